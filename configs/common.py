@@ -1,0 +1,46 @@
+"""What configs share: structure from the argument after the colon, and run defaults."""
+
+from ml_collections import ConfigDict
+
+from imggen import options
+from imggen.errors import UserError
+
+
+def parse(arg: str | None, **defaults) -> ConfigDict:
+    """Reads 'key=value,flag,...' over typed defaults.
+
+    A bare key is a flag: 'smoke' is 'smoke=True'.
+
+    Args:
+      arg: what stands after the colon of --config, or None.
+      **defaults: the known keys; a value takes the type of its default.
+
+    Raises:
+      UserError: an unknown key, or a value of another type.
+    """
+    values = ConfigDict(defaults)
+    for part in filter(None, (arg or '').split(',')):
+        key, _, text = part.partition('=')
+        if key not in defaults:
+            raise UserError(f'config argument {key!r}: {options.suggestion(key, list(defaults))}.')
+        default = defaults[key]
+        try:
+            if isinstance(default, bool):
+                values[key] = {'true': True, 'false': False, '': True}[text.lower()]
+            else:
+                values[key] = type(default)(text)
+        except (KeyError, ValueError) as error:
+            kind = type(default).__name__
+            raise UserError(f'config argument {key}={text!r} is no {kind}.') from error
+    return values
+
+
+def run(*, smoke: bool, **options) -> ConfigDict:
+    """Returns the `run` section; with `smoke` every hook fires within a few steps."""
+    section = ConfigDict(options)
+    if smoke:
+        for name in options:
+            if name.endswith('_every_steps') and options[name]:
+                section[name] = 1
+        section.num_samples = 4
+    return section

@@ -1,0 +1,145 @@
+r"""Runs a config over axes and seeds, here or on a cluster, and compares the results.
+
+python -m experiments.sweep --config=configs/gan_fashion_mnist.py --workdir=runs/losses
+    --axis method.loss=nonsaturating,relativistic --axis seed=0..4 [--jobs=2]
+
+Every --axis multiplies the runs; all --zip together are one axis, their first
+values belonging together, then their second ones. A config file may bring axes of
+its own: get_hyper(h), see imggen/sweep.py. Each run has a folder below --workdir, named
+by what sets it apart. The same command again continues what was interrupted,
+repeats what failed, leaves alone what is done, and writes table.{csv,md,html}.
+
+On a SLURM cluster, one job array:
+
+python -m experiments.sweep ... --launcher=slurm --jobs=16
+    --slurm=timeout_min=240 --slurm=gpus_per_node=1 --slurm=slurm_partition=gpu
+"""
+
+import ast
+import importlib.util
+import pathlib
+import shlex
+import signal
+import sys
+
+from absl import flags
+from ml_collections import config_flags
+
+from imggen import entry, launchers, plan, sweep, table
+from imggen.errors import UserError
+from imggen.slurm import Slurm
+from imggen.watch import watch
+
+FLAGS = flags.FLAGS
+_CONFIG = config_flags.DEFINE_config_file('config', None, 'What to run: a file of configs/.')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the sweep; made if missing.')
+_AXES = flags.DEFINE_multi_string('axis', [], 'name=value,value or name=0..4; they multiply.')
+_ZIPPED = flags.DEFINE_multi_string('zip', [], 'name=value,value; all of them are one axis.')
+_LAUNCHER = flags.DEFINE_enum('launcher', 'local', ['local', 'slurm'], 'Where the runs run.')
+_JOBS = flags.DEFINE_integer('jobs', 1, 'Runs at a time; here they share the cores.', lower_bound=1)
+_SLURM = flags.DEFINE_multi_string('slurm', [], 'name=value: a parameter of submitit.')
+_EVALUATE = flags.DEFINE_bool('evaluate', True, 'Evaluate each run when it is trained.')
+_MEASURE = flags.DEFINE_list('measure', [], 'Measures to take; those of the config by default.')
+_DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the runs and their commands, run nothing.')
+_TABLE_ONLY = flags.DEFINE_bool('table_only', False, 'Write the table of what is there.')
+
+
+def main(argv, *, train=plan.TRAIN, evaluate=plan.EVALUATE):
+    """Returns the exit status: 1 if a run failed."""
+    if len(argv) > 1:
+        raise UserError(f'{argv[1]!r} is no option: write --axis name=value,value.')
+    if not _WORKDIR.value:
+        raise UserError('--workdir is missing: name the folder of the sweep.')
+    folder = pathlib.Path(_WORKDIR.value)
+    if _TABLE_ONLY.value:
+        return _write_table(folder)
+    config, planned = _plan()
+    if _MEASURE.value:
+        evaluate = (*evaluate, f'--measure={",".join(_MEASURE.value)}')
+    evaluate = evaluate if _EVALUATE.value else None
+
+    def tasks():
+        return plan.make_tasks(planned, folder, config, train=train, evaluate=evaluate)
+
+    if _DRY_RUN.value:
+        _print_tasks(planned, tasks())
+        return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with launchers.lock(folder) as lock:
+        plan.write_plan(planned, folder)
+        failed = _run(tasks(), folder, num_runs=len(planned.runs), lock=lock)
+        _write_table(folder)
+    for name, reason in failed.items():
+        print(f'failed: {name}: {reason}', file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _plan():
+    """Returns the config with its fixed overrides, and the plan."""
+    if _CONFIG.value is None:
+        raise UserError('--config is missing: name a file of configs/.')
+    filename = config_flags.get_config_filename(FLAGS['config'])
+    fixed = config_flags.get_override_values(FLAGS['config'])
+    config = _CONFIG.value
+    parts = [_hyper(filename.partition(':')[0])]
+    if _ZIPPED.value:
+        parts.append(sweep.zipped([sweep.parse_axis(text, config) for text in _ZIPPED.value]))
+    parts += [sweep.parse_axis(text, config) for text in _AXES.value]
+    points = sweep.check(sweep.product(parts), config)
+    if points == [{}]:
+        raise UserError('the sweep has no axis: give --axis name=value,value or get_hyper(h).')
+    command = f'python -m experiments.sweep {shlex.join(sys.argv[1:])}'
+    return config, plan.make_plan(points, command=command, config=filename, fixed=fixed)
+
+
+def _hyper(path):
+    """Returns the points of the config file's own get_hyper(h); one empty point without."""
+    spec = importlib.util.spec_from_file_location('config_of_sweep', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_hyper(sweep.HYPER) if hasattr(module, 'get_hyper') else [{}]
+
+
+def _run(tasks, folder, *, num_runs, lock):
+    """Runs the tasks; returns what failed, by name."""
+    if not tasks:
+        print(f'All {num_runs} runs are done.', file=sys.stderr)
+        return {}
+    if _LAUNCHER.value == 'slurm':
+        launcher = Slurm(tasks, folder, jobs=_JOBS.value, options=_slurm_options())
+    else:
+        launcher = launchers.Local(tasks, folder, jobs=_JOBS.value, lock=lock)
+    print(f'{len(tasks)} of {num_runs} runs to do, {launcher.where}.', file=sys.stderr)
+    seconds = 5.0 if _LAUNCHER.value == 'slurm' else 0.5
+    return watch(launcher, tasks, folder, num_runs=num_runs, every_seconds=seconds)
+
+
+def _slurm_options():
+    options = {}
+    for text in _SLURM.value:
+        name, equals, value = text.partition('=')
+        if not equals:
+            raise UserError(f'--slurm={text} has no value: write --slurm=name=value.')
+        try:
+            options[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[name] = value
+    return options
+
+
+def _print_tasks(planned, tasks):
+    left = {task.name: task.commands for task in tasks}
+    for name in planned.runs:
+        print(f'{name}: {"done" if name not in left else ""}')
+        for command in left.get(name, ()):
+            print(f'  {shlex.join(command)}')
+
+
+def _write_table(folder):
+    print(table.to_markdown(table.write(folder)))
+    print(f'{folder / "table.html"}, table.md, table.csv')
+    return 0
+
+
+if __name__ == '__main__':
+    entry.run(main)

@@ -1,0 +1,1 @@
+"""Image generation research in JAX: one loop, one interface, honest measures."""

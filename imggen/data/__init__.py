@@ -1,0 +1,121 @@
+"""Data: from a config section to a source of batches.
+
+A section names a source, a batch size and an augmentation; what else it holds are
+the keyword arguments of the source's loader:
+
+    dict(name='fashion_mnist', batch_size=64, augment=dict(flip=True), classes=('Bag',))
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from imggen.data import augment, fashion_mnist, fixed, folder, idx, pipeline, tfds
+from imggen.data.dataset import Dataset
+from imggen.data.source import Source
+from imggen.errors import UserError
+from imggen.options import choose, suggestion
+
+SOURCES = {
+    'none': fixed.nothing,
+    'fixed': fixed.load,
+    'idx': idx.load,
+    'fashion_mnist': fashion_mnist.load,
+    'folder': folder.load,
+    'tfds': tfds.load,
+}
+
+_CHUNK = 1024
+
+
+def make(config: Mapping[str, Any], *, seed: int, process: tuple[int, int] = (0, 1)) -> Source:
+    """Makes the source that a config's `data` section describes.
+
+    Args:
+      config: `name`, one of SOURCES; `batch_size`, over all devices and processes;
+        `augment`, keyword arguments of `augment.augment`; `memory_budget_mib`, up to
+        which a set lies on the device (2048); the rest are the loader's options.
+        `none` and `fixed` take neither batch size nor augmentation.
+      seed: of the run.
+      process: (index, count) of this process; see `pipeline.shuffled`.
+
+    Raises:
+      UserError: for an unknown name or option, and for bad files.
+    """
+    options = dict(config)
+    batch_size = options.pop('batch_size', None)
+    augmentation = dict(options.pop('augment', None) or {})
+    memory_budget_mib = options.pop('memory_budget_mib', 2048)
+    _check_options('config.data.augment', augmentation, augment.augment)
+    dataset = _load(options)
+    if dataset.fixed:
+        if batch_size or augmentation:
+            raise UserError(
+                f'config.data.name={config["name"]!r} gives the same batch at every step; '
+                'remove config.data.batch_size and config.data.augment.'
+            )
+        return pipeline.fixed(dataset)
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f'config.data.batch_size is {batch_size!r}; set it to 1 or more.')
+    return pipeline.shuffled(
+        dataset,
+        seed=seed,
+        batch_size=batch_size,
+        augmentation=augmentation,
+        memory_budget_mib=memory_budget_mib,
+        process=process,
+    )
+
+
+def examples(
+    config: Mapping[str, Any], *, split: str
+) -> tuple[np.ndarray | Iterator[np.ndarray], np.ndarray | None]:
+    """Returns the pictures of a source as they are, for the measures to compare with.
+
+    Args:
+      config: as for `make`; batch size and augmentation are passed over.
+      split: 'train' or 'test', whatever the config says.
+
+    Returns:
+      The images, uint8 [n, height, width, channels], and the labels, int32 [n] or
+      None. A set above the memory budget comes as an iterator over chunks of the
+      images, without labels.
+    """
+    options = dict(config)
+    options.pop('batch_size', None)
+    options.pop('augment', None)
+    memory_budget_mib = options.pop('memory_budget_mib', 2048)
+    dataset = _load({**options, 'split': split})
+    if dataset.num_bytes > memory_budget_mib * 2**20:
+        return _chunks(dataset), None
+    everything = dataset.read(slice(None))
+    return everything['image'], everything.get('label')
+
+
+def _load(options: Mapping[str, Any]) -> Dataset:
+    options = dict(options)
+    loader = choose(SOURCES, options.pop('name', None), where='config.data.name')
+    _check_options('config.data', options, loader)
+    return loader(**options)
+
+
+def _chunks(dataset: Dataset) -> Iterator[np.ndarray]:
+    for first in range(0, dataset.shape[0], _CHUNK):
+        yield dataset.read(slice(first, first + _CHUNK))['image']
+
+
+def _check_options(section: str, options: Mapping[str, Any], function: Callable) -> None:
+    """Compares options with the keyword-only parameters of a function."""
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    for name in options:
+        if name not in parameters:
+            raise UserError(f'{section}.{name} is no option: {suggestion(name, [*parameters])}.')
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in options:
+            raise UserError(f'{section}.{name} is missing: set it in the config.')

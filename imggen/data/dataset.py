@@ -1,0 +1,58 @@
+"""Decoded pictures, before a pipeline turns them into batches.
+
+Every loader (`idx`, `folder`, `tfds`, ...) returns `Dataset`; `pipeline` decides
+whether they lie on the device or stream.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Rows = Any  # An int array [k] or a slice: which examples to read.
+
+
+class Dataset(NamedTuple):
+    """A set of pictures of one size that can be read in any order.
+
+    Attributes:
+      read: (rows) -> {'image': uint8 [k, height, width, channels]} and, where the
+        class is known, 'label': int32 [k]. `slice(None)` reads everything.
+      shape: (num examples, height, width, channels).
+      description: one line for the log: what was found and where.
+      labels: names of the classes in the order of their numbers; () without.
+      fixed: whether the whole set, in this order, is the batch of every step.
+    """
+
+    read: Callable[[Rows], dict[str, np.ndarray]]
+    shape: tuple[int, int, int, int]
+    description: str
+    labels: tuple[str, ...] = ()
+    fixed: bool = False
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the decoded pictures in bytes."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+def from_arrays(
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    description: str,
+    names: tuple[str, ...] = (),
+    fixed: bool = False,
+) -> Dataset:
+    """Returns the examples of uint8 images [n, height, width, channels] and labels [n] or None.
+
+    A memory map does as well as an array: only the rows asked for are read.
+    """
+    arrays = {'image': images}
+    if labels is not None:
+        arrays['label'] = np.asarray(labels, np.int32)
+
+    def read(rows: Rows) -> dict[str, np.ndarray]:
+        return {name: np.asarray(array[rows]) for name, array in arrays.items()}
+
+    return Dataset(read, images.shape, description, names, fixed)

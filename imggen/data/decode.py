@@ -1,0 +1,149 @@
+"""One picture file to one uint8 array, whatever the format; and bringing it to size.
+
+Pictures are uint8 [height, width, channels], 1 channel (grey) or 3 (RGB).
+"""
+
+import pathlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+SUFFIXES = frozenset({'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.gif'})
+FITS = ('crop', 'pad', 'stretch', 'tiles')
+WHITE = (255, 255, 255)
+
+# Filtered over the whole source area when it shrinks (anti-aliased).
+_FILTER = Image.Resampling.BICUBIC
+
+
+class DecodeError(Exception):
+    """A picture that cannot be read. The message names the file and the reason."""
+
+
+def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
+    """Reads a picture: the first frame, turned as EXIF says, composited over the matte.
+
+    16-bit pictures are scaled to 8 bits; palettes, CMYK and the like become RGB.
+
+    Args:
+      path: the file.
+      matte: RGB in [0, 255] that shows through where the picture is transparent.
+
+    Returns:
+      uint8 [height, width, 1] for grey files, [height, width, 3] for others.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > Image.MAX_IMAGE_PIXELS:
+                raise DecodeError(_too_large(path))
+            return _to_array(ImageOps.exif_transpose(image), matte)
+    except DecodeError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DecodeError(_too_large(path)) from error
+    except Exception as error:  # Damaged files make Pillow's readers raise nearly anything.
+        raise DecodeError(f'{path} cannot be read ({error or type(error).__name__})') from error
+
+
+def is_grey(picture: np.ndarray) -> bool:
+    """Whether the channels of a picture are the same."""
+    return bool(np.all(picture[..., 1:] == picture[..., :1]))
+
+
+def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """Returns the picture with 1 channel (luma, as ITU-R 601 weighs it) or 3."""
+    if picture.shape[-1] == channels:
+        return picture
+    if channels == 3:
+        return np.repeat(picture, 3, axis=-1)
+    return np.asarray(Image.fromarray(picture).convert('L'))[..., None]
+
+
+def resize(
+    picture: np.ndarray,
+    size: tuple[int, int],
+    *,
+    fit: str = 'crop',
+    matte: tuple[int, int, int] = WHITE,
+) -> np.ndarray:
+    """Brings a picture to a size, anti-aliased.
+
+    Args:
+      picture: uint8 [height, width, channels].
+      size: (height, width) to come to.
+      fit: 'crop' fills the size and cuts what stands over, evenly on both sides;
+        'pad' fits the whole picture in and surrounds it with the matte; 'stretch'
+        changes the proportions; 'tiles' is left to `tiles`.
+      matte: RGB in [0, 255].
+
+    Returns:
+      uint8 [*size, channels].
+    """
+    height, width, channels = picture.shape
+    if (height, width) == tuple(size):
+        return picture
+    box = (0.0, 0.0, float(width), float(height))
+    inner = size
+    if fit == 'crop':
+        scale = min(height / size[0], width / size[1])
+        box_height, box_width = size[0] * scale, size[1] * scale
+        top, left = (height - box_height) / 2, (width - box_width) / 2
+        box = (left, top, left + box_width, top + box_height)
+    elif fit == 'pad':
+        scale = max(height / size[0], width / size[1])
+        inner = (max(1, round(height / scale)), max(1, round(width / scale)))
+    image = Image.fromarray(picture[..., 0] if channels == 1 else picture)
+    # Rounding may leave the box a hair outside the picture.
+    box = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height))
+    small = np.asarray(image.resize((inner[1], inner[0]), _FILTER, box=box)).reshape(
+        *inner, channels
+    )
+    if inner == tuple(size):
+        return small
+    colour = to_channels(np.asarray(matte, np.uint8)[None, None], channels)
+    sheet = np.broadcast_to(colour, (*size, channels)).copy()
+    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    sheet[top : top + inner[0], left : left + inner[1]] = small
+    return sheet
+
+
+def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Cuts a picture into tiles at its own scale, centred, dropping what remains at the sides.
+
+    A picture smaller than a tile is enlarged to fill one.
+
+    Returns:
+      uint8 [n, *size, channels], row by row.
+    """
+    height, width, channels = picture.shape
+    rows, columns = height // size[0], width // size[1]
+    if not rows or not columns:
+        return resize(picture, size)[None]
+    top, left = (height - rows * size[0]) // 2, (width - columns * size[1]) // 2
+    kept = picture[top : top + rows * size[0], left : left + columns * size[1]]
+    blocks = kept.reshape(rows, size[0], columns, size[1], channels)
+    return blocks.swapaxes(1, 2).reshape(-1, *size, channels)
+
+
+def _to_array(image: Image.Image, matte: tuple[int, int, int]) -> np.ndarray:
+    if image.mode.startswith('I'):  # 'I;16' and its kin; 'I' is how some readers widen it.
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError('32-bit integers have no agreed range')
+        return ((values + 128) // 257).astype(np.uint8)[..., None]
+    if image.mode == 'F':
+        values = np.asarray(image)
+        if not (values.min() >= 0 and values.max() <= 1):
+            raise ValueError('floating-point values lie outside [0, 1]')
+        return np.rint(values * 255).astype(np.uint8)[..., None]
+    if image.mode in ('LA', 'La', 'PA', 'RGBA', 'RGBa') or 'transparency' in image.info:
+        image = image.convert('RGBA')
+        image = Image.alpha_composite(Image.new('RGBA', image.size, (*matte, 255)), image)
+    if image.mode in ('1', 'L'):
+        return np.asarray(image.convert('L'))[..., None]
+    return np.asarray(image.convert('RGB'))
+
+
+def _too_large(path: pathlib.Path) -> str:
+    limit = Image.MAX_IMAGE_PIXELS // 10**6
+    return f'{path} cannot be read (more than {limit} million pixels)'

@@ -1,0 +1,52 @@
+"""Sources without a data set: nothing at all, or the same pictures at every step."""
+
+import pathlib
+
+import numpy as np
+
+from imggen.data import decode
+from imggen.data.dataset import Dataset, from_arrays
+from imggen.errors import UserError
+
+
+def nothing() -> Dataset:
+    """Returns the set whose batches are {}: for methods that need no data, such as evolution."""
+    return Dataset(lambda rows: {}, (0, 0, 0, 0), 'no data', fixed=True)
+
+
+def load(
+    *,
+    files: tuple[str, ...],
+    size: tuple[int, int] | None = None,
+    fit: str = 'crop',
+    channels: int | None = None,
+    matte: tuple[int, int, int] = decode.WHITE,
+) -> Dataset:
+    """Decodes named pictures once; together, in this order, they are every step's batch.
+
+    Args:
+      files: paths of pictures.
+      size: (height, width) to bring them to; None keeps theirs, which must then agree.
+      fit: 'crop', 'pad' or 'stretch'; see `decode.resize`.
+      channels: 1 or 3; None for grey where all are grey.
+      matte: RGB in [0, 255] that shows through where a picture is transparent.
+    """
+    if not files:
+        raise UserError('config.data.files is empty; name at least one picture.')
+    try:
+        pictures = [decode.decode(pathlib.Path(file).expanduser(), matte=matte) for file in files]
+    except decode.DecodeError as error:
+        raise UserError(f'{error}; name another file in config.data.files.') from error
+    if channels is None:
+        channels = 1 if all(decode.is_grey(picture) for picture in pictures) else 3
+    pictures = [decode.to_channels(picture, channels) for picture in pictures]
+    if size is not None:
+        pictures = [decode.resize(picture, size, fit=fit, matte=matte) for picture in pictures]
+    for file, picture in zip(files, pictures, strict=True):
+        if picture.shape != pictures[0].shape:
+            raise UserError(
+                f'{file} and {files[0]} differ in size; set config.data.size to (height, width).'
+            )
+    images = np.stack(pictures)
+    description = f'{len(files)} fixed pictures of {images.shape[1]} x {images.shape[2]}'
+    return from_arrays(images, description=description, fixed=True)

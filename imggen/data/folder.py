@@ -1,0 +1,175 @@
+"""Any folder of pictures, decoded once.
+
+The tree is scanned for pictures; hidden files and folders are passed over. The
+pictures are decoded by threads, brought to one size and kept as one array in the
+user's cache, from which later runs read. Unreadable files are listed and skipped.
+"""
+
+import hashlib
+import os
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from imggen.data import decode, folder_cache
+from imggen.data.dataset import Dataset
+from imggen.errors import UserError
+
+_MAX_LISTED = 20
+
+
+class Scan(NamedTuple):
+    """What lies in a folder.
+
+    Attributes:
+      files: paths of the pictures, relative to the folder, with forward slashes, sorted.
+      stamps: (size in bytes, time of the last change in ns) of each.
+      num_others: files that are no pictures, by their names.
+    """
+
+    files: tuple[str, ...]
+    stamps: tuple[tuple[int, int], ...]
+    num_others: int
+
+
+def load(
+    *,
+    path: str,
+    size: tuple[int, int],
+    split: str = 'train',
+    test_fraction: float = 0.0,
+    labels: str = 'none',
+    fit: str = 'crop',
+    channels: int | None = None,
+    matte: tuple[int, int, int] = decode.WHITE,
+) -> Dataset:
+    """Loads the pictures under a folder.
+
+    Args:
+      path: the folder.
+      size: (height, width) in pixels.
+      split: 'train' or 'test'.
+      test_fraction: part of the files held out for 'test', chosen by their names.
+      labels: 'folders' makes each sub-folder of `path` a class; 'none'.
+      fit: 'crop', 'pad' or 'stretch' (see `decode.resize`); 'tiles' cuts each
+        picture into as many as it holds.
+      channels: 1 or 3; None for grey where all are grey.
+      matte: RGB in [0, 255] that shows through where a picture is transparent.
+    """
+    size, matte = tuple(size), tuple(matte)
+    _check(size=size, split=split, labels=labels, fit=fit, channels=channels, matte=matte)
+    root = pathlib.Path(path).expanduser()
+    found = scan(root)
+    if not found.files:
+        suffixes = ', '.join(sorted(decode.SUFFIXES))
+        raise UserError(
+            f'{root} holds no pictures ({suffixes}); set config.data.path to a folder of some.'
+        )
+    options = folder_cache.Options(size=size, fit=fit, channels=channels, matte=matte)
+    images, index = folder_cache.load_or_build(root, found.files, found.stamps, options)
+    _list_unreadable(root, index.unreadable)
+    if not index.files:
+        raise UserError(
+            f'None of the {len(found.files)} pictures in {root} can be read; the first: '
+            f'{index.unreadable[0][1]}.'
+        )
+    kept = np.asarray([_in_split(file, split, test_fraction) for file in index.files])
+    rows = np.flatnonzero(kept)
+    if not len(rows):
+        raise UserError(
+            f'{root} has no pictures for the split {split!r} with config.data.test_fraction='
+            f'{test_fraction}; change the fraction.'
+        )
+    names, numbers = _labels(root, index.files) if labels == 'folders' else ((), None)
+    shape = (len(rows), *images.shape[1:])
+
+    def read(selection):
+        selected = rows[selection]
+        arrays = {'image': images[selected]}
+        if numbers is not None:
+            arrays['label'] = numbers[selected]
+        return arrays
+
+    description = (
+        f'{root} ({split}): {len(rows):,} images of {shape[1]} x {shape[2]} x {shape[3]} from '
+        f'{len(found.files):,} files, {len(index.unreadable):,} unreadable, '
+        f'{found.num_others:,} other files'
+    )
+    return Dataset(read, shape, description, names)
+
+
+def scan(root: pathlib.Path) -> Scan:
+    """Lists the pictures under a folder; UserError where there is no such folder."""
+    if not root.is_dir():
+        raise UserError(f'{root} is not a folder; set config.data.path to one.')
+    stamps, num_others = {}, 0
+    for parent, folders, names in os.walk(root, onerror=_warn):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        for name in names:
+            file = pathlib.Path(parent, name)
+            if name.startswith('.'):
+                continue
+            if file.suffix.lower() not in decode.SUFFIXES or file.is_fifo():
+                num_others += 1
+                continue
+            stamps[file.relative_to(root).as_posix()] = _stamp(file)
+    files = tuple(sorted(stamps))
+    return Scan(files, tuple(stamps[file] for file in files), num_others)
+
+
+def _stamp(file: pathlib.Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError:  # A dangling link: decoding reports it.
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _warn(error: OSError) -> None:
+    logging.warning('Skipped: %s cannot be listed (%s).', error.filename, error.strerror)
+
+
+def _in_split(file: str, split: str, test_fraction: float) -> bool:
+    digest = hashlib.sha256(os.fsencode(file)).digest()
+    is_test = int.from_bytes(digest[:8], 'big') < test_fraction * 2**64
+    return is_test == (split == 'test')
+
+
+def _labels(root: pathlib.Path, files: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray]:
+    for file in files:
+        if '/' not in file:
+            raise UserError(
+                f'{root / file} lies in no sub-folder; move it into one, or leave '
+                "config.data.labels at 'none'."
+            )
+    classes = [file.split('/', 1)[0] for file in files]
+    names = tuple(sorted(set(classes)))
+    numbers = {name: number for number, name in enumerate(names)}
+    return names, np.asarray([numbers[name] for name in classes], np.int32)
+
+
+def _list_unreadable(root: pathlib.Path, unreadable: tuple[tuple[str, str], ...]) -> None:
+    for _, reason in unreadable[:_MAX_LISTED]:
+        logging.warning('Skipped: %s.', reason)
+    if len(unreadable) > _MAX_LISTED:
+        logging.warning('Skipped %d more in %s.', len(unreadable) - _MAX_LISTED, root)
+
+
+def _check(*, size, split, labels, fit, channels, matte) -> None:
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+        raise UserError(f'config.data.size is {size}; set it to (height, width) in pixels.')
+    if len(matte) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in matte):
+        raise UserError(
+            f'config.data.matte is {matte}; set it to (red, green, blue), each 0 to 255.'
+        )
+    choices = {
+        'split': (split, ('train', 'test')),
+        'labels': (labels, ('none', 'folders')),
+        'fit': (fit, decode.FITS),
+        'channels': (channels, (None, 1, 3)),
+    }
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise UserError(f'config.data.{name} is {value!r}; choose one of {allowed}.')

@@ -1,0 +1,181 @@
+"""Decoded pictures of a folder as one array on disk.
+
+An entry is a folder named by a hash over the names, sizes and times of the files
+and over the options, so a changed folder has another entry:
+
+    images.npy   uint8 [n, height, width, channels], read as a memory map
+    index.json   which file each image came from; what could not be read and why
+
+It is written beside its place and renamed into it, so it is whole or absent; one
+that is damaged afterwards is made again.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from imggen.data import decode
+from imggen.errors import UserError
+
+_FORMAT = 1  # Counts changes of what an entry holds.
+_CHUNK = 256  # Files decoded between two writes.
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What decides the decoded array, besides the files. See `folder.load`."""
+
+    size: tuple[int, int]
+    fit: str
+    channels: int | None
+    matte: tuple[int, int, int]
+
+
+class Index(NamedTuple):
+    """Where the images came from.
+
+    Attributes:
+      files: the file of each image [n], relative to the folder; repeated for tiles.
+      unreadable: (file, reason) of what was skipped.
+    """
+
+    files: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+
+
+def load_or_build(
+    root: pathlib.Path,
+    files: tuple[str, ...],
+    stamps: tuple[tuple[int, int], ...],
+    options: Options,
+) -> tuple[np.ndarray, Index]:
+    """Returns the images [n, height, width, channels], a memory map, and their index."""
+    identity = json.dumps([_FORMAT, dataclasses.asdict(options), files, stamps])
+    entry = cache_folder() / hashlib.sha256(identity.encode(errors='replace')).hexdigest()[:32]
+    if entry.exists():
+        try:
+            return _read(entry)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logging.warning('The cache %s is damaged (%s) and is made again.', entry, error)
+            shutil.rmtree(entry)
+    logging.info('Decoding %d pictures of %s into %s.', len(files), root, entry)
+    try:
+        _write(entry, root, files, options)
+    except OSError as error:
+        raise UserError(
+            f'{entry.parent} cannot be written ({error}); set XDG_CACHE_HOME to a folder with room.'
+        ) from error
+    return _read(entry)
+
+
+def cache_folder() -> pathlib.Path:
+    """Returns where entries are kept: the user's cache."""
+    cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+    return pathlib.Path(cache) / 'imggen' / 'folders'
+
+
+def _read(entry: pathlib.Path) -> tuple[np.ndarray, Index]:
+    content = json.loads((entry / 'index.json').read_text())
+    index = Index(
+        tuple(content['files']), tuple((file, reason) for file, reason in content['unreadable'])
+    )
+    path = entry / 'images.npy'
+    # An empty array cannot be mapped.
+    images = np.load(path, mmap_mode='r' if index.files else None, allow_pickle=False)
+    if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(index.files):
+        raise ValueError(f'images.npy and index.json disagree about {len(index.files)} images')
+    return images, index
+
+
+def _write(
+    entry: pathlib.Path, root: pathlib.Path, files: tuple[str, ...], options: Options
+) -> None:
+    """Builds an entry beside its place and renames it into it."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    scratch = pathlib.Path(tempfile.mkdtemp(dir=entry.parent, prefix='.partial-'))
+    try:
+        _build(scratch, root, files, options)
+        try:
+            scratch.rename(entry)
+        except OSError:  # Another process was quicker; its entry is the same.
+            if not entry.is_dir():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _build(
+    folder: pathlib.Path, root: pathlib.Path, files: tuple[str, ...], options: Options
+) -> None:
+    origins, unreadable, all_grey = [], [], True
+    shape = (*options.size, options.channels or 3)
+    with (
+        open(folder / 'images.npy', 'wb') as target,
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor,
+    ):
+        _write_header(target, (0, *shape))
+        for first in range(0, len(files), _CHUNK):
+            chunk = files[first : first + _CHUNK]
+            results = executor.map(lambda file: _decode(root / file, options), chunk)
+            for file, result in zip(chunk, results, strict=True):
+                if isinstance(result, decode.DecodeError):
+                    unreadable.append((file, str(result)))
+                    continue
+                images, grey = result
+                all_grey &= grey
+                origins += [file] * len(images)
+                target.write(images.tobytes())
+            logging.log_every_n_seconds(
+                logging.INFO, 'Decoded %d of %d.', 10, first + len(chunk), len(files)
+            )
+        target.seek(0)
+        _write_header(target, (len(origins), *shape))
+        target.flush()
+        os.fsync(target.fileno())
+    if options.channels is None and all_grey and origins:
+        _drop_colour(folder / 'images.npy')
+    index = {'files': origins, 'unreadable': unreadable}
+    (folder / 'index.json').write_text(json.dumps(index))
+
+
+def _decode(path: pathlib.Path, options: Options) -> tuple[np.ndarray, bool] | decode.DecodeError:
+    """Returns the images of one file, [n, height, width, channels], and whether they are grey."""
+    try:
+        picture = decode.decode(path, matte=options.matte)
+    except decode.DecodeError as error:
+        return error
+    picture = decode.to_channels(picture, options.channels or 3)
+    if options.fit == 'tiles':
+        images = decode.tiles(picture, options.size)
+    else:
+        images = decode.resize(picture, options.size, fit=options.fit, matte=options.matte)[None]
+    return images, decode.is_grey(images)
+
+
+def _write_header(target, shape: tuple[int, ...]) -> None:
+    # NumPy keeps room for the first dimension to grow, so the length stays the same.
+    np.lib.format.write_array_header_1_0(
+        target, {'descr': '|u1', 'fortran_order': False, 'shape': shape}
+    )
+
+
+def _drop_colour(path: pathlib.Path) -> None:
+    """Rewrites an array of three equal channels with one."""
+    colour = np.load(path, mmap_mode='r', allow_pickle=False)
+    narrow = path.with_suffix('.grey')
+    with open(narrow, 'wb') as target:
+        _write_header(target, (*colour.shape[:-1], 1))
+        for first in range(0, len(colour), _CHUNK):
+            target.write(colour[first : first + _CHUNK, ..., :1].tobytes())
+        target.flush()
+        os.fsync(target.fileno())
+    narrow.replace(path)

@@ -1,0 +1,154 @@
+"""IDX files, the format of MNIST and of the sets that took its place.
+
+A folder holds four files, compressed with gzip or not:
+
+    train-images-idx3-ubyte  train-labels-idx1-ubyte
+    t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte
+
+A file is two zero bytes, a type code (8: unsigned bytes), the number of
+dimensions, each dimension as a big-endian uint32, and the values.
+"""
+
+import gzip
+import math
+import pathlib
+import zlib
+
+import numpy as np
+
+from imggen.data.dataset import Dataset, from_arrays
+from imggen.errors import UserError
+
+_UNSIGNED_BYTES = 8
+_PREFIXES = {'train': 'train', 'test': 't10k'}
+
+
+def load(
+    *,
+    path: str,
+    split: str = 'train',
+    classes: tuple[int | str, ...] = (),
+    max_examples: int | None = None,
+    pad_pixels: int = 0,
+) -> Dataset:
+    """Loads a folder in the format of MNIST. Options: see `select`."""
+    files = split_files(path, split)
+    images, labels = (parse(read_bytes(file), file) for file in files)
+    names = tuple(str(number) for number in range(int(labels.max(initial=-1)) + 1))
+    return select(
+        images,
+        labels,
+        names,
+        origin=f'{path} ({split})',
+        classes=classes,
+        max_examples=max_examples,
+        pad_pixels=pad_pixels,
+    )
+
+
+def select(
+    images: np.ndarray,
+    labels: np.ndarray,
+    names: tuple[str, ...],
+    *,
+    origin: str,
+    classes: tuple[int | str, ...] = (),
+    max_examples: int | None = None,
+    pad_pixels: int = 0,
+) -> Dataset:
+    """Checks a pair of IDX arrays and keeps the part that was asked for.
+
+    Args:
+      images: uint8 [n, height, width].
+      labels: uint8 [n].
+      names: of the classes, in the order of their numbers.
+      origin: what the messages call the set.
+      classes: numbers or names of the classes to keep, which are numbered anew
+        in this order; empty for all.
+      max_examples: keeps the first so many.
+      pad_pixels: black border on each side (28 x 28 with 2 becomes 32 x 32).
+
+    Returns:
+      A set of [n, height, width, 1].
+    """
+    if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
+        raise UserError(
+            f'{origin} pairs images of shape {images.shape} with labels of shape {labels.shape}; '
+            'they belong to different sets, so fetch both files again.'
+        )
+    if classes:
+        numbers = [_class_number(name, names, origin) for name in classes]
+        table = np.full(256, -1, np.int32)
+        table[numbers] = np.arange(len(numbers))
+        labels = table[labels]
+        empty = [str(name) for i, name in enumerate(classes) if not np.any(labels == i)]
+        if empty:
+            raise UserError(f'{origin} holds no image of class {empty[0]!r}; choose another class.')
+        images, labels = images[labels >= 0], labels[labels >= 0]
+        names = tuple(names[number] for number in numbers)
+    if max_examples is not None:
+        images, labels = images[:max_examples], labels[:max_examples]
+    if not len(images):
+        raise UserError(f'{origin} holds no images; point config.data.path at another folder.')
+    border = (pad_pixels, pad_pixels)
+    images = np.pad(images, ((0, 0), border, border))[..., None]
+    description = f'{origin}: {len(images):,} images of {images.shape[1]} x {images.shape[2]}'
+    return from_arrays(images, labels, description=description, names=names)
+
+
+def split_files(path: str | pathlib.Path, split: str) -> tuple[pathlib.Path, pathlib.Path]:
+    """Returns the paths of a split's images and labels; UserError where one is missing."""
+    if split not in _PREFIXES:
+        raise UserError(f"config.data.split is {split!r}; choose 'train' or 'test'.")
+    folder = pathlib.Path(path).expanduser()
+    return tuple(
+        _find(folder, f'{_PREFIXES[split]}-{kind}') for kind in ('images-idx3', 'labels-idx1')
+    )
+
+
+def read_bytes(path: pathlib.Path) -> bytes:
+    """Returns the contents of a file, decompressed where its name ends in .gz."""
+    try:
+        if path.suffix == '.gz':
+            with gzip.open(path) as file:
+                return file.read()
+        return path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f'{path} cannot be read ({error}); fetch it again.') from error
+
+
+def parse(content: bytes, path: pathlib.Path) -> np.ndarray:
+    """Returns the uint8 array that an IDX file holds; `path` is named in errors."""
+    if len(content) < 4 or content[:2] != b'\0\0' or content[2] != _UNSIGNED_BYTES:
+        raise UserError(
+            f'{path} starts with the bytes {content[:4].hex(" ")} and is no IDX file of unsigned '
+            'bytes (00 00 08 ..); replace it.'
+        )
+    num_dims = content[3]
+    start = 4 + 4 * num_dims
+    shape = tuple(int(size) for size in np.frombuffer(content[4:start], '>u4'))
+    if len(shape) < num_dims or len(content) - start != math.prod(shape):
+        raise UserError(
+            f'{path} announces shape {shape} but holds {max(len(content) - start, 0)} values; '
+            'it is truncated or damaged, so fetch it again.'
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _find(folder: pathlib.Path, stem: str) -> pathlib.Path:
+    for name in (f'{stem}-ubyte', f'{stem}-ubyte.gz'):
+        if (folder / name).is_file():
+            return folder / name
+    raise UserError(
+        f'{folder} holds no {stem}-ubyte or {stem}-ubyte.gz; set config.data.path to the set.'
+    )
+
+
+def _class_number(name: int | str, names: tuple[str, ...], origin: str) -> int:
+    if isinstance(name, str) and name in names:
+        return names.index(name)
+    if isinstance(name, int) and 0 <= name < len(names):
+        return name
+    raise UserError(
+        f'{origin} has no class {name!r}; config.data.classes chooses from {", ".join(names)}.'
+    )

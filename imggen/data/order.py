@@ -1,0 +1,123 @@
+"""The order of a shuffled data set as a pure function of (key, step).
+
+Step s reads the positions s * batch_size + j of an endless stream that runs
+through the set once an epoch, each time in another order. Nothing is stored and
+nothing is sorted: position p of epoch e is looked up in a keyed bijection of
+[0, n), so any step can be computed at any time, inside the compiled step.
+
+The bijection is a Feistel network over a product of two residue classes
+(Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002). With
+a = ceil(sqrt(n)) and b = ceil(n / a), write x in [0, ab) as (l, r), x = l * b + r.
+The rounds alternate
+
+    l <- (l + F(k_i, r)) mod a        r <- (r + F(k_i, l)) mod b
+
+each of which can be undone, whatever F is. F is a 32-bit finaliser with full
+avalanche (Appleby's MurmurHash3) of its argument and the round's key; the round
+keys of an epoch are `jax.random.bits(fold_in(key, epoch))`. A value in [n, ab)
+goes through the network again until it falls below n ("cycle walking"), which
+restricts the bijection to [0, n). As ab - n < a, that concerns at most one value
+in about sqrt(n), so the loop seldom runs twice.
+
+It is a shuffle, not a cipher: no secrecy is claimed.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+_ROUNDS = 8
+_MAX_EXAMPLES = 2**30
+
+
+def indices(key: jax.Array, step: jax.Array, *, batch_size: int, num_examples: int) -> jax.Array:
+    """Returns which examples a step reads.
+
+    Each epoch reads every example once. A batch may straddle epochs, and holds
+    several of them where the set is smaller than the batch.
+
+    Args:
+      key: decides the order.
+      step: int32 scalar, not negative; any value up to 2^31 - 1.
+      batch_size: examples a step.
+      num_examples: size of the set, at most 2^30.
+
+    Returns:
+      int32 [batch_size], each in [0, num_examples).
+    """
+    if not 0 < num_examples <= _MAX_EXAMPLES:
+        raise ValueError(f'num_examples must lie in [1, 2^30], not {num_examples}.')
+    size = jnp.uint32(num_examples)
+    epoch, offset = _start(jnp.asarray(step).astype(jnp.uint32), batch_size, size)
+    position = offset + jnp.arange(batch_size, dtype=jnp.uint32)
+    # A batch touches few epochs: make the round keys of each once.
+    num_epochs = (num_examples - 1 + batch_size - 1) // num_examples + 1
+    epochs = epoch + jnp.arange(num_epochs, dtype=jnp.uint32)
+    round_keys = jax.vmap(
+        lambda number: jax.random.bits(jax.random.fold_in(key, number), (_ROUNDS,), jnp.uint32)
+    )(epochs)
+    return permute(round_keys[position // size], position % size, num_examples=num_examples)
+
+
+def permute(round_keys: jax.Array, positions: jax.Array, *, num_examples: int) -> jax.Array:
+    """Sends positions through the bijection of [0, num_examples) that the keys choose.
+
+    Args:
+      round_keys: uint32 [n, rounds], one row a position.
+      positions: uint32 [n], each in [0, num_examples).
+      num_examples: size of the set.
+
+    Returns:
+      int32 [n].
+    """
+    left_size = math.isqrt(num_examples - 1) + 1
+    right_size = -(-num_examples // left_size)
+    modulus, base = jnp.uint32(left_size), jnp.uint32(right_size)
+
+    def network(value):
+        left, right = value // base, value % base
+        for number in range(0, round_keys.shape[1], 2):
+            left = (left + _mix(right ^ round_keys[:, number]) % modulus) % modulus
+            right = (right + _mix(left ^ round_keys[:, number + 1]) % base) % base
+        return left * base + right
+
+    def outside(value):
+        return value >= jnp.uint32(num_examples)
+
+    value = jax.lax.while_loop(
+        lambda value: jnp.any(outside(value)),
+        lambda value: jnp.where(outside(value), network(value), value),
+        network(positions),
+    )
+    return value.astype(jnp.int32)
+
+
+def _mix(value):
+    """Finalises uint32: every bit of the input moves every bit of the output."""
+    value = (value ^ (value >> 16)) * jnp.uint32(0x85EBCA6B)
+    value = (value ^ (value >> 13)) * jnp.uint32(0xC2B2AE35)
+    return value ^ (value >> 16)
+
+
+def _start(step, batch_size, size):
+    """Returns the epoch and the offset within it at which a step begins.
+
+    They are quotient and remainder of step * batch_size by size, where the
+    product need not fit into 32 bits. As size steps are batch_size epochs
+    exactly, step = q * size + r gives epoch = q * batch_size + (r * batch_size) div
+    size; the last product is made bit by bit, with a carry into the epoch each
+    time the offset passes the size. Epochs count modulo 2^32.
+    """
+    quotient, remainder = step // size, step % size
+
+    def carry(epoch, offset):
+        over = offset >= size
+        return epoch + over.astype(jnp.uint32), jnp.where(over, offset - size, offset)
+
+    epoch, offset = jnp.uint32(0), jnp.uint32(0)
+    for bit in f'{batch_size:b}':
+        epoch, offset = carry(2 * epoch, 2 * offset)
+        if bit == '1':
+            epoch, offset = carry(epoch, offset + remainder)
+    return quotient * jnp.uint32(batch_size) + epoch, offset

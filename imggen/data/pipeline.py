@@ -1,0 +1,143 @@
+"""From decoded pictures to batches: on the device for good, or streamed.
+
+A set within the memory budget is one window that lies on the device as uint8; a
+step gathers its batch there. A larger set streams: a window then holds the uint8
+batches of a few steps, read ahead by threads. Both give the same batches, bit for
+bit, because the order (`order.indices`) and the augmentation are functions of
+(key, step) alone.
+
+Batches are {'image': float32 [batch, height, width, channels] in [-1, 1]} and,
+where the class is known, 'label': int32 [batch].
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from imggen import images, keys
+from imggen.data import augment, order
+from imggen.data.dataset import Dataset
+from imggen.data.source import Source
+from imggen.data.stream import Stream
+from imggen.errors import UserError
+
+_WINDOW_BYTES = 64 * 2**20
+_MAX_WINDOW_STEPS = 64
+
+
+def fixed(dataset: Dataset) -> Source:
+    """Makes the whole set, in its order, the batch of every step."""
+    window = dataset.read(slice(None))
+
+    def gather(window, step):
+        del step
+        return {
+            name: images.from_uint8(array) if name == 'image' else jnp.asarray(array)
+            for name, array in window.items()
+        }
+
+    return Source(
+        window=lambda first_step, num_steps: window,
+        gather=gather,
+        num_examples=dataset.shape[0] or None,
+        description=dataset.description,
+        labels=dataset.labels,
+    )
+
+
+def shuffled(
+    dataset: Dataset,
+    *,
+    seed: int,
+    batch_size: int,
+    augmentation: Mapping[str, Any],
+    memory_budget_mib: float,
+    process: tuple[int, int] = (0, 1),
+) -> Source:
+    """Turns a set into a source.
+
+    A resident window is {'image': uint8 [n, height, width, channels], 'label':
+    int32 [n]}, the same object whatever the steps: place it once, replicated. It is
+    told by `max_window_steps` being None.
+
+    A streamed window is {'image': uint8 [steps, batch, height, width, channels],
+    'label': int32 [steps, batch], 'first_step': int32 []} in host memory: shard the
+    arrays along axis 1, replicate the scalar.
+
+    Args:
+      dataset: the set.
+      seed: of the run; decides order and augmentation.
+      batch_size: global: over all devices and processes.
+      augmentation: keyword arguments of `augment.augment`.
+      memory_budget_mib: above it, the set streams.
+      process: (index, count); a streamed window then holds rows
+        [index * batch_size / count, (index + 1) * batch_size / count) of each batch.
+    """
+    num_examples, *shape = dataset.shape
+    order_key, augment_key = jax.random.split(keys.stream(seed, 'data'))
+
+    jax.eval_shape(  # An augmentation that makes no sense is told before anything is read.
+        lambda pictures: augment.augment(augment_key, pictures, **augmentation),
+        jax.ShapeDtypeStruct((1, *shape), jnp.float32),
+    )
+
+    def finish(rows: Mapping[str, jax.Array], step: jax.Array) -> dict[str, jax.Array]:
+        pictures = images.from_uint8(rows['image'])
+        if augmentation:
+            step_key = jax.random.fold_in(augment_key, step)
+            pictures = augment.augment(step_key, pictures, **augmentation)
+        return {**rows, 'image': pictures}
+
+    def gather_resident(window, step):
+        rows = order.indices(order_key, step, batch_size=batch_size, num_examples=num_examples)
+        return finish(
+            {
+                name: jnp.asarray(array).at[rows].get(mode='promise_in_bounds')
+                for name, array in window.items()
+            },
+            step,
+        )
+
+    def gather_streamed(window, step):
+        rows = {
+            name: jax.lax.dynamic_index_in_dim(
+                jnp.asarray(array), step - window['first_step'], keepdims=False
+            )
+            for name, array in window.items()
+            if name != 'first_step'
+        }
+        return finish(rows, step)
+
+    if dataset.num_bytes <= memory_budget_mib * 2**20:
+        everything = dataset.read(slice(None))
+        return Source(
+            window=lambda first_step, num_steps: everything,
+            gather=gather_resident,
+            num_examples=num_examples,
+            description=dataset.description,
+            labels=dataset.labels,
+        )
+    index, count = process
+    if batch_size % count:
+        raise UserError(
+            f'config.data.batch_size={batch_size} does not divide by the {count} processes; '
+            'change it.'
+        )
+    stream = Stream(
+        dataset.read,
+        order_key,
+        batch_size=batch_size,
+        num_examples=num_examples,
+        rows=slice(index * batch_size // count, (index + 1) * batch_size // count),
+    )
+    batch_bytes = batch_size // count * dataset.num_bytes // num_examples
+    return Source(
+        window=stream.window,
+        gather=gather_streamed,
+        max_window_steps=max(1, min(_MAX_WINDOW_STEPS, _WINDOW_BYTES // batch_bytes)),
+        num_examples=num_examples,
+        description=f'{dataset.description}, streamed',
+        labels=dataset.labels,
+    )

@@ -1,0 +1,41 @@
+"""The interface of a data source: what a step reads, as a function of the step."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from imggen.method import Batch
+
+Window = Any  # A pytree of arrays: what the device needs for a stretch of steps.
+
+
+class Source(NamedTuple):
+    """Batches as a pure function of (seed, step), in two halves.
+
+    `window` runs on the host and hands over what the device needs for the steps
+    [first_step, first_step + num_steps). A small set is one window that lies on
+    the device for good; a large one streams, a few batches a window.
+
+    `gather` runs inside the compiled step and makes the batch of one step from
+    the window: it selects, augments and scales to float32 in [-1, 1].
+
+    Attributes:
+      window: (first_step, num_steps) -> Window.
+      gather: (window, step) -> Batch; traceable, `step` is an int32 scalar.
+      max_window_steps: the most steps that one window holds; None for no limit.
+      num_examples: size of the set; None where there is none (evolution).
+      description: one line for the log: what was found and where.
+      labels: names of the classes in the order of their numbers; () without.
+    """
+
+    window: Callable[[int, int], Window]
+    gather: Callable[[Window, jax.Array], Batch]
+    max_window_steps: int | None = None
+    num_examples: int | None = None
+    description: str = ''
+    labels: tuple[str, ...] = ()
+
+    def batch(self, step: int) -> Batch:
+        """Returns the batch of one step, for looking at and for tests."""
+        return jax.jit(self.gather)(self.window(step, 1), step)

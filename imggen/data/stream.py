@@ -1,0 +1,82 @@
+"""Reads the batches of a set that does not fit in memory, ahead of the device."""
+
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+
+from imggen.data import order
+from imggen.data.dataset import Rows
+
+_READ_THREADS = 8
+_BATCHES_AHEAD = 16
+_LAST_STEP = 2**31 - 1
+
+
+class Stream:
+    """Windows of uint8 batches, read by threads.
+
+    A window that follows on the one before continues its iterator, which has read
+    ahead meanwhile. Any other window starts a new one at its first step.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Rows], dict[str, np.ndarray]],
+        key: jax.Array,
+        *,
+        batch_size: int,
+        num_examples: int,
+        rows: slice,
+    ):
+        self._batches = _Batches(read, key, batch_size, num_examples, rows)
+        self._iterator: Iterator[dict[str, np.ndarray]] | None = None
+        self._next_step = 0
+
+    def window(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
+        """Returns {'image': uint8 [steps, batch, ...], 'label': ..., 'first_step': int32 []}."""
+        if self._iterator is None or first_step != self._next_step:
+            self._iterator = self._start(first_step)
+        batches = [next(self._iterator) for _ in range(num_steps)]
+        self._next_step = first_step + num_steps
+        window = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
+        return {**window, 'first_step': np.asarray(first_step, np.int32)}
+
+    def _start(self, first_step: int) -> Iterator[dict[str, np.ndarray]]:
+        import grain
+
+        options = grain.ReadOptions(num_threads=_READ_THREADS, prefetch_buffer_size=_BATCHES_AHEAD)
+        steps = grain.MapDataset.source(self._batches)[first_step:]
+        return iter(steps.to_iter_dataset(options))
+
+
+class _Batches:
+    """All batches of a run as a random-access source: item s is the batch of step s."""
+
+    def __init__(self, read, key, batch_size, num_examples, rows):
+        self._read, self._rows = read, rows
+        self._key_data = np.asarray(jax.random.key_data(key))
+        self._impl = jax.random.key_impl(key)
+        # On the host's own device, so that reading never queues behind training.
+        self._device = _host_device()
+
+        def indices(key_data, step):
+            key = jax.random.wrap_key_data(key_data, impl=self._impl)
+            return order.indices(key, step, batch_size=batch_size, num_examples=num_examples)
+
+        self._indices = jax.jit(indices)
+
+    def __len__(self) -> int:
+        return _LAST_STEP
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        with jax.default_device(self._device):
+            indices = np.asarray(self._indices(self._key_data, np.int32(step)))
+        return self._read(indices[self._rows])
+
+
+def _host_device() -> jax.Device | None:
+    try:
+        return jax.local_devices(backend='cpu')[0]
+    except RuntimeError:  # JAX_PLATFORMS names the accelerator alone.
+        return None

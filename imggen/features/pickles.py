@@ -1,0 +1,228 @@
+"""Weight files that are pickles, read without pickle's powers.
+
+A pickle is a program: unpickled in the usual way it may call any function. Here
+every name that a file asks for is looked up in a short table of stand-ins, which
+hold what is written in the file and call nothing; any other name refuses the file.
+So neither NumPy nor PyTorch takes part in reading, and neither needs to be there.
+
+Three layouts are read: a pickle of NumPy arrays in dicts, and PyTorch's two (a zip
+archive since version 1.6, several pickles in a row before).
+"""
+
+import collections
+import pathlib
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from imggen.errors import UserError
+
+_STORAGES = {
+    'FloatStorage': 'f4',
+    'DoubleStorage': 'f8',
+    'HalfStorage': 'f2',
+    'LongStorage': 'i8',
+    'IntStorage': 'i4',
+    'ByteStorage': 'u1',
+    'BoolStorage': '?',
+}
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+
+
+class _Storage(NamedTuple):
+    """What a tensor's bytes are: a NumPy type code without its byte order."""
+
+    code: str
+
+
+class _Tensor(NamedTuple):
+    """A tensor as the file describes it: a strided view of a numbered storage."""
+
+    code: str
+    storage_key: str
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _RefusedError(Exception):
+    """The file holds something that a weight file does not."""
+
+
+class _Unpickler(pickle.Unpickler):
+    """Resolves names in `stand_ins` only."""
+
+    def __init__(
+        self, file: IO[bytes], stand_ins: Mapping[str, Any], persistent_load: Callable | None = None
+    ):
+        super().__init__(file)
+        self._stand_ins = stand_ins
+        self._persistent_load = persistent_load
+
+    def find_class(self, module, name):
+        try:
+            return self._stand_ins[f'{module}.{name}']
+        except KeyError:
+            raise _RefusedError(f'it asks for {module}.{name}') from None
+
+    def persistent_load(self, pid):
+        if self._persistent_load is None:
+            raise _RefusedError('it refers to objects outside itself')
+        return self._persistent_load(pid)
+
+
+def read_numpy(path: pathlib.Path) -> dict:
+    """Reads a pickle of NumPy arrays in dicts, nested as they are in the file.
+
+    Raises:
+      UserError: the file is damaged, or holds anything but dicts and numeric arrays.
+    """
+
+    def read():
+        with path.open('rb') as file:
+            return _arrays(_Unpickler(file, _numpy_stand_ins()).load())
+
+    return _guarded(path, read)
+
+
+def read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Reads a PyTorch state dict, {name: array}, in the file's own memory layout.
+
+    Raises:
+      UserError: the file is damaged, or holds anything but named tensors.
+    """
+    return _guarded(path, lambda: (_zip if zipfile.is_zipfile(path) else _legacy)(path))
+
+
+def _guarded(path: pathlib.Path, read: Callable[[], dict]) -> dict:
+    # A damaged or hostile pickle can fail in any way at all; each means the same to the user.
+    try:
+        return read()
+    except FileNotFoundError:
+        raise UserError(f'{path} does not exist; give the path of a weight file.') from None
+    except Exception as error:
+        raise UserError(
+            f'{path} is not a weight file that can be read safely '
+            f'({error or type(error).__name__}); fetch it again from its publisher.'
+        ) from error
+
+
+def _numpy_stand_ins() -> dict[str, Any]:
+    # Made anew for each file: a pickle may set attributes of what it was given.
+    class DType:
+        def __init__(self, code, align=False, copy=False):
+            self.code, self.order = code, '|'
+
+        def __setstate__(self, state):
+            self.order = state[1]
+
+        def resolve(self) -> np.dtype:
+            if not isinstance(self.code, str) or self.code[:1] not in tuple('fiub'):
+                raise _RefusedError(f'it holds an array of type {self.code!r}')
+            return np.dtype(self.code).newbyteorder(self.order)
+
+    class Array:
+        def __setstate__(self, state):
+            _, shape, dtype, is_fortran, data = state
+            order = 'F' if is_fortran else 'C'
+            self.value = np.frombuffer(data, dtype.resolve()).reshape(shape, order=order)
+
+    stand_ins = {'numpy.dtype': DType, 'numpy.ndarray': None}
+    for core in ('numpy.core', 'numpy._core'):
+        stand_ins[f'{core}.multiarray._reconstruct'] = lambda *_: Array()
+    return stand_ins
+
+
+def _arrays(tree):
+    if isinstance(tree, dict):
+        return {str(name): _arrays(value) for name, value in tree.items()}
+    value = getattr(tree, 'value', None)
+    if not isinstance(value, np.ndarray):
+        raise _RefusedError(f'it holds a {type(tree).__name__} where an array should be')
+    return value
+
+
+def _torch_stand_ins() -> dict[str, Any]:
+    def tensor(storage, offset, shape, strides, *_):
+        code, key = storage
+        return _Tensor(code, key, offset, tuple(shape), tuple(strides))
+
+    return {
+        'collections.OrderedDict': collections.OrderedDict,
+        'torch._utils._rebuild_tensor': tensor,
+        'torch._utils._rebuild_tensor_v2': tensor,
+        'torch._utils._rebuild_parameter': lambda data, *_: data,
+        **{f'torch.{name}': _Storage(code) for name, code in _STORAGES.items()},
+    }
+
+
+def _storage_of(pid) -> tuple[str, str]:
+    """Reads a persistent id: ('storage', type, key, device, elements, ...)."""
+    kind, storage, key = pid[:3]
+    if kind != 'storage' or not isinstance(storage, _Storage):
+        raise _RefusedError('it refers to something that is no storage')
+    return storage.code, str(key)
+
+
+def _zip(path: pathlib.Path) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(path) as archive:
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+            raise _RefusedError('its entries are compressed')
+        [pickled] = [name for name in archive.namelist() if name.endswith('/data.pkl')]
+        root = pickled.removesuffix('data.pkl')
+        order = '<'
+        if f'{root}byteorder' in archive.namelist():
+            order = {b'little': '<', b'big': '>'}[archive.read(f'{root}byteorder')]
+        with archive.open(pickled) as file:
+            tree = _Unpickler(file, _torch_stand_ins(), _storage_of).load()
+        return _tensors(tree, order, lambda key, _: archive.read(f'{root}data/{key}'))
+
+
+def _legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
+    with path.open('rb') as file:
+
+        def load():
+            return _Unpickler(file, _torch_stand_ins(), _storage_of).load()
+
+        if load() != _LEGACY_MAGIC or load() != _LEGACY_PROTOCOL:
+            raise _RefusedError('it does not begin as a PyTorch file does')
+        order = '<' if load()['little_endian'] else '>'
+        tree = load()
+        codes = {tensor.storage_key: tensor.code for tensor in _named_tensors(tree).values()}
+        storages = {}
+        for key in load():  # Storages follow one by one: the number of elements, the elements.
+            count = int(np.frombuffer(file.read(8), f'{order}i8')[0])
+            if count < 0:
+                raise _RefusedError('a storage has a negative size')
+            storages[key] = file.read(count * np.dtype(codes[key]).itemsize)
+        return _tensors(tree, order, lambda key, _: storages[key])
+
+
+def _named_tensors(tree) -> dict[str, _Tensor]:
+    if not isinstance(tree, dict) or not tree:
+        raise _RefusedError('it holds no state dict')
+    for name, tensor in tree.items():
+        if not isinstance(name, str) or not isinstance(tensor, _Tensor):
+            raise _RefusedError(f'its entry {name!r} is no tensor')
+    return tree
+
+
+def _tensors(tree, order: str, storage_bytes: Callable) -> dict[str, np.ndarray]:
+    return {
+        name: _view(tensor, storage_bytes(tensor.storage_key, tensor), order)
+        for name, tensor in _named_tensors(tree).items()
+    }
+
+
+def _view(tensor: _Tensor, data: bytes, order: str) -> np.ndarray:
+    values = np.frombuffer(data, np.dtype(tensor.code).newbyteorder(order))
+    shape, strides, offset = tensor.shape, tensor.strides, tensor.offset
+    last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
+    if min((offset, *shape, *strides)) < 0 or (0 not in shape and last >= len(values)):
+        raise _RefusedError('a tensor reaches beyond its storage')
+    steps = [step * values.itemsize for step in strides]
+    return np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False).copy()

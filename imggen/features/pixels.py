@@ -1,0 +1,36 @@
+"""Raw pixels as features: the extractor that has learnt nothing, as a yardstick."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+
+from imggen.features.extractor import Extractor, digest
+
+
+def make(*, max_features: int = 1024) -> Extractor:
+    """Makes the extractor: pixels in [-1, 1], row by row, the aspect ratio kept.
+
+    Args:
+      max_features: an image of more values is shrunk by area averaging until it has no more.
+    """
+
+    def apply(params, images):
+        del params
+        count, height, width, channels = images.shape
+        scale = min(1.0, math.sqrt(max_features / (height * width * channels)))
+        rows = _area(height, max(1, int(height * scale)))
+        columns = _area(width, max(1, int(width * scale)))
+        small = jnp.einsum('ih,jw,nhwc->nijc', rows, columns, images, precision='highest')
+        return {'features': small.reshape(count, -1)}
+
+    note = f'shrunk by area averaging to at most {max_features} values'
+    return Extractor('pixels', {}, apply, digest({}), note)
+
+
+def _area(size: int, new_size: int) -> np.ndarray:
+    """Returns [new_size, size]: the share of each old pixel in each new one; rows sum to 1."""
+    edges = np.linspace(0, size, new_size + 1)
+    old = np.arange(size)[None]
+    overlap = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
+    return np.float32(np.maximum(overlap, 0) * new_size / size)

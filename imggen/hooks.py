@@ -1,0 +1,109 @@
+"""Hooks: what watches a run. Each on its own period; none changes the state."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from imggen import images, keys
+from imggen.checkpoint import Checkpoints
+from imggen.data.source import Source
+from imggen.errors import UserError
+from imggen.loop import Record, StateHook
+from imggen.method import Method
+from imggen.progress import Progress
+from imggen.writer import Writer
+
+
+def records(writer: Writer, progress: Progress, *, images_per_step: int):
+    """Returns an observer that writes every record and shows it in the progress line."""
+    seconds = writer.info.get('seconds', 0.0)
+
+    def observe(record: Record) -> None:
+        nonlocal seconds
+        seconds += record.seconds
+        speed = {'steps_per_second': record.num_steps / record.seconds}
+        if images_per_step:
+            speed = {'images_per_second': images_per_step * record.num_steps / record.seconds}
+        values = {'seconds': round(seconds, 3), **_rounded(speed), **record.metrics}
+        writer.scalars(record.step, record.phase, values)
+        writer.status('running', step=record.step, seconds=round(seconds, 3))
+        progress.advance(record.step, label=record.phase, scalars={**speed, **record.metrics})
+
+    return observe
+
+
+def checkpoints(checkpoints: Checkpoints, *, every_steps: int) -> StateHook:
+    """Saves the state, with the measures taken at the same step."""
+    finite = jax.jit(_all_finite)
+
+    def save(step, phase, state, measures):
+        if not finite(state):
+            newest = checkpoints.newest
+            raise UserError(
+                f'the state at step {step} of phase {phase} holds NaN or infinity and was not '
+                f'saved; the last good checkpoint is step {newest}: lower the learning rate, or '
+                'go on from there with another seed.'
+            )
+        checkpoints.save(step, state, measures)
+
+    return StateHook(every_steps, save, on_stop=True)
+
+
+def sample_sheets(
+    writer: Writer, method: Method, source: Source, seed: int, mesh: Mesh, watch
+) -> StateHook:
+    """Writes a sheet of samples; the same keys every time, so that one sees what training does."""
+    image_keys = keys.per_image(keys.stream(seed, 'sample'), watch.num_samples)
+    replicated = NamedSharding(mesh, P())
+    batch = jax.device_put(jax.device_get(source.batch(0)), replicated)
+    frozen = jax.device_put(method.frozen, replicated)
+    sample = jax.jit(method.sample, out_shardings=replicated)
+
+    def write(step, phase, state, measures):
+        del phase, measures
+        sheets = jax.device_get(sample(image_keys, state, frozen, batch))
+        if jax.process_index() == 0:
+            images.write_png(writer.sample_path(f'{step:06d}'), sheet(sheets))
+
+    if 'image' in batch and jax.process_index() == 0:
+        real = np.asarray(batch['image'])[: watch.num_samples]
+        images.write_png(writer.sample_path('real'), sheet({'real': real}))
+    return StateHook(watch.sample_every_steps, write)
+
+
+def sheet(named: dict[str, np.ndarray]) -> np.ndarray:
+    """Lays named sets of images [n, height, width, channels] in [-1, 1] on one sheet.
+
+    Several sets stand side by side, image by image. Returns uint8.
+    """
+    sets = [images.to_uint8(batch) for batch in named.values()]
+    channels = max(batch.shape[-1] for batch in sets)
+    sets = [np.broadcast_to(batch, (*batch.shape[:-1], channels)) for batch in sets]
+    count = min(len(batch) for batch in sets)
+    together = np.concatenate([batch[:count] for batch in sets], axis=2)
+    return images.grid(together)
+
+
+def measures(
+    writer: Writer, measure: Callable[[object], dict[str, float]], *, every_steps: int
+) -> StateHook:
+    """Measures the state: `measure` maps a state to scalars by name."""
+
+    def take(step, phase, state, measures):
+        measures.update(measure(state))
+        writer.scalars(step, phase, measures)
+
+    return StateHook(every_steps, take)
+
+
+def _all_finite(tree):
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+
+
+def _rounded(values):
+    return {name: round(value, 2) for name, value in values.items()}

@@ -1,0 +1,53 @@
+"""Images at the border: float32 NHWC in [-1, 1] inside, uint8 in [0, 255] outside."""
+
+import math
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+
+def from_uint8(images):
+    """Scales uint8 [..., height, width, channels] to float32 in [-1, 1]."""
+    return jnp.asarray(images, jnp.float32) / 127.5 - 1.0
+
+
+def to_uint8(images) -> np.ndarray:
+    """Rounds float [..., height, width, channels] in [-1, 1] to uint8; clips what is outside."""
+    scaled = np.asarray(images, np.float32) * 127.5 + 127.5
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def grid(images, *, columns: int | None = None, gap: int = 2) -> np.ndarray:
+    """Lays images out row by row on a white sheet.
+
+    Args:
+      images: uint8 [n, height, width, channels], 1 or 3 channels.
+      columns: images a row; the square root of n, rounded up, by default.
+      gap: white pixels between two images.
+
+    Returns:
+      uint8 [sheet height, sheet width, channels].
+    """
+    images = np.asarray(images)
+    count, height, width, channels = images.shape
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    sheet = np.full(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8
+    )
+    for index, image in enumerate(images):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def write_png(path: str | pathlib.Path, image) -> None:
+    """Writes uint8 [height, width, channels] as PNG; a reader never sees half a file."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.asarray(image)
+    partial = path.with_name(f'.{path.name}.partial')
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(partial, format='PNG')
+    partial.replace(path)

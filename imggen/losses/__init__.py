@@ -1,0 +1,1 @@
+"""Losses: pure functions, the paper's equation above each."""

@@ -1,0 +1,115 @@
+"""An image classifier: AdamW, label smoothing, and an average of the weights.
+
+As the judge of Fashion-MNIST it says what the pictures of other methods look like.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from imggen import optimizers, options, schedules
+from imggen.method import Method, Phase
+from imggen.networks.classifier import Classifier
+from imggen.optimizers import Player
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `config.method`.
+
+    Attributes:
+      num_steps: updates.
+      network: options of networks.classifier.Classifier.
+      learning_rate: of AdamW at its peak, after a tenth of the steps.
+      weight_decay: of AdamW.
+      label_smoothing: probability spread evenly over all classes.
+      ema_half_life_images: of the averaged variables, in images seen.
+    """
+
+    num_steps: int
+    network: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.05
+    ema_half_life_images: float = 50_000.0
+
+
+@struct.dataclass
+class State:
+    """What a checkpoint holds.
+
+    Attributes:
+      step: updates made, int32.
+      player: the network that learns.
+      average: averaged variables, which classify.
+    """
+
+    step: jax.Array
+    player: Player
+    average: Any
+
+
+def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
+    """Builds the method from the options of `Config`."""
+    config = options.build(Config, config, where='config.method')
+    network = options.build(
+        Classifier, {**config.network, 'axis_name': axis_name}, where='config.method.network'
+    )
+    optimizer = optax.adamw(
+        lambda step: schedules.warmup_cosine(config.learning_rate, step / config.num_steps),
+        weight_decay=config.weight_decay,
+    )
+
+    def init(key, frozen, batch):
+        del frozen
+        variables = network.init(key, batch['image'][:1], train=False)
+        player = optimizers.new_player(variables, optimizer)
+        return State(step=jnp.int32(0), player=player, average=variables)
+
+    def step(key, state, frozen, batch):
+        del frozen
+        dropout_key = (
+            key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+        )
+
+        def loss_fn(params):
+            variables = {'params': params, **state.player.statistics}
+            (logits, _), statistics = network.apply(
+                variables,
+                batch['image'],
+                train=True,
+                mutable=['batch_stats'],
+                rngs={'dropout': dropout_key},
+            )
+            targets = optax.smooth_labels(
+                jax.nn.one_hot(batch['label'], network.classes), config.label_smoothing
+            )
+            loss = optax.softmax_cross_entropy(logits, targets).mean()
+            accuracy = jnp.mean(jnp.argmax(logits, -1) == batch['label'])
+            return loss, ({'loss': loss, 'accuracy': accuracy}, statistics)
+
+        gradients, (report, statistics) = jax.grad(loss_fn, has_aux=True)(state.player.params)
+        gradients = optimizers.mean_over(axis_name, gradients)
+        report['gradient'] = optimizers.global_norm(gradients)
+        player = optimizers.update(state.player, gradients, optimizer, statistics=statistics)
+        count = len(batch['image']) * (jax.lax.axis_size(axis_name) if axis_name else 1)
+        decay = schedules.half_life_decay(
+            count, config.ema_half_life_images, (state.step + 1.0) * count
+        )
+        average = optimizers.ema(state.average, player.variables, decay)
+        state = State(step=state.step + 1, player=player, average=average)
+        return state, optimizers.mean_over(axis_name, report)
+
+    def sample(key, state, frozen, batch):
+        """The images of a batch by their most likely class, for a first look."""
+        del key, frozen
+        logits, _ = network.apply(state.average, batch['image'], train=False)
+        order = jnp.argsort(jnp.argmax(logits, -1), stable=True)
+        return {'by_class': batch['image'][order]}
+
+    return Method(init, (Phase('train', config.num_steps, step),), sample)

@@ -1,0 +1,64 @@
+"""LPIPS: a learnt perceptual distance between two images.
+
+Zhang et al., 'The Unreasonable Effectiveness of Deep Features as a Perceptual
+Metric', 2018, version 0.1: ImageNet VGG16 or AlexNet with the published linear heads.
+Images are float32 [n, height, width, 1 or 3] in [-1, 1], compared at their own size.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from imggen.features import alexnet, layers, vgg16
+
+Network = Literal['vgg16', 'alexnet']
+_NETWORKS = {'vgg16': vgg16, 'alexnet': alexnet}
+_EPSILON = 1e-10
+
+
+def load(network: Network) -> Mapping[str, Any]:
+    """Returns the parameters of LPIPS over one network, which `lpips` tells by its key.
+
+    'vgg16' serves as a loss, 'alexnet' as the measure that papers print.
+
+    Raises:
+      UserError: the weights are not installed.
+    """
+    module = _NETWORKS[network]
+    return {network: module.pretrained(), 'heads': module.lpips_heads()}
+
+
+def lpips(params: Mapping[str, Any], a: jax.Array, b: jax.Array) -> jax.Array:
+    """Returns the distance of each image in `a` to its partner in `b`: float32 [n], 0 if equal.
+
+    Args:
+      params: from `load`.
+      a: float32 [n, height, width, 1 or 3] in [-1, 1].
+      b: the same shape.
+
+    Raises:
+      ValueError: the shapes differ.
+      UserError: the images are too small for the network.
+    """
+    if a.shape != b.shape:
+        raise ValueError(f'LPIPS compares images of one shape, not {a.shape} and {b.shape}.')
+    [network] = set(params) - {'heads'}
+    heads = params['heads']
+    # d(a, b) = sum over l of mean over (h, w) of w_l . (a_l / |a_l| - b_l / |b_l|)^2
+    with jax.default_matmul_precision('highest'):
+        both = jnp.concatenate([a, b])
+        taps = _NETWORKS[network].activations(params[network], both, tuple(heads))
+        distance = jnp.zeros(a.shape[0])
+        for name, head in heads.items():
+            unit_a, unit_b = jnp.split(_unit(taps[name]), 2)
+            weighted = (unit_a - unit_b) ** 2 * layers.channelwise(head)
+            distance += weighted.sum(-1).mean((1, 2))
+    return distance
+
+
+def _unit(x: jax.Array) -> jax.Array:
+    """Scales each pixel's features to length 1, and leaves zeros with a gradient of zero."""
+    squares = (x**2).sum(-1, keepdims=True)
+    return x / (jnp.sqrt(jnp.maximum(squares, _EPSILON**2)) + _EPSILON)

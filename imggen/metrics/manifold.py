@@ -1,0 +1,128 @@
+"""Precision, recall, density and coverage: two sets as unions of balls.
+
+Each image has the ball around it that reaches its k-th nearest neighbour in its own
+set, itself not counted. With real x_i, generated y_j and open balls B,
+
+  precision  mean_j [y_j in some B_3(x_i)]        recall  mean_i [x_i in some B_3(y_j)]
+  density    1/(k m) sum_ij [y_j in B_5(x_i)]     coverage  mean_i [some y_j in B_5(x_i)]
+
+Precision and recall are Kynkäänniemi et al. (2019), k = 3; density and coverage are
+Naeem et al. (2020), k = 5. Two sets of one distribution have density 1 and, at equal
+counts, coverage 1 - 2^-k in expectation, but no precision or recall of 1.
+
+Ties: a point on the border is outside, as in the authors' code of the second paper;
+`inclusive=True` puts it inside, as in that of the first. Features in general position
+have no ties and both rules agree.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imggen.errors import UserError
+from imggen.metrics.pairwise import (
+    centred,
+    check_features,
+    neighbor_distances,
+    over_rows,
+    squared_distances,
+    squared_norms,
+)
+
+
+class Manifold(NamedTuple):
+    """The four measures, with standard errors where there are independent terms to average.
+
+    `precision_error` and `density_error` are over the generated images, the real
+    set held fixed. Recall and coverage are not means of independent terms.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    precision_error: float
+    density_error: float
+
+
+def ties_rule(*, inclusive: bool = False) -> str:
+    """Returns the rule for a point on the border of a ball, in words."""
+    return 'distance <= radius' if inclusive else 'distance < radius'
+
+
+@functools.partial(jax.jit, static_argnames='inclusive')
+def _balls_around(points, centres, radii, *, inclusive):
+    """Counts for every point [n, d] the balls it lies in: [n, number of kinds of radii].
+
+    radii: squared, [number of kinds, number of centres].
+    """
+    norms = squared_norms(centres)
+    inside = jnp.less_equal if inclusive else jnp.less
+
+    def one(_, point):
+        squared = squared_distances(point, centres, norms)
+        return jnp.sum(inside(squared[None], radii), axis=1)
+
+    return over_rows(one, points, len(centres))
+
+
+@functools.partial(jax.jit, static_argnames='inclusive')
+def _reached(centres, radii, points, *, inclusive):
+    """Says for every centre [n, d] with squared radius [n] whether its ball holds a point."""
+    norms = squared_norms(points)
+
+    def one(index, centre):
+        nearest = jnp.min(squared_distances(centre, points, norms))
+        return nearest <= radii[index] if inclusive else nearest < radii[index]
+
+    return over_rows(one, centres, len(points))
+
+
+def manifold_measures(
+    reference,
+    generated,
+    *,
+    num_neighbors: int = 3,
+    num_density_neighbors: int = 5,
+    inclusive: bool = False,
+) -> Manifold:
+    """Returns the four measures of a generated against a reference set.
+
+    Args:
+      reference: float32 [n, d].
+      generated: float32 [m, d].
+      num_neighbors: k of precision and recall.
+      num_density_neighbors: k of density and coverage.
+      inclusive: whether a point at exactly the radius lies in a ball.
+
+    Raises:
+      UserError: a set has no more images than neighbours.
+    """
+    reference, generated = check_features(reference=reference, generated=generated)
+    most = max(num_neighbors, num_density_neighbors)
+    if len(reference) <= most or len(generated) <= num_neighbors:
+        raise UserError(
+            f'{len(reference)} reference and {len(generated)} generated images are too few for '
+            f'{most} and {num_neighbors} nearest neighbours: measure more images.'
+        )
+    reference, generated = centred(reference, generated)
+    radii = neighbor_distances(reference, num_neighbors=most).T
+    radii = radii[jnp.array([num_neighbors - 1, num_density_neighbors - 1])]
+    generated_radii = neighbor_distances(generated, num_neighbors=num_neighbors).T[-1:]
+
+    counts = np.asarray(_balls_around(generated, reference, radii, inclusive=inclusive))
+    recalled = np.asarray(_balls_around(reference, generated, generated_radii, inclusive=inclusive))
+    covered = np.asarray(_reached(reference, radii[1], generated, inclusive=inclusive))
+    precise = counts[:, 0] > 0
+    density = counts[:, 1] / num_density_neighbors
+    return Manifold(
+        precision=float(precise.mean()),
+        recall=float((recalled > 0).mean()),
+        density=float(density.mean()),
+        coverage=float(covered.mean()),
+        precision_error=float(precise.std() / np.sqrt(len(generated))),
+        density_error=float(density.std() / np.sqrt(len(generated))),
+    )

@@ -1,0 +1,105 @@
+"""Measures of an image against the one it should be: MAE, PSNR and SSIM.
+
+Images are float32 [n, height, width, channels] in [-1, 1]; `data_range` is the
+difference of the largest and the smallest possible value, 2 there. Every function
+returns one value an image, float32 [n], so that a spread can be printed.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imggen.errors import UserError
+
+_RADIUS = 5  # 11 taps.
+_SIGMA = 1.5
+
+
+def _check(images, references) -> None:
+    if images.ndim != 4 or images.shape != references.shape:
+        raise UserError(
+            f'Images {images.shape} and references {references.shape} must have one shape '
+            '[n, height, width, channels].'
+        )
+    for array in (images, references):
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise UserError(f'Images must be float, not {array.dtype}: images.from_uint8 scales.')
+
+
+@jax.jit
+def mae(images: jax.Array, references: jax.Array) -> jax.Array:
+    """Returns the mean absolute error of every image, in the images' own unit: [n]."""
+    _check(images, references)
+    return jnp.mean(jnp.abs(images - references), axis=(1, 2, 3))
+
+
+@jax.jit
+def psnr(images: jax.Array, references: jax.Array, *, data_range: float = 2.0) -> jax.Array:
+    """Returns 10 log10(range^2 / mean squared error) of every image in decibels: [n].
+
+    Infinite for an image that equals its reference. Average decibels over images,
+    as published tables do, not squared errors.
+    """
+    _check(images, references)
+    error = jnp.mean(jnp.square(images - references), axis=(1, 2, 3))
+    return 10 * jnp.log10(data_range**2 / error)
+
+
+def _window() -> np.ndarray:
+    offsets = np.arange(-_RADIUS, _RADIUS + 1)
+    weights = np.exp(-0.5 * (offsets / _SIGMA) ** 2)
+    return weights / weights.sum()
+
+
+def _blur(images, axis):
+    """Convolves with the window along one axis, where it fits entirely: shorter by 10."""
+    length = images.shape[axis] - 2 * _RADIUS
+    return sum(
+        float(weight) * jax.lax.slice_in_dim(images, first, first + length, axis=axis)
+        for first, weight in enumerate(_window())
+    )
+
+
+@functools.partial(jax.jit, static_argnames='data_range')
+def ssim(images: jax.Array, references: jax.Array, *, data_range: float = 2.0) -> jax.Array:
+    """Returns the mean structural similarity of every image, at most 1: [n].
+
+    Wang et al. (2004) with a Gaussian window of 11 taps and sigma 1.5, K = (0.01,
+    0.03), population covariances, only where the window fits, mean over channels:
+
+      SSIM = (2 m_x m_y + C1) (2 s_xy + C2) / ((m_x^2 + m_y^2 + C1) (s_x^2 + s_y^2 + C2))
+
+    Raises:
+      UserError: an image is smaller than the window.
+    """
+    _check(images, references)
+    if min(images.shape[1:3]) < 2 * _RADIUS + 1:
+        raise UserError(
+            f'SSIM needs images of at least {2 * _RADIUS + 1} pixels a side, '
+            f'not {images.shape[1]} x {images.shape[2]}.'
+        )
+
+    def blur(values):
+        return _blur(_blur(values, 1), 2)
+
+    mean_x, mean_y = blur(images), blur(references)
+    variance_x = blur(images * images) - mean_x * mean_x
+    variance_y = blur(references * references) - mean_y * mean_y
+    covariance = blur(images * references) - mean_x * mean_y
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
+    return jnp.mean(luminance * structure, axis=(1, 2, 3))
+
+
+def luma(images: jax.Array) -> jax.Array:
+    """Returns Y of RGB images in [-1, 1], float32 [n, height, width, 1] in [16, 235].
+
+    ITU-R BT.601 as MATLAB's rgb2ycbcr and the tables of super-resolution have it;
+    measure it with data_range=255.
+    """
+    weights = jnp.array([65.481, 128.553, 24.966])
+    unit = (images + 1) / 2
+    return jnp.tensordot(unit, weights, 1, precision=jax.lax.Precision.HIGHEST)[..., None] + 16

@@ -1,0 +1,1 @@
+"""Networks: linen modules, one architecture a file."""

@@ -1,0 +1,46 @@
+"""A small convolutional classifier; as the judge its last features measure generators."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from imggen.networks import blocks
+from imggen.networks.conv import Conv
+
+
+class Classifier(nn.Module):
+    """Images [n, height, width, channels] in [-1, 1] -> (logits, features).
+
+    A stage is some 3x3 convolutions with batch normalisation and ReLU; between
+    stages the size is halved by the maximum. The features are the mean over what
+    is left of the image, [n, stages[-1]].
+
+    Attributes:
+      classes: how many.
+      stages: features of each stage.
+      convolutions: how many a stage has.
+      dropout: rate before the last layer.
+      axis_name: the pmap axis over which batch statistics are taken.
+    """
+
+    classes: int = 10
+    stages: tuple[int, ...] = (32, 32, 64)
+    convolutions: int = 2
+    dropout: float = 0.0
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+        x = images
+        for stage, width in enumerate(self.stages):
+            if stage:
+                x = blocks.max_pool(x)
+            for _ in range(self.convolutions):
+                x = Conv(width, (3, 3), padding=1, use_bias=False)(x)
+                x = nn.BatchNorm(
+                    use_running_average=not train, momentum=0.9, axis_name=self.axis_name
+                )(x)
+                x = nn.relu(x)
+        features = jnp.mean(x, axis=(1, 2))
+        x = nn.Dropout(self.dropout, deterministic=not train)(features)
+        return nn.Dense(self.classes)(x), features

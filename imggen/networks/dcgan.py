@@ -1,0 +1,88 @@
+"""DCGAN (Radford et al. 2016): strided convolutions with batch normalisation.
+
+For images of any size and number of channels. The features double at every
+halving, up to `max_features`.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from imggen.networks import blocks
+from imggen.networks.conv import Conv, ConvTranspose
+
+_init = nn.initializers.normal(0.02)
+
+
+class Generator(nn.Module):
+    """Latent [n, latent size] -> images [n, height, width, channels] in [-1, 1].
+
+    Attributes:
+      shape: (height, width, channels) of the images.
+      features: at half the images' size.
+      max_features: the most, at the smallest size.
+      axis_name: the pmap axis over which batch statistics are taken.
+    """
+
+    shape: tuple[int, int, int]
+    features: int = 64
+    max_features: int = 512
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, latent: jax.Array, *, train: bool) -> jax.Array:
+        def activate(x):
+            x = nn.BatchNorm(
+                use_running_average=not train,
+                momentum=0.9,
+                scale_init=lambda key, shape, dtype=jnp.float32: (
+                    1.0 + 0.02 * jax.random.normal(key, shape, dtype)
+                ),
+                axis_name=self.axis_name,
+            )(x)
+            return nn.relu(x)
+
+        times, base = blocks.halvings(self.shape[:2])
+        widths = [min(self.features * 2**level, self.max_features) for level in range(times)][::-1]
+        x = nn.Dense(base[0] * base[1] * widths[0], use_bias=False, kernel_init=_init)(latent)
+        x = activate(x.reshape(-1, *base, widths[0]))
+        for width in widths[1:]:
+            x = ConvTranspose(
+                width, (4, 4), stride=2, padding=1, use_bias=False, kernel_init=_init
+            )(x)
+            x = activate(x)
+        x = ConvTranspose(self.shape[2], (4, 4), stride=2, padding=1, kernel_init=_init)(x)
+        return jnp.tanh(blocks.crop(x, self.shape[:2]))
+
+
+class Discriminator(nn.Module):
+    """Images [n, height, width, channels] -> logits [n]: large where they look real.
+
+    Attributes:
+      features: at half the images' size.
+      max_features: the most, at the smallest size.
+      normalise: batch normalisation after all convolutions but the first.
+      axis_name: the pmap axis over which batch statistics are taken.
+    """
+
+    features: int = 64
+    max_features: int = 512
+    normalise: bool = True
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        times, base = blocks.halvings(images.shape[1:3])
+        x = blocks.pad_to(images, (base[0] * 2**times, base[1] * 2**times))
+        for level in range(times):
+            width = min(self.features * 2**level, self.max_features)
+            normalise = self.normalise and level > 0
+            x = Conv(
+                width, (4, 4), stride=2, padding=1, use_bias=not normalise, kernel_init=_init
+            )(x)
+            if normalise:
+                x = nn.BatchNorm(
+                    use_running_average=not train, momentum=0.9, axis_name=self.axis_name
+                )(x)
+            x = nn.leaky_relu(x, 0.2)
+        return nn.Dense(1, kernel_init=_init)(x.reshape(x.shape[0], -1))[:, 0]

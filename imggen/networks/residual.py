@@ -1,0 +1,127 @@
+"""The residual networks of R3GAN (Huang et al. 2024), at any size: no normalisation.
+
+A stage is a change of resolution and some residual blocks; the discriminator
+mirrors the generator. Residual branches start at zero (Fixup), so the untrained
+network is its skeleton of resamplings.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from imggen.networks import blocks
+from imggen.networks.conv import Conv
+
+_SLOPE = 0.2  # Of the leaky ReLU.
+_linear = nn.initializers.variance_scaling(1.0, 'fan_in', 'normal')
+
+
+class ResidualBlock(nn.Module):
+    """x + W3 a(b + G a(b + W1 x)): 1x1 expand, grouped 3x3, 1x1 contract, biases before `a`.
+
+    Attributes:
+      expansion: inner features a feature.
+      group_size: inner features a group of the 3x3 convolution.
+      depth: residual blocks in the network, L; the first two layers start with
+        variance 2 / (1 + slope^2) / fan_in / sqrt(L), the last at zero.
+    """
+
+    expansion: int
+    group_size: int
+    depth: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        features = x.shape[-1]
+        inner = features * self.expansion
+        init = nn.initializers.variance_scaling(
+            2.0 / (1.0 + _SLOPE**2) / self.depth**0.5, 'fan_in', 'normal'
+        )
+        y = nn.leaky_relu(nn.Dense(inner, kernel_init=init)(x), _SLOPE)
+        y = Conv(
+            inner,
+            (3, 3),
+            padding=1,
+            groups=max(1, inner // self.group_size),
+            kernel_init=init,
+        )(y)
+        y = nn.leaky_relu(y, _SLOPE)
+        return x + nn.Dense(features, use_bias=False, kernel_init=nn.initializers.zeros)(y)
+
+
+class Generator(nn.Module):
+    """Latent [n, latent size] -> images [n, height, width, channels], not bounded.
+
+    Attributes:
+      shape: (height, width, channels) of the images.
+      features: of each stage, the smallest size first; the first is repeated where
+        the images are halved more often than that.
+      blocks: residual blocks a stage.
+      expansion, group_size: see ResidualBlock.
+      axis_name: unused; nothing here depends on the batch.
+    """
+
+    shape: tuple[int, int, int]
+    features: tuple[int, ...] = (128, 64, 32)
+    blocks: int = 1
+    expansion: int = 2
+    group_size: int = 16
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, latent: jax.Array, *, train: bool) -> jax.Array:
+        del train
+        times, base = blocks.halvings(self.shape[:2])
+        widths = stage_widths(self.features, times + 1)
+        basis = self.param('basis', nn.initializers.normal(1.0), (1, *base, widths[0]))
+        scale = nn.Dense(widths[0], use_bias=False, kernel_init=_linear)(latent)
+        x = basis * scale[:, None, None, :]
+        for level, width in enumerate(widths):
+            if level:
+                if width != x.shape[-1]:
+                    x = nn.Dense(width, use_bias=False, kernel_init=_linear)(x)
+                x = blocks.upsample(x)
+            for _ in range(self.blocks):
+                x = ResidualBlock(self.expansion, self.group_size, self.blocks * len(widths))(x)
+        x = nn.Dense(self.shape[2], use_bias=False, kernel_init=_linear)(x)
+        return blocks.crop(x, self.shape[:2])
+
+
+class Discriminator(nn.Module):
+    """Images [n, height, width, channels] -> logits [n]: large where they look real.
+
+    The attributes are the generator's; `features` too has the smallest size first.
+    """
+
+    features: tuple[int, ...] = (128, 64, 32)
+    blocks: int = 1
+    expansion: int = 2
+    group_size: int = 16
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        del train
+        times, base = blocks.halvings(images.shape[1:3])
+        widths = stage_widths(self.features, times + 1)
+        x = blocks.pad_to(images, (base[0] * 2**times, base[1] * 2**times))
+        x = nn.Dense(widths[-1], use_bias=False, kernel_init=_linear)(x)
+        for level in range(times, -1, -1):
+            for _ in range(self.blocks):
+                x = ResidualBlock(self.expansion, self.group_size, self.blocks * len(widths))(x)
+            if level:
+                x = blocks.downsample(x)
+                if widths[level - 1] != x.shape[-1]:
+                    x = nn.Dense(widths[level - 1], use_bias=False, kernel_init=_linear)(x)
+        # A depthwise convolution with a kernel as large as what is left: one number a feature.
+        init = nn.initializers.normal((base[0] * base[1]) ** -0.5)
+        basis = self.param('basis', init, (1, *base, widths[0]))
+        x = jnp.sum(x * basis, axis=(1, 2))
+        return nn.Dense(1, use_bias=False, kernel_init=_linear)(x)[:, 0]
+
+
+def stage_widths(features: tuple[int, ...], stages: int) -> tuple[int, ...]:
+    """Returns the features of each stage, the smallest size first."""
+    if stages <= len(features):
+        return tuple(features[len(features) - stages :])
+    return (features[0],) * (stages - len(features)) + tuple(features)

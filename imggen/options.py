@@ -1,0 +1,47 @@
+"""Config sections become dataclasses, so that an option nobody reads is an error."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+
+from imggen.errors import UserError
+
+
+def build(kind, section: Mapping, *, where: str):
+    """Returns `kind(**section)`.
+
+    Args:
+      kind: a dataclass (a linen module is one) without required fields beyond `section`.
+      section: options by name.
+      where: how the section is called in messages, for example 'config.method'.
+
+    Raises:
+      UserError: names an option that `kind` does not have, or a required one that is missing.
+    """
+    fields = [field for field in dataclasses.fields(kind) if field.init]
+    names = [field.name for field in fields if field.name not in ('parent', 'name')]
+    for key in section:
+        if key not in names:
+            raise UserError(f'{where}.{key} is no option: {suggestion(key, names)}.')
+    required = [
+        field.name
+        for field in fields
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    for name in required:
+        if name not in section:
+            raise UserError(f'{where}.{name} is missing: set it in the config.')
+    return kind(**section)
+
+
+def choose(choices: Mapping, name: str, *, where: str):
+    """Returns `choices[name]`; raises UserError that lists the choices."""
+    if name not in choices:
+        raise UserError(f'{where}={name!r} is no choice: {suggestion(str(name), list(choices))}.')
+    return choices[name]
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """Returns 'did you mean ...' or the list of what there is."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f'did you mean {close[0]!r}' if close else f'there are {", ".join(sorted(known))}'

@@ -1,0 +1,64 @@
+"""A line that says how far a run is, how fast it goes and when it ends."""
+
+import sys
+import time
+from collections.abc import Mapping
+
+from tqdm import tqdm
+
+_PLAIN_EVERY_SECONDS = 15.0
+
+
+class Progress:
+    """Shows progress: one living line on a terminal, a plain line now and then elsewhere.
+
+    Args:
+      total: how many units there are.
+      unit: what is counted, for example 'step'.
+      initial: how many were done before.
+      active: whether this process shows anything.
+    """
+
+    def __init__(self, total: int, *, unit: str = 'step', initial: int = 0, active: bool = True):
+        self._total, self._unit = total, unit
+        self._done = self._initial = initial
+        self._started = self._said = time.monotonic()
+        self._active = active
+        self._bar = None
+        if active and sys.stderr.isatty():
+            self._bar = tqdm(total=total, initial=initial, unit=unit, dynamic_ncols=True)
+
+    def advance(self, done: int, *, label: str = '', scalars: Mapping[str, float] | None = None):
+        """Shows that `done` units of the total are done."""
+        scalars = {name: f'{value:.4g}' for name, value in (scalars or {}).items()}
+        if self._bar is not None:
+            self._bar.set_description_str(label, refresh=False)
+            self._bar.set_postfix(scalars, refresh=False)
+            self._bar.update(done - self._done)
+        self._done = done
+        now = time.monotonic()
+        if self._active and self._bar is None:
+            if now - self._said < _PLAIN_EVERY_SECONDS and done < self._total:
+                return
+            self._said = now
+            left = (now - self._started) * (self._total - done) / max(done - self._initial, 1)
+            values = ', '.join(f'{name} {value}' for name, value in scalars.items())
+            self.say(f'{label} {self._unit} {done}/{self._total}, {_clock(left)} left, {values}')
+
+    def say(self, line: str) -> None:
+        """Prints a line without tearing the progress line."""
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        elif self._active:
+            print(line.strip(), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Ends the line."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'

@@ -1,0 +1,219 @@
+"""Curves of scalars over training steps, as inline SVG that takes the page's colours.
+
+Dense curves are smoothed with a centred window, which does not lag; the values as
+they were lie faintly underneath. The band is one standard deviation over seeds to
+either side.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from imggen import runs as runs_lib
+from imggen.report import averages, axes
+from imggen.report.averages import Curve
+from imggen.report.groups import MEASURES, Group
+from imggen.report.markup import Markup, element
+
+COLOURS = 8  # Groups that get a colour; the others are grey.
+_WIDTH, _HEIGHT = 300, 150  # Of the area that shows curves, in SVG units.
+_LEFT, _TOP, _BOTTOM, _RIGHT = 46, 8, 24, 10
+_SMOOTH_FROM = 48  # Points from which a curve is smoothed.
+_DOTS_TO = 30  # Points up to which each is marked.
+
+
+def section(
+    runs: Sequence[runs_lib.Run],
+    grouped: Sequence[Group],
+    order: Sequence[int],
+    colours: dict[int, int],
+) -> list[Markup]:
+    """Draws every recorded scalar, by kind, under one legend.
+
+    Args:
+      runs: all runs.
+      grouped: their groups.
+      order: of the groups in the legend.
+      colours: group -> 0 .. COLOURS - 1; other groups are grey.
+    """
+    labels = [one.label for one in grouped]
+    kinds = averages.names(runs)
+    if not kinds:
+        return [element('p', 'No run has recorded scalars.')]
+    phases = _phases(runs[0]) if len(grouped) == 1 else []
+    drawn = []
+    for kind, names in kinds.items():
+        figures = [
+            plot(name, *averages.curves(runs, grouped, name), labels, colours, phases=phases)
+            for name in names
+        ]
+        width = min(3, len(figures))  # Columns; small kinds share a row.
+        drawn.append(element('div', element('h3', kind), figures, class_=f'kind span-{width}'))
+    words = ['Over training steps; dense curves are smoothed']
+    if any(len(one.members) > 1 for one in grouped):
+        words.append('line and band: mean and one standard deviation over seeds')
+    if any(len(one.members) == 1 for one in grouped):
+        words.append('single runs show their values faintly behind')
+    if phases:
+        names = ', '.join(f'{name} from step {step:,}' for step, name in phases)
+        words.append(f'dashed: {names}')
+    return [
+        _legend(grouped, order, colours) if len(grouped) > 1 else None,
+        element('div', drawn, class_='curves'),
+        element('p', '; '.join(words) + '.', class_='note'),
+    ]
+
+
+def _legend(grouped: Sequence[Group], order, colours) -> Markup:
+    shown = [index for index in order if index in colours]
+    buttons = [
+        element(
+            'button',
+            element('i', class_=f'c{colours[index]}'),
+            grouped[index].label,
+            type='button',
+            aria_pressed='false',
+            data_group=index,
+        )
+        for index in shown
+    ]
+    if len(grouped) > len(shown):
+        rest = f'{len(grouped) - len(shown)} others'
+        buttons.append(element('span', element('i', class_='other'), rest))
+    return element('div', buttons, class_='legend')
+
+
+def _phases(run: runs_lib.Run) -> list[tuple[int, str]]:
+    """Returns (first recorded step, name) of each phase after the first."""
+    starts: dict[str, int] = {}
+    for record in run.records:
+        if isinstance(record.get('phase'), str):
+            starts.setdefault(record['phase'], record['step'])
+    return [(step, name) for name, step in starts.items()][1:]
+
+
+def plot(
+    name: str,
+    made: Sequence[Curve],
+    lost: int,
+    labels: Sequence[str],
+    colours: dict[int, int],
+    *,
+    phases: Sequence[tuple[int, str]] = (),
+) -> Markup:
+    """Draws one figure.
+
+    Args:
+      name: of the scalar.
+      made: the curves, from `curves`.
+      lost: how many values were not finite.
+      labels: of all groups.
+      colours: group -> 0 .. COLOURS - 1; other groups are grey.
+      phases: (first step, name) of each phase after the first.
+    """
+    dense = name.rpartition('/')[2] not in MEASURES
+    values = [value for curve in made for value in curve.mean.tolist()]
+    y_axis = axes.fit(values)
+    last = max((curve.steps[-1] for curve in made), default=1.0)
+    first = min((curve.steps[0] for curve in made), default=0.0)
+    x_axis = axes.Axis(0.0 if first < 0.2 * last else first * 0.98, max(float(last), 1.0))
+    # Grey curves first, coloured ones over them.
+    ordered = sorted(made, key=lambda curve: colours.get(curve.group, -1))
+    lines = [_line(curve, x_axis, y_axis, labels, colours, dense) for curve in ordered]
+    notes = ['log scale'] if y_axis.log else []
+    if lost:
+        notes.append(f'{lost:,} values not finite')
+    outside = sum(not -1e-6 <= y_axis.place(value) <= 1 + 1e-6 for value in values)
+    if outside:
+        notes.append(f'{outside} points outside')
+    marks = [
+        element(
+            'line', x1=_px(x_axis, step), x2=_px(x_axis, step), y1=0, y2=_HEIGHT, class_='phase'
+        )
+        for step, _ in phases
+    ]
+    area = element(
+        'svg',
+        marks,
+        lines,
+        x=_LEFT,
+        y=_TOP,
+        width=_WIDTH,
+        height=_HEIGHT,
+        viewBox=f'0 0 {_WIDTH} {_HEIGHT}',
+        class_='area',
+    )
+    summary = f'{name} over training steps'
+    if values:
+        summary += f', from {axes.tick_label(min(values))} to {axes.tick_label(max(values))}'
+    drawing = element(
+        'svg',
+        _frame(x_axis, y_axis),
+        area,
+        viewBox=f'0 0 {_LEFT + _WIDTH + _RIGHT} {_TOP + _HEIGHT + _BOTTOM}',
+        role='img',
+        aria_label=summary,
+        class_='plot',
+        data_x=f'{x_axis.low!r} {x_axis.high!r}',
+        data_y=f'{y_axis.low!r} {y_axis.high!r} {int(y_axis.log)}',
+        data_area=f'{_LEFT} {_TOP} {_WIDTH} {_HEIGHT}',
+    )
+    heading = element(
+        'figcaption', element('code', name), element('span', ' · '.join(notes), class_='note')
+    )
+    return element('figure', heading, drawing, class_='curve')
+
+
+def _px(axis: axes.Axis, step: float) -> str:
+    return f'{axis.place(step) * _WIDTH:.1f}'
+
+
+def _frame(x_axis: axes.Axis, y_axis: axes.Axis) -> list[Markup]:
+    """Draws rules and labels of both axes."""
+    parts = []
+    for tick in y_axis.ticks(count=4):
+        y = f'{_TOP + (1 - y_axis.place(tick)) * _HEIGHT:.1f}'
+        parts.append(element('line', x1=_LEFT, x2=_LEFT + _WIDTH, y1=y, y2=y, class_='rule'))
+        label = axes.tick_label(tick)
+        parts.append(element('text', label, x=_LEFT - 6, y=y, dy='0.33em', text_anchor='end'))
+    for tick in x_axis.ticks(count=4):
+        x = f'{_LEFT + x_axis.place(tick) * _WIDTH:.1f}'
+        label = axes.tick_label(tick)
+        parts.append(element('text', label, x=x, y=_TOP + _HEIGHT + 16, text_anchor='middle'))
+    return parts
+
+
+def _line(curve, x_axis, y_axis, labels, colours, dense) -> Markup:
+    """Draws one curve: its band, its values faintly if it is smoothed, itself."""
+    colour = f'c{colours[curve.group]}' if curve.group in colours else 'other'
+    is_smooth = dense and len(curve.mean) >= _SMOOTH_FROM
+    mean = averages.smooth(curve.mean) if is_smooth else curve.mean
+    parts = []
+    if curve.spread is not None:
+        spread = averages.smooth(curve.spread) if is_smooth else curve.spread
+        low = mean - spread
+        if y_axis.log:
+            low = np.maximum(low, y_axis.low)
+        around = _points(curve.steps, mean + spread, x_axis, y_axis) + list(
+            reversed(_points(curve.steps, low, x_axis, y_axis))
+        )
+        parts.append(element('polygon', points=' '.join(around), class_='band'))
+    elif is_smooth:
+        raw = _points(curve.steps, curve.mean, x_axis, y_axis)
+        parts.append(element('polyline', points=' '.join(raw), class_='raw'))
+    points = _points(curve.steps, mean, x_axis, y_axis)
+    parts.append(element('polyline', points=' '.join(points), class_='line'))
+    if len(points) <= _DOTS_TO:
+        for point in points:
+            x, y = point.split(',')
+            parts.append(element('circle', cx=x, cy=y, r=2))
+    return element(
+        'g', parts, class_=colour, data_group=curve.group, data_label=labels[curve.group]
+    )
+
+
+def _points(steps, values, x_axis, y_axis) -> list[str]:
+    return [
+        f'{x_axis.place(step) * _WIDTH:.1f},{(1 - y_axis.place(value)) * _HEIGHT:.2f}'
+        for step, value in zip(steps.tolist(), values.tolist(), strict=True)
+    ]

@@ -1,0 +1,182 @@
+"""What came out: final measures with floor, spread and counts, and what they decide."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from imggen.report import dots, groups, tables
+from imggen.report.groups import Group, Protocol
+from imggen.report.markup import Markup, element, join, number, with_spread
+
+MAX_SETTINGS = 6  # Columns for what differs; more makes no table that one can read.
+
+
+def section(
+    grouped: Sequence[Group],
+    evaluated: dict[Protocol, dict[int, dict[str, Any]]],
+    colours: dict[int, int],
+) -> list[Markup]:
+    """Writes the finding under each protocol; values of two protocols never share a table."""
+    if not evaluated:
+        return [
+            element(
+                'p',
+                'No run has been evaluated. ',
+                element('code', 'experiments/evaluate.py'),
+                ' adds the measures; the curves below show what was recorded in training.',
+                class_='lead',
+            )
+        ]
+    parts = []
+    for protocol, lines in evaluated.items():
+        if len(evaluated) > 1:
+            parts.append(element('h3', _protocol_title(protocol)))
+        parts += _under(protocol, lines, grouped, colours)
+    return parts
+
+
+def _protocol_title(protocol: Protocol) -> str:
+    return f'{protocol.extractor or "no extractor"}, against {protocol.reference or "no reference"}'
+
+
+def _under(protocol, lines, grouped, colours) -> list[Markup]:
+    names = groups.measure_names(lines)
+    if not names:
+        return [element('p', 'The evaluation holds no measures.')]
+    present = [index for index, one in enumerate(grouped) if set(one.members) & set(lines)]
+    parts = []
+    if len(present) == 1:
+        parts.append(_tiles(grouped[present[0]], lines, names))
+    else:
+        ranked = groups.rank(grouped, lines, names[0])
+        if ranked:
+            parts += _comparison(grouped, ranked, lines, names[0], colours)
+        parts.append(_table(grouped, present, lines, names))
+    parts.append(_method(protocol, lines, grouped, present))
+    return parts
+
+
+def _tiles(one: Group, lines, names) -> Markup:
+    """Shows one group's measures large."""
+    tiles = []
+    for name in names:
+        summary = groups.summarize(one.members, lines, name)
+        floor = groups.floor(lines, name)
+        spread = summary.spread if summary else None
+        value = with_spread(summary.mean, spread).split(' ± ') if summary else ['not finite']
+        below = [f'± {value[1]}'] if len(value) > 1 else []
+        below += [f'floor {number(floor)}'] if floor is not None else []
+        tiles.append(
+            element(
+                'div',
+                element('dt', groups.title(name)),
+                element('dd', value[0], element('small', ' · '.join(below) or '\N{NBSP}')),
+            )
+        )
+    return element('dl', tiles, class_='tiles')
+
+
+def _comparison(grouped, ranked, lines, name, colours) -> list[Markup]:
+    """States which group is best, and whether the next is within the spread."""
+    (best, first), *rest = ranked
+    label = groups.title(name)
+    if name in groups.MEASURES:
+        label, less = groups.MEASURES[name]
+        sentence = [f'{"Lowest" if less else "Highest"} {label}: ']
+    else:
+        sentence = [f'{label}, in rising order: ']
+    sentence += [
+        element('strong', grouped[best].label),
+        f', {with_spread(first.mean, first.spread)}{_over(first)}. ',
+    ]
+    if rest:
+        second = rest[0][1]
+        sentence += ['Next: ', element('strong', grouped[rest[0][0]].label)]
+        sentence.append(f', {with_spread(second.mean, second.spread)}')
+        if first.spread_of == second.spread_of == 'seeds':
+            combined = ((first.spread or 0) ** 2 + (second.spread or 0) ** 2) ** 0.5
+            apart = abs(first.mean - second.mean)
+            verdict = (
+                'within the spread over seeds' if apart <= combined else 'more than their spread'
+            )
+            sentence.append(f'; the two differ by {number(apart)}, {verdict}.')
+        else:
+            sentence.append('; without several seeds each, their order may be chance.')
+    legend = 'Large dot: mean; bar: one standard deviation either way; small dots: runs'
+    floor = groups.floor(lines, name)
+    if floor is not None:
+        legend += '; dashed: floor, real against real pictures'
+    if len(ranked) > dots.MAX_ROWS:
+        legend += f'. The {dots.MAX_ROWS} best of {len(ranked)}; all are in the table'
+    return [
+        element('p', sentence, class_='lead'),
+        element(
+            'figure',
+            element('figcaption', element('span', f'{groups.title(name)}', class_='name')),
+            element(
+                'div',
+                dots.plot(grouped, ranked, floor, colours, title=label),
+                class_='scroll',
+            ),
+            element('p', f'{legend}.', class_='note'),
+        ),
+    ]
+
+
+def _over(summary: groups.Summary) -> str:
+    count = len(summary.values)
+    return f' over {count} seeds' if count > 1 else ' with one seed'
+
+
+def _table(grouped, present, lines, names) -> Markup:
+    """Lists the groups: what sets them apart, and every measure with its spread."""
+    keys = list(grouped[0].settings)[:MAX_SETTINGS]
+    labelled = not keys or len(grouped[0].settings) > MAX_SETTINGS
+    headers = (['group'] if labelled else []) + keys + ['seeds']
+    headers += [groups.title(name) for name in names]
+    rows = []
+    for index in present:
+        one = grouped[index]
+        cells = [tables.cell(one.label)] if labelled else []
+        cells += [tables.cell(one.settings.get(key)) for key in keys]
+        cells.append(tables.cell(sum(member in lines for member in one.members)))
+        for name in names:
+            summary = groups.summarize(one.members, lines, name)
+            if summary is None:
+                cells.append(tables.cell(None))
+            else:
+                text = with_spread(summary.mean, summary.spread)
+                cells.append(tables.cell(summary.mean, text=text))
+        rows.append((cells, {'data_find': one.label}))
+    blanks = len(headers) - len(names) - 1
+    footer = [element('th', 'floor', scope='row')]
+    footer += [element('td') for _ in range(blanks)]
+    footer += [tables.cell(groups.floor(lines, name)) for name in names]
+    return tables.table(headers, rows, caption='Final measures by group', footer=footer)
+
+
+def _method(protocol, lines, grouped, present) -> Markup:
+    """Says how the numbers were made: counts, extractor, reference, what ± stands for."""
+    steps = sorted({line['step'] for line in lines.values()})
+    at = f'step {steps[0]:,}' if len(steps) == 1 else f'steps {steps[0]:,} to {steps[-1]:,}'
+    sentence = [
+        f'{number(protocol.num_generated)} generated against {number(protocol.num_reference)} '
+        f'real pictures ({protocol.reference or "no reference named"}), features: ',
+        f'{protocol.extractor or "none"} ',
+        element('code', protocol.digest) if protocol.digest else None,
+        f', at {at}. ',
+    ]
+    kinds = {
+        summary.spread_of
+        for index in present
+        for name in groups.measure_names(lines)
+        if (summary := groups.summarize(grouped[index].members, lines, name))
+        and summary.spread is not None
+    }
+    if 'seeds' in kinds:
+        sentence.append('± is one standard deviation over seeds. ')
+    if 'resamples' in kinds:
+        sentence.append('With a single seed, ± is the spread that the evaluation reports. ')
+    if any(groups.floor(lines, name) is not None for name in groups.measure_names(lines)):
+        sentence.append('The floor is what real pictures score against other real pictures. ')
+    notes = list(dict.fromkeys(str(line['note']) for line in lines.values() if line.get('note')))
+    return element('p', join(sentence, ' '.join(notes[:3])), class_='note')

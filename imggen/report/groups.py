@@ -1,0 +1,168 @@
+"""What is compared with what: runs that differ in the seed alone, and measures taken alike."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from imggen import runs as runs_lib
+from imggen.report.markup import is_number, number
+
+# Known measures: (what a reader calls it, whether less is better). The first
+# that was taken decides the order of what is compared.
+MEASURES = {
+    'frechet': ('Fréchet distance', True),
+    'kid': ('KID', True),
+    'lpips': ('LPIPS', True),
+    'ssim': ('SSIM', False),
+    'psnr': ('PSNR, dB', False),
+    'precision': ('precision', False),
+    'recall': ('recall', False),
+    'density': ('density', False),
+    'coverage': ('coverage', False),
+}
+_LABEL_KEYS = 4
+
+
+class Group(NamedTuple):
+    """Runs that are equal but for their seed.
+
+    Attributes:
+      label: what sets the group apart.
+      settings: the differing keys and this group's values.
+      members: indices of its runs.
+    """
+
+    label: str
+    settings: dict[str, Any]
+    members: list[int]
+
+
+class Protocol(NamedTuple):
+    """How an evaluation was made; values under different protocols are not compared."""
+
+    extractor: str
+    digest: str
+    reference: str
+    num_reference: Any
+    num_generated: Any
+
+
+class Summary(NamedTuple):
+    """One measure of one group: mean and sample standard deviation over its runs."""
+
+    mean: float
+    spread: float | None
+    values: list[float]
+    spread_of: str  # 'seeds', or 'resamples' where the evaluation brought its own spread.
+
+
+def is_seed(key: str) -> bool:
+    """Tells the keys in which repetitions differ: `seed`, `data.seed`."""
+    return key.rpartition('.')[2] == 'seed'
+
+
+def settings_keys(runs: Sequence[runs_lib.Run]) -> list[str]:
+    """Returns the differing keys that are no seed."""
+    return [key for key in runs_lib.differing(runs) if not is_seed(key)]
+
+
+def group(runs: Sequence[runs_lib.Run]) -> list[Group]:
+    """Puts runs together that differ in the seed alone, in the order of their first runs."""
+    keys = settings_keys(runs)
+    found: dict[str, list[int]] = {}
+    settings = {}
+    for index, run in enumerate(runs):
+        flat = runs_lib.flatten(run.config)
+        values = {key: flat.get(key) for key in keys}
+        identity = repr(sorted((key, repr(value)) for key, value in values.items()))
+        found.setdefault(identity, []).append(index)
+        settings.setdefault(identity, values)
+    return [
+        Group(_label(runs[members[0]], settings[identity]), settings[identity], members)
+        for identity, members in found.items()
+    ]
+
+
+def _label(run: runs_lib.Run, settings: dict[str, Any]) -> str:
+    if not settings or len(settings) > _LABEL_KEYS:
+        return re.sub(r'(^|[,_])seed=?\d+', '', run.name).strip(',_') or run.name
+    short = [key.rpartition('.')[2] for key in settings]
+    names = [
+        last if short.count(last) == 1 else key for key, last in zip(settings, short, strict=True)
+    ]
+    return ', '.join(
+        f'{name}={value if isinstance(value, str) else number(value)}'
+        for name, value in zip(names, settings.values(), strict=True)
+    )
+
+
+def evaluations(
+    runs: Sequence[runs_lib.Run],
+) -> dict[Protocol, dict[int, dict[str, Any]]]:
+    """Returns each run's last evaluation under each protocol, the commonest protocol first."""
+    found: dict[Protocol, dict[int, dict[str, Any]]] = {}
+    for index, run in enumerate(runs):
+        for line in run.measures:
+            protocol = Protocol(
+                *(str(line.get(key, '')) for key in Protocol._fields[:3]),
+                *(line.get(key) for key in Protocol._fields[3:]),
+            )
+            last = found.setdefault(protocol, {}).get(index)
+            if last is None or line['step'] >= last['step']:
+                found[protocol][index] = line
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def measure_names(evaluated: dict[int, dict[str, Any]]) -> list[str]:
+    """Returns the measures of some evaluations, known ones first."""
+    names = dict.fromkeys(
+        name for line in evaluated.values() for name in line.get('measures') or {}
+    )
+    known = list(MEASURES)
+    return sorted(names, key=lambda name: known.index(name) if name in MEASURES else len(known))
+
+
+def title(name: str) -> str:
+    """Names a measure, with an arrow towards the better values where that is known."""
+    if name not in MEASURES:
+        return name
+    label, less_is_better = MEASURES[name]
+    return f'{label} {"↓" if less_is_better else "↑"}'
+
+
+def summarize(
+    members: Sequence[int], evaluated: dict[int, dict[str, Any]], name: str
+) -> Summary | None:
+    """Averages a measure over those of the runs that have a finite value of it."""
+    lines = [evaluated[index] for index in members if index in evaluated]
+    lines = [line for line in lines if is_number((line.get('measures') or {}).get(name))]
+    values = [float(line['measures'][name]) for line in lines]
+    if not values:
+        return None
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        own = (lines[0].get('spread') or {}).get(name)
+        return Summary(mean, own if is_number(own) else None, values, 'resamples')
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return Summary(mean, math.sqrt(variance), values, 'seeds')
+
+
+def floor(evaluated: dict[int, dict[str, Any]], name: str) -> float | None:
+    """Returns the real-versus-real value of a measure, averaged over the evaluations."""
+    values = [(line.get('floor') or {}).get(name) for line in evaluated.values()]
+    values = [value for value in values if is_number(value)]
+    return math.fsum(values) / len(values) if values else None
+
+
+def rank(
+    groups: Sequence[Group], evaluated: dict[int, dict[str, Any]], name: str
+) -> list[tuple[int, Summary]]:
+    """Orders the groups that have a measure, best first where better is known."""
+    found = [
+        (index, summary)
+        for index, one in enumerate(groups)
+        if (summary := summarize(one.members, evaluated, name)) is not None
+    ]
+    sign = 1 if MEASURES.get(name, ('', True))[1] else -1
+    return sorted(found, key=lambda item: sign * item[1].mean)

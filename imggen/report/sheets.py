@@ -1,0 +1,137 @@
+"""Sample sheets as data URIs, chosen and encoded so that the page stays small.
+
+Sheets are embedded without loss while that fits the run's share of the page,
+then with fewer steps, then as lossy WebP, then halved in size. What was left out
+is said.
+"""
+
+import base64
+import io
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PIL import Image
+
+PAGE_BYTES = 12_000_000  # All sheets of a page, before base64 makes four bytes of three.
+MAX_FRAMES = 40
+_ENOUGH_FRAMES = 6  # Fewer than this for want of room, and the sheets turn lossy.
+_STILL_BYTES = 500_000
+_LARGEST_SIDE = 2048
+_MODES = ((1, True), (1, False), (2, False), (4, False), (8, False))  # (shrink, lossless)
+
+
+class Frame(NamedTuple):
+    """One sheet: the step it was drawn at, its data URI, its size as shown."""
+
+    step: int
+    uri: str
+    width: int
+    height: int
+
+
+class Film(NamedTuple):
+    """The sheets of one run that the page holds, and what it leaves out."""
+
+    frames: list[Frame]
+    num_sheets: int
+    note: str
+
+
+def evenly(count: int, total: int) -> list[int]:
+    """Picks `count` of `total` indices evenly; the first and the last are among them."""
+    if count >= total:
+        return list(range(total))
+    if count <= 1:
+        return [total - 1] if total else []
+    return [round(index * (total - 1) / (count - 1)) for index in range(count)]
+
+
+def encode(path: pathlib.Path, *, shrink: int = 1, lossless: bool = True) -> tuple[bytes, int, int]:
+    """Reads a sheet and encodes it as WebP.
+
+    Returns:
+      (bytes, width, height); the size is the sheet's own, whatever `shrink` is.
+    """
+    try:
+        with Image.open(path) as opened:
+            sheet = opened.convert('L' if opened.mode in ('1', 'L') else 'RGB')
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise _UnreadableError(path) from None
+    width, height = sheet.size
+    shrink = max(shrink, -(-max(width, height) // _LARGEST_SIDE))
+    if shrink > 1:
+        sheet = sheet.reduce(shrink)
+    buffer = io.BytesIO()
+    # More effort makes lossless files 3% smaller and takes ten times as long.
+    effort = {'quality': 20, 'method': 1} if lossless else {'quality': 80, 'method': 4}
+    sheet.save(buffer, 'WEBP', lossless=lossless, **effort)
+    return buffer.getvalue(), width, height
+
+
+def film(samples: Sequence[tuple[int, pathlib.Path]], *, allowed: int) -> Film:
+    """Embeds the sheets of one run in at most about `allowed` bytes.
+
+    A sheet that cannot be read is left out and named in the note.
+    """
+    readable, broken = list(samples), []
+    while True:
+        try:
+            frames, shrink, lossless = _choose(readable, allowed)
+            break
+        except _UnreadableError as error:
+            broken.append(error.path.name)
+            readable = [(step, path) for step, path in readable if path != error.path]
+    notes = []
+    if len(frames) < len(readable):
+        notes.append(f'{len(frames)} of {len(readable)} sheets are embedded')
+    if frames and not lossless:
+        notes.append('compressed with loss' + (f' at 1/{shrink} size' if shrink > 1 else ''))
+    if broken:
+        notes.append(f'not readable: {", ".join(sorted(broken))}')
+    return Film(frames, len(samples), '; '.join(notes))
+
+
+def still(path: pathlib.Path) -> Frame | None:
+    """Embeds one picture, without loss where it is small; None if it cannot be read."""
+    if not path.is_file():
+        return None
+    frames = film([(0, path)], allowed=_STILL_BYTES).frames
+    return frames[0] if frames else None
+
+
+class _UnreadableError(Exception):
+    def __init__(self, path: pathlib.Path):
+        super().__init__(str(path))
+        self.path = path
+
+
+def _choose(samples, allowed: int) -> tuple[list[Frame], int, bool]:
+    """Takes the first mode in which enough sheets fit; returns (frames, shrink, lossless)."""
+    for shrink, lossless in _MODES:
+        frames, size = _fit(samples, allowed, shrink, lossless)
+        enough = min(_ENOUGH_FRAMES if lossless else 2, len(samples))
+        if len(frames) >= enough and size <= allowed:
+            break
+    return frames, shrink, lossless
+
+
+def _fit(samples, allowed: int, shrink: int, lossless: bool) -> tuple[list[Frame], int]:
+    """Encodes as many sheets as fit, evenly chosen, the last one always; returns their bytes."""
+    encoded = {}
+    count = min(MAX_FRAMES, len(samples))
+    while True:
+        chosen = evenly(count, len(samples))
+        for index in chosen:
+            if index not in encoded:
+                encoded[index] = encode(samples[index][1], shrink=shrink, lossless=lossless)
+        size = sum(len(encoded[index][0]) for index in chosen)
+        if size <= allowed or count <= 1:
+            break
+        count = min(count - 1, max(1, count * allowed // size))
+    frames = []
+    for index in chosen:
+        data, width, height = encoded[index]
+        uri = 'data:image/webp;base64,' + base64.b64encode(data).decode('ascii')
+        frames.append(Frame(samples[index][0], uri, width, height))
+    return frames, size

@@ -1,0 +1,256 @@
+"""The table of a sweep: a row a variant, mean and spread over its seeds, and differences.
+
+The first variant is the baseline. Files: table.csv (all numbers, in full),
+table.md and table.html (four digits, to read). Each opens with what made it.
+"""
+
+import csv
+import html
+import io
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from imggen import runs, statistics
+from imggen.plan import Plan, read_plan, replace_text
+from imggen.statistics import Comparison, Summary
+
+_COSTS = {
+    'wall-clock seconds': lambda run: run.info.get('seconds'),
+    'images/s': lambda run: _speed(run),
+}
+
+
+class Row(NamedTuple):
+    """One variant: summaries by measure, and comparisons with the first row by measure."""
+
+    variant: str
+    summaries: dict[str, Summary]
+    comparisons: dict[str, Comparison | None]
+
+
+class Table(NamedTuple):
+    """What the three files show.
+
+    Attributes:
+      header: lines: command, revision, seeds, how the measures were taken, what is missing.
+      measures: names of the columns, costs last.
+      rows: variants in the order of the sweep.
+    """
+
+    header: list[str]
+    measures: list[str]
+    rows: list[Row]
+
+
+def write(folder: str | os.PathLike) -> Table:
+    """Writes table.csv, table.md and table.html of the sweep in `folder`."""
+    folder = pathlib.Path(folder)
+    table = make(folder)
+    for name, render in {'csv': to_csv, 'md': to_markdown, 'html': to_html}.items():
+        replace_text(folder / f'table.{name}', render(table))
+    return table
+
+
+def make(folder: str | os.PathLike) -> Table:
+    """Reads a sweep; only runs that finished count, the others are named in the header."""
+    plan = read_plan(folder)
+    done, missing = _finished(plan, pathlib.Path(folder))
+    variants: dict[str, dict[int, runs.Run]] = {}
+    for name in plan.runs:
+        seeds = variants.setdefault(plan.variant(name), {})
+        if name in done:
+            seeds[done[name].config.get('seed', 0)] = done[name]
+    measures = dict.fromkeys(key for run in done.values() for key in _measures(run))
+    readers = {key: _reader(key) for key in measures} | _COSTS
+    values = {
+        variant: {
+            key: {
+                seed: float(value)
+                for seed, run in seeds.items()
+                if (value := read(run)) is not None
+            }
+            for key, read in readers.items()
+        }
+        for variant, seeds in variants.items()
+    }
+    baseline = values[next(iter(values))]
+    rows = [
+        Row(
+            variant,
+            {key: statistics.summarize(list(by.values())) for key, by in own.items() if by},
+            {}
+            if own is baseline
+            else {key: statistics.compare(own[key], baseline[key]) for key in measures},
+        )
+        for variant, own in values.items()
+    ]
+    return Table(_header(plan, list(done.values()), missing), list(readers), rows)
+
+
+def to_csv(table: Table) -> str:
+    """Lines of '# header', then one line a variant; floats in full."""
+    fields = ('mean', 'sd', 'n')
+    differences = ('difference', 'low', 'high', 'pairs', 'note')
+    compared = _compared(table)
+    names = ['variant']
+    for key in table.measures:
+        names += [f'{key} {field}' for field in fields + differences * (key in compared)]
+    out = io.StringIO()
+    for line in table.header:
+        out.write(f'# {line}\n')
+    writer = csv.writer(out, lineterminator='\n')
+    writer.writerow(names)
+    for row in table.rows:
+        cells = [row.variant]
+        for key in table.measures:
+            cells += row.summaries.get(key, ('',) * len(fields))
+            if key in compared:
+                cells += row.comparisons.get(key) or ('',) * len(differences)
+        writer.writerow(['' if cell is None else cell for cell in cells])
+    return out.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """Header lines as a list, then the values, then the differences."""
+    parts = ['\n'.join(f'- {_escape_markdown(line)}' for line in table.header)]
+    for title, names, rows in _sheets(table):
+        lines = [names, ['---'] * len(names), *rows]
+        text = '\n'.join(f'| {" | ".join(map(_escape_markdown, line))} |' for line in lines)
+        parts.append(f'{title}\n\n{text}')
+    return '\n\n'.join(parts) + '\n'
+
+
+def to_html(table: Table) -> str:
+    """A page that needs nothing else; everything from outside is escaped."""
+    parts = [
+        '<!doctype html><meta charset="utf-8"><title>Sweep</title>',
+        '<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:72em;padding:0 1em}'
+        'table{border-collapse:collapse;margin:1em 0}td,th{padding:.3em .8em;text-align:right;'
+        'border-bottom:1px solid #ccc;white-space:nowrap}td:first-child,th:first-child'
+        '{text-align:left}div{overflow-x:auto}li{overflow-wrap:anywhere}</style>',
+        '<ul>',
+        *(f'<li>{html.escape(line)}</li>' for line in table.header),
+        '</ul>',
+    ]
+    for title, names, rows in _sheets(table):
+        parts.append(f'<h2>{html.escape(title)}</h2><div><table>')
+        parts.append(_html_row('th', names))
+        parts += [_html_row('td', row) for row in rows]
+        parts.append('</table></div>')
+    return '\n'.join(parts) + '\n'
+
+
+def _sheets(table: Table) -> Iterable[tuple[str, list[str], list[list[str]]]]:
+    """Yields (title, names of columns, rows of text) as people read them."""
+    yield (
+        'Mean ± standard deviation over seeds (number of seeds)',
+        ['variant', *table.measures],
+        [
+            [row.variant, *(_show_summary(row.summaries.get(key)) for key in table.measures)]
+            for row in table.rows
+        ],
+    )
+    compared = _compared(table)
+    if compared:
+        yield (
+            f'Difference to {table.rows[0].variant}, paired by seed [95 % bootstrap interval]',
+            ['variant', *compared],
+            [
+                [row.variant, *(_show_comparison(row.comparisons.get(key)) for key in compared)]
+                for row in table.rows[1:]
+            ],
+        )
+
+
+def _compared(table: Table) -> list[str]:
+    return list(dict.fromkeys(key for row in table.rows for key in row.comparisons))
+
+
+def _show_summary(summary: Summary | None) -> str:
+    if summary is None:
+        return '-'
+    spread = '' if summary.deviation is None else f' ± {summary.deviation:.2g}'
+    return f'{summary.mean:.4g}{spread} ({summary.count})'
+
+
+def _show_comparison(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return '-'
+    interval = ''
+    if comparison.low is not None:
+        interval = f' [{comparison.low:+.3g}, {comparison.high:+.3g}]'
+    note = comparison.note and f' {comparison.note}'
+    return f'{comparison.difference:+.4g}{interval}{note}'
+
+
+def _finished(plan: Plan, folder: pathlib.Path) -> tuple[dict[str, runs.Run], list[str]]:
+    done, missing = {}, []
+    for name in plan.runs:
+        if (folder / name / 'config.json').exists():
+            run = runs.read(folder / name)
+            if run.info.get('status') == 'finished':
+                done[name] = run
+                continue
+        missing.append(name)
+    return done, missing
+
+
+def _measures(run: runs.Run) -> Mapping[str, float]:
+    """Returns the measures of the last evaluation, if it is of the last step."""
+    last = run.measures[-1] if run.measures else {}
+    return last.get('measures', {}) if last.get('step') == run.info.get('step') else {}
+
+
+def _reader(measure: str) -> Callable[[runs.Run], float | None]:
+    return lambda run: _measures(run).get(measure)
+
+
+def _speed(run: runs.Run) -> float | None:
+    """Returns the median of the recorded images a second."""
+    speeds = sorted(
+        record['images_per_second'] for record in run.records if 'images_per_second' in record
+    )
+    return statistics.quantile(speeds, 0.5) if speeds else None
+
+
+def _header(plan: Plan, done: Sequence[runs.Run], missing: Sequence[str]) -> list[str]:
+    def distinct(values) -> str:
+        return ', '.join(dict.fromkeys(str(value) for value in values)) or 'none'
+
+    lines = [
+        f'command: {plan.command}',
+        f'revision: {distinct(run.info.get("revision", "unknown") for run in done)}',
+        f'hardware: {distinct(run.info.get("hardware", "unknown") for run in done)}',
+        f'seeds: {distinct(sorted(run.config.get("seed", 0) for run in done))}',
+    ]
+    last = [run.measures[-1] for run in done if _measures(run)]
+    taken = dict.fromkeys(
+        f'extractor {line.get("extractor")} {line.get("digest")}, '
+        f'{line.get("num_generated")} generated against {line.get("num_reference")} of '
+        f'{line.get("reference")}'
+        for line in last
+    )
+    lines += [f'measured with {how}' for how in taken]
+    if len(taken) > 1:
+        lines.append('warning: the runs were not measured alike; their differences mean nothing')
+    floors = {name: value for line in last for name, value in line.get('floor', {}).items()}
+    if floors:
+        text = ', '.join(f'{name} {value:.4g}' for name, value in floors.items())
+        lines.append(f'real against real: {text}')
+    if missing:
+        lines.append(f'not finished: {", ".join(missing)}')
+    lines.append(
+        'intervals are 95 % each, not corrected for how many there are; "interval contains zero" '
+        'and "within one spread" mark differences that seeds alone may make'
+    )
+    return [' '.join(line.split()) for line in lines]
+
+
+def _escape_markdown(text: str) -> str:
+    return html.escape(text, quote=False).replace('\\', '\\\\').replace('|', '\\|')
+
+
+def _html_row(tag: str, cells: Iterable[str]) -> str:
+    return '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells) + '</tr>'

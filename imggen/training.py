@@ -1,0 +1,142 @@
+"""From a config and a workdir to a run: source, method, hooks, loop."""
+
+import contextlib
+import dataclasses
+import pathlib
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+
+from imggen import data, devices, hooks, loop, methods, options
+from imggen.checkpoint import Checkpoints
+from imggen.errors import UserError
+from imggen.progress import Progress
+from imggen.writer import Writer
+
+
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """Options of `config.run`: how a run is watched. None changes what is computed.
+
+    Attributes:
+      log_every_steps: steps in one dispatch to the device, and in one record.
+      sample_every_steps: between two sheets of samples.
+      checkpoint_every_steps: between two checkpoints.
+      measure_every_steps: between two measurements; 0 for none.
+      num_samples: images on a sheet.
+      num_measured: images that a measurement generates.
+      keep_newest: how many checkpoints are kept.
+      best_measure: the checkpoint that is smallest in this measure is kept too.
+      tensorboard: also write TensorBoard event files.
+    """
+
+    log_every_steps: int = 50
+    sample_every_steps: int = 500
+    checkpoint_every_steps: int = 1000
+    measure_every_steps: int = 0
+    num_samples: int = 64
+    num_measured: int = 5000
+    keep_newest: int = 2
+    best_measure: str = ''
+    tensorboard: bool = False
+
+
+def train(
+    config: Mapping[str, Any], workdir: str | pathlib.Path, *, command: str = ''
+) -> loop.Result:
+    """Runs what `config` describes in `workdir`, from where it stands there.
+
+    Args:
+      config: nested dicts with `seed`, `method`, `data` and `run`.
+      workdir: the folder of the run.
+      command: the command line, for the record.
+
+    Returns:
+      The step and the state at the end, or where a SIGTERM stopped it.
+
+    Raises:
+      UserError: bad input, another config's workdir, a full disk, NaN.
+    """
+    watch = options.build(Watch, config['run'], where='config.run')
+    leads = jax.process_index() == 0
+    mesh = devices.make_mesh()
+    batch_size = config['data'].get('batch_size', 0)
+    devices.check_batch_size(mesh, batch_size)
+    method = methods.make(config['method'])
+    process = (jax.process_index(), jax.process_count())
+    source = data.make(config['data'], seed=config['seed'], process=process)
+    writer = Writer(workdir, config, command=command, active=leads, tensorboard=watch.tensorboard)
+    checkpoints = Checkpoints(
+        writer.workdir / 'checkpoints',
+        keep_newest=watch.keep_newest,
+        best_measure=watch.best_measure,
+    )
+    total = loop.num_steps(method)
+    done = checkpoints.newest or 0
+    progress = Progress(total, initial=done, active=leads)
+    if done >= total:
+        progress.say(f'{writer.workdir} is finished: step {done} of {total}.')
+        writer.status('finished')
+        return loop.Result(done, None, True)
+    writer.resume_at(done)
+    writer.status('running', num_steps=total, step=done, source=source.description)
+    progress.say(f'{source.description}; {devices.hardware()}; step {done} of {total}')
+
+    def restore(like):
+        return (done, checkpoints.restore(like, step=done)) if done else None
+
+    try:
+        with _preemption() as stop:
+            result = loop.run(
+                method,
+                source,
+                seed=config['seed'],
+                mesh=mesh,
+                log_every_steps=watch.log_every_steps,
+                hooks=[
+                    hooks.sample_sheets(writer, method, source, config['seed'], mesh, watch),
+                    hooks.checkpoints(checkpoints, every_steps=watch.checkpoint_every_steps),
+                ],
+                observers=[hooks.records(writer, progress, images_per_step=batch_size)],
+                restore=restore,
+                stop=stop,
+            )
+    except UserError as error:
+        message = str(error)
+        if isinstance(error, loop.NotFiniteError):
+            message += f'; {_last_good(checkpoints)}: lower the learning rate or take another seed.'
+        writer.status('failed', error=message)
+        raise UserError(message) from error
+    except KeyboardInterrupt:
+        writer.status('stopped')
+        raise
+    finally:
+        progress.close()
+    writer.status('finished' if result.finished else 'stopped', step=result.step)
+    return result
+
+
+def _last_good(checkpoints: Checkpoints) -> str:
+    if checkpoints.newest is None:
+        return 'there is no checkpoint before it'
+    return f'the last good checkpoint is step {checkpoints.newest}'
+
+
+@contextlib.contextmanager
+def _preemption() -> Iterator:
+    """Yields a function that says whether SIGTERM has come: the run then saves and ends."""
+    came = False
+
+    def note(signum, frame):
+        nonlocal came
+        came = True
+        print('SIGTERM: saving, then stopping', file=sys.stderr, flush=True)
+
+    before = signal.signal(signal.SIGTERM, note)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,15 @@
+"""Four virtual devices for every test, and strictness that finds silent mistakes."""
+
+import os
+
+os.environ['JAX_NUM_CPU_DEVICES'] = '4'
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', os.path.abspath('.cache/jax'))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
+
+import jax
+from absl import flags
+
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+# Grain reads absl flags, which nobody parses under pytest.
+flags.FLAGS.mark_as_parsed()
