@@ -6,12 +6,9 @@ The page opens from disk and asks the network for nothing. By default it lies in
 the folder that it is about; several folders need --output.
 """
 
-import sys
+from absl import flags
 
-from absl import app, flags
-
-from imggen import report
-from imggen.errors import UserError
+from imggen import entry, report
 
 _OUTPUT = flags.DEFINE_string(
     'output', None, 'Where the page goes; report.html in the folder by default.'
@@ -19,13 +16,9 @@ _OUTPUT = flags.DEFINE_string(
 
 
 def main(argv):
-    try:
-        page = report.write(argv[1:], output=_OUTPUT.value)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(1)
+    page = report.write(argv[1:], output=_OUTPUT.value)
     print(f'{page} ({page.stat().st_size / 1e6:.1f} MB)')
 
 
 if __name__ == '__main__':
-    app.run(main)
+    entry.run(main)

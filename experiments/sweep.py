@@ -39,7 +39,9 @@ _LAUNCHER = flags.DEFINE_enum('launcher', 'local', ['local', 'slurm'], 'Where th
 _JOBS = flags.DEFINE_integer('jobs', 1, 'Runs at a time; here they share the cores.', lower_bound=1)
 _SLURM = flags.DEFINE_multi_string('slurm', [], 'name=value: a parameter of submitit.')
 _EVALUATE = flags.DEFINE_bool('evaluate', True, 'Evaluate each run when it is trained.')
-_MEASURE = flags.DEFINE_list('measure', [], 'Measures to take; those of the config by default.')
+_EXTRACTOR = flags.DEFINE_string('extractor', None, 'As in experiments.evaluate.')
+_NUM = flags.DEFINE_integer('num', None, 'As in experiments.evaluate.')
+_MEASURE = flags.DEFINE_string('measure', None, 'As in experiments.evaluate.')
 _DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the runs and their commands, run nothing.')
 _TABLE_ONLY = flags.DEFINE_bool('table_only', False, 'Write the table of what is there.')
 
@@ -54,12 +56,14 @@ def main(argv, *, train=plan.TRAIN, evaluate=plan.EVALUATE):
     if _TABLE_ONLY.value:
         return _write_table(folder)
     config, planned = _plan()
-    if _MEASURE.value:
-        evaluate = (*evaluate, f'--measure={",".join(_MEASURE.value)}')
+    asked = {'extractor': _EXTRACTOR.value, 'num': _NUM.value, 'measure': _MEASURE.value}
+    measured = {name: value for name, value in asked.items() if value is not None}
     evaluate = evaluate if _EVALUATE.value else None
 
     def tasks():
-        return plan.make_tasks(planned, folder, config, train=train, evaluate=evaluate)
+        return plan.make_tasks(
+            planned, folder, config, train=train, evaluate=evaluate, measured=measured
+        )
 
     if _DRY_RUN.value:
         _print_tasks(planned, tasks())
@@ -79,9 +83,12 @@ def _plan():
     if _CONFIG.value is None:
         raise UserError('--config is missing: name a file of configs/.')
     filename = config_flags.get_config_filename(FLAGS['config'])
+    path = filename.partition(':')[0]
+    if not pathlib.Path(path).is_file():
+        raise UserError(f'--config={filename}: there is no file {path}.')
     fixed = config_flags.get_override_values(FLAGS['config'])
     config = _CONFIG.value
-    parts = [_hyper(filename.partition(':')[0])]
+    parts = [_hyper(path)]
     if _ZIPPED.value:
         parts.append(sweep.zipped([sweep.parse_axis(text, config) for text in _ZIPPED.value]))
     parts += [sweep.parse_axis(text, config) for text in _AXES.value]

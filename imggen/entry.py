@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from imggen.errors import UserError
 
@@ -25,6 +25,8 @@ def run(main: Callable[[list[str]], int | None]) -> None:
             print('interrupted; the same command goes on from the last checkpoint', file=sys.stderr)
             return 130
 
+    # JAX and Orbax narrate at the level of information; what is left are warnings.
+    logging.set_verbosity(logging.WARNING)
     app.run(guarded, flags_parser=_parse)
 
 

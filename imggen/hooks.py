@@ -1,6 +1,7 @@
 """Hooks: what watches a run. Each on its own period; none changes the state."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -89,12 +90,12 @@ def sheet(named: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def measures(
-    writer: Writer, measure: Callable[[object], dict[str, float]], *, every_steps: int
+    writer: Writer, measure: Callable[[int, Any], dict[str, float]], *, every_steps: int
 ) -> StateHook:
-    """Measures the state: `measure` maps a state to scalars by name."""
+    """Measures the state: `measure` maps (step, state) to scalars by name."""
 
     def take(step, phase, state, measures):
-        measures.update(measure(state))
+        measures.update(measure(step, state))
         writer.scalars(step, phase, measures)
 
     return StateHook(every_steps, take)

@@ -49,8 +49,9 @@ class Local:
     Several at once share the machine: each is bound to its part of the cores (and
     of the GPUs, where there are any). XLA sizes its thread pools by the cores
     that a process may use, so binding is what limits it; flags and
-    OMP_NUM_THREADS do not. How XLA splits a sum can depend on the number of
-    cores, so two runs are the same to the last bit only with the same --jobs.
+    OMP_NUM_THREADS do not. XLA splits sums by the cores that it sees, so a run
+    with one core differs from a run with two in the last digits: to the bit, only
+    runs with equally many cores are the same, that is, with the same --jobs.
 
     The processes inherit the folder's lock and, on Linux, get SIGTERM if this
     process dies, so a killed sweep leaves nobody writing when it starts again.
@@ -100,6 +101,7 @@ class Local:
             for process in processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def _start(self, slot: int, task: Task, index: int) -> None:
         cores, environment = self._slots[slot]
@@ -179,7 +181,8 @@ def start(
 
 def why_ended(status: int, task: Task) -> str:
     """Says why a task cannot go on after a command's exit status; '' if it can."""
-    if read_info(task.workdir).get('status') == 'stopped':
+    stopped = status in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+    if stopped and read_info(task.workdir).get('status') == 'stopped':
         return 'stopped before its end; the same command continues it'
     if status < 0:
         name = signal.Signals(-status).name

@@ -4,7 +4,7 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -108,12 +108,13 @@ def make_tasks(
     *,
     train: Sequence[str] = TRAIN,
     evaluate: Sequence[str] | None = EVALUATE,
+    measured: Mapping[str, Any] | None = None,
 ) -> list[Task]:
     """Returns one task a run that is not done.
 
     A run is trained if run.json says 'finished' and config.json is its config,
-    and evaluated if the last line of measures.jsonl is of its last step. What is
-    half done is continued by the same command.
+    and evaluated if the last line of measures.jsonl is of its last step and was
+    measured as asked. What is half done is continued by the same command.
 
     Args:
       plan: the runs.
@@ -121,16 +122,19 @@ def make_tasks(
       config: the config with the plan's fixed overrides.
       train: the program that takes --config and --workdir.
       evaluate: the program that takes --workdir; None to train only.
+      measured: how to evaluate: its flags `extractor`, `num` and `measure`.
     """
     tasks = []
+    measured = measured or {}
+    how = [f'--{name}={value}' for name, value in measured.items()]
     for name, point in plan.runs.items():
         workdir = folder / name
         commands = []
         if not _is_trained(workdir, override(config, point)):
             flags = [flag(*item) for item in (plan.fixed | point).items()]
             commands.append((*train, f'--config={plan.config}', *flags, f'--workdir={workdir}'))
-        if evaluate and (commands or not _is_evaluated(workdir)):
-            commands.append((*evaluate, f'--workdir={workdir}'))
+        if evaluate and (commands or not _is_evaluated(workdir, measured)):
+            commands.append((*evaluate, f'--workdir={workdir}', *how))
         if commands:
             tasks.append(Task(name, workdir, tuple(commands)))
     return tasks
@@ -164,9 +168,16 @@ def _computed(config: dict[str, Any]) -> dict[str, Any]:
     return {name: section for name, section in config.items() if name != 'run'}
 
 
-def _is_evaluated(workdir: pathlib.Path) -> bool:
+def _is_evaluated(workdir: pathlib.Path, measured: Mapping[str, Any]) -> bool:
     run = runs.read(workdir)
-    return bool(run.measures) and run.measures[-1]['step'] == run.info['step']
+    last = run.measures[-1] if run.measures else {}
+    asked = measured['measure'].split(',') if 'measure' in measured else ()
+    return (
+        last.get('step') == run.info.get('step')
+        and set(asked) <= last.get('measures', {}).keys()
+        and measured.get('extractor', last.get('extractor')) == last.get('extractor')
+        and measured.get('num', last.get('num_generated')) == last.get('num_generated')
+    )
 
 
 def _checked(name: str) -> str:

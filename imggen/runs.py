@@ -94,7 +94,8 @@ def planned(path: str | os.PathLike) -> list[str]:
     sweep = pathlib.Path(path) / 'sweep.json'
     if not sweep.is_file():
         return []
-    return [run['name'] for run in _read_object(sweep).get('runs', [])]
+    runs = _read_object(sweep).get('runs', [])
+    return [str(run['name']) for run in runs if isinstance(run, dict) and 'name' in run]
 
 
 def flatten(config: Mapping[str, Any], *, prefix: str = '') -> dict[str, Any]:

@@ -15,7 +15,7 @@ from imggen.launchers import State, log_path, start, why_ended
 from imggen.plan import Task, replace_text
 
 _MAX_TIMEOUTS = 1_000  # How often a job may reach its time limit and be requeued.
-_SETTLE_SECONDS = 20  # A file that a node wrote may reach us later than the news of its end.
+_SETTLE_SECONDS = 10  # A file that a node wrote may reach us later than the news of its end.
 _OVER = ('BOOT_FAIL', 'CANCELLED', 'COMPLETED', 'DEADLINE', 'FAILED', 'NODE_FAIL')
 _OVER += ('OUT_OF_MEMORY', 'PREEMPTED', 'TIMEOUT')
 

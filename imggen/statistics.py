@@ -91,8 +91,8 @@ def bootstrap_interval(
         draw = random.Random(seed)
         means = [math.fsum(draw.choices(values, k=count)) / count for _ in range(num_resamples)]
     means.sort()
-    tail = expanded_tail((1 - level) / 2, count)
-    return quantile(means, tail), quantile(means, 1 - tail)
+    outside = math.floor(expanded_tail((1 - level) / 2, count) * len(means))
+    return means[outside], means[-1 - outside]
 
 
 def compare(variant: Mapping[int, float], baseline: Mapping[int, float]) -> Comparison | None:
@@ -135,14 +135,6 @@ def compare(variant: Mapping[int, float], baseline: Mapping[int, float]) -> Comp
     elif len(seeds) < _FEWEST_SEEDS:
         note = 'few seeds'
     return Comparison(difference, low, high, len(seeds), note)
-
-
-def quantile(ordered: Sequence[float], fraction: float) -> float:
-    """Returns the quantile of ascending values, linear between two of them."""
-    position = fraction * (len(ordered) - 1)
-    below = math.floor(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (position - below) * (ordered[above] - ordered[below])
 
 
 def expanded_tail(tail: float, count: int) -> float:

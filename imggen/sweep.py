@@ -10,6 +10,7 @@ nest. A config file may define its own ablation with them:
 """
 
 import ast
+import copy
 import hashlib
 import itertools
 import json
@@ -95,7 +96,7 @@ def check(points: Iterable[Point], config: ConfigDict) -> list[Point]:
 
 def override(config: ConfigDict, point: Point) -> dict[str, Any]:
     """Returns the whole config of one run as JSON reads it back (tuples are lists)."""
-    config = ConfigDict(config)
+    config = copy.deepcopy(config)  # ConfigDict(config) would share the references.
     config.update_from_flattened_dict(point)
     return json.loads(json.dumps(config.to_dict()))
 
@@ -116,6 +117,7 @@ def run_name(point: Point, names: Sequence[str]) -> str:
       point: the overrides of the run.
       names: all options of the sweep; they decide how short a name may be.
     """
+    names = sorted(names, key=lambda name: name == SEED)  # The seed last.
     short = _short_names(names)
     parts = [f'{short[name]}={_label(point[name])}' for name in names if name in point]
     name = ','.join(parts) or 'base'

@@ -10,6 +10,7 @@ import io
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
 from typing import NamedTuple
 
 from imggen import runs, statistics
@@ -209,10 +210,10 @@ def _reader(measure: str) -> Callable[[runs.Run], float | None]:
 
 def _speed(run: runs.Run) -> float | None:
     """Returns the median of the recorded images a second."""
-    speeds = sorted(
+    speeds = [
         record['images_per_second'] for record in run.records if 'images_per_second' in record
-    )
-    return statistics.quantile(speeds, 0.5) if speeds else None
+    ]
+    return median(speeds) if speeds else None
 
 
 def _header(plan: Plan, done: Sequence[runs.Run], missing: Sequence[str]) -> list[str]:

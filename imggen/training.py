@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from imggen import data, devices, hooks, loop, methods, options
+from imggen import data, devices, hooks, loop, measuring, methods, options
 from imggen.checkpoint import Checkpoints
 from imggen.errors import UserError
 from imggen.progress import Progress
@@ -28,6 +29,7 @@ class Watch:
       measure_every_steps: between two measurements; 0 for none.
       num_samples: images on a sheet.
       num_measured: images that a measurement generates.
+      extractor: whose features measurements compare.
       keep_newest: how many checkpoints are kept.
       best_measure: the checkpoint that is smallest in this measure is kept too.
       tensorboard: also write TensorBoard event files.
@@ -39,6 +41,7 @@ class Watch:
     measure_every_steps: int = 0
     num_samples: int = 64
     num_measured: int = 5000
+    extractor: str = 'judge'
     keep_newest: int = 2
     best_measure: str = ''
     tensorboard: bool = False
@@ -82,11 +85,35 @@ def train(
         writer.status('finished')
         return loop.Result(done, None, True)
     writer.resume_at(done)
-    writer.status('running', num_steps=total, step=done, source=source.description)
+    shapes = jax.eval_shape(source.gather, source.window(0, 1), 0)
+    batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    writer.status(
+        'running',
+        num_steps=total,
+        step=done,
+        source=source.description,
+        batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in shapes.items()},
+    )
     progress.say(f'{source.description}; {devices.hardware()}; step {done} of {total}')
 
     def restore(like):
         return (done, checkpoints.restore(like, step=done)) if done else None
+
+    watchers = [
+        hooks.sample_sheets(writer, method, source, config['seed'], mesh, watch),
+        hooks.checkpoints(checkpoints, every_steps=watch.checkpoint_every_steps),
+    ]
+    if watch.measure_every_steps:
+        measure = measuring.during_training(
+            method,
+            config,
+            batch,
+            extractor=watch.extractor,
+            mesh=mesh,
+            num_images=watch.num_measured,
+        )
+        # Before the checkpoint, which is kept for its measure.
+        watchers.insert(1, hooks.measures(writer, measure, every_steps=watch.measure_every_steps))
 
     try:
         with _preemption() as stop:
@@ -96,10 +123,7 @@ def train(
                 seed=config['seed'],
                 mesh=mesh,
                 log_every_steps=watch.log_every_steps,
-                hooks=[
-                    hooks.sample_sheets(writer, method, source, config['seed'], mesh, watch),
-                    hooks.checkpoints(checkpoints, every_steps=watch.checkpoint_every_steps),
-                ],
+                hooks=watchers,
                 observers=[hooks.records(writer, progress, images_per_step=batch_size)],
                 restore=restore,
                 stop=stop,

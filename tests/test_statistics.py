@@ -44,14 +44,6 @@ def test_student_quantile_agrees_with_scipy(fraction, degrees):
     )
 
 
-@given(_VALUES, st.floats(0, 1))
-def test_quantile_agrees_with_numpy(values, fraction):
-    expected = np.quantile(values, fraction)
-    np.testing.assert_allclose(
-        statistics.quantile(sorted(values), fraction), expected, rtol=1e-9, atol=1e-6
-    )
-
-
 @pytest.mark.parametrize('count', [4, 5, 8, 20])
 def test_interval_is_the_percentile_interval_at_the_expanded_level(count):
     values = np.random.default_rng(count).gamma(2.0, size=count)

@@ -87,6 +87,11 @@ def examples(
     options.pop('batch_size', None)
     options.pop('augment', None)
     memory_budget_mib = options.pop('memory_budget_mib', 2048)
+    if options.get('name') in ('none', 'fixed'):
+        raise UserError(
+            f'config.data.name={options["name"]!r} has no splits to compare with; '
+            'measure a run that reads a data set.'
+        )
     dataset = _load({**options, 'split': split})
     if dataset.num_bytes > memory_budget_mib * 2**20:
         return _chunks(dataset), None

@@ -86,7 +86,7 @@ def affine_matrices(angles: jax.Array, scales: jax.Array, slants: jax.Array) -> 
     """
     cos, sin = jnp.cos(angles), jnp.sin(angles)
     rows = [cos - sin * slants, -sin, sin + cos * slants, cos]
-    return (scales * jnp.stack(rows)).T.reshape(-1, 2, 2)
+    return (scales[None] * jnp.stack(rows)).T.reshape(-1, 2, 2)
 
 
 def warp(
@@ -104,10 +104,11 @@ def warp(
       Images of the same shape, in [-1, 1].
     """
     _, height, width, _ = images.shape
-    grid = jnp.stack(
-        jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing='ij'), axis=-1
-    ).astype(images.dtype)
-    positions = jnp.einsum('nij,yxj->nyxi', matrices, grid) + offsets[:, None, None, :]
+    rows = jnp.arange(height, dtype=images.dtype)[None, :, None, None]
+    columns = jnp.arange(width, dtype=images.dtype)[None, None, :, None]
+    # Written out, as a matrix product may run in a lower precision on an accelerator.
+    matrices, offsets = matrices[:, None, None], offsets[:, None, None]
+    positions = matrices[..., 0] * rows + matrices[..., 1] * columns + offsets
     low = jnp.floor(positions)
     weight = positions - low
     low = low.astype(jnp.int32)
@@ -128,8 +129,9 @@ def warp(
 
 def _about_centre(matrices, shifts, height, width):
     """Returns the offset that keeps the centre in place but for the shift: c - M (c + shift)."""
-    centre = jnp.asarray([(height - 1) / 2, (width - 1) / 2], matrices.dtype)
-    return centre[None] - jnp.einsum('nij,nj->ni', matrices, centre[None] + shifts)
+    centre = jnp.asarray([(height - 1) / 2, (width - 1) / 2], matrices.dtype)[None]
+    source = centre + shifts
+    return centre - (matrices[..., 0] * source[:, :1] + matrices[..., 1] * source[:, 1:])
 
 
 def _border(index, size, fill):

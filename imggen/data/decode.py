@@ -8,8 +8,10 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageOps
 
+from imggen.errors import UserError
+
 SUFFIXES = frozenset({'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.gif'})
-FITS = ('crop', 'pad', 'stretch', 'tiles')
+FITS = ('crop', 'pad', 'stretch')
 WHITE = (255, 255, 255)
 
 # Filtered over the whole source area when it shrinks (anti-aliased).
@@ -18,6 +20,29 @@ _FILTER = Image.Resampling.BICUBIC
 
 class DecodeError(Exception):
     """A picture that cannot be read. The message names the file and the reason."""
+
+
+def check_options(
+    *,
+    size: tuple[int, int] | None,
+    fit: str,
+    channels: int | None,
+    matte: tuple[int, int, int] = WHITE,
+    fits: tuple[str, ...] = FITS,
+) -> None:
+    """Raises UserError for options of a source that `decode` and `resize` cannot follow."""
+    if size is not None and not (
+        len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)
+    ):
+        raise UserError(f'config.data.size is {size}; set it to (height, width) in pixels.')
+    if len(matte) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in matte):
+        raise UserError(
+            f'config.data.matte is {matte}; set it to (red, green, blue), each 0 to 255.'
+        )
+    if fit not in fits:
+        raise UserError(f'config.data.fit is {fit!r}; choose one of {", ".join(fits)}.')
+    if channels not in (None, 1, 3):
+        raise UserError(f'config.data.channels is {channels}; set it to 1, 3 or None.')
 
 
 def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
@@ -73,7 +98,7 @@ def resize(
       size: (height, width) to come to.
       fit: 'crop' fills the size and cuts what stands over, evenly on both sides;
         'pad' fits the whole picture in and surrounds it with the matte; 'stretch'
-        changes the proportions; 'tiles' is left to `tiles`.
+        changes the proportions.
       matte: RGB in [0, 255].
 
     Returns:

@@ -31,6 +31,7 @@ def load(
       channels: 1 or 3; None for grey where all are grey.
       matte: RGB in [0, 255] that shows through where a picture is transparent.
     """
+    decode.check_options(size=size, fit=fit, channels=channels, matte=matte)
     if not files:
         raise UserError('config.data.files is empty; name at least one picture.')
     try:

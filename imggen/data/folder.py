@@ -17,6 +17,7 @@ from imggen.data import decode, folder_cache
 from imggen.data.dataset import Dataset
 from imggen.errors import UserError
 
+_FITS = (*decode.FITS, 'tiles')
 _MAX_LISTED = 20
 
 
@@ -59,7 +60,8 @@ def load(
       matte: RGB in [0, 255] that shows through where a picture is transparent.
     """
     size, matte = tuple(size), tuple(matte)
-    _check(size=size, split=split, labels=labels, fit=fit, channels=channels, matte=matte)
+    _check(split=split, labels=labels, test_fraction=test_fraction)
+    decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=_FITS)
     root = pathlib.Path(path).expanduser()
     found = scan(root)
     if not found.files:
@@ -157,19 +159,12 @@ def _list_unreadable(root: pathlib.Path, unreadable: tuple[tuple[str, str], ...]
         logging.warning('Skipped %d more in %s.', len(unreadable) - _MAX_LISTED, root)
 
 
-def _check(*, size, split, labels, fit, channels, matte) -> None:
-    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
-        raise UserError(f'config.data.size is {size}; set it to (height, width) in pixels.')
-    if len(matte) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in matte):
-        raise UserError(
-            f'config.data.matte is {matte}; set it to (red, green, blue), each 0 to 255.'
-        )
-    choices = {
-        'split': (split, ('train', 'test')),
-        'labels': (labels, ('none', 'folders')),
-        'fit': (fit, decode.FITS),
-        'channels': (channels, (None, 1, 3)),
-    }
+def _check(*, split: str, labels: str, test_fraction: float) -> None:
+    choices = {'split': (split, ('train', 'test')), 'labels': (labels, ('none', 'folders'))}
     for name, (value, allowed) in choices.items():
         if value not in allowed:
-            raise UserError(f'config.data.{name} is {value!r}; choose one of {allowed}.')
+            raise UserError(f'config.data.{name} is {value!r}; choose one of {", ".join(allowed)}.')
+    if not 0 <= test_fraction < 1:
+        raise UserError(
+            f'config.data.test_fraction is {test_fraction}; set it to 0 or more and below 1.'
+        )

@@ -64,7 +64,7 @@ def load_or_build(
     if entry.exists():
         try:
             return _read(entry)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             logging.warning('The cache %s is damaged (%s) and is made again.', entry, error)
             shutil.rmtree(entry)
     logging.info('Decoding %d pictures of %s into %s.', len(files), root, entry)

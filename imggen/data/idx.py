@@ -34,7 +34,7 @@ def load(
     """Loads a folder in the format of MNIST. Options: see `select`."""
     files = split_files(path, split)
     images, labels = (parse(read_bytes(file), file) for file in files)
-    names = tuple(str(number) for number in range(int(labels.max(initial=-1)) + 1))
+    names = tuple(str(number) for number in range(int(labels.max(initial=0)) + 1))
     return select(
         images,
         labels,
@@ -71,6 +71,8 @@ def select(
     Returns:
       A set of [n, height, width, 1].
     """
+    if pad_pixels < 0:
+        raise UserError(f'config.data.pad_pixels is {pad_pixels}; set it to 0 or more.')
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise UserError(
             f'{origin} pairs images of shape {images.shape} with labels of shape {labels.shape}; '
@@ -81,7 +83,7 @@ def select(
         table = np.full(256, -1, np.int32)
         table[numbers] = np.arange(len(numbers))
         labels = table[labels]
-        empty = [str(name) for i, name in enumerate(classes) if not np.any(labels == i)]
+        empty = [name for i, name in enumerate(classes) if not np.any(labels == i)]
         if empty:
             raise UserError(f'{origin} holds no image of class {empty[0]!r}; choose another class.')
         images, labels = images[labels >= 0], labels[labels >= 0]
@@ -98,12 +100,17 @@ def select(
 
 def split_files(path: str | pathlib.Path, split: str) -> tuple[pathlib.Path, pathlib.Path]:
     """Returns the paths of a split's images and labels; UserError where one is missing."""
-    if split not in _PREFIXES:
-        raise UserError(f"config.data.split is {split!r}; choose 'train' or 'test'.")
+    check_split(split)
     folder = pathlib.Path(path).expanduser()
     return tuple(
         _find(folder, f'{_PREFIXES[split]}-{kind}') for kind in ('images-idx3', 'labels-idx1')
     )
+
+
+def check_split(split: str) -> None:
+    """Raises UserError for a split that sets of this format do not have."""
+    if split not in _PREFIXES:
+        raise UserError(f"config.data.split is {split!r}; choose 'train' or 'test'.")
 
 
 def read_bytes(path: pathlib.Path) -> bytes:
@@ -124,10 +131,10 @@ def parse(content: bytes, path: pathlib.Path) -> np.ndarray:
             f'{path} starts with the bytes {content[:4].hex(" ")} and is no IDX file of unsigned '
             'bytes (00 00 08 ..); replace it.'
         )
-    num_dims = content[3]
-    start = 4 + 4 * num_dims
-    shape = tuple(int(size) for size in np.frombuffer(content[4:start], '>u4'))
-    if len(shape) < num_dims or len(content) - start != math.prod(shape):
+    start = 4 + 4 * content[3]
+    sizes = (content[place : place + 4] for place in range(4, start, 4))
+    shape = tuple(int.from_bytes(size, 'big') for size in sizes)
+    if len(content) - start != math.prod(shape):
         raise UserError(
             f'{path} announces shape {shape} but holds {max(len(content) - start, 0)} values; '
             'it is truncated or damaged, so fetch it again.'

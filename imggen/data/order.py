@@ -22,7 +22,9 @@ in about sqrt(n), so the loop seldom runs twice.
 It is a shuffle, not a cipher: no secrecy is claimed.
 """
 
+import functools
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +33,15 @@ _ROUNDS = 8
 _MAX_EXAMPLES = 2**30
 
 
+class Domain(NamedTuple):
+    """A set of n examples within the product of two residue classes, n <= rows * columns."""
+
+    size: jax.Array  # uint32 [], as the others.
+    rows: jax.Array
+    columns: jax.Array
+
+
+@functools.partial(jax.jit, static_argnames=('batch_size', 'num_examples'))
 def indices(key: jax.Array, step: jax.Array, *, batch_size: int, num_examples: int) -> jax.Array:
     """Returns which examples a step reads.
 
@@ -49,7 +60,7 @@ def indices(key: jax.Array, step: jax.Array, *, batch_size: int, num_examples: i
     if not 0 < num_examples <= _MAX_EXAMPLES:
         raise ValueError(f'num_examples must lie in [1, 2^30], not {num_examples}.')
     size = jnp.uint32(num_examples)
-    epoch, offset = _start(jnp.asarray(step).astype(jnp.uint32), batch_size, size)
+    epoch, offset = start(jnp.asarray(step).astype(jnp.uint32), batch_size, size)
     position = offset + jnp.arange(batch_size, dtype=jnp.uint32)
     # A batch touches few epochs: make the round keys of each once.
     num_epochs = (num_examples - 1 + batch_size - 1) // num_examples + 1
@@ -57,51 +68,48 @@ def indices(key: jax.Array, step: jax.Array, *, batch_size: int, num_examples: i
     round_keys = jax.vmap(
         lambda number: jax.random.bits(jax.random.fold_in(key, number), (_ROUNDS,), jnp.uint32)
     )(epochs)
-    return permute(round_keys[position // size], position % size, num_examples=num_examples)
+    return permute(round_keys[position // size], position % size, domain(num_examples))
 
 
-def permute(round_keys: jax.Array, positions: jax.Array, *, num_examples: int) -> jax.Array:
-    """Sends positions through the bijection of [0, num_examples) that the keys choose.
+def domain(num_examples: int) -> Domain:
+    """Returns the smallest near-square domain of a set."""
+    rows = math.isqrt(num_examples - 1) + 1
+    return Domain(*map(jnp.uint32, (num_examples, rows, -(-num_examples // rows))))
+
+
+def permute(round_keys: jax.Array, positions: jax.Array, domain: Domain) -> jax.Array:
+    """Sends positions through the bijection of [0, domain.size) that the keys choose.
 
     Args:
-      round_keys: uint32 [n, rounds], one row a position.
-      positions: uint32 [n], each in [0, num_examples).
-      num_examples: size of the set.
+      round_keys: uint32 [n, rounds], one row a position; an even number of rounds.
+      positions: uint32 [n], each in [0, domain.size).
+      domain: of the set.
 
     Returns:
       int32 [n].
     """
-    left_size = math.isqrt(num_examples - 1) + 1
-    right_size = -(-num_examples // left_size)
-    modulus, base = jnp.uint32(left_size), jnp.uint32(right_size)
 
     def network(value):
-        left, right = value // base, value % base
+        left, right = value // domain.columns, value % domain.columns
         for number in range(0, round_keys.shape[1], 2):
-            left = (left + _mix(right ^ round_keys[:, number]) % modulus) % modulus
-            right = (right + _mix(left ^ round_keys[:, number + 1]) % base) % base
-        return left * base + right
+            left = (left + _mix(right ^ round_keys[:, number]) % domain.rows) % domain.rows
+            right = (right + _mix(left ^ round_keys[:, number + 1]) % domain.columns) % (
+                domain.columns
+            )
+        return left * domain.columns + right
 
-    def outside(value):
-        return value >= jnp.uint32(num_examples)
+    def walk(carry):
+        value, walking = carry
+        value = jnp.where(walking, network(value), value)
+        return value, value >= domain.size
 
-    value = jax.lax.while_loop(
-        lambda value: jnp.any(outside(value)),
-        lambda value: jnp.where(outside(value), network(value), value),
-        network(positions),
-    )
+    everywhere = jnp.ones(positions.shape, bool)
+    value, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), walk, (positions, everywhere))
     return value.astype(jnp.int32)
 
 
-def _mix(value):
-    """Finalises uint32: every bit of the input moves every bit of the output."""
-    value = (value ^ (value >> 16)) * jnp.uint32(0x85EBCA6B)
-    value = (value ^ (value >> 13)) * jnp.uint32(0xC2B2AE35)
-    return value ^ (value >> 16)
-
-
-def _start(step, batch_size, size):
-    """Returns the epoch and the offset within it at which a step begins.
+def start(step: jax.Array, batch_size: int, size: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the epoch and the offset within it at which a step begins, uint32 scalars.
 
     They are quotient and remainder of step * batch_size by size, where the
     product need not fit into 32 bits. As size steps are batch_size epochs
@@ -121,3 +129,10 @@ def _start(step, batch_size, size):
         if bit == '1':
             epoch, offset = carry(epoch, offset + remainder)
     return quotient * jnp.uint32(batch_size) + epoch, offset
+
+
+def _mix(value):
+    """Finalises uint32: every bit of the input moves every bit of the output."""
+    value = (value ^ (value >> 16)) * jnp.uint32(0x85EBCA6B)
+    value = (value ^ (value >> 13)) * jnp.uint32(0xC2B2AE35)
+    return value ^ (value >> 16)

@@ -125,18 +125,20 @@ def shuffled(
             f'config.data.batch_size={batch_size} does not divide by the {count} processes; '
             'change it.'
         )
+    batch_bytes = batch_size // count * dataset.num_bytes // num_examples
+    window_steps = max(1, min(_MAX_WINDOW_STEPS, _WINDOW_BYTES // batch_bytes))
     stream = Stream(
         dataset.read,
         order_key,
         batch_size=batch_size,
         num_examples=num_examples,
         rows=slice(index * batch_size // count, (index + 1) * batch_size // count),
+        batches_ahead=window_steps,
     )
-    batch_bytes = batch_size // count * dataset.num_bytes // num_examples
     return Source(
         window=stream.window,
         gather=gather_streamed,
-        max_window_steps=max(1, min(_MAX_WINDOW_STEPS, _WINDOW_BYTES // batch_bytes)),
+        max_window_steps=window_steps,
         num_examples=num_examples,
         description=f'{dataset.description}, streamed',
         labels=dataset.labels,

@@ -9,7 +9,6 @@ from imggen.data import order
 from imggen.data.dataset import Rows
 
 _READ_THREADS = 8
-_BATCHES_AHEAD = 16
 _LAST_STEP = 2**31 - 1
 
 
@@ -28,7 +27,9 @@ class Stream:
         batch_size: int,
         num_examples: int,
         rows: slice,
+        batches_ahead: int,
     ):
+        self._batches_ahead = batches_ahead
         self._batches = _Batches(read, key, batch_size, num_examples, rows)
         self._iterator: Iterator[dict[str, np.ndarray]] | None = None
         self._next_step = 0
@@ -45,7 +46,9 @@ class Stream:
     def _start(self, first_step: int) -> Iterator[dict[str, np.ndarray]]:
         import grain
 
-        options = grain.ReadOptions(num_threads=_READ_THREADS, prefetch_buffer_size=_BATCHES_AHEAD)
+        options = grain.ReadOptions(
+            num_threads=_READ_THREADS, prefetch_buffer_size=self._batches_ahead
+        )
         steps = grain.MapDataset.source(self._batches)[first_step:]
         return iter(steps.to_iter_dataset(options))
 

@@ -41,6 +41,7 @@ def load(
       image_feature: name of the feature that holds the images.
       label_feature: name of the class; images have no labels where there is none.
     """
+    decode.check_options(size=size, fit=fit, channels=channels)
     builder = _open(dataset, data_dir)
     features = builder.info.features
     if image_feature not in features:
@@ -56,10 +57,9 @@ def load(
         if height is None or width is None:
             raise UserError(f'The images of {dataset} differ in size; set config.data.size.')
         size = (height, width)
-    if stored_channels not in (1, 3, 4) or channels not in (None, 1, 3):
+    if stored_channels not in (1, 3, 4):
         raise UserError(
-            f'The images of {dataset} have {stored_channels} channels and config.data.channels is '
-            f'{channels}; 1 and 3 can be made of 1, 3 or 4 (with alpha).'
+            f'The images of {dataset} have {stored_channels} channels; choose a set with 1, 3 or 4.'
         )
     size, channels = tuple(size), channels or min(stored_channels, 3)
     try:

@@ -28,19 +28,12 @@ Preprocessing = Literal['torchvision', 'caffe']
 
 # Features of the convolutions, block by block; a pool ends each block.
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-CONVS = tuple(
-    f'block{block}_conv{index}'
-    for block, widths in enumerate(BLOCKS, 1)
-    for index in range(1, len(widths) + 1)
-)
 LAYERS = tuple(
-    name
+    f'block{block}_{part}'
     for block, widths in enumerate(BLOCKS, 1)
-    for name in (
-        *(f'block{block}_conv{index}' for index in range(1, len(widths) + 1)),
-        f'block{block}_pool',
-    )
+    for part in (*(f'conv{index}' for index in range(1, len(widths) + 1)), 'pool')
 )
+CONVS = tuple(name for name in LAYERS if not name.endswith('pool'))
 
 _POOLS = {'max': layers.max_pool, 'average': layers.avg_pool}
 

@@ -41,6 +41,6 @@ def mean_pairwise_distance(features) -> float:
 
 
 def distinct_nearest(generated, training) -> int:
-    """Returns how many training images [m, d] are the nearest one of some generated image [n, d]."""
+    """Returns how many images of training [m, d] are nearest to some image of generated [n, d]."""
     _, indices = nearest(generated, training)
     return len(np.unique(indices))

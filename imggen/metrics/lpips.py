@@ -11,6 +11,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from imggen.errors import UserError
 from imggen.features import alexnet, layers, vgg16
 
 Network = Literal['vgg16', 'alexnet']
@@ -24,8 +25,10 @@ def load(network: Network) -> Mapping[str, Any]:
     'vgg16' serves as a loss, 'alexnet' as the measure that papers print.
 
     Raises:
-      UserError: the weights are not installed.
+      UserError: there is no such network, or its weights are not installed.
     """
+    if network not in _NETWORKS:
+        raise UserError(f'LPIPS has no network {network!r}; choose {" or ".join(_NETWORKS)}.')
     module = _NETWORKS[network]
     return {network: module.pretrained(), 'heads': module.lpips_heads()}
 

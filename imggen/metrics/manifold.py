@@ -54,31 +54,36 @@ def ties_rule(*, inclusive: bool = False) -> str:
 
 
 @functools.partial(jax.jit, static_argnames='inclusive')
-def _balls_around(points, centres, radii, *, inclusive):
-    """Counts for every point [n, d] the balls it lies in: [n, number of kinds of radii].
+def _from_generated(generated, reference, radii, *, inclusive):
+    """Counts for every generated image the real balls it lies in: [m, 2], a column a radius.
 
-    radii: squared, [number of kinds, number of centres].
+    radii: squared, [2, n].
     """
-    norms = squared_norms(centres)
+    norms = squared_norms(reference)
     inside = jnp.less_equal if inclusive else jnp.less
 
     def one(_, point):
-        squared = squared_distances(point, centres, norms)
+        squared = squared_distances(point, reference, norms)
         return jnp.sum(inside(squared[None], radii), axis=1)
 
-    return over_rows(one, points, len(centres))
+    return over_rows(one, generated, len(reference))
 
 
 @functools.partial(jax.jit, static_argnames='inclusive')
-def _reached(centres, radii, points, *, inclusive):
-    """Says for every centre [n, d] with squared radius [n] whether its ball holds a point."""
-    norms = squared_norms(points)
+def _from_reference(reference, reference_radii, generated, generated_radii, *, inclusive):
+    """Says for every real image whether a generated ball holds it and whether its own holds one.
 
-    def one(index, centre):
-        nearest = jnp.min(squared_distances(centre, points, norms))
-        return nearest <= radii[index] if inclusive else nearest < radii[index]
+    Radii are squared, [n] and [m]; returns bool [n] and [n].
+    """
+    norms = squared_norms(generated)
+    inside = jnp.less_equal if inclusive else jnp.less
 
-    return over_rows(one, centres, len(points))
+    def one(index, point):
+        squared = squared_distances(point, generated, norms)
+        recalled = jnp.any(inside(squared, generated_radii))
+        return recalled, inside(jnp.min(squared), reference_radii[index])
+
+    return over_rows(one, reference, len(generated))
 
 
 def manifold_measures(
@@ -111,18 +116,19 @@ def manifold_measures(
     reference, generated = centred(reference, generated)
     radii = neighbor_distances(reference, num_neighbors=most).T
     radii = radii[jnp.array([num_neighbors - 1, num_density_neighbors - 1])]
-    generated_radii = neighbor_distances(generated, num_neighbors=num_neighbors).T[-1:]
+    generated_radii = neighbor_distances(generated, num_neighbors=num_neighbors)[:, -1]
 
-    counts = np.asarray(_balls_around(generated, reference, radii, inclusive=inclusive))
-    recalled = np.asarray(_balls_around(reference, generated, generated_radii, inclusive=inclusive))
-    covered = np.asarray(_reached(reference, radii[1], generated, inclusive=inclusive))
+    counts = np.asarray(_from_generated(generated, reference, radii, inclusive=inclusive))
+    recalled, covered = _from_reference(
+        reference, radii[1], generated, generated_radii, inclusive=inclusive
+    )
     precise = counts[:, 0] > 0
     density = counts[:, 1] / num_density_neighbors
     return Manifold(
         precision=float(precise.mean()),
-        recall=float((recalled > 0).mean()),
+        recall=float(np.asarray(recalled).mean()),
         density=float(density.mean()),
-        coverage=float(covered.mean()),
+        coverage=float(np.asarray(covered).mean()),
         precision_error=float(precise.std() / np.sqrt(len(generated))),
         density_error=float(density.std() / np.sqrt(len(generated))),
     )

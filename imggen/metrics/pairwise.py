@@ -18,7 +18,7 @@ _PAIRS_AT_ONCE = 2**22  # 16 MiB of float32.
 
 
 def check_features(**named) -> list[np.ndarray]:
-    """Returns every set as float32 [n, d]; UserError where shapes differ or a value is not finite."""
+    """Returns every set as float32 [n, d]; UserError if shapes differ or a value is not finite."""
     checked = []
     for name, features in named.items():
         features = np.asarray(features, np.float32)

@@ -26,8 +26,8 @@ import jax
 from flax import linen as nn
 from jax import lax
 
-from imggen.networks import conv_kernels
-from imggen.networks.conv_kernels import Window
+from imggen.networks import conv_kernels, conv_rule
+from imggen.networks.window import Window
 
 Size = int | tuple[int, int]
 # The same amount on every side, or (low, high) of height and width, or flax's 'SAME'.
@@ -163,21 +163,21 @@ def _choose(form: Form, fast: Callable, stock: Callable, *operands: jax.Array) -
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _forward(x, kernel, window: Window, form: Form):
-    fast = conv_kernels.forward_form(x.shape, window)
+    fast = conv_rule.forward_form(x.shape, kernel.shape, window)
     stock = conv_kernels.stock_forward
     return _choose(form, partial(fast, window=window), partial(stock, window=window), x, kernel)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _input_gradient(g, kernel, window: Window, form: Form):
-    fast = conv_kernels.input_gradient_form(kernel.shape, window)
+    fast = conv_rule.input_gradient_form(g.shape, kernel.shape, window)
     stock = conv_kernels.stock_input_gradient
     return _choose(form, partial(fast, window=window), partial(stock, window=window), g, kernel)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _weight_gradient(x, g, window: Window, form: Form):
-    fast = conv_kernels.weight_gradient_form(x.shape, g.shape, window)
+    fast = conv_rule.weight_gradient_form(x.shape, g.shape, window)
     stock = conv_kernels.stock_weight_gradient
     return _choose(form, partial(fast, window=window), partial(stock, window=window), x, g)
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from imggen.report.markup import number
 
-_LOG_FROM = 60.0  # Largest over smallest from which a scale turns logarithmic.
+_TINY = 1e-290  # Below, arithmetic on values loses its digits.
+_LOG_FROM = 40.0  # Largest over smallest from which a scale turns logarithmic.
 
 
 class Axis(NamedTuple):
@@ -28,7 +29,8 @@ class Axis(NamedTuple):
             return (value - self.low) / (self.high - self.low)
         if value <= 0:
             return -1.0
-        return math.log(value / self.low) / math.log(self.high / self.low)
+        low = math.log(self.low)
+        return (math.log(value) - low) / (math.log(self.high) - low)
 
     def ticks(self, *, count: int = 5) -> list[float]:
         """Returns round values inside the range, about `count` of them."""
@@ -53,20 +55,20 @@ def fit(values: Sequence[float], *, log: bool | None = None, trim: bool = True) 
     squeeze the rest: where they would take most of the room, they lie outside.
     Values above 0 get a logarithmic axis if the largest is many times the smallest.
     """
-    ordered = sorted(values)
+    ordered = sorted(map(float, values))
     if not ordered:
         return Axis(0.0, 1.0)
     low, high = ordered[0], ordered[-1]
     inner_low, inner_high = _quantile(ordered, 0.01), _quantile(ordered, 0.99)
     if log is None:
-        log = low > 0 and inner_high / max(inner_low, 1e-300) > _LOG_FROM
+        log = low > _TINY and inner_high / inner_low > _LOG_FROM
     if log:
         return Axis(low / 1.15, high * 1.15, log=True)
     if trim and inner_high > inner_low and high - low > 4 * (inner_high - inner_low):
         reach = 0.5 * (inner_high - inner_low)
         low, high = max(low, inner_low - reach), min(high, inner_high + reach)
     if high - low <= 1e-12 * max(abs(low), abs(high)):
-        air = abs(high) * 0.1 or 1.0
+        air = max(abs(high) * 0.1, _TINY)
     else:
         air = 0.06 * (high - low)
     bottom = 0.0 if 0 <= low <= 0.25 * high else low - air

@@ -5,6 +5,7 @@ they were lie faintly underneath. The band is one standard deviation over seeds 
 either side.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,12 +14,13 @@ from imggen import runs as runs_lib
 from imggen.report import averages, axes
 from imggen.report.averages import Curve
 from imggen.report.groups import MEASURES, Group
-from imggen.report.markup import Markup, element
+from imggen.report.markup import Markup, element, number
 
 COLOURS = 8  # Groups that get a colour; the others are grey.
 _WIDTH, _HEIGHT = 300, 150  # Of the area that shows curves, in SVG units.
 _LEFT, _TOP, _BOTTOM, _RIGHT = 46, 8, 24, 10
 _SMOOTH_FROM = 48  # Points from which a curve is smoothed.
+_BANDS_TO = 4  # Groups up to which all bands show; more would hide each other.
 _DOTS_TO = 30  # Points up to which each is marked.
 
 
@@ -36,30 +38,38 @@ def section(
       order: of the groups in the legend.
       colours: group -> 0 .. COLOURS - 1; other groups are grey.
     """
-    labels = [one.label for one in grouped]
     kinds = averages.names(runs)
     if not kinds:
         return [element('p', 'No run has recorded scalars.')]
+    recorded = [record['step'] for run in runs for record in run.records]
+    first, last = min(recorded), max(recorded)
+    # One axis for all plots, so that what happens at one step stands in one line.
+    x_axis = axes.Axis(0.0 if first < 0.2 * last else float(first), float(max(last, first + 1)))
     phases = _phases(runs[0]) if len(grouped) == 1 else []
     drawn = []
     for kind, names in kinds.items():
         figures = [
-            plot(name, *averages.curves(runs, grouped, name), labels, colours, phases=phases)
+            plot(
+                name, *averages.curves(runs, grouped, name), x_axis, grouped, colours, phases=phases
+            )
             for name in names
         ]
         width = min(3, len(figures))  # Columns; small kinds share a row.
         drawn.append(element('div', element('h3', kind), figures, class_=f'kind span-{width}'))
     words = ['Over training steps; dense curves are smoothed']
+    many = len(grouped) > _BANDS_TO
     if any(len(one.members) > 1 for one in grouped):
         words.append('line and band: mean and one standard deviation over seeds')
+        if many:
+            words.append('a band shows for what is picked in the legend')
     if any(len(one.members) == 1 for one in grouped):
         words.append('single runs show their values faintly behind')
     if phases:
-        names = ', '.join(f'{name} from step {step:,}' for step, name in phases)
+        names = ', '.join(f'{name} from step {number(step)}' for step, name in phases)
         words.append(f'dashed: {names}')
     return [
         _legend(grouped, order, colours) if len(grouped) > 1 else None,
-        element('div', drawn, class_='curves'),
+        element('div', drawn, class_='curves many' if many else 'curves'),
         element('p', '; '.join(words) + '.', class_='note'),
     ]
 
@@ -74,6 +84,7 @@ def _legend(grouped: Sequence[Group], order, colours) -> Markup:
             type='button',
             aria_pressed='false',
             data_group=index,
+            data_find=grouped[index].about,
         )
         for index in shown
     ]
@@ -96,7 +107,8 @@ def plot(
     name: str,
     made: Sequence[Curve],
     lost: int,
-    labels: Sequence[str],
+    x_axis: axes.Axis,
+    grouped: Sequence[Group],
     colours: dict[int, int],
     *,
     phases: Sequence[tuple[int, str]] = (),
@@ -107,19 +119,18 @@ def plot(
       name: of the scalar.
       made: the curves, from `curves`.
       lost: how many values were not finite.
-      labels: of all groups.
+      x_axis: the axis of steps.
+      grouped: all groups.
       colours: group -> 0 .. COLOURS - 1; other groups are grey.
       phases: (first step, name) of each phase after the first.
     """
     dense = name.rpartition('/')[2] not in MEASURES
-    values = [value for curve in made for value in curve.mean.tolist()]
-    y_axis = axes.fit(values)
-    last = max((curve.steps[-1] for curve in made), default=1.0)
-    first = min((curve.steps[0] for curve in made), default=0.0)
-    x_axis = axes.Axis(0.0 if first < 0.2 * last else first * 0.98, max(float(last), 1.0))
+    shown = [_shown(curve, dense) for curve in made]
+    values = [value for mean, _ in shown for value in mean.tolist()]
+    y_axis = _y_axis(made, shown, with_bands=len(grouped) <= _BANDS_TO)
     # Grey curves first, coloured ones over them.
     ordered = sorted(made, key=lambda curve: colours.get(curve.group, -1))
-    lines = [_line(curve, x_axis, y_axis, labels, colours, dense) for curve in ordered]
+    lines = [_line(curve, x_axis, y_axis, grouped, colours, dense) for curve in ordered]
     notes = ['log scale'] if y_axis.log else []
     if lost:
         notes.append(f'{lost:,} values not finite')
@@ -164,6 +175,29 @@ def plot(
     return element('figure', heading, drawing, class_='curve')
 
 
+def _shown(curve: Curve, dense: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns mean and spread as drawn: smoothed if there are many points."""
+    if not dense or len(curve.mean) < _SMOOTH_FROM:
+        return curve.mean, curve.spread
+    spread = None if curve.spread is None else averages.smooth(curve.spread)
+    return averages.smooth(curve.mean), spread
+
+
+def _y_axis(made, shown, *, with_bands: bool) -> axes.Axis:
+    """Chooses the range for what is drawn: curves, raw values, bands if they show."""
+    recorded = [value for curve in made for value in curve.mean.tolist()]
+    log = axes.fit(recorded).log
+    reach = [value for mean, _ in shown for value in mean.tolist()]
+    # A band that comes near 0 does not stretch a logarithmic axis without end.
+    lowest = min(recorded, default=0.0) / 3 if log else -math.inf
+    for curve, (mean, spread) in zip(made, shown, strict=True):
+        if spread is None:
+            reach += curve.mean.tolist()
+        elif with_bands:
+            reach += [value for value in [*(mean - spread), *(mean + spread)] if value > lowest]
+    return axes.fit(reach, log=log)
+
+
 def _px(axis: axes.Axis, step: float) -> str:
     return f'{axis.place(step) * _WIDTH:.1f}'
 
@@ -183,14 +217,12 @@ def _frame(x_axis: axes.Axis, y_axis: axes.Axis) -> list[Markup]:
     return parts
 
 
-def _line(curve, x_axis, y_axis, labels, colours, dense) -> Markup:
+def _line(curve, x_axis, y_axis, grouped, colours, dense) -> Markup:
     """Draws one curve: its band, its values faintly if it is smoothed, itself."""
     colour = f'c{colours[curve.group]}' if curve.group in colours else 'other'
-    is_smooth = dense and len(curve.mean) >= _SMOOTH_FROM
-    mean = averages.smooth(curve.mean) if is_smooth else curve.mean
+    mean, spread = _shown(curve, dense)
     parts = []
-    if curve.spread is not None:
-        spread = averages.smooth(curve.spread) if is_smooth else curve.spread
+    if spread is not None:
         low = mean - spread
         if y_axis.log:
             low = np.maximum(low, y_axis.low)
@@ -198,7 +230,7 @@ def _line(curve, x_axis, y_axis, labels, colours, dense) -> Markup:
             reversed(_points(curve.steps, low, x_axis, y_axis))
         )
         parts.append(element('polygon', points=' '.join(around), class_='band'))
-    elif is_smooth:
+    elif mean is not curve.mean:
         raw = _points(curve.steps, curve.mean, x_axis, y_axis)
         parts.append(element('polyline', points=' '.join(raw), class_='raw'))
     points = _points(curve.steps, mean, x_axis, y_axis)
@@ -207,8 +239,14 @@ def _line(curve, x_axis, y_axis, labels, colours, dense) -> Markup:
         for point in points:
             x, y = point.split(',')
             parts.append(element('circle', cx=x, cy=y, r=2))
+    one = grouped[curve.group]
     return element(
-        'g', parts, class_=colour, data_group=curve.group, data_label=labels[curve.group]
+        'g',
+        parts,
+        class_=colour,
+        data_group=curve.group,
+        data_label=one.label,
+        data_find=one.about,
     )
 
 

@@ -80,7 +80,7 @@ def _row(group: Group, summary: Summary, axis: axes.Axis, y: float, index: int, 
         )
     )
     colour = f'c{colours[index]}' if index in colours else 'other'
-    return element('g', parts, class_=colour, data_find=group.label)
+    return element('g', parts, class_=colour, data_find=group.about)
 
 
 def _extent(summary: Summary) -> list[float]:

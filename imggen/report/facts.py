@@ -9,7 +9,7 @@ from imggen.report import tables
 from imggen.report.groups import MEASURES
 from imggen.report.markup import Markup, duration, element, is_number, number
 
-_FACTS = ('hardware', 'platform', 'devices', 'source', 'revision', 'versions')
+_FACTS = ('hardware', 'platform', 'devices', 'source', 'revision', 'versions', 'started', 'updated')
 
 
 def status(run: runs_lib.Run) -> tuple[str, str]:
@@ -71,6 +71,7 @@ def _shared(tables_: list[dict[str, Any]]) -> dict[str, Any]:
 def course(run: runs_lib.Run) -> Markup:
     """Writes status, error, command and timing of one run."""
     _, sentence = status(run)
+    sentence = sentence[0].upper() + sentence[1:]
     sessions = run.info.get('sessions')
     rate = speed(run)
     spent = [
@@ -94,12 +95,9 @@ def details(
     parts = [course(run)]
     config = runs_lib.flatten(run.config)
     own = {key: value for key, value in config.items() if key not in shared_config}
-    if own:
-        caption = 'Config of this run alone' if shared_config else 'Config'
-        parts.append(tables.pairs(own, caption=caption))
-    own = {key: value for key, value in _facts(run).items() if key not in shared_facts}
-    if own:
-        parts.append(tables.pairs(own, caption='Made with'))
+    made = {key: value for key, value in _facts(run).items() if key not in shared_facts}
+    caption = 'Config of this run alone' if shared_config else 'Config'
+    parts.append(setting(own, made, caption=caption))
     if run.measures:
         parts.append(_evaluations(run))
     last = {}
@@ -114,6 +112,16 @@ def details(
         caption = 'Last value of each scalar'
         parts.append(tables.table(['scalar', 'value', 'step'], rows, caption=caption))
     return parts
+
+
+def setting(config: dict[str, Any], made: dict[str, Any], *, caption: str) -> Markup:
+    """Writes config and circumstances beside each other."""
+    return element(
+        'div',
+        tables.pairs(config, caption=caption) if config else None,
+        tables.pairs(made, caption='Made with') if made else None,
+        class_='beside',
+    )
 
 
 def _evaluations(run: runs_lib.Run) -> Markup:

@@ -1,36 +1,43 @@
 """What came out: final measures with floor, spread and counts, and what they decide."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from imggen import runs as runs_lib
+from imggen import statistics
 from imggen.report import dots, groups, tables
 from imggen.report.groups import Group, Protocol
 from imggen.report.markup import Markup, element, join, number, with_spread
 
+_CAVEATS = {
+    'interval contains zero': 'the interval contains zero, so no difference is shown',
+    'within one spread': 'less than the spread over seeds',
+    'few seeds': 'few seeds to trust an interval',
+}
 MAX_SETTINGS = 6  # Columns for what differs; more makes no table that one can read.
 
 
 def section(
+    runs: Sequence[runs_lib.Run],
     grouped: Sequence[Group],
     evaluated: dict[Protocol, dict[int, dict[str, Any]]],
     colours: dict[int, int],
 ) -> list[Markup]:
     """Writes the finding under each protocol; values of two protocols never share a table."""
     if not evaluated:
+        alone = len(runs) == 1
+        what = 'The run is not' if alone else 'No run is'
+        workdir = shlex.quote(str(runs[0].path)) if alone else 'RUN'
         return [
-            element(
-                'p',
-                'No run has been evaluated. ',
-                element('code', 'experiments/evaluate.py'),
-                ' adds the measures; the curves below show what was recorded in training.',
-                class_='lead',
-            )
+            element('p', f'{what} evaluated yet. The command that adds measures:', class_='lead'),
+            element('pre', f'python -m experiments.evaluate --workdir={workdir}'),
         ]
     parts = []
     for protocol, lines in evaluated.items():
         if len(evaluated) > 1:
             parts.append(element('h3', _protocol_title(protocol)))
-        parts += _under(protocol, lines, grouped, colours)
+        parts += _under(protocol, lines, runs, grouped, colours)
     return parts
 
 
@@ -38,7 +45,7 @@ def _protocol_title(protocol: Protocol) -> str:
     return f'{protocol.extractor or "no extractor"}, against {protocol.reference or "no reference"}'
 
 
-def _under(protocol, lines, grouped, colours) -> list[Markup]:
+def _under(protocol, lines, runs, grouped, colours) -> list[Markup]:
     names = groups.measure_names(lines)
     if not names:
         return [element('p', 'The evaluation holds no measures.')]
@@ -49,7 +56,9 @@ def _under(protocol, lines, grouped, colours) -> list[Markup]:
     else:
         ranked = groups.rank(grouped, lines, names[0])
         if ranked:
-            parts += _comparison(grouped, ranked, lines, names[0], colours)
+            parts += _comparison(runs, grouped, ranked, lines, names[0], colours)
+        best_first = [index for index, _ in ranked]
+        present = best_first + [index for index in present if index not in best_first]
         parts.append(_table(grouped, present, lines, names))
     parts.append(_method(protocol, lines, grouped, present))
     return parts
@@ -75,8 +84,8 @@ def _tiles(one: Group, lines, names) -> Markup:
     return element('dl', tiles, class_='tiles')
 
 
-def _comparison(grouped, ranked, lines, name, colours) -> list[Markup]:
-    """States which group is best, and whether the next is within the spread."""
+def _comparison(runs, grouped, ranked, lines, name, colours) -> list[Markup]:
+    """States which group is best, by how much, and how far that is to be trusted."""
     (best, first), *rest = ranked
     label = groups.title(name)
     if name in groups.MEASURES:
@@ -92,15 +101,9 @@ def _comparison(grouped, ranked, lines, name, colours) -> list[Markup]:
         second = rest[0][1]
         sentence += ['Next: ', element('strong', grouped[rest[0][0]].label)]
         sentence.append(f', {with_spread(second.mean, second.spread)}')
-        if first.spread_of == second.spread_of == 'seeds':
-            combined = ((first.spread or 0) ** 2 + (second.spread or 0) ** 2) ** 0.5
-            apart = abs(first.mean - second.mean)
-            verdict = (
-                'within the spread over seeds' if apart <= combined else 'more than their spread'
-            )
-            sentence.append(f'; the two differ by {number(apart)}, {verdict}.')
-        else:
-            sentence.append('; without several seeds each, their order may be chance.')
+        sentence.append('. ')
+        pair = [groups.by_seed(grouped[at], runs, lines, name) for at in (rest[0][0], best)]
+        sentence.append(difference(statistics.compare(*pair)))
     legend = 'Large dot: mean; bar: one standard deviation either way; small dots: runs'
     floor = groups.floor(lines, name)
     if floor is not None:
@@ -122,6 +125,18 @@ def _comparison(grouped, ranked, lines, name, colours) -> list[Markup]:
     ]
 
 
+def difference(found: statistics.Comparison | None) -> str:
+    """Says by how much two groups differ, seed by seed, and what speaks against it."""
+    if found is None:
+        return 'They have no seed in common, so their order may be chance.'
+    text = f'Seed by seed they differ by {number(float(f"{found.difference:.3g}"))}'
+    if found.low is None:
+        return f'{text}; with one seed their order may be chance.'
+    interval = f'{found.low:.3g} to {found.high:.3g}'
+    text += f' (95 % interval {interval}, {found.count} seeds)'
+    return f'{text}: {_CAVEATS[found.note]}.' if found.note else f'{text}.'
+
+
 def _over(summary: groups.Summary) -> str:
     count = len(summary.values)
     return f' over {count} seeds' if count > 1 else ' with one seed'
@@ -137,7 +152,7 @@ def _table(grouped, present, lines, names) -> Markup:
     for index in present:
         one = grouped[index]
         cells = [tables.cell(one.label)] if labelled else []
-        cells += [tables.cell(one.settings.get(key)) for key in keys]
+        cells += [tables.setting(one.settings.get(key)) for key in keys]
         cells.append(tables.cell(sum(member in lines for member in one.members)))
         for name in names:
             summary = groups.summarize(one.members, lines, name)
@@ -146,7 +161,7 @@ def _table(grouped, present, lines, names) -> Markup:
             else:
                 text = with_spread(summary.mean, summary.spread)
                 cells.append(tables.cell(summary.mean, text=text))
-        rows.append((cells, {'data_find': one.label}))
+        rows.append((cells, {'data_find': one.about}))
     blanks = len(headers) - len(names) - 1
     footer = [element('th', 'floor', scope='row')]
     footer += [element('td') for _ in range(blanks)]
@@ -154,10 +169,21 @@ def _table(grouped, present, lines, names) -> Markup:
     return tables.table(headers, rows, caption='Final measures by group', footer=footer)
 
 
+def _sizes(lines) -> str:
+    """Says how many pictures the floor compares, if all evaluations agree on it."""
+    sizes = {tuple(line.get('num_floor') or ()) for line in lines.values()}
+    if len(sizes) > 1 or len(next(iter(sizes))) != 2:
+        return ''
+    first, second = next(iter(sizes))
+    return f' ({number(first)} and {number(second)} pictures)'
+
+
 def _method(protocol, lines, grouped, present) -> Markup:
     """Says how the numbers were made: counts, extractor, reference, what ± stands for."""
     steps = sorted({line['step'] for line in lines.values()})
-    at = f'step {steps[0]:,}' if len(steps) == 1 else f'steps {steps[0]:,} to {steps[-1]:,}'
+    at = f'step {number(steps[0])}'
+    if len(steps) > 1:
+        at = f'steps {number(steps[0])} to {number(steps[-1])}'
     sentence = [
         f'{number(protocol.num_generated)} generated against {number(protocol.num_reference)} '
         f'real pictures ({protocol.reference or "no reference named"}), features: ',
@@ -177,6 +203,6 @@ def _method(protocol, lines, grouped, present) -> Markup:
     if 'resamples' in kinds:
         sentence.append('With a single seed, ± is the spread that the evaluation reports. ')
     if any(groups.floor(lines, name) is not None for name in groups.measure_names(lines)):
-        sentence.append('The floor is what real pictures score against other real pictures. ')
+        sentence.append(f'The floor is what real pictures score against others{_sizes(lines)}. ')
     notes = list(dict.fromkeys(str(line['note']) for line in lines.values() if line.get('note')))
     return element('p', join(sentence, ' '.join(notes[:3])), class_='note')

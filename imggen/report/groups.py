@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from imggen import runs as runs_lib
-from imggen.report.markup import is_number, number
+from imggen import statistics
+from imggen.report.markup import is_number, literal
 
 # Known measures: (what a reader calls it, whether less is better). The first
 # that was taken decides the order of what is compared.
@@ -20,6 +21,8 @@ MEASURES = {
     'recall': ('recall', False),
     'density': ('density', False),
     'coverage': ('coverage', False),
+    'class_score': ('class score', False),
+    'class_kl': ('class KL', True),
 }
 _LABEL_KEYS = 4
 
@@ -31,11 +34,13 @@ class Group(NamedTuple):
       label: what sets the group apart.
       settings: the differing keys and this group's values.
       members: indices of its runs.
+      about: label and names of the runs, by which the page's filter finds it.
     """
 
     label: str
     settings: dict[str, Any]
     members: list[int]
+    about: str
 
 
 class Protocol(NamedTuple):
@@ -78,10 +83,12 @@ def group(runs: Sequence[runs_lib.Run]) -> list[Group]:
         identity = repr(sorted((key, repr(value)) for key, value in values.items()))
         found.setdefault(identity, []).append(index)
         settings.setdefault(identity, values)
-    return [
-        Group(_label(runs[members[0]], settings[identity]), settings[identity], members)
-        for identity, members in found.items()
-    ]
+    made = []
+    for identity, members in found.items():
+        label = _label(runs[members[0]], settings[identity])
+        about = ' '.join([label, *(runs[index].name for index in members)])
+        made.append(Group(label, settings[identity], members, about))
+    return made
 
 
 def _label(run: runs_lib.Run, settings: dict[str, Any]) -> str:
@@ -92,15 +99,17 @@ def _label(run: runs_lib.Run, settings: dict[str, Any]) -> str:
         last if short.count(last) == 1 else key for key, last in zip(settings, short, strict=True)
     ]
     return ', '.join(
-        f'{name}={value if isinstance(value, str) else number(value)}'
-        for name, value in zip(names, settings.values(), strict=True)
+        f'{name}={literal(value)}' for name, value in zip(names, settings.values(), strict=True)
     )
 
 
 def evaluations(
     runs: Sequence[runs_lib.Run],
 ) -> dict[Protocol, dict[int, dict[str, Any]]]:
-    """Returns each run's last evaluation under each protocol, the commonest protocol first."""
+    """Returns each run's last evaluation under each protocol, the commonest protocol first.
+
+    Evaluations of one step are one: what the later left out, the earlier supplies.
+    """
     found: dict[Protocol, dict[int, dict[str, Any]]] = {}
     for index, run in enumerate(runs):
         for line in run.measures:
@@ -109,9 +118,19 @@ def evaluations(
                 *(line.get(key) for key in Protocol._fields[3:]),
             )
             last = found.setdefault(protocol, {}).get(index)
-            if last is None or line['step'] >= last['step']:
+            if last is None or line['step'] > last['step']:
                 found[protocol][index] = line
+            elif line['step'] == last['step']:
+                found[protocol][index] = _merged(last, line)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    values = {
+        key: (first.get(key) or {}) | (second.get(key) or {})
+        for key in ('measures', 'spread', 'floor')
+    }
+    return first | second | values
 
 
 def measure_names(evaluated: dict[int, dict[str, Any]]) -> list[str]:
@@ -140,12 +159,23 @@ def summarize(
     values = [float(line['measures'][name]) for line in lines]
     if not values:
         return None
-    mean = math.fsum(values) / len(values)
-    if len(values) == 1:
+    mean, deviation, count = statistics.summarize(values)
+    if count == 1:
         own = (lines[0].get('spread') or {}).get(name)
         return Summary(mean, own if is_number(own) else None, values, 'resamples')
-    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return Summary(mean, math.sqrt(variance), values, 'seeds')
+    return Summary(mean, deviation, values, 'seeds')
+
+
+def by_seed(
+    one: Group, runs: Sequence[runs_lib.Run], evaluated: dict[int, dict[str, Any]], name: str
+) -> dict[Any, float]:
+    """Returns seed -> value of a measure, for comparisons that are paired by seed."""
+    found = {}
+    for index in one.members:
+        value = (evaluated.get(index, {}).get('measures') or {}).get(name)
+        if is_number(value):
+            found[runs[index].config.get('seed', 0)] = float(value)
+    return found
 
 
 def floor(evaluated: dict[int, dict[str, Any]], name: str) -> float | None:

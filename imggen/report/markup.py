@@ -53,8 +53,8 @@ def element(name: str, /, *children: Any, **attributes: Any) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """Lets a long name break after its commas, slashes, underscores and equals signs."""
-    return join([[part, Markup('<wbr>')] for part in re.split(r'(?<=[,/_=])', text)])
+    """Lets a long name break after its commas, slashes and underscores."""
+    return join([[part, Markup('<wbr>')] for part in re.split(r'(?<=[,/_])', text)])
 
 
 def json_script(identifier: str, value: Any) -> Markup:
@@ -85,10 +85,17 @@ def number(value: Any) -> str:
     return f'{value:.4g}' if abs(value) >= 1e-3 else f'{value:.3g}'
 
 
+def literal(value: Any) -> str:
+    """Writes a config's value as one would type it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def with_spread(value: float, spread: float | None) -> str:
-    """Writes `value ± spread`, both to the second digit of the spread."""
-    if spread is None or not is_number(value) or not is_number(spread) or spread <= 0:
+    """Writes `value ± spread`, both to the second digit of the spread; four digits without."""
+    if not is_number(value):
         return number(value)
+    if not is_number(spread) or spread <= 0:
+        return f'{value:#.4g}' if 1e-4 <= abs(value) < 1000 else number(value)
     decimals = max(0, 1 - math.floor(math.log10(spread)))
     if decimals > 6:
         return f'{value:.3g} ± {spread:.1g}'

@@ -3,6 +3,7 @@ document.documentElement.classList.add('scripted');
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const byId = (id) => document.getElementById(id);
+const whole = (value) => value.toLocaleString('en', { useGrouping: 'min2' });
 
 // Tables: a click on a header sorts, a second click turns the order round.
 // Cells without a value stay last either way.
@@ -41,14 +42,14 @@ let timer = 0;
 
 function show(position) {
   const step = films.steps[position];
-  const words = step.toLocaleString('en');
+  const words = whole(step);
   slider.value = position;
   slider.setAttribute('aria-valuetext', `step ${words}`);
   byId('step-shown').textContent = words;
   for (const { film, picture, label } of cards) {
     const frame = Math.max(0, film.steps.findLastIndex((own) => own <= step));
     if (picture.src !== film.frames[frame]) picture.src = film.frames[frame];
-    label.textContent = `step ${film.steps[frame].toLocaleString('en')}`;
+    label.textContent = `step ${whole(film.steps[frame])}`;
   }
 }
 
@@ -83,16 +84,21 @@ for (const button of all('.enlarge')) {
     const real = document.querySelector('.card.real');
     if (real && real !== own) chosen.push(real);
     const pictures = chosen.map((card) => card.querySelector('img'));
-    const side = (name) => Math.max(...pictures.map((picture) => picture[name]));
-    const room = Math.min((innerWidth - 64) / side('naturalWidth'), (innerHeight - 120) / side('naturalHeight'));
-    const zoom = Math.max(1, Math.floor(room));
+    const widths = pictures.map((picture) => Number(picture.getAttribute('width')));
+    const beside = (innerWidth - 100) / widths.reduce((a, b) => a + b);
+    const below = (innerWidth - 80) / Math.max(...widths);
+    const high = (innerHeight - 140) / Math.max(...pictures.map((picture) => Number(picture.getAttribute('height'))));
+    // Attributes hold the size on the wall, a whole multiple of the picture's own.
+    const unit = Number(getComputedStyle(own).getPropertyValue('--zoom'));
+    const room = unit * (beside * unit < 1 ? below : Math.min(beside, high));
+    const zoom = Math.max(1, Math.floor(room)) / unit;
     byId('large-title').textContent = own.querySelector('strong').textContent;
     byId('large-step').textContent = own.querySelector('.step').textContent;
-    byId('large-pictures').replaceChildren(...pictures.map((picture) => {
+    byId('large-pictures').replaceChildren(...pictures.map((picture, index) => {
       const copy = new Image();
       copy.src = picture.src;
       copy.alt = picture.alt;
-      copy.width = picture.naturalWidth * zoom;
+      copy.width = widths[index] * zoom;
       return copy;
     }));
     large.showModal();
@@ -105,6 +111,7 @@ large?.addEventListener('click', (event) => { if (event.target === large) large.
 byId('filter')?.addEventListener('input', (event) => {
   const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
   let kept = 0;
+  for (const more of all('.more')) more.open = words.length > 0;
   for (const element of all('[data-find]')) {
     const about = element.dataset.find.toLowerCase();
     const out = !words.every((word) => about.includes(word));
@@ -142,7 +149,7 @@ for (const button of all('.legend button')) {
 }
 
 // Curves: the pointer reads values; points are turned back into numbers.
-const readable = (value) => (Math.abs(value) >= 1e4 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(4))));
+const readable = (value) => (Math.abs(value) >= 1e4 ? whole(Math.round(value)) : String(Number(value.toPrecision(4))));
 for (const plot of all('svg.plot')) {
   const figure = plot.parentElement;
   const [xLow, xHigh] = plot.dataset.x.split(' ').map(Number);
@@ -178,7 +185,7 @@ for (const plot of all('svg.plot')) {
     const at = near[0].point[0];
     const shown = near.slice(0, 8).sort((a, b) => a.point[1] - b.point[1]);
     const step = xLow + (at / width) * (xHigh - xLow);
-    tip.replaceChildren(`step ${Math.round(step).toLocaleString('en')}`, ...shown.map(({ holder, point }) => {
+    tip.replaceChildren(`step ${whole(Math.round(step))}`, ...shown.map(({ holder, point }) => {
       const row = document.createElement('div');
       const swatch = document.createElement('i');
       swatch.className = holder.getAttribute('class').split(' ')[0];
@@ -191,8 +198,9 @@ for (const plot of all('svg.plot')) {
     hair.setAttribute('x1', left + at);
     hair.setAttribute('x2', left + at);
     const place = (left + at) / unit;
-    const beside = place + tip.offsetWidth + 14 < box.width ? place + 10 : Math.max(0, place - tip.offsetWidth - 10);
-    tip.style.left = `${beside}px`;
+    // Above the curves, so that it hides none of them.
+    tip.style.left = `${Math.max(0, Math.min(box.width - tip.offsetWidth, place - tip.offsetWidth / 2))}px`;
+    tip.style.bottom = `${box.height}px`;
   };
   plot.addEventListener('pointermove', move);
   plot.addEventListener('pointerleave', leave);

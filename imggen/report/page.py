@@ -11,6 +11,7 @@ from typing import Any
 from imggen import runs as runs_lib
 from imggen.errors import UserError
 from imggen.report import curves, facts, finding, groups, tables, wall
+from imggen.report.groups import Group
 from imggen.report.markup import Markup, breakable, duration, element, join, number, with_spread
 
 _HERE = pathlib.Path(__file__).parent
@@ -71,10 +72,9 @@ def render(runs: Sequence[runs_lib.Run], *, title: str, planned: int = 0) -> str
     evaluated = groups.evaluations(runs)
     order, captions = _order(runs, grouped, evaluated)
     colours = {index: place for place, index in enumerate(order[: curves.COLOURS])}
-    member_order = [member for index in order for member in grouped[index].members]
-    pictures, left_out = wall.section(runs, member_order, captions)
+    pictures, left_out = wall.section(runs, _members(grouped, order), captions)
     sections = {
-        'Finding': finding.section(grouped, evaluated, colours),
+        'Finding': finding.section(runs, grouped, evaluated, colours),
         'Samples': pictures,
         'Curves': curves.section(runs, grouped, order, colours),
         'Runs' if len(runs) > 1 else 'The run': _runs(runs, evaluated),
@@ -115,6 +115,14 @@ def _order(runs, grouped, evaluated) -> tuple[list[int], list[str | None]]:
             value = with_spread(summary.mean, summary.spread)
             captions[index] = f'{groups.title(names[0])} {value}'
     return ranked + [index for index in order if index not in ranked], captions
+
+
+def _members(grouped: Sequence[Group], order: Sequence[int]) -> list[int]:
+    """Lists the runs by group; where not all show at once, a first run of every group leads."""
+    members = [pair for index in order for pair in enumerate(grouped[index].members)]
+    if len(members) > wall.OPEN_CARDS:
+        members.sort(key=lambda pair: pair[0])
+    return [member for _, member in members]
 
 
 def _header(runs, title: str, planned: int) -> list[Markup]:
@@ -194,8 +202,7 @@ def _runs(runs, evaluated) -> list[Markup]:
     shared = element(
         'details',
         element('summary', element('strong', 'Shared by all runs')),
-        tables.pairs(made, caption='Made with') if made else None,
-        tables.pairs(config, caption='Config') if config else None,
+        facts.setting(config, made, caption='Config'),
     )
     return [_run_table(runs, evaluated), shared, *opened]
 
@@ -213,12 +220,9 @@ def _run_table(runs, evaluated) -> Markup:
         cells = [
             element('td', element('a', run.name, href=f'#run-{index}'), data_sort=run.name),
             element('td', facts.chip(run), data_sort=facts.status(run)[0]),
-            *(tables.cell(config.get(key)) for key in shown),
+            *(tables.setting(config.get(key)) for key in shown),
             tables.cell(facts.last_step(run)),
-            *(
-                tables.cell((lines.get(index, {}).get('measures') or {}).get(name))
-                for name in names
-            ),
+            *(_measured((lines.get(index, {}).get('measures') or {}).get(name)) for name in names),
             tables.cell(seconds, text=duration(seconds)),
             tables.cell(facts.speed(run)),
         ]
@@ -228,6 +232,10 @@ def _run_table(runs, evaluated) -> Markup:
     if len(keys) > len(shown):
         caption += f'; {len(keys) - len(shown)} more settings differ, see each run'
     return tables.table(headers, rows, caption=caption)
+
+
+def _measured(value: Any) -> Markup:
+    return tables.cell(value, text=with_spread(value, None))
 
 
 def _footer(left_out: list[str]) -> Markup:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from imggen.report.markup import Markup, element, is_number, number
+from imggen.report.markup import Markup, element, is_number, literal, number
 
 
 def cell(value: Any, *, text: Any = None) -> Markup:
@@ -18,6 +18,11 @@ def cell(value: Any, *, text: Any = None) -> Markup:
 
 def _is_number(written: Markup) -> bool:
     return written.startswith('<td class="number"')
+
+
+def setting(value: Any) -> Markup:
+    """Writes one cell with a config's value."""
+    return cell(value, text=None if value is None else literal(value))
 
 
 def table(
@@ -65,7 +70,7 @@ def table(
 def pairs(values: dict[str, Any], *, caption: str) -> Markup:
     """Writes names and values, two columns, unsorted."""
     rows = [
-        element('tr', element('th', key, scope='row'), element('td', number(value)))
+        element('tr', element('th', key, scope='row'), element('td', literal(value)))
         for key, value in values.items()
     ]
     return element(

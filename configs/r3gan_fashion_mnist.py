@@ -1,0 +1,42 @@
+r"""Relativistic pairing with R1 and R2 on a small residual network, on Fashion-MNIST.
+
+python -m experiments.train --config=configs/r3gan_fashion_mnist.py --workdir=runs/r3gan
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False)
+    config = ConfigDict()
+    config.seed = 0
+    config.total_images = 64 if arg.smoke else 300_000
+    config.data = ConfigDict()
+    config.data.name = 'fashion_mnist'
+    config.data.batch_size = 16 if arg.smoke else 64
+    config.method = ConfigDict()
+    config.method.name = 'gan'
+    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config.method.network = 'residual'
+    config.method.generator = ConfigDict({'features': (96, 64, 24), 'blocks': 1})
+    config.method.discriminator = ConfigDict({'features': (96, 64, 24), 'blocks': 1})
+    config.method.loss = 'relativistic'
+    config.method.r1_gamma = 1.0
+    # Both penalties share one weight; overriding r1_gamma moves both.
+    config.method.r2_gamma = config.method.get_ref('r1_gamma')
+    config.method.gamma_end = 0.1
+    config.method.learning_rate = 2e-4
+    config.method.learning_rate_end = 0.25
+    config.method.b1 = 0.0
+    config.method.b2 = 0.9
+    config.method.b2_end = 0.99
+    config.method.ema_half_life_images = 10_000.0
+    config.run = common.run(
+        smoke=arg.smoke,
+        log_every_steps=50,
+        sample_every_steps=250,
+        checkpoint_every_steps=1000,
+    )
+    return config

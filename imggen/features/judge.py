@@ -1,0 +1,136 @@
+"""The judge: the Fashion-MNIST classifier whose features this project compares generators by.
+
+Its weights ship with the package. Train and measure it anew with
+
+    python -m experiments.train --config=configs/judge_fashion_mnist.py --workdir=runs/judge
+    python -m imggen.features.judge --workdir=runs/judge [--save]
+"""
+
+import json
+import pathlib
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from imggen import entry, images
+from imggen.errors import UserError
+from imggen.features import extractor
+from imggen.networks.classifier import Classifier
+
+_WEIGHTS = pathlib.Path(__file__).parent / 'judge_fashion_mnist.npz'
+_SIZE = (28, 28)
+_NETWORK = Classifier()
+
+
+def make() -> extractor.Extractor:
+    """Returns the judge as an extractor: features [n, 64], logits [n, 10].
+
+    Raises:
+      UserError: its weights are damaged or missing.
+    """
+    params = load(_WEIGHTS)
+    expected = json.loads(_WEIGHTS.with_suffix('.json').read_text())['digest']
+    found = extractor.digest(params)
+    if found != expected:
+        raise UserError(f'{_WEIGHTS} has digest {found}, not {expected}: install imggen again.')
+    return extractor.Extractor(
+        name='judge',
+        params=params,
+        apply=_apply,
+        digest=found,
+        note='grey, 28 x 28 (other sizes resized, linear with antialiasing), before the last layer',
+    )
+
+
+def load(path: pathlib.Path) -> dict:
+    """Reads variables from an .npz whose names are paths, 'params/Conv_0/kernel'."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            variables: dict = {}
+            for name in file.files:
+                *parents, leaf = name.split('/')
+                node = variables
+                for parent in parents:
+                    node = node.setdefault(parent, {})
+                node[leaf] = file[name]
+            return variables
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path} cannot be read ({error}): install imggen again.') from error
+
+
+def save(path: pathlib.Path, variables: Mapping) -> None:
+    """Writes variables as `load` reads them."""
+    leaves = jax.tree_util.tree_leaves_with_path(variables)
+    arrays = {'/'.join(key.key for key in keys): np.asarray(leaf) for keys, leaf in leaves}
+    np.savez_compressed(path, **arrays)
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> float:
+    """Returns the expected calibration error (Guo et al. 2017, eq. 3).
+
+    sum over bins of |bin| / n * |accuracy(bin) - confidence(bin)|, bins of equal width.
+
+    Args:
+      probabilities: [n, classes].
+      labels: int [n].
+      bins: how many.
+    """
+    confidence = probabilities.max(-1)
+    correct = probabilities.argmax(-1) == labels
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        np.sum(index == i) * abs(correct[index == i].mean() - confidence[index == i].mean())
+        for i in range(bins)
+        if np.any(index == i)
+    ]
+    return float(np.sum(gaps) / len(labels))
+
+
+def _apply(params, batch):
+    if batch.shape[-1] == 3:
+        batch = jnp.mean(batch, axis=-1, keepdims=True)
+    if batch.shape[1:3] != _SIZE:
+        shape = (batch.shape[0], *_SIZE, 1)
+        batch = jax.image.resize(batch, shape, 'linear', antialias=True)
+    logits, features = _NETWORK.apply(params, batch, train=False)
+    return {'features': features, 'logits': logits}
+
+
+_WORKDIR = flags.DEFINE_string('judge_workdir', None, 'A run of configs/judge_fashion_mnist.py.')
+_SAVE = flags.DEFINE_bool('save', False, 'Put its weights into the package.')
+
+
+def main(argv):
+    """Prints size, accuracy and calibration error on the 10,000 test images."""
+    del argv
+    from imggen import data, restoring
+
+    if _WORKDIR.value is None:
+        params = make().params
+    else:
+        params = jax.device_get(restoring.restore(_WORKDIR.value).state.average)
+    pictures, labels = data.examples({'name': 'fashion_mnist'}, split='test')
+    apply = jax.jit(_apply)
+    chunks = [apply(params, images.from_uint8(chunk)) for chunk in np.split(pictures, 20)]
+    probabilities = jax.nn.softmax(np.concatenate([chunk['logits'] for chunk in chunks]))
+    probabilities = np.asarray(probabilities)
+    accuracy = float(np.mean(probabilities.argmax(-1) == labels))
+    facts = {
+        'digest': extractor.digest(params),
+        'parameters': sum(leaf.size for leaf in jax.tree.leaves(params['params'])),
+        'test_accuracy': round(accuracy, 4),
+        'calibration_error': round(calibration_error(probabilities, labels), 4),
+        'test_images': len(labels),
+    }
+    print(json.dumps(facts, indent=2))
+    if _SAVE.value:
+        save(_WEIGHTS, params)
+        _WEIGHTS.with_suffix('.json').write_text(json.dumps(facts, indent=2) + '\n')
+        print(f'saved as {_WEIGHTS}')
+
+
+if __name__ == '__main__':
+    entry.run(main)

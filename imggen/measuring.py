@@ -1,0 +1,160 @@
+"""Measures of a run: what it is compared with, by which extractor, and what is written down."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.sharding import Mesh
+
+from imggen import data, features, keys, runs, sampling
+from imggen.errors import UserError
+from imggen.features.extractor import Extractor
+from imggen.method import Batch, Method
+from imggen.metrics import evaluation
+from imggen.metrics.extraction import Features, extract, reference_features
+from imggen.metrics.frechet import Moments, frechet_distance
+from imggen.restoring import Restored
+
+
+class Reference(NamedTuple):
+    """Real images by their features.
+
+    Attributes:
+      name: which images, for example 'fashion_mnist test'.
+      features: of all of them.
+      held_out: of other real images, for the floor; None where there are none.
+    """
+
+    name: str
+    features: Features
+    held_out: Features | None
+
+
+def reference(
+    config: Mapping[str, Any], extractor: Extractor, *, mesh: Mesh | None = None
+) -> Reference:
+    """Returns the real images that a data set's generators are compared with.
+
+    Where the set has held-out images, they are the reference, so that copying the
+    training images gains nothing, and training images make the floor.
+
+    Args:
+      config: the `data` section of a run.
+      extractor: whose features.
+      mesh: devices to spread the extraction over.
+    """
+
+    def read(split):
+        pictures, _ = data.examples(config, split=split)
+        if not isinstance(pictures, np.ndarray):
+            pictures = np.concatenate(list(pictures))
+        return reference_features(extractor, pictures, mesh=mesh)
+
+    if config['name'] == 'folder' and not config.get('test_fraction'):
+        return Reference(f'{config["path"]} train', read('train'), None)
+    return Reference(f'{config["name"]} test', read('test'), read('train'))
+
+
+def evaluate(
+    restored: Restored,
+    extractor: Extractor,
+    *,
+    num_images: int,
+    only: Iterable[str] = (),
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measures a run's samples against real images of its data set.
+
+    Args:
+      restored: the trained method.
+      extractor: whose features.
+      num_images: how many it generates.
+      only: names of the measures to keep; all by default.
+      seed: of the samples.
+
+    Returns:
+      One line of measures.jsonl.
+    """
+    started = time.perf_counter()
+    real = reference(restored.config['data'], extractor, mesh=restored.mesh)
+    chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
+    generated = extract(
+        extractor, (next(iter(chunk.values())) for chunk in chunks), mesh=restored.mesh
+    )
+    line = compare(real, generated, extractor, only=only, seed=seed)
+    seconds = round(time.perf_counter() - started, 2)
+    return {'step': restored.step, **line, 'seed': seed, 'seconds': seconds}
+
+
+def compare(
+    real: Reference,
+    generated: Features,
+    extractor: Extractor,
+    *,
+    only: Iterable[str] = (),
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compares two sets of images by their features; the result is ready for JSON."""
+    full = evaluation.distribution_measures(
+        keys.stream(seed, 'measure'), real.features, generated, held_out=real.held_out
+    )
+    unknown = sorted(set(only) - full['measures'].keys())
+    if unknown:
+        raise UserError(
+            f'--measure={unknown[0]} is no measure: there are {", ".join(full["measures"])}.'
+        )
+    keep = lambda values: {  # noqa: E731
+        name: round(value, 6) for name, value in values.items() if not only or name in only
+    }
+    return {
+        'extractor': extractor.name,
+        'digest': extractor.digest,
+        'reference': real.name,
+        'num_reference': full['counts']['reference'],
+        'num_generated': full['counts']['generated'],
+        'num_floor': [full['counts']['floor_reference'], full['counts']['floor_generated']],
+        'measures': keep(full['measures']),
+        'spread': keep(full['spread']),
+        'floor': keep(full['floor']),
+        'note': '; '.join([*full['notes'].values(), extractor.note]),
+    }
+
+
+def append(workdir, line: Mapping[str, Any]) -> None:
+    """Adds one evaluation to a run's measures.jsonl."""
+    with open(runs.read(workdir).path / 'measures.jsonl', 'a') as file:
+        file.write(json.dumps(line) + '\n')
+
+
+def during_training(
+    method: Method,
+    config: Mapping[str, Any],
+    batch: Batch,
+    *,
+    extractor: str,
+    mesh: Mesh,
+    num_images: int,
+) -> Callable[[int, Any], dict[str, float]]:
+    """Returns (step, state) -> {'frechet': ...}, with the same keys every time.
+
+    Args:
+      method: the method that trains.
+      config: the whole config of its run.
+      batch: supplies the shapes of a batch.
+      extractor: name of the extractor.
+      mesh: the devices.
+      num_images: how many are generated.
+    """
+    extractor = features.make(extractor)
+    moments = Moments.of(reference(config['data'], extractor, mesh=mesh).features.features)
+    key = keys.stream(config['seed'], 'measure')
+
+    def measure(step, state):
+        restored = Restored(config, method, state, step, batch, mesh)
+        chunks = sampling.generate(key, restored, num_images)
+        generated = extract(extractor, (next(iter(chunk.values())) for chunk in chunks), mesh=mesh)
+        return {'frechet': frechet_distance(moments, Moments.of(generated.features))}
+
+    return measure

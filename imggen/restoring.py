@@ -1,0 +1,64 @@
+"""From a workdir back to a method and its state, without the data it was trained on."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding
+
+from imggen import devices, methods, runs
+from imggen.checkpoint import Checkpoints
+from imggen.errors import UserError
+from imggen.method import Batch, Method
+
+
+class Restored(NamedTuple):
+    """A trained method.
+
+    Attributes:
+      config: the whole config of its run.
+      method: the method.
+      state: its state at `step`, on `mesh`.
+      step: of the checkpoint.
+      batch: zeros in the shapes of a training batch: what `sample` takes for shapes.
+      mesh: the devices.
+    """
+
+    config: Mapping[str, Any]
+    method: Method
+    state: Any
+    step: int
+    batch: Batch
+    mesh: Mesh
+
+
+def restore(
+    workdir: str | pathlib.Path, *, which: str | int = 'newest', mesh: Mesh | None = None
+) -> Restored:
+    """Restores the newest, the best or one numbered checkpoint of a run.
+
+    Raises:
+      UserError: no run, no checkpoint, or no such step.
+    """
+    mesh = mesh or devices.make_mesh()
+    run = runs.read(workdir)
+    watch = run.config['run']
+    checkpoints = Checkpoints(
+        run.path / 'checkpoints', best_measure=watch.get('best_measure', ''), read_only=True
+    )
+    steps = checkpoints.steps()
+    if not steps:
+        raise UserError(f'{run.path} has no checkpoint yet: train it further first.')
+    step = {'newest': checkpoints.newest, 'best': checkpoints.best}.get(which, which)
+    if step not in steps:
+        raise UserError(f'{run.path} has no checkpoint {which}: there are {steps}.')
+    method = methods.make(run.config['method'])
+    batch = {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in run.info['batch'].items()}
+    sharding = NamedSharding(mesh, method.state_spec)
+    like = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch),
+    )
+    return Restored(run.config, method, checkpoints.restore(like, step=step), step, batch, mesh)

@@ -1,0 +1,200 @@
+"""One picture to one array: every format and mode that people keep pictures in."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imggen.data import decode
+
+RNG = np.random.default_rng(0)
+
+
+def gradient(height=12, width=16):
+    """A smooth colour picture: lossy formats and filters keep it nearly as it is."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    parts = [rows * 255 / (height - 1), columns * 255 / (width - 1), (rows + columns) * 4]
+    return np.clip(np.stack(parts, axis=-1), 0, 255).astype(np.uint8)
+
+
+def saved(tmp_path, image, name, **options):
+    path = tmp_path / name
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'tolerance'),
+    [
+        ('a.png', {}, 0),
+        ('a.BMP', {}, 0),
+        ('a.tiff', {}, 0),
+        ('a.webp', {'lossless': True}, 0),
+        ('a.jpg', {'quality': 100, 'subsampling': 0}, 4),
+        ('a.JPEG', {'quality': 100, 'subsampling': 0}, 4),
+    ],
+)
+def test_formats(tmp_path, name, options, tolerance):
+    picture = decode.decode(saved(tmp_path, Image.fromarray(gradient()), name, **options))
+    assert picture.dtype == np.uint8
+    assert np.abs(picture.astype(int) - gradient()).max() <= tolerance
+
+
+def test_gif_gives_its_first_frame(tmp_path):
+    frames = [Image.new('P', (4, 3), colour) for colour in (1, 2)]
+    for frame in frames:
+        frame.putpalette([0, 0, 0, 200, 10, 20, 7, 7, 7])
+    path = saved(tmp_path, frames[0], 'a.gif', save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(decode.decode(path), np.full((3, 4, 3), [200, 10, 20]))
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_exif_orientation_is_undone(tmp_path, orientation):
+    # The inverse of what a viewer does for each value of the tag (EXIF 2.32, 4.6.4).
+    turn = {
+        1: lambda x: x,
+        2: lambda x: x[:, ::-1],
+        3: lambda x: x[::-1, ::-1],
+        4: lambda x: x[::-1],
+        5: lambda x: x.swapaxes(0, 1),
+        6: lambda x: np.rot90(x, 1),
+        7: lambda x: np.rot90(x, 2).swapaxes(0, 1),
+        8: lambda x: np.rot90(x, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(turn(gradient())))
+    np.testing.assert_array_equal(
+        decode.decode(saved(tmp_path, stored, 'a.png', exif=exif)), gradient()
+    )
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.tif'])
+def test_16_bit_grey_is_scaled_not_clipped(tmp_path, name):
+    values = np.array([[0, 128, 129, 257], [32768, 65278, 65407, 65535]], np.uint16)
+    picture = decode.decode(saved(tmp_path, Image.fromarray(values), name))
+    np.testing.assert_array_equal(picture[..., 0], np.rint(values / 257))
+    assert picture.shape == (2, 4, 1)
+
+
+def test_16_bit_colour_is_scaled(tmp_path):
+    import cv2
+
+    values = np.multiply(gradient(), 257, dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / 'a.png'), values[..., ::-1])
+    np.testing.assert_array_equal(decode.decode(tmp_path / 'a.png'), gradient())
+
+
+def test_float_pictures_in_0_to_1_are_scaled_and_others_refused(tmp_path):
+    values = np.array([[0.0, 0.5, 1.0]], np.float32)
+    picture = decode.decode(saved(tmp_path, Image.fromarray(values), 'a.tiff'))
+    np.testing.assert_array_equal(picture[..., 0], [[0, 128, 255]])
+    with pytest.raises(decode.DecodeError, match=r'b\.tiff cannot be read \(floating-point'):
+        decode.decode(saved(tmp_path, Image.fromarray(values * 300), 'b.tiff'))
+
+
+def test_palettes_cmyk_and_bilevel(tmp_path):
+    colours = Image.fromarray(gradient()).quantize(16)
+    expected = np.asarray(colours.convert('RGB'))
+    np.testing.assert_array_equal(decode.decode(saved(tmp_path, colours, 'p.png')), expected)
+
+    ink = Image.new('CMYK', (8, 8), (255, 0, 0, 0))  # Cyan.
+    cyan = decode.decode(saved(tmp_path, ink, 'c.jpg', quality=100))
+    assert np.abs(cyan.astype(int) - [0, 255, 255]).max() <= 3
+
+    bits = Image.fromarray(gradient()[..., 0] > 127)
+    picture = decode.decode(saved(tmp_path, bits, 'b.png'))
+    np.testing.assert_array_equal(picture[..., 0], np.where(gradient()[..., 0] > 127, 255, 0))
+
+
+def test_alpha_is_composited_over_the_matte(tmp_path):
+    colour = np.dstack([gradient(), np.full((12, 16), 64, np.uint8)])
+    path = saved(tmp_path, Image.fromarray(colour), 'a.png')
+    for matte in ((255, 255, 255), (10, 200, 30)):
+        expected = gradient() * (64 / 255) + np.array(matte) * (191 / 255)
+        assert np.abs(decode.decode(path, matte=matte) - expected).max() <= 1.0
+
+    clear = saved(tmp_path, Image.new('LA', (3, 2), (50, 0)), 'la.png')
+    np.testing.assert_array_equal(decode.decode(clear), np.full((2, 3, 3), 255))
+
+    palette = Image.new('P', (3, 2), 1)
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    hole = saved(tmp_path, palette, 'p.png', transparency=1)
+    np.testing.assert_array_equal(
+        decode.decode(hole, matte=(1, 2, 3)), np.full((2, 3, 3), [1, 2, 3])
+    )
+
+
+def test_damage_is_told_with_the_file(tmp_path):
+    whole = io.BytesIO()
+    Image.fromarray(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(whole, 'JPEG')
+    contents = {
+        'truncated.jpg': whole.getvalue()[: len(whole.getvalue()) // 2],
+        'empty.png': b'',
+        'text.png': b'<html>not found</html>',
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(decode.DecodeError, match=name):
+            decode.decode(tmp_path / name)
+    with pytest.raises(decode.DecodeError, match=r'missing\.png'):
+        decode.decode(tmp_path / 'missing.png')
+
+
+@pytest.mark.parametrize('side', [1100, 1500, 4000])
+def test_decompression_bombs_are_refused_before_they_open(tmp_path, monkeypatch, side):
+    path = saved(tmp_path, Image.new('1', (side, side)), 'bomb.png')
+    # Pillow warns above its limit and raises at twice as much; here at 1.1 and 2 million.
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1_100_000)
+    with pytest.raises(decode.DecodeError, match=r'bomb\.png cannot be read \(more than 1 million'):
+        decode.decode(path)
+
+
+def test_channels(tmp_path):
+    grey = RNG.integers(0, 256, (3, 4, 1), dtype=np.uint8)
+    tripled = decode.to_channels(grey, 3)
+    assert tripled.shape == (3, 4, 3) and decode.is_grey(tripled) and decode.is_grey(grey)
+    np.testing.assert_array_equal(decode.to_channels(tripled, 1), grey)
+    assert not decode.is_grey(gradient())
+    luma = gradient() @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(decode.to_channels(gradient(), 1)[..., 0] - luma).max() <= 1
+
+
+def test_crop_keeps_the_middle_pad_keeps_everything_stretch_fills():
+    picture = np.zeros((20, 40, 3), np.uint8)
+    picture[:, :10], picture[:, 30:] = [255, 0, 0], [0, 0, 255]
+    crop = decode.resize(picture, (10, 10), fit='crop')
+    np.testing.assert_array_equal(crop[:, 1:-1], 0)
+    assert crop.max() < 32  # The filter reaches a little over the edge of the cut.
+    pad = decode.resize(picture, (10, 10), fit='pad', matte=(1, 2, 3))
+    np.testing.assert_array_equal(pad[[0, 1, 7, 8, 9]], np.full((5, 10, 3), [1, 2, 3]))
+    assert np.all(pad[2:7, 0, 0] > 250) and np.all(pad[2:7, 9, 2] > 250)
+    stretch = decode.resize(picture, (10, 10), fit='stretch')
+    assert stretch[0, 0, 0] > 250 and stretch[9, 9, 2] > 250
+
+
+def test_shrinking_is_anti_aliased():
+    stripes = np.zeros((64, 64, 1), np.uint8)
+    stripes[:, ::2] = 255
+    small = decode.resize(stripes, (8, 8))
+    assert np.abs(small.astype(int) - 127.5).max() < 20  # Their mean, not one of the colours.
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 9), (9, 1), (13, 7), (300, 2)])
+@pytest.mark.parametrize('fit', ['crop', 'pad', 'stretch'])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_any_shape_comes_to_any_size(shape, fit, channels):
+    picture = np.full((*shape, channels), 77, np.uint8)
+    result = decode.resize(picture, (6, 11), fit=fit, matte=(77, 77, 77))
+    np.testing.assert_array_equal(result, np.full((6, 11, channels), 77))
+
+
+def test_tiles_cover_the_middle_row_by_row():
+    picture = RNG.integers(0, 256, (9, 13, 3), dtype=np.uint8)
+    tiles = decode.tiles(picture, (4, 6))
+    middle = picture[0:8, 0:12]
+    np.testing.assert_array_equal(tiles[1], middle[:4, 6:12])
+    np.testing.assert_array_equal(tiles[2], middle[4:8, :6])
+    assert tiles.shape == (4, 4, 6, 3)
+    assert decode.tiles(picture[:3], (4, 6)).shape == (1, 4, 6, 3)

@@ -1,0 +1,153 @@
+"""Extraction: any chunks, one compilation, several devices, a cache that is never wrong."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imggen.devices import make_mesh
+from imggen.errors import UserError
+from imggen.features.extractor import Extractor, digest
+from imggen.images import to_uint8
+from imggen.metrics.extraction import extract, extract_moments, reference_features
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (53, 6, 5, 3), dtype=np.uint8)
+
+
+class Traced:
+    """An extractor that counts how often it is traced."""
+
+    def __init__(self, *, classes=4, seed=0):
+        key = jax.random.key(seed)
+        params = {'kernel': jax.random.normal(key, (90, 8)), 'head': jnp.ones((8, max(classes, 1)))}
+        self.count = 0
+
+        def apply(params, images):
+            self.count += 1
+            features = jnp.tanh(images.reshape(len(images), -1) @ params['kernel'])
+            if not classes:
+                return {'features': features}
+            return {'features': features, 'logits': features @ params['head']}
+
+        self.extractor = Extractor('traced', params, apply, digest(params))
+
+
+def expected_of(extractor, images):
+    scaled = images.astype(np.float32) / 127.5 - 1
+    return extractor.apply(extractor.params, jnp.asarray(scaled))
+
+
+@pytest.mark.parametrize('chunks', [[53], [1] * 53, [20, 0, 30, 3], [16, 16, 16, 5]])
+def test_any_chunks_give_the_same_features_with_one_compilation(chunks):
+    traced = Traced()
+    parts = np.split(IMAGES, np.cumsum(chunks)[:-1])
+    measured = extract(traced.extractor, iter(parts), batch_size=16)
+    assert traced.count == 1
+    expected = expected_of(traced.extractor, IMAGES)
+    np.testing.assert_allclose(measured.features, expected['features'], atol=1e-5)
+    np.testing.assert_allclose(measured.logits, expected['logits'], atol=1e-5)
+    assert measured.features.dtype == np.float32
+    assert measured.extractor == f'traced-{traced.extractor.digest}'
+
+
+def test_an_array_and_the_png_made_of_it_have_the_same_features():
+    traced = Traced()
+    generated = np.random.default_rng(1).uniform(-1.2, 1.2, (20, 6, 5, 3)).astype(np.float32)
+    of_floats = extract(traced.extractor, generated)
+    of_png = extract(traced.extractor, to_uint8(generated))
+    np.testing.assert_array_equal(of_floats.features, of_png.features)
+    mixed = extract(traced.extractor, [generated[:7], to_uint8(generated[7:])])
+    np.testing.assert_array_equal(mixed.features, of_png.features)
+
+
+def test_devices_share_a_batch():
+    traced = Traced()
+    alone = extract(traced.extractor, IMAGES, batch_size=16)
+    shared = extract(traced.extractor, IMAGES, batch_size=14, mesh=make_mesh())
+    np.testing.assert_allclose(shared.features, alone.features, atol=1e-5)
+    np.testing.assert_allclose(shared.logits, alone.logits, atol=1e-5)
+
+
+def test_moments_are_those_of_the_features():
+    traced = Traced(classes=0)
+    measured = extract(traced.extractor, IMAGES)
+    assert measured.logits is None
+    moments = extract_moments(traced.extractor, iter([IMAGES[:20], IMAGES[20:]]), batch_size=8)
+    assert moments.count == 53
+    features = measured.features.astype(np.float64)
+    np.testing.assert_allclose(moments.mean, features.mean(0), atol=1e-6)
+    np.testing.assert_allclose(moments.covariance, np.cov(features, rowvar=False), atol=1e-6)
+
+
+@pytest.mark.parametrize('classes', [0, 4])
+def test_reference_features_are_computed_once(tmp_path, classes):
+    traced = Traced(classes=classes)
+    first = reference_features(traced.extractor, IMAGES, cache_folder=tmp_path)
+    (path,) = tmp_path.iterdir()
+    # The same weights behind a function that fails: only the cache can answer.
+    broken = traced.extractor._replace(apply=lambda params, images: 1 / 0)
+    again = reference_features(broken, IMAGES, cache_folder=tmp_path)
+    np.testing.assert_array_equal(again.features, first.features)
+    assert again.extractor == first.extractor
+    assert (again.logits is None) == (classes == 0)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pixel_or_a_weight_makes_another_entry(tmp_path):
+    traced = Traced()
+    first = reference_features(traced.extractor, IMAGES, cache_folder=tmp_path)
+    changed = IMAGES.copy()
+    changed[50, 0, 0, 0] ^= 1
+    other = reference_features(traced.extractor, changed, cache_folder=tmp_path)
+    assert (other.features[50] != first.features[50]).any()
+    reference_features(Traced(seed=1).extractor, IMAGES, cache_folder=tmp_path)
+    reference_features(traced.extractor, IMAGES.reshape(53, 5, 6, 3), cache_folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize('damage', ['truncated', 'flipped', 'empty', 'not an archive', 'pickle'])
+def test_a_damaged_entry_is_computed_again(tmp_path, damage):
+    traced = Traced()
+    first = reference_features(traced.extractor, IMAGES, cache_folder=tmp_path)
+    (path,) = tmp_path.iterdir()
+    content = bytearray(path.read_bytes())
+    if damage == 'truncated':
+        content = content[: len(content) // 2]
+    elif damage == 'flipped':
+        content[content.find(np.float32(first.features[3, 3]).tobytes())] ^= 0xFF
+    elif damage == 'pickle':
+        np.savez(path, features=np.array([{}], object), logits=np.zeros(1), checksum='')
+        content = path.read_bytes()
+    else:
+        content = b'' if damage == 'empty' else b'features'
+    path.write_bytes(bytes(content))
+    again = reference_features(traced.extractor, IMAGES, cache_folder=tmp_path)
+    np.testing.assert_array_equal(again.features, first.features)
+    broken = traced.extractor._replace(apply=lambda params, images: 1 / 0)
+    reference_features(broken, IMAGES, cache_folder=tmp_path)  # The entry is whole again.
+
+
+def test_the_cache_is_where_xdg_says(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    reference_features(Traced().extractor, IMAGES)
+    assert len(list((tmp_path / 'imggen' / 'features').glob('traced-*.npz'))) == 1
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path):
+    (tmp_path / 'file').touch()
+    measured = reference_features(Traced().extractor, IMAGES, cache_folder=tmp_path / 'file')
+    assert measured.features.shape == (53, 8)
+
+
+def test_bad_input_is_a_user_error():
+    extractor = Traced().extractor
+    with pytest.raises(UserError, match='no images'):
+        extract(extractor, [])
+    with pytest.raises(UserError, match='resize them'):
+        extract(extractor, [IMAGES, IMAGES[:, :4]])
+    with pytest.raises(UserError, match='NaN'):
+        extract(extractor, np.full((2, 6, 5, 3), np.nan, np.float32))
+    with pytest.raises(UserError, match='not int64'):
+        extract(extractor, np.zeros((2, 6, 5, 3), np.int64))
+    with pytest.raises(UserError, match='height, width'):
+        extract(extractor, IMAGES[0])
