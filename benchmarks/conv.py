@@ -30,7 +30,7 @@ _LAYERS = flags.DEFINE_string('layers', '', 'Regular expression: time only layer
 _SECONDS = flags.DEFINE_float(
     'seconds_per_cell', 0.5, 'Time spent on each cell, beyond compilation and three calls.'
 )
-_TURNS = flags.DEFINE_integer('turns', 3, 'Repetitions inside one compiled loop.', lower_bound=1)
+_TURNS = flags.DEFINE_integer('turns', 8, 'Repetitions inside one compiled loop.', lower_bound=1)
 _STOCK_LOOP = flags.DEFINE_bool(
     'stock_loop', True, 'Also time stock gradients inside a loop, which takes seconds a layer.'
 )
@@ -71,6 +71,7 @@ LAYERS = (
     # Residual GAN and classifier.
     Layer(64, 28, 1, 32, 3, 1, 1),
     Layer(64, 28, 32, 32, 3, 1, 1),
+    Layer(64, 28, 64, 1, 3, 1, 1),
     Layer(64, 14, 64, 64, 3, 1, 1),
     Layer(64, 7, 128, 128, 3, 1, 1),
     Layer(64, 14, 64, 128, 3, 2, 1),

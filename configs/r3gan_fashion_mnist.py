@@ -20,8 +20,8 @@ def get_config(arg=None):
     config.method.name = 'gan'
     config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
     config.method.network = 'residual'
-    config.method.generator = ConfigDict({'features': (96, 64, 24), 'blocks': 1})
-    config.method.discriminator = ConfigDict({'features': (96, 64, 24), 'blocks': 1})
+    config.method.generator = ConfigDict({'features': (96, 48, 16), 'blocks': 1})
+    config.method.discriminator = ConfigDict({'features': (96, 48, 16), 'blocks': 1})
     config.method.loss = 'relativistic'
     config.method.r1_gamma = 1.0
     # Both penalties share one weight; overriding r1_gamma moves both.

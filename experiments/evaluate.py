@@ -43,10 +43,11 @@ def main(argv):
     if _WORKDIR.value:
         which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
         restored = restoring.restore(_WORKDIR.value, which=which)
-        line = measuring.evaluate(
-            restored, extractor, num_images=_NUM.value, only=_MEASURE.value, seed=_SEED.value
-        )
-        measuring.append(_WORKDIR.value, line)
+        asked = {'num_images': _NUM.value, 'seed': _SEED.value}
+        line = measuring.recorded(_WORKDIR.value, extractor, step=restored.step, **asked)
+        if line is None:
+            line = measuring.evaluate(restored, extractor, only=_MEASURE.value, **asked)
+            measuring.append(_WORKDIR.value, line)
     else:
         line = _compare_folders(extractor)
     _print(line)

@@ -99,7 +99,8 @@ def hardware() -> str:
         if line.startswith('model name')
     ]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return f'{cores} cores of {names[0] if names else "a CPU"}'
+    plural = 's' * (cores != 1)
+    return f'{cores} core{plural} of {names[0] if names else "a CPU"}'
 
 
 def _lines(path: str) -> list[str]:

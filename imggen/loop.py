@@ -97,9 +97,10 @@ def run(
     """
     end = num_steps(method)
     windows = _Windows(source, mesh)
-    loop_key = devices.replicate(mesh, keys.stream(seed, 'loop'))
+    replicated = NamedSharding(mesh, P())
     state_sharding = NamedSharding(mesh, method.state_spec)
     with jax.set_mesh(mesh):
+        loop_key = jax.jit(lambda: keys.stream(seed, 'loop'), out_shardings=replicated)()
         frozen = devices.replicate(mesh, method.frozen)
         step, state = _start(method, source, windows, frozen, seed, state_sharding, restore)
         clock = _Clock(observers)
@@ -108,7 +109,7 @@ def run(
             arguments = (loop_key, state, frozen, windows.at(first))
             arguments += devices.replicate(mesh, (np.int32(first), np.int32(last)))
             if phase.name not in compiled:
-                advance = _advance(phase, source, state_sharding, NamedSharding(mesh, P()))
+                advance = _advance(phase, source, state_sharding, replicated)
                 compiled[phase.name] = advance.lower(*arguments).compile(
                     compiler_options=devices.compiler_options(mesh)
                 )
@@ -131,11 +132,12 @@ def run(
 
 def _start(method, source, windows, frozen, seed, sharding, restore):
     """Returns the first step and its state, restored or new."""
-    init = jax.jit(
-        lambda key, frozen, window: method.init(key, frozen, source.gather(window, 0)),
-        out_shardings=sharding,
-    )
-    arguments = (keys.stream(seed, 'init'), frozen, windows.at(0))
+
+    def begin(frozen, window):
+        return method.init(keys.stream(seed, 'init'), frozen, source.gather(window, 0))
+
+    init = jax.jit(begin, out_shardings=sharding)
+    arguments = (frozen, windows.at(0))
     like = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         jax.eval_shape(init, *arguments),

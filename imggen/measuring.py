@@ -122,6 +122,16 @@ def compare(
     }
 
 
+def recorded(workdir, extractor: Extractor, *, step: int, num_images: int, seed: int):
+    """Returns the line of an evaluation that was made before with all measures, or None."""
+    wanted = (step, extractor.digest, num_images, seed)
+    for line in runs.read(workdir).measures:
+        found = [line.get(name) for name in ('step', 'digest', 'num_generated', 'seed')]
+        if tuple(found) == wanted and 'recall' in line['measures']:
+            return line
+    return None
+
+
 def append(workdir, line: Mapping[str, Any]) -> None:
     """Adds one evaluation to a run's measures.jsonl."""
     with open(runs.read(workdir).path / 'measures.jsonl', 'a') as file:

@@ -62,9 +62,7 @@ def source(*, seed: int = 0, shape=SHAPE) -> Source:
 
 def assert_equal_bits(actual, expected) -> None:
     """Fails unless two pytrees hold the same bits."""
-    pairs = zip(
-        jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True
-    )
+    pairs = zip(jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True)
     for (path, a), b in pairs:
         assert a.dtype == b.dtype
         assert jnp.array_equal(a, b), f'{jax.tree_util.keystr(path)} differs'
@@ -72,9 +70,7 @@ def assert_equal_bits(actual, expected) -> None:
 
 def assert_close(actual, expected, *, rtol=2e-4, atol=2e-5) -> None:
     """Fails unless two pytrees agree to float tolerance."""
-    pairs = zip(
-        jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True
-    )
+    pairs = zip(jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True)
     for (path, a), b in pairs:
         assert jnp.allclose(a, b, rtol=rtol, atol=atol), (
             f'{jax.tree_util.keystr(path)} differs by {jnp.abs(a - b).max()}'

@@ -39,7 +39,10 @@ def counting(num_steps=(5, 7), *, broken_at=None) -> Method:
 
         return step
 
-    phases = (Phase('up', num_steps[0], make_step(1.0)), Phase('down', num_steps[1], make_step(-1.0)))
+    phases = (
+        Phase('up', num_steps[0], make_step(1.0)),
+        Phase('down', num_steps[1], make_step(-1.0)),
+    )
     return Method(init, phases, sample=lambda key, state, frozen, batch: {})
 
 
@@ -143,7 +146,11 @@ def test_nan_is_found_at_its_step_before_any_hook_sees_the_state(log_every_steps
         run(
             counting(broken_at=8),
             log_every_steps=log_every_steps,
-            hooks=[loop.StateHook(1 if log_every_steps == 1 else 6, lambda step, *_: saved.append(step))],
+            hooks=[
+                loop.StateHook(
+                    1 if log_every_steps == 1 else 6, lambda step, *_: saved.append(step)
+                )
+            ],
         )
     assert max(saved) <= 8
 

@@ -3,7 +3,7 @@
 Its weights ship with the package. Train and measure it anew with
 
     python -m experiments.train --config=configs/judge_fashion_mnist.py --workdir=runs/judge
-    python -m imggen.features.judge --workdir=runs/judge [--save]
+    python -m experiments.judge --workdir=runs/judge [--save]
 """
 
 import json
@@ -13,14 +13,13 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
 
-from imggen import entry, images
+from imggen import images
 from imggen.errors import UserError
 from imggen.features import extractor
 from imggen.networks.classifier import Classifier
 
-_WEIGHTS = pathlib.Path(__file__).parent / 'judge_fashion_mnist.npz'
+WEIGHTS = pathlib.Path(__file__).parent / 'judge_fashion_mnist.npz'
 _SIZE = (28, 28)
 _NETWORK = Classifier()
 
@@ -31,11 +30,11 @@ def make() -> extractor.Extractor:
     Raises:
       UserError: its weights are damaged or missing.
     """
-    params = load(_WEIGHTS)
-    expected = json.loads(_WEIGHTS.with_suffix('.json').read_text())['digest']
+    params = load(WEIGHTS)
+    expected = json.loads(WEIGHTS.with_suffix('.json').read_text())['digest']
     found = extractor.digest(params)
     if found != expected:
-        raise UserError(f'{_WEIGHTS} has digest {found}, not {expected}: install imggen again.')
+        raise UserError(f'{WEIGHTS} has digest {found}, not {expected}: install imggen again.')
     return extractor.Extractor(
         name='judge',
         params=params,
@@ -99,38 +98,16 @@ def _apply(params, batch):
     return {'features': features, 'logits': logits}
 
 
-_WORKDIR = flags.DEFINE_string('judge_workdir', None, 'A run of configs/judge_fashion_mnist.py.')
-_SAVE = flags.DEFINE_bool('save', False, 'Put its weights into the package.')
+def quality(variables: Mapping) -> dict[str, float]:
+    """Returns accuracy and calibration error on the 10,000 test images."""
+    from imggen import data
 
-
-def main(argv):
-    """Prints size, accuracy and calibration error on the 10,000 test images."""
-    del argv
-    from imggen import data, restoring
-
-    if _WORKDIR.value is None:
-        params = make().params
-    else:
-        params = jax.device_get(restoring.restore(_WORKDIR.value).state.average)
     pictures, labels = data.examples({'name': 'fashion_mnist'}, split='test')
-    apply = jax.jit(_apply)
-    chunks = [apply(params, images.from_uint8(chunk)) for chunk in np.split(pictures, 20)]
-    probabilities = jax.nn.softmax(np.concatenate([chunk['logits'] for chunk in chunks]))
-    probabilities = np.asarray(probabilities)
-    accuracy = float(np.mean(probabilities.argmax(-1) == labels))
-    facts = {
-        'digest': extractor.digest(params),
-        'parameters': sum(leaf.size for leaf in jax.tree.leaves(params['params'])),
-        'test_accuracy': round(accuracy, 4),
-        'calibration_error': round(calibration_error(probabilities, labels), 4),
+    apply = jax.jit(lambda variables, batch: _apply(variables, images.from_uint8(batch)))
+    logits = [apply(variables, chunk)['logits'] for chunk in np.split(pictures, 20)]
+    probabilities = np.asarray(jax.nn.softmax(jnp.concatenate(logits)))
+    return {
+        'test_accuracy': float(np.mean(probabilities.argmax(-1) == labels)),
+        'calibration_error': calibration_error(probabilities, labels),
         'test_images': len(labels),
     }
-    print(json.dumps(facts, indent=2))
-    if _SAVE.value:
-        save(_WEIGHTS, params)
-        _WEIGHTS.with_suffix('.json').write_text(json.dumps(facts, indent=2) + '\n')
-        print(f'saved as {_WEIGHTS}')
-
-
-if __name__ == '__main__':
-    entry.run(main)

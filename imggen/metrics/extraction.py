@@ -161,7 +161,8 @@ def _checksum(features: np.ndarray, logits: np.ndarray) -> str:
 
 def _read(path: pathlib.Path, count: int, name: str) -> Features | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here, for np.load leaves a truncated archive open.
+        with open(path, 'rb') as file, np.load(file, allow_pickle=False) as stored:
             features, logits = stored['features'], stored['logits']
             sound = str(stored['checksum']) == _checksum(features, logits)
     except FileNotFoundError:

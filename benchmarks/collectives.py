@@ -1,0 +1,249 @@
+r"""Lists what one training step sends between devices, as XLA compiled it, and what that costs.
+
+  python -m benchmarks.collectives
+  python -m benchmarks.collectives --config=configs/r3gan_fashion_mnist.py
+  python -m benchmarks.collectives --platform=tpu
+
+A step of the config's method is compiled for several numbers of devices, each with
+the same number of images, and not run. `cpu` splits this machine into virtual
+devices, each number in a process of its own. `tpu` compiles for slices of TPU v5e,
+which needs their compiler but no TPU: pip install libtpu.
+
+Prints three Markdown tables:
+
+1. One row a number of devices: the collectives of a step, those among them that
+   carry gradients of kernels, the bytes that a device puts into them, the memory of
+   one device and the seconds of compilation.
+2. One row a collective of the first number, in the program's order: how many kernel
+   gradients, vectors (gradients of scales and biases, statistics of batch
+   normalisation) and scalars (metrics) it carries. XLA merges whatever is ready at
+   the same time.
+3. The seconds that they take on rings of given bandwidth, beside the seconds of
+   computing. Bandwidths, latency and speed are the assumptions that the flags state.
+"""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from absl import app, flags
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from ml_collections import config_flags
+
+from imggen import devices, methods
+from imggen.method import Method
+
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', 'configs/gan_fashion_mnist.py', 'Whose method is compiled.'
+)
+_DEVICES = flags.DEFINE_list('devices', ['8', '64', '256'], 'Numbers of devices.')
+_IMAGES = flags.DEFINE_integer('images_per_device', 64, 'Images of a batch on one device.')
+_SHAPE = flags.DEFINE_list('shape', ['28', '28', '1'], 'Height, width, channels of an image.')
+_PLATFORM = flags.DEFINE_enum('platform', 'cpu', ['cpu', 'tpu'], 'Whose compiler.')
+_RINGS = flags.DEFINE_list(
+    'rings',
+    ['NVLink=450', 'ICI=90', 'InfiniBand=50'],
+    'Name=GB/s that a device sends while it receives as much.',
+)
+_HOP = flags.DEFINE_float('hop_microseconds', 2.0, 'Latency of one of the 2 (n - 1) hops.')
+_SPEED = flags.DEFINE_float('teraflops', 20.0, 'Sustained speed of a device.')
+_JSON = flags.DEFINE_bool('json', False, 'Compile for one number, here, and print JSON.')
+
+_KINDS = ('all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all', 'collective-permute')
+_COLLECTIVE = re.compile(rf'= (.*?) ({"|".join(_KINDS)})(?:-start)?\(')
+_ARRAY = re.compile(r'\b(pred|bf16|f16|f32|s32|u32)\[([\d,]*)\]')
+_BYTES = {'pred': 1, 'bf16': 2, 'f16': 2}  # Four for the others.
+_TPU_SLICES = {4: '2x2', 8: '2x4', 16: '4x4', 32: '4x8', 64: '8x8', 128: '8x16', 256: '16x16'}
+
+
+class Collective(NamedTuple):
+    """One collective operation: how much of what it carries."""
+
+    kind: str
+    kernels: int
+    vectors: int
+    scalars: int
+    bytes: int
+    kernel_bytes: int
+
+
+def collectives(program: str, kernels: list[tuple[int, ...]]) -> list[Collective]:
+    """Reads the collectives of a compiled program.
+
+    Args:
+      program: HLO text.
+      kernels: shapes of the parameters with two axes or more; an array that has one
+        of these shapes, up to order and axes of length one, is taken for a gradient.
+    """
+    known = {_essence(shape) for shape in kernels}
+    found = []
+    for types, kind in _COLLECTIVE.findall(program):
+        shapes = [
+            (tuple(map(int, filter(None, sizes.split(',')))), _BYTES.get(dtype, 4))
+            for dtype, sizes in _ARRAY.findall(types)
+        ]
+        is_kernel = [_essence(shape) in known for shape, _ in shapes]
+        is_scalar = [math.prod(shape) == 1 for shape, _ in shapes]
+        sizes = [math.prod(shape) * width for shape, width in shapes]
+        found.append(
+            Collective(
+                kind=kind,
+                kernels=sum(is_kernel),
+                vectors=len(shapes) - sum(is_kernel) - sum(is_scalar),
+                scalars=sum(is_scalar),
+                bytes=sum(sizes),
+                kernel_bytes=sum(
+                    size for size, kernel in zip(sizes, is_kernel, strict=True) if kernel
+                ),
+            )
+        )
+    return found
+
+
+def ring_seconds(size: int, num_devices: int, bytes_per_second: float, hop: float) -> float:
+    """Returns how long a ring takes to sum `size` bytes of every device.
+
+    2 (n - 1) / n size / bandwidth + 2 (n - 1) hop: a reduce-scatter and an
+    all-gather, each of n - 1 hops that move size / n.
+    """
+    hops = 2 * (num_devices - 1)
+    return hops / num_devices * size / bytes_per_second + hops * hop
+
+
+def _essence(shape):
+    return tuple(sorted(size for size in shape if size > 1))
+
+
+def compile_step(method: Method, mesh: Mesh, batch) -> dict:
+    """Compiles the first phase's step for a mesh; returns what the tables show."""
+    replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P('data'))
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    state = jax.eval_shape(method.init, key, method.frozen, batch)
+    step = jax.jit(
+        method.phases[0].step,
+        in_shardings=(replicated, replicated, replicated, sharded),
+        out_shardings=replicated,
+        donate_argnums=1,
+    )
+    started = time.perf_counter()
+    lowered = step.lower(key, state, method.frozen, batch)
+    compiled = lowered.compile(compiler_options=devices.compiler_options(mesh))
+    seconds = time.perf_counter() - started
+    parameters = jax.tree.leaves([state.generator.params, state.discriminator.params])
+    memory = compiled.memory_analysis()
+    return {
+        'devices': mesh.size,
+        'collectives': collectives(
+            compiled.as_text(), [leaf.shape for leaf in parameters if leaf.ndim > 1]
+        ),
+        'parameter_bytes': sum(leaf.size * leaf.dtype.itemsize for leaf in parameters),
+        'state_bytes': sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)),
+        'argument_bytes': memory.argument_size_in_bytes,
+        'temporary_bytes': memory.temp_size_in_bytes,
+        'flops': compiled.cost_analysis()['flops'],
+        'seconds': seconds,
+    }
+
+
+def _report(num_devices: int) -> dict:
+    """Compiles the step of --config for one number of devices."""
+    mesh = devices.make_mesh(_tpus(num_devices) if _PLATFORM.value == 'tpu' else None)
+    shape = (num_devices * _IMAGES.value, *map(int, _SHAPE.value))
+    batch = {'image': jax.ShapeDtypeStruct(shape, np.float32)}
+    return compile_step(methods.make(_CONFIG.value.to_dict()['method']), mesh, batch)
+
+
+def _tpus(num_devices: int):
+    from jax.experimental import topologies
+
+    name = f'v5e:{_TPU_SLICES[num_devices]}'
+    return topologies.get_topology_desc(platform='tpu', topology_name=name).devices
+
+
+def _in_a_process(num_devices: str) -> dict:
+    """Returns `_report`, made where there are that many virtual devices."""
+    command = [sys.executable, '-m', 'benchmarks.collectives', *sys.argv[1:]]
+    done = subprocess.run(
+        [*command, '--json', f'--devices={num_devices}'],
+        env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_NUM_CPU_DEVICES': num_devices},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    report = json.loads(done.stdout)
+    return {**report, 'collectives': [Collective(*one) for one in report['collectives']]}
+
+
+def _table(rows: list[dict]) -> str:
+    cells = [list(rows[0]), *(map(str, row.values()) for row in rows)]
+    lines = ['| ' + ' | '.join(row) + ' |' for row in cells]
+    return '\n'.join([lines[0], '|' + ' ---: |' * len(rows[0]), *lines[1:]]) + '\n'
+
+
+def _summary(reports: list[dict]) -> str:
+    rows = []
+    for report in reports:
+        carrying = [one for one in report['collectives'] if one.kernels]
+        others = [one for one in report['collectives'] if not one.kernels]
+        row = {'devices': report['devices']}
+        row['images'] = report['devices'] * _IMAGES.value
+        row['parameters KB'] = _kilobytes(report['parameter_bytes'])
+        row['with kernel gradients'] = len(carrying)
+        row['gradients KB'] = _kilobytes(sum(one.kernel_bytes for one in carrying))
+        row['others'] = len(others)
+        row['others KB'] = _kilobytes(sum(one.bytes for one in others))
+        row['state MB'] = f'{report["state_bytes"] / 1e6:.1f}'
+        row['temporary MB'] = f'{report["temporary_bytes"] / 1e6:.1f}'
+        row['compilation s'] = f'{report["seconds"]:.0f}'
+        rows.append(row)
+    return _table(rows)
+
+
+def _listing(report: dict) -> str:
+    rows = []
+    for number, one in enumerate(report['collectives'], start=1):
+        counts = {'kernels': one.kernels, 'vectors': one.vectors, 'scalars': one.scalars}
+        rows.append({'': number, 'kind': one.kind, **counts, 'KB': _kilobytes(one.bytes)})
+    return _table(rows)
+
+
+def _rings(reports: list[dict]) -> str:
+    rings = dict(ring.split('=') for ring in _RINGS.value)
+    rows = []
+    for report in reports:
+        row = {'devices': report['devices'], 'GFLOP a device': f'{report["flops"] / 1e9:.2f}'}
+        row['computing ms'] = f'{report["flops"] / _SPEED.value / 1e9:.2f}'
+        for name, gigabytes in rings.items():
+            seconds = sum(
+                ring_seconds(
+                    one.bytes, report['devices'], float(gigabytes) * 1e9, _HOP.value * 1e-6
+                )
+                for one in report['collectives']
+            )
+            row[f'{name} ms'] = f'{seconds * 1e3:.2f}'
+        rows.append(row)
+    return _table(rows)
+
+
+def _kilobytes(size: float) -> str:
+    return f'{size / 1e3:.1f}'
+
+
+def main(argv):
+    del argv
+    if _JSON.value:
+        print(json.dumps(_report(int(_DEVICES.value[0]))))
+        return
+    reports = [_in_a_process(number) for number in _DEVICES.value]
+    print(_summary(reports), _listing(reports[0]), _rings(reports), sep='\n')
+
+
+if __name__ == '__main__':
+    app.run(main)

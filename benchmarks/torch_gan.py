@@ -1,0 +1,152 @@
+"""The training step of `imggen.methods.gan` in PyTorch, to compare with.
+
+Written as PyTorch is written for speed: channels_last, the data set resident as
+uint8, generated images made once for both updates, the discriminator frozen in the
+generator's half, and fused Adam. It computes what ours does: losses, penalties,
+both updates, the average generator, and the same report, which is read as seldom.
+"""
+
+import contextlib
+import copy
+import math
+from collections.abc import Iterator
+
+import torch
+from torch.nn import functional
+from torch.nn.utils import get_total_norm
+
+from benchmarks import torch_networks
+from imggen.methods.gan import Config
+
+# Real logits [n] and fake logits [n] -> losses [n], of the discriminator and the generator.
+LOSSES = {
+    'nonsaturating': (
+        lambda real, fake: functional.softplus(-real) + functional.softplus(fake),
+        lambda real, fake: functional.softplus(-fake),
+    ),
+    'relativistic': (
+        lambda real, fake: functional.softplus(fake - real),
+        lambda real, fake: functional.softplus(real - fake),
+    ),
+}
+
+
+class Trainer:
+    """Both players, their optimisers and the average generator.
+
+    Args:
+      config: options of the method; `loss` must be one of LOSSES.
+      shape: (height, width, channels) of the images.
+    """
+
+    def __init__(self, config: Config, shape: tuple[int, int, int]):
+        self.config = config
+        self.step_number = 0
+        generator, discriminator = torch_networks.NETWORKS[config.network]
+        self.generator = generator(shape, config.latent_size, **config.generator)
+        self.discriminator = discriminator(shape, **config.discriminator)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.optimizers = [
+            torch.optim.Adam(player.parameters(), fused=True)
+            for player in (self.generator, self.discriminator)
+        ]
+
+    def train(self, images: torch.Tensor, batch_size: int) -> dict[str, torch.Tensor]:
+        """Makes one step on a random batch of images, uint8 [n, height, width, channels]."""
+        rows = torch.randint(len(images), (batch_size,))
+        real = (images[rows].permute(0, 3, 1, 2).float() * 2.0 - 255.0) / 255.0
+        return self.step(real, torch.randn(batch_size, self.config.latent_size))
+
+    def step(self, real: torch.Tensor, latent: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Updates both players and the average.
+
+        Args:
+          real: [n, channels, height, width] in [-1, 1], channels_last.
+          latent: [n, latent size].
+
+        Returns:
+          the report of the step, scalars.
+        """
+        self._follow_schedules()
+        fake = self.generator(latent)
+        loss, report = self.discriminator_loss(real, fake.detach())
+        report['discriminator_gradient'] = self._update(loss, self.discriminator)
+        with _frozen(self.discriminator):
+            loss = self._generator_loss(real, fake)
+            report['generator_gradient'] = self._update(loss, self.generator)
+        report['generator_loss'] = loss.detach()
+        self.step_number += 1
+        self._update_average(len(real))
+        return report
+
+    def discriminator_loss(self, real, fake) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Returns the loss with its penalties, and the report."""
+        config = self.config
+        real_logits, r1 = self._penalised(real, config.r1_gamma)
+        fake_logits, r2 = self._penalised(fake, config.r2_gamma)
+        game = LOSSES[config.loss][0](real_logits, fake_logits).mean()
+        report = {'discriminator_loss': game}
+        report |= {'real_logit': real_logits.mean(), 'fake_logit': fake_logits.mean()}
+        report |= {'r1': r1.mean()} if config.r1_gamma else {}
+        report |= {'r2': r2.mean()} if config.r2_gamma else {}
+        return game + r1.mean() + r2.mean(), {name: v.detach() for name, v in report.items()}
+
+    def _penalised(self, images, gamma: float):
+        """Returns logits [n] and gamma / 2 ||gradient||^2 of each image [n]."""
+        if gamma == 0:
+            logits = self.discriminator(images)
+            return logits, torch.zeros_like(logits)
+        images = images.detach().requires_grad_()
+        logits = self.discriminator(images)
+        (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+        scale = _cosine(1.0, self.config.gamma_end, self.step_number / self.config.num_steps)
+        return logits, gamma / 2.0 * scale * gradients.square().sum((1, 2, 3))
+
+    def _generator_loss(self, real, fake):
+        real_logits = None
+        if self.config.loss == 'relativistic':
+            with torch.no_grad():
+                real_logits = self.discriminator(real)
+        return LOSSES[self.config.loss][1](real_logits, self.discriminator(fake)).mean()
+
+    def _update(self, loss, player: torch.nn.Module) -> torch.Tensor:
+        """Moves a player against the gradient of its loss; returns the gradient's norm."""
+        optimizer = self.optimizers[0 if player is self.generator else 1]
+        optimizer.zero_grad()
+        loss.backward()
+        norm = get_total_norm([parameter.grad for parameter in player.parameters()])
+        optimizer.step()
+        return norm
+
+    def _follow_schedules(self) -> None:
+        config, t = self.config, self.step_number / self.config.num_steps
+        end = config.learning_rate * config.learning_rate_end
+        b2 = config.b2 if config.b2_end is None else _cosine(config.b2, config.b2_end, t)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group['lr'] = _cosine(config.learning_rate, end, t)
+                group['betas'] = (config.b1, b2)
+
+    def _update_average(self, batch_size: int) -> None:
+        images_seen = self.step_number * batch_size
+        half_life = min(self.config.ema_half_life_images, 0.05 * images_seen)
+        decay = 0.5 ** (batch_size / half_life)
+        with torch.no_grad():
+            torch._foreach_lerp_(_floats(self.average), _floats(self.generator), 1.0 - decay)
+
+
+@contextlib.contextmanager
+def _frozen(network: torch.nn.Module) -> Iterator[None]:
+    """Keeps backward passes from forming gradients of the parameters."""
+    network.requires_grad_(False)
+    yield
+    network.requires_grad_(True)
+
+
+def _floats(network: torch.nn.Module) -> list[torch.Tensor]:
+    """Parameters and running statistics, without the counters of batches."""
+    return [*network.parameters(), *(b for b in network.buffers() if b.is_floating_point())]
+
+
+def _cosine(start: float, end: float, t: float) -> float:
+    return end + (start - end) * (1.0 + math.cos(math.pi * t)) / 2.0

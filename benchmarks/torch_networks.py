@@ -1,0 +1,294 @@
+"""The networks of `imggen.networks.dcgan` and `.residual` in PyTorch, to compare with.
+
+Written as PyTorch is written for speed: images are [n, channels, height, width] in
+the channels_last memory format, 1x1 layers are convolutions, and what changes the
+layout is a view. Image sizes are those that need no border: base * 2^times, for
+example 28 = 7 * 4 and 32 = 4 * 8.
+
+`load` copies the parameters of the linen modules, so that both can be compared.
+Two things differ and concern no training step: PyTorch's running variance is
+unbiased, flax's is biased; and PyTorch's discriminator also updates its running
+statistics in the generator's half of the step.
+"""
+
+import collections
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from imggen.networks.blocks import halvings
+from imggen.networks.residual import stage_widths
+
+_SLOPE = 0.2  # Of every leaky ReLU.
+
+
+class Images(nn.Module):
+    """Cuts vectors [n, height * width * channels] into images: a view in channels_last."""
+
+    def __init__(self, size: tuple[int, int], channels: int):
+        super().__init__()
+        self.shape = (*size, channels)
+
+    def forward(self, x):
+        return x.view(-1, *self.shape).permute(0, 3, 1, 2)
+
+
+class Vectors(nn.Module):
+    """The inverse of `Images`."""
+
+    def forward(self, x):
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class Logits(nn.Linear):
+    """Vectors [n, features] -> logits [n]."""
+
+    def __init__(self, features: int, *, bias: bool):
+        super().__init__(features, 1, bias)
+
+    def forward(self, x):
+        return super().forward(x)[:, 0]
+
+
+class Dense(nn.Conv2d):
+    """The same linear map at every pixel."""
+
+    def __init__(self, channels: int, features: int, *, bias: bool = False):
+        super().__init__(channels, features, 1, bias=bias)
+        nn.init.normal_(self.weight, std=channels**-0.5)
+
+
+class Upsample(nn.Module):
+    """Doubles height and width with the filter [1, 3, 3, 1] / 4, which is bilinear."""
+
+    def forward(self, x):
+        return functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
+
+
+class Downsample(nn.Module):
+    """Halves height and width with the filter [1, 3, 3, 1] / 8; the border is repeated."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8.0
+        kernel = torch.outer(taps, taps).expand(channels, 1, 4, 4).contiguous()
+        self.register_buffer('kernel', kernel, persistent=False)
+
+    def forward(self, x):
+        x = functional.pad(x, (1, 1, 1, 1), mode='replicate')
+        return functional.conv2d(x, self.kernel, stride=2, groups=x.shape[1])
+
+
+class ResidualBlock(nn.Module):
+    """x + W3 a(b + G a(b + W1 x)): 1x1 expand, grouped 3x3, 1x1 contract, biases before `a`."""
+
+    def __init__(self, features: int, *, expansion: int, group_size: int, depth: int):
+        super().__init__()
+        inner = features * expansion
+        groups = max(1, inner // group_size)
+        self.layers = nn.Sequential(
+            Dense(features, inner, bias=True),
+            nn.LeakyReLU(_SLOPE, inplace=True),
+            nn.Conv2d(inner, inner, 3, padding=1, groups=groups),
+            nn.LeakyReLU(_SLOPE, inplace=True),
+            Dense(inner, features),
+        )
+        variance = 2.0 / (1.0 + _SLOPE**2) / depth**0.5
+        nn.init.normal_(self.layers[0].weight, std=(variance / features) ** 0.5)
+        nn.init.normal_(self.layers[2].weight, std=(variance / (9 * inner // groups)) ** 0.5)
+        for bias in (self.layers[0].bias, self.layers[2].bias, self.layers[4].weight):
+            nn.init.zeros_(bias)
+
+    def forward(self, x):
+        return x + self.layers(x)
+
+
+class ScaledBasis(nn.Module):
+    """Latent [n, latent size] -> learnt images [channels, height, width], scaled by it."""
+
+    def __init__(self, latent_size: int, size: tuple[int, int], channels: int):
+        super().__init__()
+        self.basis = _basis(size, channels, std=1.0)
+        self.scale = nn.Linear(latent_size, channels, bias=False)
+        nn.init.normal_(self.scale.weight, std=latent_size**-0.5)
+
+    def forward(self, latent):
+        scaled = self.basis * self.scale(latent)[:, :, None, None]
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+
+class SumOfBasis(nn.Module):
+    """Images [n, channels, height, width] -> their products with learnt images: [n, channels]."""
+
+    def __init__(self, size: tuple[int, int], channels: int):
+        super().__init__()
+        self.basis = _basis(size, channels, std=math.prod(size) ** -0.5)
+
+    def forward(self, x):
+        return (x * self.basis).sum((2, 3))
+
+
+def _basis(size: tuple[int, int], channels: int, *, std: float) -> nn.Parameter:
+    basis = std * torch.randn(1, channels, *size)
+    return nn.Parameter(basis.contiguous(memory_format=torch.channels_last))
+
+
+def _dcgan_init(layer: nn.Module) -> None:
+    if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(layer.weight, std=0.02)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def dcgan_generator(
+    shape: tuple[int, int, int], latent_size: int, *, features: int = 64, max_features: int = 512
+) -> nn.Module:
+    """Latent [n, latent size] -> images [n, channels, height, width]; `shape` is as in JAX."""
+    times, base = _halvings(shape)
+    widths = [min(features * 2**level, max_features) for level in range(times)][::-1]
+    linear = nn.Linear(latent_size, math.prod(base) * widths[0], bias=False)
+    layers = [linear, Images(base, widths[0])]
+    for level, width in enumerate(widths):
+        layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+        nn.init.normal_(layers[-2].weight, mean=1.0, std=0.02)
+        last = level == times - 1
+        following = shape[2] if last else widths[level + 1]
+        layers.append(nn.ConvTranspose2d(width, following, 4, 2, 1, bias=last))
+    return _finished(*layers, nn.Tanh()).apply(_dcgan_init)
+
+
+def dcgan_discriminator(
+    shape: tuple[int, int, int],
+    *,
+    features: int = 64,
+    max_features: int = 512,
+    normalise: bool = True,
+) -> nn.Module:
+    """Images [n, channels, height, width] -> logits [n]."""
+    times, base = _halvings(shape)
+    layers, channels = [], shape[2]
+    for level in range(times):
+        width = min(features * 2**level, max_features)
+        normalised = normalise and level > 0
+        layers.append(nn.Conv2d(channels, width, 4, 2, 1, bias=not normalised))
+        layers += [nn.BatchNorm2d(width)] if normalised else []
+        layers.append(nn.LeakyReLU(_SLOPE, inplace=True))
+        channels = width
+    layers += [Vectors(), Logits(math.prod(base) * channels, bias=True)]
+    return _finished(*layers).apply(_dcgan_init)
+
+
+def residual_generator(
+    shape: tuple[int, int, int],
+    latent_size: int,
+    *,
+    features: tuple[int, ...] = (128, 64, 32),
+    blocks: int = 1,
+    **block: Any,
+) -> nn.Module:
+    """Latent [n, latent size] -> images [n, channels, height, width]; `block`: ResidualBlock."""
+    times, base = _halvings(shape)
+    widths = stage_widths(features, times + 1)
+    layers = [ScaledBasis(latent_size, base, widths[0])]
+    for level, width in enumerate(widths):
+        if level:
+            narrower = width != widths[level - 1]
+            layers += [Dense(widths[level - 1], width)] if narrower else []
+            layers.append(Upsample())
+        layers += _residual_blocks(width, blocks, blocks * len(widths), **block)
+    return _finished(*layers, Dense(widths[-1], shape[2]))
+
+
+def residual_discriminator(
+    shape: tuple[int, int, int],
+    *,
+    features: tuple[int, ...] = (128, 64, 32),
+    blocks: int = 1,
+    **block: Any,
+) -> nn.Module:
+    """Images [n, channels, height, width] -> logits [n]."""
+    times, base = _halvings(shape)
+    widths = stage_widths(features, times + 1)
+    layers = [Dense(shape[2], widths[-1])]
+    for level in range(times, -1, -1):
+        layers += _residual_blocks(widths[level], blocks, blocks * len(widths), **block)
+        if level:
+            layers.append(Downsample(widths[level]))
+            wider = widths[level - 1] != widths[level]
+            layers += [Dense(widths[level], widths[level - 1])] if wider else []
+    layers += [SumOfBasis(base, widths[0]), Logits(widths[0], bias=False)]
+    nn.init.normal_(layers[-1].weight, std=widths[0] ** -0.5)
+    return _finished(*layers)
+
+
+def _residual_blocks(features: int, count: int, depth: int, expansion: int = 2, group_size=16):
+    options = {'expansion': expansion, 'group_size': group_size, 'depth': depth}
+    return [ResidualBlock(features, **options) for _ in range(count)]
+
+
+def _halvings(shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
+    times, base = halvings(shape[:2])
+    if tuple(side * 2**times for side in base) != tuple(shape[:2]):
+        raise ValueError(f'Images of {shape} need a border, which these networks do not have.')
+    return times, base
+
+
+def _finished(*layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
+NETWORKS = {
+    'dcgan': (dcgan_generator, dcgan_discriminator),
+    'residual': (residual_generator, residual_discriminator),
+}
+
+# What flax calls a layer, and its parameters: (here, there, axes of there in our order).
+_LAYERS = {
+    nn.BatchNorm2d: ('BatchNorm', [('weight', 'scale', (0,)), ('bias', 'bias', (0,))]),
+    nn.ConvTranspose2d: (
+        'ConvTranspose',
+        [('weight', 'kernel', (3, 2, 0, 1)), ('bias', 'bias', (0,))],
+    ),
+    nn.Conv2d: ('Conv', [('weight', 'kernel', (3, 2, 0, 1)), ('bias', 'bias', (0,))]),
+    nn.Linear: ('Dense', [('weight', 'kernel', (1, 0)), ('bias', 'bias', (0,))]),
+    Logits: ('Dense', [('weight', 'kernel', (1, 0)), ('bias', 'bias', (0,))]),
+    Dense: ('Dense', [('weight', 'kernel', (1, 0)), ('bias', 'bias', (0,))]),
+}
+
+
+def load(network: nn.Module, params: Mapping[str, Any]) -> None:
+    """Copies the parameters of the linen module of the same name into `network`.
+
+    Flax numbers the layers of one kind in the order of their calls, which is the
+    order that they have here.
+    """
+    numbers = collections.Counter()
+
+    def copy(layer, params):
+        if isinstance(layer, ResidualBlock):
+            load(layer.layers, params[f'ResidualBlock_{numbers["ResidualBlock"]}'])
+            numbers['ResidualBlock'] += 1
+        elif type(layer) in _LAYERS:
+            kind, names = _LAYERS[type(layer)]
+            values = params[f'{kind}_{numbers[kind]}']
+            numbers[kind] += 1
+            for here, there, axes in names:
+                if there in values:
+                    _copy(getattr(layer, here), np.transpose(values[there], axes))
+        else:
+            if hasattr(layer, 'basis'):
+                _copy(layer.basis, np.transpose(params['basis'], (0, 3, 1, 2)))
+            for child in layer.children():
+                copy(child, params)
+
+    copy(network, params)
+
+
+def _copy(parameter: torch.Tensor, value: np.ndarray) -> None:
+    with torch.no_grad():
+        parameter.copy_(torch.tensor(np.ascontiguousarray(value)).view(parameter.shape))

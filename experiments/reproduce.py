@@ -1,0 +1,66 @@
+r"""Measures a config's published numbers anew and says whether they still hold.
+
+python -m experiments.reproduce --config=configs/gan_fashion_mnist.py [--workdir=...]
+
+A config states them as EXPECTED = {measure: (mean, standard deviation, seeds)}. The
+run takes the config's own seed; a value holds if it lies within three standard
+deviations of the mean (of one seed: within 5 % of it).
+"""
+
+import importlib.util
+import pathlib
+
+from absl import flags
+from ml_collections import config_flags
+
+from imggen import devices, entry, features, measuring, restoring, training
+from imggen.errors import UserError
+
+_CONFIG = config_flags.DEFINE_config_file('config', None, 'What to run: a file of configs/.')
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Folder of the run; runs/reproduce/NAME by default.'
+)
+
+
+def main(argv):
+    del argv
+    devices.cache_compilations()
+    given = config_flags.get_config_filename(flags.FLAGS['config'])
+    path = pathlib.Path(given.split(':')[0])
+    expected = _expected(path)
+    workdir = _WORKDIR.value or f'runs/reproduce/{path.stem}'
+    config = _CONFIG.value.to_dict()
+    training.train(config, workdir, command=f'python -m experiments.reproduce --config={given}')
+    found = _measure(workdir, config)
+    print(f'{"measure":>20} {"published":>22} {"now":>10}')
+    held = True
+    for name, (mean, deviation, seeds) in expected.items():
+        holds = abs(found[name] - mean) <= (3.0 * deviation if seeds > 1 else 0.05 * abs(mean))
+        held &= holds
+        published = f'{mean:.4g} +- {deviation:.2g} ({seeds})'
+        print(f'{name:>20} {published:>22} {found[name]:>10.4g}  {"holds" if holds else "MISSED"}')
+    return 0 if held else 1
+
+
+def _expected(path: pathlib.Path) -> dict[str, tuple[float, float, int]]:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, 'EXPECTED'):
+        raise UserError(f'{path} publishes no numbers: it has no EXPECTED.')
+    return module.EXPECTED
+
+
+def _measure(workdir, config) -> dict[str, float]:
+    restored = restoring.restore(workdir)
+    if config['method']['name'] == 'classifier':
+        from imggen.features import judge
+
+        return judge.quality(restored.state.average)
+    line = measuring.evaluate(restored, features.make('judge'), num_images=10_000)
+    return line['measures']
+
+
+if __name__ == '__main__':
+    flags.mark_flag_as_required('config')
+    entry.run(main)

@@ -1,0 +1,71 @@
+"""Adversarial losses and gradient penalties."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imggen.losses import adversarial
+from imggen.losses.adversarial import LOSSES
+
+REAL = jnp.array([0.3, -1.2, 2.0])
+FAKE = jnp.array([-0.5, 0.7, 1.5])
+
+
+def log_sigmoid(x):
+    return np.log(1.0 / (1.0 + np.exp(-np.asarray(x, np.float64))))
+
+
+def test_losses_follow_their_equations():
+    real, fake = np.asarray(REAL, np.float64), np.asarray(FAKE, np.float64)
+    expected = {
+        'minimax': (-log_sigmoid(real) - log_sigmoid(-fake), log_sigmoid(-fake)),
+        'nonsaturating': (-log_sigmoid(real) - log_sigmoid(-fake), -log_sigmoid(fake)),
+        'least_squares': (((real - 1) ** 2 + fake**2) / 2, (fake - 1) ** 2 / 2),
+        'wasserstein': (fake - real, -fake),
+        'hinge': (np.maximum(0, 1 - real) + np.maximum(0, 1 + fake), -fake),
+        'relativistic': (-log_sigmoid(real - fake), -log_sigmoid(fake - real)),
+    }
+    assert expected.keys() == LOSSES.keys()
+    for name, (critic, generator) in expected.items():
+        np.testing.assert_allclose(LOSSES[name].discriminator(REAL, FAKE), critic, 1e-5, 1e-6)
+        np.testing.assert_allclose(LOSSES[name].generator(REAL, FAKE), generator, 1e-5, 1e-6)
+
+
+def test_relativistic_losses_ignore_a_constant_added_to_the_critic():
+    for side in LOSSES['relativistic']:
+        np.testing.assert_allclose(side(REAL + 7.0, FAKE + 7.0), side(REAL, FAKE), rtol=1e-5)
+        np.testing.assert_allclose(side(REAL, REAL), np.log(2.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize('name', LOSSES)
+def test_losses_stay_finite_at_extreme_logits(name):
+    extreme = jnp.array([-1e4, 1e4])
+    for side in LOSSES[name]:
+        total = lambda x, side=side: side(x, x[::-1]).sum()  # noqa: E731
+        value, gradient = jax.value_and_grad(total)(extreme)
+        assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
+
+
+def test_penalty_of_a_known_critic():
+    images = jax.random.normal(jax.random.key(0), (4, 3, 2, 1))
+
+    def quadratic(x):
+        return jnp.sum(x**2, axis=(1, 2, 3)), 'rest'
+
+    logits, norms, rest = adversarial.squared_gradient_norm(quadratic, images)
+    squares = jnp.sum(images**2, axis=(1, 2, 3))
+    np.testing.assert_allclose(logits, squares, rtol=1e-5)
+    np.testing.assert_allclose(norms, 4.0 * squares, rtol=1e-5)  # |2x|^2
+    assert rest == 'rest'
+
+
+def test_penalty_gradient_agrees_with_finite_differences():
+    images = jax.random.normal(jax.random.key(0), (4, 3, 2, 1))
+
+    def penalty(weight):
+        critic = lambda x: (jnp.tanh(weight * x).sum((1, 2, 3)), None)  # noqa: E731
+        return adversarial.squared_gradient_norm(critic, images)[1].mean()
+
+    difference = (penalty(0.7 + 1e-2) - penalty(0.7 - 1e-2)) / 2e-2
+    np.testing.assert_allclose(jax.grad(penalty)(0.7), difference, rtol=2e-3)

@@ -1,0 +1,100 @@
+"""Networks: any size, the untrained skeleton, filtered resampling."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from imggen.networks import blocks, dcgan, residual
+from imggen.networks.classifier import Classifier
+
+
+@pytest.mark.parametrize(
+    'size, times, base',
+    [
+        ((28, 28), 2, (7, 7)),
+        ((32, 32), 3, (4, 4)),
+        ((37, 53), 3, (5, 7)),
+        ((96, 160), 4, (6, 10)),
+        ((3, 3), 0, (3, 3)),
+        ((1, 9), 0, (1, 9)),
+    ],
+)
+def test_sizes_halve_to_a_base(size, times, base):
+    assert blocks.halvings(size) == (times, base)
+
+
+@pytest.mark.parametrize('shape', [(28, 28, 1), (37, 53, 3), (8, 16, 2), (5, 6, 1)])
+@pytest.mark.parametrize('module', [dcgan, residual])
+def test_generator_and_discriminator_take_any_size(module, shape):
+    small = {'features': (8, 4)} if module is residual else {'features': 4}
+    generator = module.Generator(shape=shape, **small)
+    latent = jnp.ones((2, 3))
+    variables = generator.init(jax.random.key(0), latent, train=False)
+    images = generator.apply(variables, latent, train=False)
+    assert images.shape == (2, *shape) and images.dtype == jnp.float32
+    discriminator = module.Discriminator(**small)
+    variables = discriminator.init(jax.random.key(1), images, train=False)
+    assert discriminator.apply(variables, images, train=False).shape == (2,)
+
+
+def test_residual_branches_start_at_zero():
+    block = residual.ResidualBlock(expansion=2, group_size=4, depth=3)
+    x = jax.random.normal(jax.random.key(0), (2, 6, 6, 4))
+    variables = block.init(jax.random.key(1), x)
+    assert jnp.array_equal(block.apply(variables, x), x)
+
+
+def test_images_of_a_batch_do_not_see_each_other_without_normalisation():
+    network = residual.Discriminator(features=(8, 4))
+    images = jax.random.normal(jax.random.key(0), (3, 8, 8, 1))
+    variables = network.init(jax.random.key(1), images, train=True)
+    seen = jax.jacrev(lambda x: network.apply(variables, x, train=True))(images)
+    for i in range(3):
+        for j in range(3):
+            assert (jnp.abs(seen[i, j]).max() == 0) == (i != j)
+
+
+def test_upsample_and_downsample_are_the_filter_of_their_docstring():
+    x = np.random.default_rng(0).normal(size=(1, 6, 8, 1)).astype(np.float32)
+    padded = np.pad(x[0, :, :, 0], 2, mode='edge')
+    taps = np.array([1.0, 3.0, 3.0, 1.0])
+
+    zeros = np.zeros((padded.shape[0] * 2, padded.shape[1] * 2))
+    zeros[::2, ::2] = padded
+    filtered = scipy.ndimage.convolve1d(zeros, taps / 4, axis=0, origin=-1)
+    filtered = scipy.ndimage.convolve1d(filtered, taps / 4, axis=1, origin=-1)
+    candidates = [filtered[4 + dy : 16 + dy, 4 + dx : 20 + dx] for dy in (-1, 0) for dx in (-1, 0)]
+    up = blocks.upsample(jnp.asarray(x))[0, :, :, 0]
+    assert any(np.allclose(up, candidate, atol=1e-5) for candidate in candidates)
+
+    edge = np.pad(x[0, :, :, 0], 1, mode='edge')
+    rows = (edge[:-3:2] + 3 * edge[1:-2:2] + 3 * edge[2:-1:2] + edge[3::2]) / 8
+    both = (rows[:, :-3:2] + 3 * rows[:, 1:-2:2] + 3 * rows[:, 2:-1:2] + rows[:, 3::2]) / 8
+    np.testing.assert_allclose(blocks.downsample(jnp.asarray(x))[0, :, :, 0], both, atol=1e-6)
+
+
+def test_resampling_keeps_a_constant():
+    x = jnp.full((1, 4, 6, 2), 0.7)
+    np.testing.assert_allclose(blocks.upsample(x), 0.7, rtol=1e-6)
+    np.testing.assert_allclose(blocks.downsample(x), 0.7, rtol=1e-6)
+
+
+def test_pad_and_crop_undo_each_other():
+    x = jax.random.normal(jax.random.key(0), (1, 5, 7, 1))
+    assert jnp.array_equal(blocks.crop(blocks.pad_to(x, (8, 8)), (5, 7)), x)
+
+
+def test_max_pool_is_the_maximum_of_two_by_two():
+    x = jax.random.normal(jax.random.key(0), (2, 5, 6, 3))
+    expected = np.asarray(x)[:, :4].reshape(2, 2, 2, 3, 2, 3).max((2, 4))
+    assert (blocks.max_pool(x) == expected).all()
+
+
+def test_the_judges_network_stays_under_a_hundred_thousand_parameters():
+    network = Classifier()
+    shapes = jax.eval_shape(
+        lambda: network.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)), train=False)
+    )
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes['params'])) < 100_000
