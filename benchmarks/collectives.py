@@ -155,7 +155,7 @@ def compile_step(method: Method, mesh: Mesh, batch) -> dict:
 
 def _report(num_devices: int) -> dict:
     """Compiles the step of --config for one number of devices."""
-    mesh = devices.make_mesh(_tpus(num_devices) if _PLATFORM.value == 'tpu' else None)
+    mesh = devices.make_mesh(devices=_tpus(num_devices) if _PLATFORM.value == 'tpu' else None)
     shape = (num_devices * _IMAGES.value, *map(int, _SHAPE.value))
     batch = {'image': jax.ShapeDtypeStruct(shape, np.float32)}
     return compile_step(methods.make(_CONFIG.value.to_dict()['method']), mesh, batch)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.utils import get_total_norm
 
 from benchmarks import torch_networks
-from imggen.methods.gan import Config
+from imggen.methods.gan import NETWORKS, Config
 
 # Real logits [n] and fake logits [n] -> losses [n], of the discriminator and the generator.
 LOSSES = {
@@ -42,9 +42,11 @@ class Trainer:
     def __init__(self, config: Config, shape: tuple[int, int, int]):
         self.config = config
         self.step_number = 0
-        generator, discriminator = torch_networks.NETWORKS[config.network]
-        self.generator = generator(shape, config.latent_size, **config.generator)
-        self.discriminator = discriminator(shape, **config.discriminator)
+        generator, discriminator = NETWORKS[config.network]
+        players = torch_networks.NETWORKS[config.network]
+        like = generator(shape=shape, **config.generator)
+        self.generator = players[0](like, config.latent_size)
+        self.discriminator = players[1](discriminator(**config.discriminator), shape)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimizers = [
             torch.optim.Adam(player.parameters(), fused=True)

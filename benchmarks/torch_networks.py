@@ -5,7 +5,8 @@ the channels_last memory format, 1x1 layers are convolutions, and what changes t
 layout is a view. Image sizes are those that need no border: base * 2^times, for
 example 28 = 7 * 4 and 32 = 4 * 8.
 
-`load` copies the parameters of the linen modules, so that both can be compared.
+A network is described by the linen module that it repeats. `load` copies that
+module's parameters, so that both can be compared.
 Two things differ and concern no training step: PyTorch's running variance is
 unbiased, flax's is biased; and PyTorch's discriminator also updates its running
 statistics in the generator's half of the step.
@@ -21,8 +22,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from imggen.networks import dcgan, residual
 from imggen.networks.blocks import halvings
-from imggen.networks.residual import stage_widths
 
 _SLOPE = 0.2  # Of every leaky ReLU.
 
@@ -55,7 +56,7 @@ class Logits(nn.Linear):
         return super().forward(x)[:, 0]
 
 
-class Dense(nn.Conv2d):
+class Pointwise(nn.Conv2d):
     """The same linear map at every pixel."""
 
     def __init__(self, channels: int, features: int, *, bias: bool = False):
@@ -87,16 +88,16 @@ class Downsample(nn.Module):
 class ResidualBlock(nn.Module):
     """x + W3 a(b + G a(b + W1 x)): 1x1 expand, grouped 3x3, 1x1 contract, biases before `a`."""
 
-    def __init__(self, features: int, *, expansion: int, group_size: int, depth: int):
+    def __init__(self, features: int, like: residual.Generator | residual.Discriminator, depth):
         super().__init__()
-        inner = features * expansion
-        groups = max(1, inner // group_size)
+        inner = features * like.expansion
+        groups = max(1, inner // like.group_size) if like.group_size else 1
         self.layers = nn.Sequential(
-            Dense(features, inner, bias=True),
+            Pointwise(features, inner, bias=True),
             nn.LeakyReLU(_SLOPE, inplace=True),
             nn.Conv2d(inner, inner, 3, padding=1, groups=groups),
             nn.LeakyReLU(_SLOPE, inplace=True),
-            Dense(inner, features),
+            Pointwise(inner, features),
         )
         variance = 2.0 / (1.0 + _SLOPE**2) / depth**0.5
         nn.init.normal_(self.layers[0].weight, std=(variance / features) ** 0.5)
@@ -145,90 +146,66 @@ def _dcgan_init(layer: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def dcgan_generator(
-    shape: tuple[int, int, int], latent_size: int, *, features: int = 64, max_features: int = 512
-) -> nn.Module:
-    """Latent [n, latent size] -> images [n, channels, height, width]; `shape` is as in JAX."""
-    times, base = _halvings(shape)
-    widths = [min(features * 2**level, max_features) for level in range(times)][::-1]
+def dcgan_generator(like: dcgan.Generator, latent_size: int) -> nn.Module:
+    """Latent [n, latent size] -> images [n, channels, height, width]."""
+    times, base = _halvings(like.shape)
+    widths = [min(like.features * 2**level, like.max_features) for level in range(times)][::-1]
     linear = nn.Linear(latent_size, math.prod(base) * widths[0], bias=False)
     layers = [linear, Images(base, widths[0])]
     for level, width in enumerate(widths):
         layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         nn.init.normal_(layers[-2].weight, mean=1.0, std=0.02)
         last = level == times - 1
-        following = shape[2] if last else widths[level + 1]
+        following = like.shape[2] if last else widths[level + 1]
         layers.append(nn.ConvTranspose2d(width, following, 4, 2, 1, bias=last))
     return _finished(*layers, nn.Tanh()).apply(_dcgan_init)
 
 
-def dcgan_discriminator(
-    shape: tuple[int, int, int],
-    *,
-    features: int = 64,
-    max_features: int = 512,
-    normalise: bool = True,
-) -> nn.Module:
-    """Images [n, channels, height, width] -> logits [n]."""
+def dcgan_discriminator(like: dcgan.Discriminator, shape: tuple[int, int, int]) -> nn.Module:
+    """Images [n, channels, height, width] -> logits [n]; `shape` has the channels last."""
     times, base = _halvings(shape)
     layers, channels = [], shape[2]
     for level in range(times):
-        width = min(features * 2**level, max_features)
-        normalised = normalise and level > 0
-        layers.append(nn.Conv2d(channels, width, 4, 2, 1, bias=not normalised))
-        layers += [nn.BatchNorm2d(width)] if normalised else []
+        width = min(like.features * 2**level, like.max_features)
+        normalise = like.normalise and level > 0
+        layers.append(nn.Conv2d(channels, width, 4, 2, 1, bias=not normalise))
+        layers += [nn.BatchNorm2d(width)] if normalise else []
         layers.append(nn.LeakyReLU(_SLOPE, inplace=True))
         channels = width
     layers += [Vectors(), Logits(math.prod(base) * channels, bias=True)]
     return _finished(*layers).apply(_dcgan_init)
 
 
-def residual_generator(
-    shape: tuple[int, int, int],
-    latent_size: int,
-    *,
-    features: tuple[int, ...] = (128, 64, 32),
-    blocks: int = 1,
-    **block: Any,
-) -> nn.Module:
-    """Latent [n, latent size] -> images [n, channels, height, width]; `block`: ResidualBlock."""
-    times, base = _halvings(shape)
-    widths = stage_widths(features, times + 1)
+def residual_generator(like: residual.Generator, latent_size: int) -> nn.Module:
+    """Latent [n, latent size] -> images [n, channels, height, width]."""
+    times, base = _halvings(like.shape)
+    widths = residual.stage_widths(like.features, times + 1)
     layers = [ScaledBasis(latent_size, base, widths[0])]
     for level, width in enumerate(widths):
         if level:
-            narrower = width != widths[level - 1]
-            layers += [Dense(widths[level - 1], width)] if narrower else []
+            before = widths[level - 1]
+            layers += [Pointwise(before, width)] if width != before else []
             layers.append(Upsample())
-        layers += _residual_blocks(width, blocks, blocks * len(widths), **block)
-    return _finished(*layers, Dense(widths[-1], shape[2]))
+        depth = like.blocks * len(widths)
+        layers += [ResidualBlock(width, like, depth) for _ in range(like.blocks)]
+    return _finished(*layers, Pointwise(widths[-1], like.shape[2]))
 
 
-def residual_discriminator(
-    shape: tuple[int, int, int],
-    *,
-    features: tuple[int, ...] = (128, 64, 32),
-    blocks: int = 1,
-    **block: Any,
-) -> nn.Module:
-    """Images [n, channels, height, width] -> logits [n]."""
+def residual_discriminator(like: residual.Discriminator, shape: tuple[int, int, int]) -> nn.Module:
+    """Images [n, channels, height, width] -> logits [n]; `shape` has the channels last."""
     times, base = _halvings(shape)
-    widths = stage_widths(features, times + 1)
-    layers = [Dense(shape[2], widths[-1])]
+    widths = residual.stage_widths(like.features, times + 1)
+    layers = [Pointwise(shape[2], widths[-1])]
     for level in range(times, -1, -1):
-        layers += _residual_blocks(widths[level], blocks, blocks * len(widths), **block)
+        depth = like.blocks * len(widths)
+        layers += [ResidualBlock(widths[level], like, depth) for _ in range(like.blocks)]
         if level:
-            layers.append(Downsample(widths[level]))
-            wider = widths[level - 1] != widths[level]
-            layers += [Dense(widths[level], widths[level - 1])] if wider else []
+            width, following = widths[level], widths[level - 1]
+            layers.append(Downsample(width))
+            layers += [Pointwise(width, following)] if width != following else []
     layers += [SumOfBasis(base, widths[0]), Logits(widths[0], bias=False)]
     nn.init.normal_(layers[-1].weight, std=widths[0] ** -0.5)
     return _finished(*layers)
-
-
-def _residual_blocks(features: int, count: int, depth: int, expansion: int = 2, group_size=16):
-    options = {'expansion': expansion, 'group_size': group_size, 'depth': depth}
-    return [ResidualBlock(features, **options) for _ in range(count)]
 
 
 def _halvings(shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
@@ -247,21 +224,16 @@ NETWORKS = {
     'residual': (residual_generator, residual_discriminator),
 }
 
-# What flax calls a layer, and its parameters: (here, there, axes of there in our order).
+# What flax calls a layer, what it calls `weight`, and that one's axes in our order.
 _LAYERS = {
-    nn.BatchNorm2d: ('BatchNorm', [('weight', 'scale', (0,)), ('bias', 'bias', (0,))]),
-    nn.ConvTranspose2d: (
-        'ConvTranspose',
-        [('weight', 'kernel', (3, 2, 0, 1)), ('bias', 'bias', (0,))],
-    ),
-    nn.Conv2d: ('Conv', [('weight', 'kernel', (3, 2, 0, 1)), ('bias', 'bias', (0,))]),
-    nn.Linear: ('Dense', [('weight', 'kernel', (1, 0)), ('bias', 'bias', (0,))]),
-    Logits: ('Dense', [('weight', 'kernel', (1, 0)), ('bias', 'bias', (0,))]),
-    Dense: ('Dense', [('weight', 'kernel', (1, 0)), ('bias', 'bias', (0,))]),
+    nn.BatchNorm2d: ('BatchNorm', 'scale', (0,)),
+    nn.ConvTranspose2d: ('ConvTranspose', 'kernel', (3, 2, 0, 1)),
+    nn.Conv2d: ('Conv', 'kernel', (3, 2, 0, 1)),
+    nn.Linear: ('Dense', 'kernel', (1, 0)),
 }
 
 
-def load(network: nn.Module, params: Mapping[str, Any]) -> None:
+def load(network: nn.Sequential, params: Mapping[str, Any]) -> None:
     """Copies the parameters of the linen module of the same name into `network`.
 
     Flax numbers the layers of one kind in the order of their calls, which is the
@@ -269,26 +241,25 @@ def load(network: nn.Module, params: Mapping[str, Any]) -> None:
     """
     numbers = collections.Counter()
 
-    def copy(layer, params):
+    def number(name: str) -> str:
+        numbers[name] += 1
+        return f'{name}_{numbers[name] - 1}'
+
+    for layer in network:
         if isinstance(layer, ResidualBlock):
-            load(layer.layers, params[f'ResidualBlock_{numbers["ResidualBlock"]}'])
-            numbers['ResidualBlock'] += 1
-        elif type(layer) in _LAYERS:
-            kind, names = _LAYERS[type(layer)]
-            values = params[f'{kind}_{numbers[kind]}']
-            numbers[kind] += 1
-            for here, there, axes in names:
-                if there in values:
-                    _copy(getattr(layer, here), np.transpose(values[there], axes))
-        else:
-            if hasattr(layer, 'basis'):
-                _copy(layer.basis, np.transpose(params['basis'], (0, 3, 1, 2)))
-            for child in layer.children():
-                copy(child, params)
-
-    copy(network, params)
+            load(layer.layers, params[number('ResidualBlock')])
+            continue
+        if isinstance(layer, (ScaledBasis, SumOfBasis)):
+            _copy(layer.basis, params['basis'], (0, 3, 1, 2))
+            layer = getattr(layer, 'scale', layer)
+        for kind, (name, weight, axes) in _LAYERS.items():
+            if isinstance(layer, kind):
+                values = params[number(name)]
+                _copy(layer.weight, values[weight], axes)
+                if layer.bias is not None:
+                    _copy(layer.bias, values['bias'], (0,))
 
 
-def _copy(parameter: torch.Tensor, value: np.ndarray) -> None:
+def _copy(parameter: torch.Tensor, value: np.ndarray, axes: tuple[int, ...]) -> None:
     with torch.no_grad():
-        parameter.copy_(torch.tensor(np.ascontiguousarray(value)).view(parameter.shape))
+        parameter.copy_(torch.tensor(np.transpose(value, axes)))

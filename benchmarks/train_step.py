@@ -85,7 +85,7 @@ def _jax_side(case: Case) -> dict:
         methods.make(_method_section(case)),
         source,
         seed=0,
-        mesh=devices.make_mesh(jax.devices()[:1]),
+        mesh=devices.make_mesh(devices=jax.devices()[:1]),
         log_every_steps=_DISPATCH_STEPS,
         observers=[records.append],
     )

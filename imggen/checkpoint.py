@@ -15,6 +15,10 @@ import orbax.checkpoint as ocp
 from imggen.errors import UserError
 
 logging.getLogger('absl').setLevel(logging.WARNING)  # Orbax narrates every save.
+# It also prints the traceback of an error in its threads, before it raises that error here.
+logging.getLogger('absl').addFilter(
+    lambda record: not (record.exc_info and 'orbax' in pathlib.Path(record.pathname).parts)
+)
 
 
 class Checkpoints:
@@ -125,4 +129,5 @@ class Checkpoints:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= 160 else f'{line[:60]} ... {line[-100:]}'

@@ -41,7 +41,7 @@ def cache_compilations() -> None:
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
-def make_mesh(devices=None) -> Mesh:
+def make_mesh(*, devices=None) -> Mesh:
     """Returns the mesh over `devices`, by default all, with the one axis 'data'.
 
     Its axis is Auto: XLA propagates shardings through the linen modules.

@@ -1,5 +1,7 @@
 """How every entry point starts and ends: flags read, errors said in one sentence."""
 
+import pathlib
+import re
 import sys
 from collections.abc import Callable
 
@@ -32,13 +34,36 @@ def run(main: Callable[[list[str]], int | None]) -> None:
 
 def _parse(argv: list[str]) -> list[str]:
     try:
-        return flags.FLAGS(argv)
-    except UserError as error:
+        rest = flags.FLAGS(argv)
+        _check_config_files()
+        return rest
+    except (UserError, flags.Error) as error:
         message = str(error)
-    except flags.Error as error:
+    except (AttributeError, KeyError) as error:
+        # ml_collections refuses an override with the last part of its name.
+        message = _unknown_override(str(error.args[0] if error.args else error), argv)
+    except (TypeError, ValueError) as error:
         message = str(error)
-    except (AttributeError, KeyError, TypeError, ValueError, FileNotFoundError) as error:
-        # ml_collections raises these while it loads a config and applies its overrides.
-        message = str(error.args[0] if error.args else error)
     print(f'error: {" ".join(message.split())}', file=sys.stderr)
     sys.exit(1)
+
+
+def _check_config_files() -> None:
+    """Raises UserError for a config file that is not there, which its flag would not tell yet."""
+    for flag in map(flags.FLAGS.__getitem__, flags.FLAGS):
+        # Only the flag of a config file has the attribute, and only where it was given.
+        if flag.value is not None and hasattr(flag, 'config_filename'):
+            path = pathlib.Path(flag.config_filename.split(':')[0])
+            if not path.is_file():
+                raise UserError(f'--{flag.name}={path} is no file: name one of configs/.')
+
+
+def _unknown_override(message: str, argv: list[str]) -> str:
+    """Returns a sentence that names the option of `argv` which a message like "'lr'" is about."""
+    quoted = re.findall(r'\w+', message.replace(r'\n', ' '))
+    for option in (argument.split('=')[0] for argument in argv if argument.startswith('--')):
+        if quoted and quoted[0] in option.split('.')[1:]:
+            there = re.search(r'Did you mean "(\w+)"', message)
+            hint = f'did you mean {there[1]!r}' if there else 'the config file lists what there is'
+            return f'{option} is no option of this config: {hint}.'
+    return message

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -89,8 +88,8 @@ def run(
       observers: see every record, one dispatch late.
       restore: (like) -> (step, state) to go on from, or None; `like` has the
         state's structure, with shapes and shardings.
-      stop: asked after every dispatch; where it is true in any process, the
-        hooks with `on_stop` run and the loop returns.
+      stop: asked at every dispatch; where it is true in any process, the hooks
+        with `on_stop` run in all and the loop returns.
 
     Raises:
       NotFiniteError: a metric was not finite; names the first such step.
@@ -104,6 +103,7 @@ def run(
         frozen = devices.replicate(mesh, method.frozen)
         step, state = _start(method, source, windows, frozen, seed, state_sharding, restore)
         clock = _Clock(observers)
+        stop = _Stop(stop, mesh)
         compiled = {}
         for phase, first, last in _dispatches(method.phases, step, log_every_steps, hooks, windows):
             arguments = (loop_key, state, frozen, windows.at(first))
@@ -113,12 +113,13 @@ def run(
                 compiled[phase.name] = advance.lower(*arguments).compile(
                     compiler_options=devices.compiler_options(mesh)
                 )
+            stop.ask()
             clock.start(phase.name, first, last)
             state, totals = compiled[phase.name](*arguments)
             clock.dispatched(totals)  # Reports the dispatch before: this one keeps the device busy.
 
             step = last
-            stopping = _any_process(stop()) and step < end
+            stopping = step < end and stop.answer()
             if due := [hook for hook in hooks if _is_due(hook, step, end, stopping)]:
                 clock.flush()  # Raises before a state that is not finite could be saved.
                 measures = {}
@@ -257,8 +258,24 @@ class _Clock:
             observe(Record(last, phase, steps, seconds, metrics))
 
 
-def _any_process(flag: bool) -> bool:
-    """Returns whether `flag` is set in any process, the same answer in all."""
-    if jax.process_count() == 1:
-        return flag
-    return bool(np.any(multihost_utils.process_allgather(np.bool_(flag))))
+class _Stop:
+    """Whether to stop, the same answer in all processes.
+
+    Several processes vote on the device, before a dispatch is sent: by the time that
+    its predecessor is read the votes are counted, and the device never waits for them.
+    """
+
+    def __init__(self, wanted: Callable[[], bool], mesh: Mesh):
+        self._wanted = wanted
+        self._alone = jax.process_count() == 1
+        self._sharding = NamedSharding(mesh, P('data'))
+        self._any = jax.jit(jnp.any, out_shardings=NamedSharding(mesh, P()))
+
+    def ask(self) -> None:
+        if not self._alone:
+            votes = np.full(len(self._sharding.mesh.local_devices), self._wanted())
+            votes = jax.make_array_from_process_local_data(self._sharding, votes)
+            self._decision = self._any(votes)
+
+    def answer(self) -> bool:
+        return self._wanted() if self._alone else bool(self._decision)

@@ -84,7 +84,7 @@ class Writer:
         records = self._read_records()
         kept = [record for record in records if record['step'] <= step]
         self._info['seconds'] = kept[-1].get('seconds', 0.0) if kept else 0.0
-        if (self._active and len(kept) < len(records)) or not self._ends_well():
+        if self._active and (len(kept) < len(records) or not self._ends_well()):
             lines = ''.join(json.dumps(record) + '\n' for record in kept)
             self._write_text('metrics.jsonl', lines)
 

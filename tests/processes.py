@@ -91,17 +91,19 @@ def start_two(config, workdir, *options: str) -> list[subprocess.Popen]:
     ]
 
 
-def finish(process: subprocess.Popen, *, status: int = 0, seconds: float = 180.0) -> str:
-    """Waits for a process that ends with `status`; returns what it wrote to standard error."""
-    try:
-        _, stderr = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        _, stderr = process.communicate()
-        raise AssertionError(f'still running after {seconds} s:\n{stderr}') from None
-    assert process.returncode == status, f'status {process.returncode}:\n{stderr}'
-    assert 'Traceback' not in stderr, stderr
-    return stderr
+def finish(*started: subprocess.Popen, status: int = 0, seconds: float = 180.0) -> list[str]:
+    """Waits for processes that end with `status`; returns what each wrote to standard error."""
+    said = []
+    for process in started:
+        try:
+            said.append(process.communicate(timeout=seconds)[1])
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said.append(f'still running after {seconds} s\n{process.communicate()[1]}')
+    for process, stderr in zip(started, said, strict=True):
+        assert process.returncode == status, f'status {process.returncode}:\n{stderr}'
+        assert 'Traceback' not in stderr, stderr
+    return said
 
 
 def wait_until(condition, process: subprocess.Popen, *, seconds: float = 120.0):
@@ -111,7 +113,7 @@ def wait_until(condition, process: subprocess.Popen, *, seconds: float = 120.0):
         if value := condition():
             return value
         if process.poll() is not None:
-            raise AssertionError(f'ended with {process.returncode}:\n{process.stderr.read()}')
+            raise AssertionError(f'ended with {process.returncode}:\n{process.communicate()[1]}')
         time.sleep(0.001)
     process.kill()
     raise AssertionError(f'waited {seconds} s in vain:\n{process.communicate()[1]}')
@@ -130,5 +132,5 @@ def records(workdir: pathlib.Path) -> list[dict]:
 
 def state(workdir: pathlib.Path, step: int):
     """Returns the arrays of one checkpoint."""
-    mesh = devices.make_mesh(jax.devices()[:1])
+    mesh = devices.make_mesh(devices=jax.devices()[:1])
     return restoring.restore(workdir, which=step, mesh=mesh).state

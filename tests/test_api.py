@@ -26,7 +26,7 @@ def public_functions():
                 yield pytest.param(value, id=f'{name}.{attribute}')
 
 
-@pytest.mark.parametrize('value', public_functions())
+@pytest.mark.parametrize('value', list(public_functions()))
 def test_public_names_have_a_docstring(value):
     assert inspect.getdoc(value), 'say what it does'
 

@@ -19,20 +19,20 @@ CASES = {
         {'network': 'dcgan', 'generator': {'features': 8}, 'discriminator': {'features': 8}},
         (28, 28, 1),
     ),
-    'dcgan32': (
+    'dcgan_penalised': (
         {
             'network': 'dcgan',
             'generator': {'features': 8, 'max_features': 24},
             'discriminator': {'features': 8, 'normalise': False},
             'r1_gamma': 0.5,
         },
-        (32, 32, 3),
+        (16, 16, 3),
     ),
     'residual': (
         {
             'network': 'residual',
-            'generator': {'features': (16, 12, 8), 'group_size': 8},
-            'discriminator': {'features': (16, 12, 8), 'group_size': 8},
+            'generator': {'features': (12, 8), 'expansion': 2, 'group_size': 8},
+            'discriminator': {'features': (12, 8)},
             'loss': 'relativistic',
             'r1_gamma': 1.0,
             'r2_gamma': 2.0,
@@ -42,7 +42,7 @@ CASES = {
             'b2': 0.9,
             'b2_end': 0.99,
         },
-        (28, 28, 1),
+        (8, 8, 3),
     ),
 }
 

@@ -25,7 +25,7 @@ AUGMENTATION = {'flip': True, 'shift_pixels': 1}
 def make(*, memory_budget_mib=1.0, augmentation=AUGMENTATION, **options):
     options = {'seed': 0, 'batch_size': 8, **options}
     return pipeline.shuffled(
-        from_arrays(PICTURES, LABELS, description='fifty'),
+        from_arrays(PICTURES, labels=LABELS, description='fifty'),
         augmentation=augmentation,
         memory_budget_mib=memory_budget_mib,
         **options,
@@ -83,7 +83,7 @@ def test_streamed_batches_equal_resident_ones_bit_for_bit(augmentation):
 @pytest.mark.parametrize('memory_budget_mib', [0, 1])
 def test_a_batch_gathered_on_four_devices_equals_one_gathered_on_one(memory_budget_mib):
     source = make(memory_budget_mib=memory_budget_mib)
-    mesh = devices.make_mesh(jax.devices()[:4])
+    mesh = devices.make_mesh(devices=jax.devices()[:4])
     window = source.window(2, 3)
     place = devices.replicate if source.max_window_steps is None else devices.shard_window
     with jax.set_mesh(mesh):

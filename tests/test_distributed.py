@@ -63,8 +63,7 @@ def stopped(folder, config):
     leader, other = processes.start_two(config, folder / 'two')
     processes.wait_until(lambda: processes.records(folder / 'two'), leader)
     other.send_signal(signal.SIGTERM)
-    for process in (leader, other):
-        processes.finish(process, status=143)
+    processes.finish(leader, other, status=143)
     return folder / 'two'
 
 
@@ -102,7 +101,6 @@ def test_a_run_of_two_processes_goes_on_in_one(folder, config, one, stopped):
 
 def test_a_run_on_one_device_goes_on_in_two_processes(folder, config, one):
     copy = copy_up_to(one, 9, folder / 'one_then_two')
-    for process in processes.start_two(config, copy):
-        processes.finish(process)
+    processes.finish(*processes.start_two(config, copy))
     assert_agree(processes.state(copy, NUM_STEPS), processes.state(one, NUM_STEPS))
     assert [record['step'] for record in processes.records(copy)] == list(range(1, NUM_STEPS + 1))

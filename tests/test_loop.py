@@ -68,7 +68,7 @@ def numbers(*, streamed_steps: int | None = None) -> Source:
 
 
 def run(method=None, source=None, *, mesh=None, **options) -> Any:
-    mesh = mesh or devices.make_mesh(jax.devices()[:1])
+    mesh = mesh or devices.make_mesh(devices=jax.devices()[:1])
     return loop.run(method or counting(), source or numbers(), seed=3, mesh=mesh, **options)
 
 

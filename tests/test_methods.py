@@ -17,7 +17,7 @@ def run(name, *, mesh=None, **options):
         cases.method(name),
         cases.source(),
         seed=0,
-        mesh=mesh or devices.make_mesh(jax.devices()[:1]),
+        mesh=mesh or devices.make_mesh(devices=jax.devices()[:1]),
         **options,
     )
 

@@ -44,9 +44,9 @@ def test_class_score_error_is_that_of_repeated_draws():
 def test_histogram_divergence():
     assert histogram_kl([5, 5, 5]) == pytest.approx(0, abs=1e-12)
     assert histogram_kl([9, 0, 0, 0]) == pytest.approx(np.log(4))
-    assert histogram_kl([3, 1], [1, 1]) == pytest.approx(entropy([3, 1], [1, 1]))
-    assert histogram_kl([20, 60], [1, 3]) == pytest.approx(0, abs=1e-12)
-    assert histogram_kl([1, 1], [1, 0]) == np.inf
+    assert histogram_kl([3, 1], reference=[1, 1]) == pytest.approx(entropy([3, 1], [1, 1]))
+    assert histogram_kl([20, 60], reference=[1, 3]) == pytest.approx(0, abs=1e-12)
+    assert histogram_kl([1, 1], reference=[1, 0]) == np.inf
     np.testing.assert_array_equal(class_counts([2, 0, 2], 4), [1, 0, 2, 0])
 
 

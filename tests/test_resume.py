@@ -120,8 +120,9 @@ def test_killed_and_stopped_and_run_again_it_is_the_same_run(folder, config, who
 
 def test_a_finished_run_says_so_and_may_be_watched_otherwise(config, whole):
     before = (whole / 'metrics.jsonl').read_bytes()
-    process = processes.start(config, whole, '--config.run.log_every_steps=3')
-    assert f'is finished: step {NUM_STEPS} of {NUM_STEPS}' in processes.finish(process)
+    again = processes.start(config, whole, '--config.run.log_every_steps=3')
+    (stderr,) = processes.finish(again)
+    assert f'is finished: step {NUM_STEPS} of {NUM_STEPS}' in stderr
     assert (whole / 'metrics.jsonl').read_bytes() == before
 
 
@@ -152,21 +153,18 @@ def test_what_cannot_go_on_says_why_and_loses_nothing(folder, config, whole):
         '--config.run.checkpoint_every_steps=1',
     )
 
-    stderr = processes.finish(refused, status=1)
-    assert_one_sentence(stderr, whole, 'method.learning_rate', 'data.batch_size', '0.5')
-    assert 'log_every_steps' not in stderr
+    said = processes.finish(refused, unreadable, unwritten, broken, status=1)
+    assert_one_sentence(said[0], whole, 'method.learning_rate', 'data.batch_size', '0.5')
+    assert 'log_every_steps' not in said[0]
     assert newest(whole) == NUM_STEPS
 
-    stderr = processes.finish(unreadable, status=1)
-    assert_one_sentence(stderr, damaged / 'checkpoints' / '50', 'delete that folder')
+    assert_one_sentence(said[1], damaged / 'checkpoints' / '50', 'delete that folder')
 
-    stderr = processes.finish(unwritten, status=1)
-    assert_one_sentence(stderr, full, 'make room', 'step 50')
+    assert_one_sentence(said[2], full, 'make room', 'step 50')
     assert Checkpoints(full / 'checkpoints', read_only=True).steps() == [40, 50]
     cases.assert_equal_bits(processes.state(full, 50), processes.state(whole, 50))
 
-    stderr = processes.finish(broken, status=1)
-    assert_one_sentence(stderr, 'NaN', 'at step 1', 'the last good checkpoint is step 1')
+    assert_one_sentence(said[3], 'NaN', 'at step 1', 'the last good checkpoint is step 1')
     assert runs.read(diverging).info['status'] == 'failed'
 
 
@@ -192,6 +190,7 @@ def test_bad_input_gets_one_sentence_before_anything_is_written(folder, config):
         for options, parts in asked.items()
     }
     started[('smokee', 'smoke')] = processes.start('configs/gan_fashion_mnist.py:smokee', workdir)
-    for parts, process in started.items():
-        assert_one_sentence(processes.finish(process, status=1), *parts)
+    said = processes.finish(*started.values(), status=1)
+    for parts, stderr in zip(started, said, strict=True):
+        assert_one_sentence(stderr, *parts)
     assert not workdir.exists()

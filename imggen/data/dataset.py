@@ -38,8 +38,8 @@ class Dataset(NamedTuple):
 
 def from_arrays(
     images: np.ndarray,
-    labels: np.ndarray | None = None,
     *,
+    labels: np.ndarray | None = None,
     description: str,
     names: tuple[str, ...] = (),
     fixed: bool = False,

@@ -95,7 +95,7 @@ def select(
     border = (pad_pixels, pad_pixels)
     images = np.pad(images, ((0, 0), border, border))[..., None]
     description = f'{origin}: {len(images):,} images of {images.shape[1]} x {images.shape[2]}'
-    return from_arrays(images, labels, description=description, names=names)
+    return from_arrays(images, labels=labels, description=description, names=names)
 
 
 def split_files(path: str | pathlib.Path, split: str) -> tuple[pathlib.Path, pathlib.Path]:

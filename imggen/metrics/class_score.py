@@ -66,13 +66,13 @@ def class_counts(classes, num_classes: int) -> np.ndarray:
     return np.bincount(np.asarray(classes).ravel(), minlength=num_classes)
 
 
-def histogram_kl(counts, reference_counts=None) -> float:
+def histogram_kl(counts, *, reference=None) -> float:
     """Returns KL(q || p) of two histograms [classes]; p is uniform without a reference.
 
     Infinite where q has an image of a class that p lacks.
     """
     counts = np.asarray(counts, np.float64)
-    reference = np.ones_like(counts) if reference_counts is None else np.asarray(reference_counts)
+    reference = np.ones_like(counts) if reference is None else np.asarray(reference)
     q, p = counts / counts.sum(), reference / reference.sum()
     seen = q > 0
     if (p[seen] == 0).any():
@@ -99,7 +99,7 @@ def mode_coverage(classes, num_modes: int, *, reference_classes=None) -> Modes:
     counts = class_counts(classes, num_modes)
     reference = None
     if reference_classes is not None:
-        reference = histogram_kl(counts, class_counts(reference_classes, num_modes))
+        reference = histogram_kl(counts, reference=class_counts(reference_classes, num_modes))
     return Modes(
         reached=int(np.count_nonzero(counts)),
         total=num_modes,

@@ -91,7 +91,7 @@ def _measure(key, reference: Features, moments: Moments, other: Features) -> tup
             class_counts(features.logits.argmax(axis=1), num_classes)
             for features in (other, reference)
         )
-        measures['class_kl'] = histogram_kl(counts, np.maximum(reference_counts, 0.5))
+        measures['class_kl'] = histogram_kl(counts, reference=np.maximum(reference_counts, 0.5))
         measures['classes_reached'] = float(np.count_nonzero(counts))
     return measures, spread
 

@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 
 
-def halvings(size: tuple[int, int], *, smallest: int = 4) -> tuple[int, tuple[int, int]]:
+def halvings(
+    size: tuple[int, int], *, smallest: int = 4, least: int = 0
+) -> tuple[int, tuple[int, int]]:
     """Returns how often an image is halved, and the size that remains.
 
     Any size will do: networks work on base * 2^times, at least `size`, and cut or
@@ -13,11 +15,12 @@ def halvings(size: tuple[int, int], *, smallest: int = 4) -> tuple[int, tuple[in
     Args:
       size: (height, width) of the image.
       smallest: the shorter side of what remains is at least this, if the image's is.
+      least: halvings that are made all the same.
 
     Returns:
       times, (base height, base width).
     """
-    times = 0
+    times = least
     while min(size) >= smallest * 2 ** (times + 1):
         times += 1
     scale = 2**times

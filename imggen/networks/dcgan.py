@@ -42,7 +42,7 @@ class Generator(nn.Module):
             )(x)
             return nn.relu(x)
 
-        times, base = blocks.halvings(self.shape[:2])
+        times, base = blocks.halvings(self.shape[:2], least=1)
         widths = [min(self.features * 2**level, self.max_features) for level in range(times)][::-1]
         x = nn.Dense(base[0] * base[1] * widths[0], use_bias=False, kernel_init=_init)(latent)
         x = activate(x.reshape(-1, *base, widths[0]))
@@ -72,14 +72,14 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        times, base = blocks.halvings(images.shape[1:3])
+        times, base = blocks.halvings(images.shape[1:3], least=1)
         x = blocks.pad_to(images, (base[0] * 2**times, base[1] * 2**times))
         for level in range(times):
             width = min(self.features * 2**level, self.max_features)
             normalise = self.normalise and level > 0
-            x = Conv(
-                width, (4, 4), stride=2, padding=1, use_bias=not normalise, kernel_init=_init
-            )(x)
+            x = Conv(width, (4, 4), stride=2, padding=1, use_bias=not normalise, kernel_init=_init)(
+                x
+            )
             if normalise:
                 x = nn.BatchNorm(
                     use_running_average=not train, momentum=0.9, axis_name=self.axis_name

@@ -1,0 +1,57 @@
+r"""A GAN on a folder of your own pictures.
+
+python -m experiments.train --config=configs/gan_folder.py --config.data.path=DIR --workdir=W
+    [--config=configs/gan_folder.py:size=96]  [--config.data.size=96,160]  [--config.data.fit=pad]
+
+Any tree of png, jpeg, webp, bmp, tiff and gif; broken files are listed and skipped.
+Pictures are cut to `size` x `size`, or to any height and width by
+--config.data.size=height,width. `:network=residual` trades speed for the relativistic
+loss with both gradient penalties, which is harder to break. Turn
+--config.data.augment.flip=False where mirrored pictures would be wrong (letters).
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, size=64, network='dcgan')
+    config = ConfigDict()
+    config.seed = 0
+    config.total_images = 64 if arg.smoke else 400_000
+    config.data = ConfigDict()
+    config.data.name = 'folder'
+    config.data.path = ''
+    config.data.size = (arg.size, arg.size)
+    config.data.fit = 'crop'
+    config.data.batch_size = 8 if arg.smoke else 64
+    config.data.augment = ConfigDict({'flip': True})
+    config.method = ConfigDict()
+    config.method.name = 'gan'
+    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config.method.network = arg.network
+    config.method.ema_half_life_images = 10_000.0
+    if arg.network == 'residual':
+        config.method.generator = ConfigDict({'features': (192, 128, 64, 32, 16)})
+        config.method.discriminator = ConfigDict({'features': (192, 128, 64, 32, 16)})
+        config.method.loss = 'relativistic'
+        config.method.r1_gamma = 1.0
+        config.method.r2_gamma = config.method.get_ref('r1_gamma')
+        config.method.gamma_end = 0.1
+        config.method.b1 = 0.0
+        config.method.b2 = 0.9
+        config.method.b2_end = 0.99
+    else:
+        config.method.generator = ConfigDict({'features': 32})
+        config.method.discriminator = ConfigDict({'features': 32})
+        config.method.loss = 'nonsaturating'
+        config.method.learning_rate = 2e-4
+        config.method.b1 = 0.5
+    config.run = common.run(
+        smoke=arg.smoke,
+        log_every_steps=25,
+        sample_every_steps=250,
+        checkpoint_every_steps=500,
+    )
+    return config

@@ -1,0 +1,79 @@
+"""Every config runs two steps, saves, restores and runs two more, through the real trainer."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from imggen import images, loop, restoring, training
+from imggen.errors import UserError
+
+ROOT = pathlib.Path(__file__).parent.parent
+CONFIGS = sorted(
+    path for path in (ROOT / 'configs').glob('*.py') if path.stem not in ('common', '__init__')
+)
+
+
+def load(path: pathlib.Path, argument: str = 'smoke'):
+    import importlib
+
+    return importlib.import_module(f'configs.{path.stem}').get_config(argument)
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('pictures')
+    generator = np.random.default_rng(0)
+    for index in range(12):
+        image = generator.integers(0, 256, (70, 80, 3), dtype=np.uint8)
+        images.write_png(folder / f'{index}.png', image)
+    return folder
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_config_trains_saves_and_goes_on(path, pictures, tmp_path):
+    config = load(path)
+    if config.data.get('path') == '':
+        config.data.path = str(pictures)
+        config.data.size = (16, 16)
+    config.method.num_steps = 4
+    stops = iter([False, True])
+    stopped = _train(config, tmp_path, stop=lambda: next(stops))
+    assert (stopped.step, stopped.finished) == (2, False)
+    assert training.train(config.to_dict(), tmp_path).step == 4
+    records = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').open()]
+    assert [record['step'] for record in records] == [1, 2, 3, 4]
+    assert json.loads((tmp_path / 'run.json').read_text())['status'] == 'finished'
+    sheets = sorted(sheet.name for sheet in (tmp_path / 'samples').iterdir())
+    assert sheets == ['000001.png', '000002.png', '000003.png', '000004.png', 'real.png']
+    assert restoring.restore(tmp_path).step == 4
+    assert training.train(config.to_dict(), tmp_path).finished  # A finished run stays as it is.
+
+    config.seed = 9
+    with pytest.raises(UserError, match=r'another config: seed \(there 0, now 9\)'):
+        training.train(config.to_dict(), tmp_path)
+
+
+def _train(config, workdir, *, stop):
+    original = loop.run
+
+    def stopping(*args, **kwargs):
+        return original(*args, **{**kwargs, 'stop': stop})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, 'run', stopping)
+        return training.train(config.to_dict(), workdir)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_config_opens_with_its_command(path):
+    text = path.read_text()
+    assert f'--config=configs/{path.name}' in text.split('"""')[1]
+
+
+def test_an_overridden_budget_reaches_what_derives_from_it():
+    config = load(ROOT / 'configs' / 'r3gan_fashion_mnist.py', '')
+    config.total_images, config.data.batch_size, config.method.r1_gamma = 1000, 10, 3.0
+    assert config.method.num_steps == 100
+    assert config.method.r2_gamma == 3.0

@@ -1,0 +1,86 @@
+"""Samples, walks and measures of a trained run."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imggen import devices, features, keys, measuring, restoring, sampling, training
+from imggen.errors import UserError
+from tests import test_configs
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('run')
+    config = test_configs.load(test_configs.ROOT / 'configs' / 'gan_fashion_mnist.py')
+    config.run.best_measure = 'frechet'
+    config.run.measure_every_steps = 2
+    config.run.num_measured = 64
+    training.train(config.to_dict(), folder)
+    return folder
+
+
+def test_image_i_is_the_same_however_many_are_made(workdir):
+    restored = restoring.restore(workdir)
+    key = keys.stream(0, 'sample')
+    many = np.concatenate(
+        [chunk['generated'] for chunk in sampling.generate(key, restored, 21, batch_size=8)]
+    )
+    few = next(sampling.generate(key, restored, 5, batch_size=12))['generated']
+    assert many.shape == (21, 28, 28, 1) and few.shape == (5, 28, 28, 1)
+    np.testing.assert_allclose(many[:5], few, atol=1e-5)
+
+
+def test_one_device_and_four_make_the_same_images(workdir):
+    key = keys.stream(0, 'sample')
+    one, four = (
+        next(sampling.generate(key, restoring.restore(workdir, mesh=mesh), 8))['generated']
+        for mesh in (devices.make_mesh(devices=jax.devices()[:1]), devices.make_mesh())
+    )
+    np.testing.assert_allclose(one, four, atol=1e-5)
+
+
+def test_a_walk_comes_back_and_takes_small_steps(workdir):
+    restored = restoring.restore(workdir)
+    walk = sampling.interpolate(keys.stream(0, 'sample'), restored, 3, frames_between=5)
+    assert walk.shape == (15, 28, 28, 1)
+
+
+def test_slerp_keeps_the_length_and_meets_its_ends():
+    start, end = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
+    path = sampling.slerp(start, end, jnp.array([0.0, 1 / 3, 1.0]))
+    np.testing.assert_allclose(path, [[1, 0], [np.cos(np.pi / 6), 0.5], [0, 1]], atol=1e-6)
+
+
+def test_measures_are_recorded_and_the_best_checkpoint_is_kept(workdir):
+    records = [json.loads(line) for line in (workdir / 'metrics.jsonl').open()]
+    measured = {record['step']: record['frechet'] for record in records if 'frechet' in record}
+    assert sorted(measured) == [2, 4]
+    best = min(measured, key=measured.get)
+    assert restoring.restore(workdir, which='best').step == best
+
+
+def test_evaluation_names_counts_extractor_and_floor(workdir):
+    restored = restoring.restore(workdir)
+    extractor = features.make('judge')
+    line = measuring.evaluate(restored, extractor, num_images=200)
+    assert line['num_generated'] == 200 and line['num_reference'] == 10_000
+    assert line['digest'] == extractor.digest and line['reference'] == 'fashion_mnist test'
+    assert line['floor']['frechet'] < line['measures']['frechet']
+    assert line['spread']['kid'] > 0
+    measuring.append(workdir, line)
+    found = measuring.recorded(workdir, extractor, step=4, num_images=200, seed=0)
+    assert found == json.loads(json.dumps(line))
+    assert measuring.recorded(workdir, extractor, step=4, num_images=200, seed=1) is None
+
+
+def test_unknown_measure_and_checkpoint_are_named(workdir):
+    with pytest.raises(UserError, match='has no checkpoint 17'):
+        restoring.restore(workdir, which=17)
+    with pytest.raises(UserError, match='--measure=fid is no measure'):
+        measuring.evaluate(
+            restoring.restore(workdir), features.make('judge'), num_images=64, only=['fid']
+        )
