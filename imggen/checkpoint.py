@@ -14,7 +14,8 @@ import orbax.checkpoint as ocp
 
 from imggen.errors import UserError
 
-logging.getLogger('absl').setLevel(logging.WARNING)  # Orbax narrates every save.
+# Orbax narrates every save and warns that a reader will only read.
+logging.getLogger('absl').setLevel(logging.ERROR)
 # It also prints the traceback of an error in its threads, before it raises that error here.
 logging.getLogger('absl').addFilter(
     lambda record: not (record.exc_info and 'orbax' in pathlib.Path(record.pathname).parts)
@@ -61,7 +62,6 @@ class Checkpoints:
             self._folder,
             options=ocp.CheckpointManagerOptions(
                 create=not read_only,
-                read_only=read_only,
                 cleanup_tmp_directories=not read_only,
                 # The next step donates the buffers that a background save would read.
                 enable_async_checkpointing=False,

@@ -29,6 +29,7 @@ _METHOD = {
     'discriminator': {'features': 4},
     'latent_size': 4,
     'learning_rate': 1e-3,
+    'learning_rate_end': 1.0,
 }
 
 
