@@ -44,7 +44,7 @@ demo: install
 	$(BIN)/python -m experiments.report runs/demo
 
 test: install lint
-	$(BIN)/python -m pytest -q -n 2 --durations=15
+	$(BIN)/python -m pytest -q -n 2 --durations=15 --ignore=tests/slurm
 
 lint: install
 	$(BIN)/ruff check .

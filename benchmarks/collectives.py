@@ -18,18 +18,16 @@ Prints three Markdown tables:
    gradients, vectors (gradients of scales and biases, statistics of batch
    normalisation) and scalars (metrics) it carries. XLA merges whatever is ready at
    the same time.
-3. The seconds that they take on rings of given bandwidth, beside the seconds of
-   computing. Bandwidths, latency and speed are the assumptions that the flags state.
+3. The milliseconds of a step: of computing, and of its collectives over links of a
+   given bandwidth, nothing overlapped. Bandwidth, latency and speed are assumptions,
+   the flags --links, --hop_microseconds and --teraflops.
 """
 
 import json
-import math
 import os
-import re
 import subprocess
 import sys
 import time
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -38,6 +36,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from ml_collections import config_flags
 
+from benchmarks import hlo
 from imggen import devices, methods
 from imggen.method import Method
 
@@ -48,78 +47,16 @@ _DEVICES = flags.DEFINE_list('devices', ['8', '64', '256'], 'Numbers of devices.
 _IMAGES = flags.DEFINE_integer('images_per_device', 64, 'Images of a batch on one device.')
 _SHAPE = flags.DEFINE_list('shape', ['28', '28', '1'], 'Height, width, channels of an image.')
 _PLATFORM = flags.DEFINE_enum('platform', 'cpu', ['cpu', 'tpu'], 'Whose compiler.')
-_RINGS = flags.DEFINE_list(
-    'rings',
+_LINKS = flags.DEFINE_list(
+    'links',
     ['NVLink=450', 'ICI=90', 'InfiniBand=50'],
     'Name=GB/s that a device sends while it receives as much.',
 )
-_HOP = flags.DEFINE_float('hop_microseconds', 2.0, 'Latency of one of the 2 (n - 1) hops.')
+_HOP = flags.DEFINE_float('hop_microseconds', 2.0, 'Latency from one device to the next.')
 _SPEED = flags.DEFINE_float('teraflops', 20.0, 'Sustained speed of a device.')
 _JSON = flags.DEFINE_bool('json', False, 'Compile for one number, here, and print JSON.')
 
-_KINDS = ('all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all', 'collective-permute')
-_COLLECTIVE = re.compile(rf'= (.*?) ({"|".join(_KINDS)})(?:-start)?\(')
-_ARRAY = re.compile(r'\b(pred|bf16|f16|f32|s32|u32)\[([\d,]*)\]')
-_BYTES = {'pred': 1, 'bf16': 2, 'f16': 2}  # Four for the others.
 _TPU_SLICES = {4: '2x2', 8: '2x4', 16: '4x4', 32: '4x8', 64: '8x8', 128: '8x16', 256: '16x16'}
-
-
-class Collective(NamedTuple):
-    """One collective operation: how much of what it carries."""
-
-    kind: str
-    kernels: int
-    vectors: int
-    scalars: int
-    bytes: int
-    kernel_bytes: int
-
-
-def collectives(program: str, kernels: list[tuple[int, ...]]) -> list[Collective]:
-    """Reads the collectives of a compiled program.
-
-    Args:
-      program: HLO text.
-      kernels: shapes of the parameters with two axes or more; an array that has one
-        of these shapes, up to order and axes of length one, is taken for a gradient.
-    """
-    known = {_essence(shape) for shape in kernels}
-    found = []
-    for types, kind in _COLLECTIVE.findall(program):
-        shapes = [
-            (tuple(map(int, filter(None, sizes.split(',')))), _BYTES.get(dtype, 4))
-            for dtype, sizes in _ARRAY.findall(types)
-        ]
-        is_kernel = [_essence(shape) in known for shape, _ in shapes]
-        is_scalar = [math.prod(shape) == 1 for shape, _ in shapes]
-        sizes = [math.prod(shape) * width for shape, width in shapes]
-        found.append(
-            Collective(
-                kind=kind,
-                kernels=sum(is_kernel),
-                vectors=len(shapes) - sum(is_kernel) - sum(is_scalar),
-                scalars=sum(is_scalar),
-                bytes=sum(sizes),
-                kernel_bytes=sum(
-                    size for size, kernel in zip(sizes, is_kernel, strict=True) if kernel
-                ),
-            )
-        )
-    return found
-
-
-def ring_seconds(size: int, num_devices: int, bytes_per_second: float, hop: float) -> float:
-    """Returns how long a ring takes to sum `size` bytes of every device.
-
-    2 (n - 1) / n size / bandwidth + 2 (n - 1) hop: a reduce-scatter and an
-    all-gather, each of n - 1 hops that move size / n.
-    """
-    hops = 2 * (num_devices - 1)
-    return hops / num_devices * size / bytes_per_second + hops * hop
-
-
-def _essence(shape):
-    return tuple(sorted(size for size in shape if size > 1))
 
 
 def compile_step(method: Method, mesh: Mesh, batch) -> dict:
@@ -141,7 +78,7 @@ def compile_step(method: Method, mesh: Mesh, batch) -> dict:
     memory = compiled.memory_analysis()
     return {
         'devices': mesh.size,
-        'collectives': collectives(
+        'collectives': hlo.collectives(
             compiled.as_text(), [leaf.shape for leaf in parameters if leaf.ndim > 1]
         ),
         'parameter_bytes': sum(leaf.size * leaf.dtype.itemsize for leaf in parameters),
@@ -178,7 +115,7 @@ def _in_a_process(num_devices: str) -> dict:
         check=True,
     )
     report = json.loads(done.stdout)
-    return {**report, 'collectives': [Collective(*one) for one in report['collectives']]}
+    return {**report, 'collectives': [hlo.Collective(*one) for one in report['collectives']]}
 
 
 def _table(rows: list[dict]) -> str:
@@ -214,22 +151,26 @@ def _listing(report: dict) -> str:
     return _table(rows)
 
 
-def _rings(reports: list[dict]) -> str:
-    rings = dict(ring.split('=') for ring in _RINGS.value)
+def _times(reports: list[dict]) -> str:
+    links = dict(link.split('=') for link in _LINKS.value)
     rows = []
     for report in reports:
         row = {'devices': report['devices'], 'GFLOP a device': f'{report["flops"] / 1e9:.2f}'}
-        row['computing ms'] = f'{report["flops"] / _SPEED.value / 1e9:.2f}'
-        for name, gigabytes in rings.items():
-            seconds = sum(
-                ring_seconds(
-                    one.bytes, report['devices'], float(gigabytes) * 1e9, _HOP.value * 1e-6
+        row['computing ms'] = _milliseconds(report['flops'] / _SPEED.value / 1e12)
+        for name, gigabytes in links.items():
+            bandwidth, hop = float(gigabytes) * 1e9, _HOP.value * 1e-6
+            row[f'{name} ms'] = _milliseconds(
+                sum(
+                    hlo.all_reduce_seconds(one.bytes, report['devices'], bandwidth, hop)
+                    for one in report['collectives']
                 )
-                for one in report['collectives']
             )
-            row[f'{name} ms'] = f'{seconds * 1e3:.2f}'
         rows.append(row)
     return _table(rows)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f'{seconds * 1e3:.2f}'
 
 
 def _kilobytes(size: float) -> str:
@@ -242,7 +183,7 @@ def main(argv):
         print(json.dumps(_report(int(_DEVICES.value[0]))))
         return
     reports = [_in_a_process(number) for number in _DEVICES.value]
-    print(_summary(reports), _listing(reports[0]), _rings(reports), sep='\n')
+    print(_summary(reports), _listing(reports[0]), _times(reports), sep='\n')
 
 
 if __name__ == '__main__':

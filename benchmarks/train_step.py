@@ -8,11 +8,15 @@ slows down slows both. Both train the same networks with the same losses on the 
 number of random images. Our side goes through `loop.run`, from the data set to the
 report; the other is `torch_gan`, which tests/test_benchmark_parity.py compares with
 ours. A run is timed after its first dispatch of 10 steps. Images/s are the median of
-the runs and, in brackets, their range. "Start" is what our side spends before its
-first step: initialisation, tracing and compilation, without a cache.
+the runs and, in brackets, their range; the ratio is above 1 where ours is faster.
+"Start" is what our side spends before its first step: initialisation, tracing and
+compilation, without a cache.
 
 `--mallopt` makes glibc keep freed memory in both processes, instead of giving it
-back to the system and asking for it again at every step.
+back to the system and asking for it again at every step. Run it on a machine that
+does nothing else: PyTorch's threads wait for each other at every operation, and a
+core that is taken from one of them slows it many times over. `--cores=1` leaves one
+core to either side, and is the steadier comparison on a machine that is shared.
 """
 
 import ctypes
@@ -25,13 +29,15 @@ import sys
 import time
 from typing import NamedTuple
 
-from absl import app, flags
+import numpy as np
+from absl import app, flags, logging
 
 _CASES = flags.DEFINE_list('cases', 'dcgan,dcgan32,residual', 'What to time.')
 _RUNS = flags.DEFINE_integer('runs', 5, 'Processes of each side.', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 50, 'Timed steps of a run.', lower_bound=10)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 64, 'Images of a step.', lower_bound=2)
 _MALLOPT = flags.DEFINE_bool('mallopt', False, 'Keep freed memory, in both processes.')
+_CORES = flags.DEFINE_integer('cores', None, 'Cores that a side may use; all by default.')
 _SIDE = flags.DEFINE_enum('side', None, ['jax', 'torch'], 'Run one side in this process.')
 
 _DISPATCH_STEPS = 10
@@ -60,9 +66,7 @@ def _method_section(case: Case) -> dict:
     return section
 
 
-def _images(case: Case):
-    import numpy as np
-
+def _images(case: Case) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (_NUM_IMAGES, *case.shape), np.uint8)
 
 
@@ -144,7 +148,11 @@ def _run_side(side: str, name: str) -> dict:
     command = [sys.executable, '-m', 'benchmarks.train_step', f'--side={side}', f'--cases={name}']
     command += [f'--steps={_STEPS.value}', f'--batch_size={_BATCH_SIZE.value}']
     command += ['--mallopt'] if _MALLOPT.value else []
-    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    command += [f'--cores={_CORES.value}'] if _CORES.value else []
+    environment = os.environ | {'JAX_ENABLE_COMPILATION_CACHE': 'false'}
+    output = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
     return json.loads(output.splitlines()[-1])
 
 
@@ -155,8 +163,8 @@ def _speed(runs: list[dict]) -> tuple[float, str]:
     return median, f'{median:.0f} ({min(speeds):.0f}..{max(speeds):.0f})'
 
 
-def _print_tables() -> None:
-    rows = []
+def _print_table() -> None:
+    rows, load = [], os.getloadavg()[0]
     for name in _CASES.value:
         runs = {'jax': [], 'torch': []}
         for _ in range(_RUNS.value):
@@ -177,8 +185,9 @@ def _print_tables() -> None:
     print(
         f'{ours[0]["version"]}, {theirs[0]["version"]}, Python {sys.version.split()[0]}; '
         f'{ours[0]["hardware"]}; mallopt {"on" if _MALLOPT.value else "off"} in both. '
-        f'Batch {_BATCH_SIZE.value}, {_STEPS.value} steps a run, {_RUNS.value} runs of each side, '
-        'taking turns. Parameters: generator + discriminator, the same in both.\n'
+        f'Batch {_BATCH_SIZE.value}, {_STEPS.value} steps a run; runs of each side, taking turns: '
+        f'{_RUNS.value}. Load of the machine before: {load:.1f}. '
+        'Parameters: generator + discriminator, the same in both.\n'
     )
     print('| case | parameters | imggen images/s | PyTorch images/s | ratio | start s |')
     print('| --- | ---: | ---: | ---: | ---: | ---: |')
@@ -191,8 +200,11 @@ def main(argv) -> None:
     if unknown := set(_CASES.value) - CASES.keys():
         raise app.UsageError(f'--cases={",".join(unknown)}: there are {", ".join(CASES)}.')
     if _SIDE.value is None:
-        _print_tables()
+        _print_table()
         return
+    logging.set_verbosity(logging.WARNING)
+    if _CORES.value:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: _CORES.value])
     if _MALLOPT.value:
         _keep_freed_memory()
     side = {'jax': _jax_side, 'torch': _torch_side}[_SIDE.value]

@@ -56,9 +56,16 @@ def compiler_options(mesh: Mesh) -> dict[str, str]:
     On a CPU the fusions of the YNNPACK library, on by default, halve the speed of
     batched convolutions; an empty list of fusion types turns them off.
     """
-    if mesh.devices.flat[0].platform != 'cpu':
-        return {}
-    return {'xla_cpu_experimental_ynn_fusion_type': ''}
+    return {'xla_cpu_experimental_ynn_fusion_type': ''} if _on_cpu(mesh) else {}
+
+
+def quick_options(mesh: Mesh) -> dict[str, int]:
+    """Returns the options for a program that runs once, such as the first parameters'.
+
+    On a CPU LLVM takes seconds over each draw of random numbers at its usual level
+    of optimisation; at level 1 it takes a twentieth.
+    """
+    return {'xla_backend_optimization_level': 1} if _on_cpu(mesh) else {}
 
 
 def check_batch_size(mesh: Mesh, batch_size: int) -> None:
@@ -101,6 +108,10 @@ def hardware() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     plural = 's' * (cores != 1)
     return f'{cores} core{plural} of {names[0] if names else "a CPU"}'
+
+
+def _on_cpu(mesh: Mesh) -> bool:
+    return mesh.devices.flat[0].platform == 'cpu'
 
 
 def _lines(path: str) -> list[str]:

@@ -11,10 +11,9 @@ from jax.sharding import PartitionSpec as P
 
 from imggen import images, keys
 from imggen.checkpoint import Checkpoints
-from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.loop import Record, StateHook
-from imggen.method import Method
+from imggen.method import Batch, Method
 from imggen.progress import Progress
 from imggen.writer import Writer
 
@@ -55,24 +54,25 @@ def checkpoints(checkpoints: Checkpoints, *, every_steps: int) -> StateHook:
 
 
 def sample_sheets(
-    writer: Writer, method: Method, source: Source, seed: int, mesh: Mesh, watch
+    writer: Writer, method: Method, batch: Batch, seed: int, mesh: Mesh, watch
 ) -> StateHook:
-    """Writes a sheet of samples; the same keys every time, so that one sees what training does."""
+    """Writes a sheet of samples; the same keys every time, so that one sees what training does.
+
+    `batch` is what methods sample for: a whole batch on every device of `mesh`.
+    """
     image_keys = keys.per_image(keys.stream(seed, 'sample'), watch.num_samples)
     replicated = NamedSharding(mesh, P())
-    batch = jax.device_put(jax.device_get(source.batch(0)), replicated)
     frozen = jax.device_put(method.frozen, replicated)
     sample = jax.jit(method.sample, out_shardings=replicated)
 
     def write(step, phase, state, measures):
         del phase, measures
         sheets = jax.device_get(sample(image_keys, state, frozen, batch))
-        if jax.process_index() == 0:
-            images.write_png(writer.sample_path(f'{step:06d}'), sheet(sheets))
+        writer.sample(f'{step:06d}', sheet(sheets))
 
-    if 'image' in batch and jax.process_index() == 0:
+    if 'image' in batch:
         real = np.asarray(batch['image'])[: watch.num_samples]
-        images.write_png(writer.sample_path('real'), sheet({'real': real}))
+        writer.sample('real', sheet({'real': real}))
     return StateHook(watch.sample_every_steps, write)
 
 

@@ -19,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 from imggen import devices, keys
 from imggen.data.source import Source
 from imggen.errors import UserError
-from imggen.method import Method, Phase
+from imggen.method import Batch, Method, Phase
 
 
 class Record(NamedTuple):
@@ -64,6 +64,12 @@ def num_steps(method: Method) -> int:
     return sum(phase.num_steps for phase in method.phases)
 
 
+def first_batch(source: Source, mesh: Mesh) -> Batch:
+    """Returns the batch of step 0, whole on every device, also where processes read parts of it."""
+    gather = jax.jit(source.gather, out_shardings=NamedSharding(mesh, P()))
+    return gather(_place(source, mesh, 0, 1), 0)
+
+
 def run(
     method: Method,
     source: Source,
@@ -101,7 +107,7 @@ def run(
     with jax.set_mesh(mesh):
         loop_key = jax.jit(lambda: keys.stream(seed, 'loop'), out_shardings=replicated)()
         frozen = devices.replicate(mesh, method.frozen)
-        step, state = _start(method, source, windows, frozen, seed, state_sharding, restore)
+        step, state = _start(method, source, windows, frozen, seed, mesh, restore)
         clock = _Clock(observers)
         stop = _Stop(stop, mesh)
         compiled = {}
@@ -131,8 +137,9 @@ def run(
     return Result(step, state, step == end)
 
 
-def _start(method, source, windows, frozen, seed, sharding, restore):
+def _start(method, source, windows, frozen, seed, mesh, restore):
     """Returns the first step and its state, restored or new."""
+    sharding = NamedSharding(mesh, method.state_spec)
 
     def begin(frozen, window):
         return method.init(keys.stream(seed, 'init'), frozen, source.gather(window, 0))
@@ -143,7 +150,10 @@ def _start(method, source, windows, frozen, seed, sharding, restore):
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         jax.eval_shape(init, *arguments),
     )
-    return restore(like) or (0, init(*arguments))
+    if restored := restore(like):
+        return restored
+    quick = init.lower(*arguments).compile(compiler_options=devices.quick_options(mesh))
+    return 0, quick(*arguments)
 
 
 def _advance(phase, source, state_sharding, replicated):
@@ -215,14 +225,18 @@ class _Windows:
         """Returns the window that holds `step`, on the devices."""
         if not self.periods:
             if self._placed is None:
-                self._placed = devices.replicate(self._mesh, self._source.window(0, 1))
+                self._placed = _place(self._source, self._mesh, 0, 1)
             return self._placed
         (steps,) = self.periods
         first = step // steps * steps
         if first != self._first:
-            window = self._source.window(first, steps)
-            self._first, self._placed = first, devices.shard_window(self._mesh, window)
+            self._first, self._placed = first, _place(self._source, self._mesh, first, steps)
         return self._placed
+
+
+def _place(source, mesh, first, steps):
+    place = devices.replicate if source.max_window_steps is None else devices.shard_window
+    return place(mesh, source.window(first, steps))
 
 
 class _Clock:

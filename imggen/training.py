@@ -85,14 +85,13 @@ def train(
         writer.status('finished')
         return loop.Result(done, None, True)
     writer.resume_at(done)
-    shapes = jax.eval_shape(source.gather, source.window(0, 1), 0)
-    batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    batch = loop.first_batch(source, mesh)
     writer.status(
         'running',
         num_steps=total,
         step=done,
         source=source.description,
-        batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in shapes.items()},
+        batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in batch.items()},
     )
     progress.say(f'{source.description}; {devices.hardware()}; step {done} of {total}')
 
@@ -100,14 +99,14 @@ def train(
         return (done, checkpoints.restore(like, step=done)) if done else None
 
     watchers = [
-        hooks.sample_sheets(writer, method, source, config['seed'], mesh, watch),
+        hooks.sample_sheets(writer, method, batch, config['seed'], mesh, watch),
         hooks.checkpoints(checkpoints, every_steps=watch.checkpoint_every_steps),
     ]
     if watch.measure_every_steps:
         measure = measuring.during_training(
             method,
             config,
-            batch,
+            jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch),
             extractor=watch.extractor,
             mesh=mesh,
             num_images=watch.num_measured,

@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from imggen import devices
+from imggen import devices, images
 from imggen.errors import UserError
 from imggen.runs import flatten
 
@@ -106,9 +106,11 @@ class Writer:
             with self._reporting():
                 self._write_json('run.json', self._info)
 
-    def sample_path(self, name: str) -> pathlib.Path:
-        """Returns where the sheet of samples called `name` belongs."""
-        return self.workdir / 'samples' / f'{name}.png'
+    def sample(self, name: str, sheet) -> None:
+        """Writes a sheet of samples, uint8 [height, width, channels], as samples/`name`.png."""
+        if self._active:
+            with self._reporting():
+                images.write_png(self.workdir / 'samples' / f'{name}.png', sheet)
 
     def _refuse_other_config(self, config):
         before = self._read_json('config.json')

@@ -107,17 +107,16 @@ def finish(*started: subprocess.Popen, status: int = 0, seconds: float = 180.0) 
     return said
 
 
-def wait_until(condition, process: subprocess.Popen, *, seconds: float = 120.0):
-    """Polls `condition` while `process` runs; returns its first true value."""
+def wait_until(condition, *started: subprocess.Popen, seconds: float = 120.0) -> None:
+    """Polls `condition` while the processes run; ends them where it does not come true."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        if process.poll() is not None:
-            raise AssertionError(f'ended with {process.returncode}:\n{process.communicate()[1]}')
+    while not condition():
+        if time.monotonic() > end or any(process.poll() is not None for process in started):
+            for process in started:
+                process.kill()
+            said = '\n'.join(process.communicate()[1] for process in started)
+            raise AssertionError(f'what was waited for did not come:\n{said}')
         time.sleep(0.001)
-    process.kill()
-    raise AssertionError(f'waited {seconds} s in vain:\n{process.communicate()[1]}')
 
 
 def records(workdir: pathlib.Path) -> list[dict]:

@@ -14,6 +14,8 @@ torch = pytest.importorskip('torch', reason="PyTorch is not here: pip install -e
 from benchmarks import torch_gan, torch_networks  # noqa: E402
 
 BATCH_SIZE = 8
+# Small programs that run a few times: most of the time is their compilation.
+QUICK = {'xla_backend_optimization_level': 0}
 CASES = {
     'dcgan': (
         {'network': 'dcgan', 'generator': {'features': 8}, 'discriminator': {'features': 8}},
@@ -58,7 +60,7 @@ class Both:
         rng = np.random.default_rng(0)
         self.images = rng.uniform(-1, 1, (BATCH_SIZE, *self.shape)).astype(np.float32)
         self.batch = {'image': jnp.asarray(self.images)}
-        state = jax.jit(self.method.init)(jax.random.key(1), (), self.batch)
+        state = jax.jit(self.method.init, compiler_options=QUICK)(jax.random.key(1), (), self.batch)
         # Residual branches start at zero: noise makes every parameter matter.
         noise = lambda leaf: leaf + 0.1 * jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)  # noqa: E731
         players = [
@@ -125,7 +127,7 @@ def test_networks_give_the_same_outputs(both):
 
 def test_steps_report_the_same(both):
     """Losses, penalties, logits and the norms of both gradients, and what was learnt in three."""
-    step = jax.jit(both.method.phases[0].step)
+    step = jax.jit(both.method.phases[0].step, compiler_options=QUICK)
     state = both.state
     for index in range(3):
         key = jax.random.key(index)

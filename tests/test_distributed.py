@@ -12,6 +12,8 @@ from imggen.checkpoint import Checkpoints
 from tests import cases, processes
 
 NUM_STEPS = 24
+# The set counts as too large for the memory: each process reads its part of every batch.
+STREAMED = '--config.data.memory_budget_mib=0'
 
 
 def newest(workdir):
@@ -48,6 +50,7 @@ def config(folder):
     return processes.write_config(
         folder,
         num_steps=NUM_STEPS,
+        data={'memory_budget_mib': 2048},
         # Every step is kept, so that runs can be compared wherever one of them stopped.
         log_every_steps=4,
         checkpoint_every_steps=1,
@@ -67,9 +70,9 @@ def whole(folder, config):
 
 @pytest.fixture(scope='module')
 def stopped(folder, config):
-    """A run of two processes of two devices, one of which got a SIGTERM."""
-    leader, other = processes.start_two(config, folder / 'two')
-    processes.wait_until(lambda: processes.records(folder / 'two'), leader)
+    """A streamed run of two processes of two devices, one of which got a SIGTERM."""
+    leader, other = processes.start_two(config, folder / 'two', STREAMED)
+    processes.wait_until(lambda: processes.records(folder / 'two'), leader, other)
     other.send_signal(signal.SIGTERM)
     processes.finish(leader, other, status=143)
     return folder / 'two'
@@ -80,7 +83,8 @@ def resumed(folder, config, whole, stopped):
     """The end of the stopped run on one device, and of a run on one device in two processes."""
     fewer = copy_up_to(stopped, newest(stopped), folder / 'fewer')
     more = copy_up_to(whole[0], NUM_STEPS // 2, folder / 'more')
-    processes.finish(processes.start(config, fewer), *processes.start_two(config, more))
+    one, two = processes.start(config, fewer, STREAMED), processes.start_two(config, more)
+    processes.finish(one, *two)
     return fewer, more
 
 

@@ -1,0 +1,72 @@
+"""Reads what a compiled program sends between devices, from its HLO text, and what that costs."""
+
+import math
+import re
+from typing import NamedTuple
+
+_KINDS = ('all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all', 'collective-permute')
+_COLLECTIVE = re.compile(rf'= (.*?) ({"|".join(_KINDS)})(?:-start)?\(')
+_ARRAY = re.compile(r'\b(pred|bf16|f16|f32|s32|u32)\[([\d,]*)\]')
+_BYTES = {'pred': 1, 'bf16': 2, 'f16': 2}  # Four for the others.
+
+
+class Collective(NamedTuple):
+    """One collective operation: how much of what it carries."""
+
+    kind: str
+    kernels: int
+    vectors: int
+    scalars: int
+    bytes: int
+    kernel_bytes: int
+
+
+def collectives(program: str, kernels: list[tuple[int, ...]]) -> list[Collective]:
+    """Reads the collectives of a compiled program.
+
+    Args:
+      program: HLO text.
+      kernels: shapes of the parameters with two axes or more; an array that has one
+        of these shapes, up to order and axes of length one, is taken for a gradient.
+    """
+    known = {_essence(shape) for shape in kernels}
+    found = []
+    for types, kind in _COLLECTIVE.findall(program):
+        shapes = [
+            (tuple(map(int, filter(None, sizes.split(',')))), _BYTES.get(dtype, 4))
+            for dtype, sizes in _ARRAY.findall(types)
+        ]
+        is_kernel = [_essence(shape) in known for shape, _ in shapes]
+        is_scalar = [math.prod(shape) == 1 for shape, _ in shapes]
+        sizes = [math.prod(shape) * width for shape, width in shapes]
+        found.append(
+            Collective(
+                kind=kind,
+                kernels=sum(is_kernel),
+                vectors=len(shapes) - sum(is_kernel) - sum(is_scalar),
+                scalars=sum(is_scalar),
+                bytes=sum(sizes),
+                kernel_bytes=sum(
+                    size for size, kernel in zip(sizes, is_kernel, strict=True) if kernel
+                ),
+            )
+        )
+    return found
+
+
+def all_reduce_seconds(size: int, num_devices: int, bandwidth: float, hop: float) -> float:
+    """Returns how long it takes to sum `size` bytes of each of n devices: the better of two ways.
+
+    Ring: a reduce-scatter and an all-gather, each of n - 1 hops that move size / n,
+      2 (n - 1) / n size / bandwidth + 2 (n - 1) hop.
+    Two binary trees at once: up and down,
+      2 size / bandwidth + 2 log2(n) hop.
+    """
+    hops = 2 * (num_devices - 1)
+    ring = hops / num_devices * size / bandwidth + hops * hop
+    tree = 2 * size / bandwidth + 2 * math.log2(num_devices) * hop
+    return min(ring, tree)
+
+
+def _essence(shape):
+    return tuple(sorted(size for size in shape if size > 1))

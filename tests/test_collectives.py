@@ -1,0 +1,86 @@
+"""What a step sends between eight devices: one sum of gradients an update, and no images."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import hlo
+
+SMALL = ('--devices=8', '--images_per_device=2', '--shape=8,8,1', '--json')
+FEATURES = {'gan': '4', 'r3gan': '(8, 4)'}
+
+
+@pytest.fixture(scope='module')
+def reports():
+    """Compiles small versions of two configs, each in a process with eight devices."""
+    started = {}
+    for name, features in FEATURES.items():
+        command = [sys.executable, '-m', 'benchmarks.collectives', *SMALL]
+        command.append(f'--config=configs/{name}_fashion_mnist.py')
+        for player in ('generator', 'discriminator'):
+            command.append(f'--config.method.{player}.features={features}')
+        started[name] = subprocess.Popen(
+            command,
+            env={**os.environ, 'JAX_NUM_CPU_DEVICES': '8'},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    said = {name: process.communicate(timeout=180)[0] for name, process in started.items()}
+    reports = {name: json.loads(text) for name, text in said.items()}
+    for report in reports.values():
+        report['collectives'] = [hlo.Collective(*one) for one in report['collectives']]
+    return reports
+
+
+@pytest.mark.parametrize('name', FEATURES)
+def test_nothing_but_sums_crosses_devices(reports, name):
+    assert reports[name]['devices'] == 8
+    assert {one.kind for one in reports[name]['collectives']} == {'all-reduce'}
+
+
+def test_without_batch_statistics_a_step_has_one_collective_an_update(reports):
+    discriminator, generator = reports['r3gan']['collectives']
+    assert discriminator.kernels and generator.kernels
+    # The metrics travel with the last gradients.
+    assert (discriminator.scalars, generator.scalars > 0) == (0, True)
+
+
+def test_each_layer_of_batch_normalisation_adds_one_collective_forward_and_one_back(reports):
+    # At 8 x 8 pixels the generator has one such layer and the discriminator none.
+    assert len(reports['gan']['collectives']) == 2 + 2
+
+
+@pytest.mark.parametrize('name', FEATURES)
+def test_what_is_sent_grows_with_the_parameters_not_with_the_batch(reports, name):
+    # On a CPU each term of a loss (real, generated, two penalties) sums its own gradients.
+    terms = {'gan': 2, 'r3gan': 4}[name]
+    report = reports[name]
+    sent = sum(one.bytes for one in report['collectives'])
+    assert 0.9 * report['parameter_bytes'] < sent < terms * report['parameter_bytes']
+
+
+def test_collectives_are_read_from_a_program():
+    program = """
+      %r = (f32[3,3,4,8]{3,2,1,0}, f32[8]{0}, f32[]) all-reduce(%a, %b, %c), channel_id=1
+      %s = f32[16,1,4]{2,1,0} all-gather(%d), dimensions={0}
+      %t = bf16[4,64]{1,0} all-reduce-start(%e), channel_id=2
+      %u = bf16[4,64]{1,0} all-reduce-done(%t)
+      %v = f32[8]{0} add(%all-reduce.1, %all-gather.2)
+    """
+    found = hlo.collectives(program, [(3, 3, 4, 8), (64, 4)])
+    assert found == [
+        hlo.Collective('all-reduce', 1, 1, 1, 4 * (288 + 8 + 1), 4 * 288),
+        hlo.Collective('all-gather', 0, 1, 0, 4 * 64, 0),
+        hlo.Collective('all-reduce', 1, 0, 0, 2 * 256, 2 * 256),
+    ]
+
+
+def test_small_sums_take_trees_and_large_ones_rings():
+    hop, bandwidth = 1e-6, 1e9
+    seconds = hlo.all_reduce_seconds
+    assert seconds(0, 256, bandwidth, hop) == pytest.approx(2 * 8 * hop)
+    assert seconds(10**9, 2, bandwidth, hop) == pytest.approx(1.0 + 2 * hop)
+    assert seconds(10**9, 4, bandwidth, hop) == pytest.approx(1.5 + 6 * hop)
