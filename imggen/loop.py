@@ -208,9 +208,7 @@ def _dispatches(
 
 
 def _is_due(hook: StateHook, step: int, end: int, stopping: bool) -> bool:
-    if stopping:
-        return hook.on_stop
-    return step % hook.every_steps == 0 or step == end
+    return step % hook.every_steps == 0 or step == end or (stopping and hook.on_stop)
 
 
 class _Windows:

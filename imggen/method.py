@@ -55,3 +55,4 @@ class Method(NamedTuple):
     sample: SampleFn
     frozen: Frozen = ()  # An argument of every function, never in a checkpoint.
     state_spec: PartitionSpec = PartitionSpec()  # P('data'): every leaf leads with an image axis.
+    latent_size: int | None = None  # Where `sample` takes batch['latent'] [n, latent_size].

@@ -43,7 +43,7 @@ def interpolate(
     Returns:
       float32 [stops * frames_between, height, width, channels].
     """
-    latent_size = restored.config['method'].get('latent_size')
+    latent_size = restored.method.latent_size
     if latent_size is None:
         name = restored.config['method']['name']
         raise UserError(f'the method {name!r} has no latent space to walk through.')

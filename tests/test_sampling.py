@@ -56,7 +56,7 @@ def test_slerp_keeps_the_length_and_meets_its_ends():
 
 
 def test_measures_are_recorded_and_the_best_checkpoint_is_kept(workdir):
-    records = [json.loads(line) for line in (workdir / 'metrics.jsonl').open()]
+    records = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
     measured = {record['step']: record['frechet'] for record in records if 'frechet' in record}
     assert sorted(measured) == [2, 4]
     best = min(measured, key=measured.get)

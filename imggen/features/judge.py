@@ -8,6 +8,7 @@ Its weights ship with the package. Train and measure it anew with
 
 import json
 import pathlib
+import zipfile
 from collections.abc import Mapping
 
 import jax
@@ -47,7 +48,7 @@ def make() -> extractor.Extractor:
 def load(path: pathlib.Path) -> dict:
     """Reads variables from an .npz whose names are paths, 'params/Conv_0/kernel'."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, 'rb') as opened, np.load(opened, allow_pickle=False) as file:
             variables: dict = {}
             for name in file.files:
                 *parents, leaf = name.split('/')
@@ -56,7 +57,7 @@ def load(path: pathlib.Path) -> dict:
                     node = node.setdefault(parent, {})
                 node[leaf] = file[name]
             return variables
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f'{path} cannot be read ({error}): install imggen again.') from error
 
 

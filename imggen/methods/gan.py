@@ -190,7 +190,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         latent = batch['latent'] if 'latent' in batch else draw_latent(key, config)
         return {'generated': jnp.clip(generator.apply(state.average, latent, train=False), -1, 1)}
 
-    return Method(init, (Phase('train', config.num_steps, step),), sample)
+    phases = (Phase('train', config.num_steps, step),)
+    return Method(init, phases, sample, latent_size=config.latent_size)
 
 
 def draw_latent(image_keys: jax.Array, config: Config) -> jax.Array:
