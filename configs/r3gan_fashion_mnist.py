@@ -12,7 +12,7 @@ def get_config(arg=None):
     arg = common.parse(arg, smoke=False)
     config = ConfigDict()
     config.seed = 0
-    config.total_images = 64 if arg.smoke else 150_000
+    config.total_images = 64 if arg.smoke else 100_000
     config.data = ConfigDict()
     config.data.name = 'fashion_mnist'
     config.data.batch_size = 16 if arg.smoke else 64
