@@ -118,7 +118,7 @@ def compare(
         'measures': keep(full['measures']),
         'spread': keep(full['spread']),
         'floor': keep(full['floor']),
-        'note': '; '.join([*full['notes'].values(), extractor.note]),
+        'note': '; '.join(filter(None, [*full['notes'].values(), extractor.note])),
     }
 
 
