@@ -207,3 +207,8 @@ def test_an_unwritable_cache_is_told(root, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
     with pytest.raises(UserError, match='set XDG_CACHE_HOME'):
         folder.load(path=str(root), size=(4, 4))
+
+
+def test_a_size_of_one_number_is_named(tmp_path):
+    with pytest.raises(UserError, match='size=8 is one number: give height,width'):
+        folder.load(path=str(tmp_path), size=8)

@@ -47,6 +47,10 @@ def test_a_walk_comes_back_and_takes_small_steps(workdir):
     restored = restoring.restore(workdir)
     walk = sampling.interpolate(keys.stream(0, 'sample'), restored, 3, frames_between=5)
     assert walk.shape == (15, 28, 28, 1)
+    steps = np.abs(walk - np.roll(walk, -1, axis=0)).mean((1, 2, 3))  # The last one leads back.
+    stops = walk[::5]
+    between_stops = np.abs(stops - np.roll(stops, -1, axis=0)).mean((1, 2, 3))
+    assert 0 < steps.max() < between_stops.min()
 
 
 def test_slerp_keeps_the_length_and_meets_its_ends():

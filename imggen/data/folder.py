@@ -59,6 +59,8 @@ def load(
       channels: 1 or 3; None for grey where all are grey.
       matte: RGB in [0, 255] that shows through where a picture is transparent.
     """
+    if isinstance(size, int):
+        raise UserError(f'config.data.size={size} is one number: give height,width.')
     size, matte = tuple(size), tuple(matte)
     _check(split=split, labels=labels, test_fraction=test_fraction)
     decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=_FITS)

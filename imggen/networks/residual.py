@@ -52,7 +52,7 @@ class Generator(nn.Module):
         the images are halved more often than that.
       blocks: residual blocks a stage.
       expansion, group_size: see ResidualBlock. The paper has 2 and 16; on a CPU grouped
-        convolutions are several times slower an operation than plain ones.
+        convolutions are slower an operation than plain ones (benchmarks/conv.py).
       axis_name: unused; nothing here depends on the batch.
     """
 
