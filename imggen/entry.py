@@ -60,6 +60,8 @@ def _check_config_files() -> None:
 
 def _unknown_override(message: str, argv: list[str]) -> str:
     """Returns a sentence that names the option of `argv` which a message like "'lr'" is about."""
+    if deeper := re.search(r'lookup: ([\w.]+)', message):
+        return f'--config.{deeper[1]} is no option of this config: it goes too deep.'
     quoted = re.findall(r'\w+', message.replace(r'\n', ' '))
     for option in (argument.split('=')[0] for argument in argv if argument.startswith('--')):
         if quoted and quoted[0] in option.split('.')[1:]:

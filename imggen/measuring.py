@@ -13,7 +13,7 @@ from imggen.errors import UserError
 from imggen.features.extractor import Extractor
 from imggen.method import Batch, Method
 from imggen.metrics import evaluation
-from imggen.metrics.extraction import Features, extract, reference_features
+from imggen.metrics.extraction import Features, extract, extract_moments, reference_features
 from imggen.metrics.frechet import Moments, frechet_distance
 from imggen.restoring import Restored
 
@@ -48,9 +48,9 @@ def reference(
 
     def read(split):
         pictures, _ = data.examples(config, split=split)
-        if not isinstance(pictures, np.ndarray):
-            pictures = np.concatenate(list(pictures))
-        return reference_features(extractor, pictures, mesh=mesh)
+        if isinstance(pictures, np.ndarray):
+            return reference_features(extractor, pictures, mesh=mesh)
+        return extract(extractor, pictures, mesh=mesh)  # Larger than the memory: never whole.
 
     if config['name'] == 'folder' and not config.get('test_fraction'):
         return Reference(f'{config["path"]} train', read('train'), None)
@@ -80,10 +80,15 @@ def evaluate(
     started = time.perf_counter()
     real = reference(restored.config['data'], extractor, mesh=restored.mesh)
     chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
-    generated = extract(
-        extractor, (next(iter(chunk.values())) for chunk in chunks), mesh=restored.mesh
-    )
-    line = compare(real, generated, extractor, only=only, seed=seed)
+    generated = (next(iter(chunk.values())) for chunk in chunks)
+    if set(only) == {'frechet'}:
+        # Its moments are enough: no feature is kept, whatever `num_images` is.
+        moments = extract_moments(extractor, generated, mesh=restored.mesh)
+        found = evaluation.moments_measures(Moments.of(real.features.features), moments)
+        line = _line(real.name, found, extractor)
+    else:
+        features = extract(extractor, generated, mesh=restored.mesh)
+        line = compare(real, features, extractor, only=only, seed=seed)
     seconds = round(time.perf_counter() - started, 2)
     return {'step': restored.step, **line, 'seed': seed, 'seconds': seconds}
 
@@ -97,28 +102,37 @@ def compare(
     seed: int = 0,
 ) -> dict[str, Any]:
     """Compares two sets of images by their features; the result is ready for JSON."""
-    full = evaluation.distribution_measures(
+    found = evaluation.distribution_measures(
         keys.stream(seed, 'measure'), real.features, generated, held_out=real.held_out
     )
-    unknown = sorted(set(only) - full['measures'].keys())
-    if unknown:
+    if unknown := sorted(set(only) - found['measures'].keys()):
         raise UserError(
-            f'--measure={unknown[0]} is no measure: there are {", ".join(full["measures"])}.'
+            f'--measure={unknown[0]} is no measure: there are {", ".join(found["measures"])}.'
         )
-    keep = lambda values: {  # noqa: E731
-        name: round(value, 6) for name, value in values.items() if not only or name in only
-    }
+    return _line(real.name, found, extractor, only=only)
+
+
+def _line(
+    name: str, found: Mapping[str, Any], extractor: Extractor, *, only: Iterable[str] = ()
+) -> dict[str, Any]:
+    def keep(part):
+        values = found.get(part, {})
+        return {key: round(values[key], 6) for key in values if not only or key in only}
+
+    counts = found['counts']
     return {
         'extractor': extractor.name,
         'digest': extractor.digest,
-        'reference': real.name,
-        'num_reference': full['counts']['reference'],
-        'num_generated': full['counts']['generated'],
-        'num_floor': [full['counts']['floor_reference'], full['counts']['floor_generated']],
-        'measures': keep(full['measures']),
-        'spread': keep(full['spread']),
-        'floor': keep(full['floor']),
-        'note': '; '.join(filter(None, [*full['notes'].values(), extractor.note])),
+        'reference': name,
+        'num_reference': counts['reference'],
+        'num_generated': counts['generated'],
+        'num_floor': [
+            counts[key] for key in ('floor_reference', 'floor_generated') if key in counts
+        ],
+        'measures': keep('measures'),
+        'spread': keep('spread'),
+        'floor': keep('floor'),
+        'note': '; '.join(filter(None, [*found['notes'].values(), extractor.note])),
     }
 
 

@@ -12,7 +12,7 @@ from imggen.metrics.extraction import Features
 from imggen.metrics.frechet import Moments
 
 KEY = jax.random.key(0)
-ALL = {'frechet', 'kid', 'precision', 'recall', 'density', 'coverage'}
+ALL = {'frechet', 'frechet_infinite', 'kid', 'precision', 'recall', 'density', 'coverage'}
 BY_CLASS = {'class_score', 'class_kl', 'classes_reached'}
 
 
@@ -37,8 +37,8 @@ def shifted():
 
 
 def test_every_figure_comes_with_what_it_takes_to_read_it(perfect):
-    assert set(perfect['measures']) == ALL | BY_CLASS
-    assert set(perfect['floor']) == ALL | BY_CLASS | {'frechet_gaussian'}
+    assert set(perfect['measures']) == ALL | BY_CLASS | {'copying'}
+    assert set(perfect['floor']) == ALL | BY_CLASS | {'copying', 'frechet_gaussian'}
     assert set(perfect['spread']) == {'frechet', 'kid', 'precision', 'density', 'class_score'}
     assert perfect['counts'] == {
         'reference': 600,
@@ -59,6 +59,20 @@ def test_a_perfect_generator_scores_the_floor(perfect):
         assert abs(measures[name] - floor[name]) < 4 * spread[name], name
     assert measures['frechet'] == pytest.approx(floor['frechet_gaussian'], rel=0.6)
     assert measures['classes_reached'] == 3
+
+
+def test_a_generator_that_stores_its_training_images_is_found(perfect):
+    assert perfect['measures']['copying'] == pytest.approx(perfect['floor']['copying'], abs=0.04)
+    stored = distribution_measures(KEY, REFERENCE, HELD_OUT, held_out=HELD_OUT)
+    assert stored['measures']['copying'] == 1.0
+    assert 'closer to a training image' in stored['notes']['copying']
+
+
+def test_extrapolation_takes_the_bias_out(perfect):
+    measures, spread = perfect['measures'], perfect['spread']
+    assert abs(measures['frechet_infinite']) < measures['frechet'] + 2 * spread['frechet']
+    few = distribution_measures(KEY, REFERENCE, made(2, 50), held_out=HELD_OUT)
+    assert 'frechet_infinite' not in few['measures']
 
 
 def test_a_shifted_generator_is_far_above_the_floor(shifted):
@@ -98,7 +112,7 @@ def test_the_floor_has_as_many_images_as_were_generated_and_can_be_reused():
     result = distribution_measures(KEY, REFERENCE, few, held_out=HELD_OUT)
     assert result['counts']['floor_generated'] == 150
     floor = real_floor(KEY, REFERENCE, held_out=HELD_OUT, count=150)
-    again = distribution_measures(KEY, REFERENCE, few, floor=floor)
+    again = distribution_measures(KEY, REFERENCE, few, held_out=HELD_OUT, floor=floor)
     assert again['measures'] == result['measures']
     assert again['floor']['kid'] == floor.measures['kid']
 

@@ -21,11 +21,13 @@ import numpy as np
 
 from imggen.errors import UserError
 from imggen.metrics.class_score import class_counts, class_score, histogram_kl
+from imggen.metrics.copying import copying
 from imggen.metrics.extraction import Features
 from imggen.metrics.frechet import (
     Moments,
     frechet_distance,
     frechet_floor,
+    frechet_infinite,
     frechet_spread,
     rank_note,
 )
@@ -33,6 +35,8 @@ from imggen.metrics.kid import kid
 from imggen.metrics.manifold import manifold_measures, ties_rule
 
 _NUM_GROUPS = 10
+_MIN_TO_EXTRAPOLATE = 100  # Images of each set, below which a line in 1/n is noise.
+_CLOSE = 5.0  # Percentile of the distances of unseen images to training images.
 
 
 class Floor(NamedTuple):
@@ -63,8 +67,9 @@ def _check(reference: Features, other: Features) -> None:
 
 def _measure(key, reference: Features, moments: Moments, other: Features) -> tuple[dict, dict]:
     """Returns measures and their standard errors; `moments` are those of the reference."""
+    shuffle_key, infinite_key = jax.random.split(key)
     # Random groups, for the order of images may be that of their classes.
-    shuffled = _shuffled(key, other).features
+    shuffled = _shuffled(shuffle_key, other).features
     num_groups = min(_NUM_GROUPS, len(shuffled))
     groups = [Moments.of(group) for group in np.array_split(shuffled, num_groups)]
     distance = kid(reference.features, other.features)
@@ -83,6 +88,9 @@ def _measure(key, reference: Features, moments: Moments, other: Features) -> tup
         'precision': manifold.precision_error,
         'density': manifold.density_error,
     }
+    if min(moments.count, len(shuffled)) >= _MIN_TO_EXTRAPOLATE:
+        line = frechet_infinite(infinite_key, reference.features, other.features)
+        measures['frechet_infinite'] = line.value
     if other.logits is not None:
         score = class_score(other.logits)
         measures['class_score'], spread['class_score'] = score
@@ -145,14 +153,17 @@ def distribution_measures(
       key: a key, which picks the images of the floor and the groups of the spread.
       reference: real images.
       generated: generated images, of the same extractor.
-      held_out: real images for the floor; halves of the reference without.
+      held_out: other real images, those that were trained on where there are such: for
+        the floor and for the search for copies. Halves of the reference are the
+        floor without.
       floor: from `real_floor`, where it was computed before.
 
     Returns:
-      The dict of the module's docstring. `class_score`, `class_kl` (generated to
-      reference histogram; a class without a real image counts half a one) and
-      `classes_reached` are there where the extractor classifies. `floor` has one
-      more entry, `frechet_gaussian`: the expected distance at exactly these
+      The dict of the module's docstring. `frechet_infinite` is there where both sets
+      hold a hundred images, `copying` where there are `held_out` ones. `class_score`,
+      `class_kl` (generated to reference histogram; a class without a real image counts
+      half a one) and `classes_reached` are there where the extractor classifies. `floor`
+      has one more entry, `frechet_gaussian`: the expected distance at exactly these
       counts, were the features Gaussian.
     """
     _check(reference, generated)
@@ -163,6 +174,11 @@ def distribution_measures(
     moments = Moments.of(reference.features)
     measures, spread = _measure(measure_key, reference, moments, generated)
     num_reference, num_generated = moments.count, len(generated.features)
+    notes = {}
+    if held_out is not None:
+        copied, notes['copying'] = _copied(held_out, reference, generated)
+        measures |= copied
+        floor = floor._replace(measures=floor.measures | dict.fromkeys(copied, _CLOSE / 100))
     return {
         'measures': measures,
         'spread': spread,
@@ -182,8 +198,21 @@ def distribution_measures(
             'rank': rank_note(min(num_reference, num_generated), moments.mean.size),
             'floor': floor.note,
             'spread': 'one standard error; over both sets for kid, over generated images otherwise',
+            **notes,
         },
     }
+
+
+def _copied(training: Features, unseen: Features, generated: Features) -> tuple[dict, str]:
+    """Returns {'copying': share of images suspiciously close to a training image}, and a note."""
+    try:
+        found = copying(training.features, unseen.features, generated.features, percentile=_CLOSE)
+    except UserError as error:
+        return {}, str(error)
+    return {'copying': found.fraction_closer}, (
+        f'copying: share of images closer to a training image than {100 - _CLOSE:g} % of the '
+        'reference are'
+    )
 
 
 def moments_measures(reference: Moments, generated: Moments) -> dict[str, Any]:
