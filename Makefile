@@ -37,6 +37,10 @@ system:
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && $(APT) chromium >/dev/null \
 	  || echo 'missing: chromium (apt-get install); the test of the report page is skipped'; }
+	@command -v slurmctld >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && $(APT) slurm-wlm munge >/dev/null \
+	  || echo 'missing: slurm-wlm and munge (apt-get install); the tests on SLURM are skipped'; }
 
 demo: install
 	$(BIN)/python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs/demo
@@ -45,6 +49,7 @@ demo: install
 
 test: install lint
 	$(BIN)/python -m pytest -q -n 2 --durations=15 --ignore=tests/slurm
+	$(BIN)/python -m pytest -q -rs tests/slurm
 
 lint: install
 	$(BIN)/ruff check .

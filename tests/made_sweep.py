@@ -63,8 +63,8 @@ class Sweep:
         out, errors = process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
-    def wait_for_step(self, name: str, step: int) -> dict:
-        for _ in range(600):
+    def wait_for_step(self, name: str, step: int, *, seconds: float = 30.0) -> dict:
+        for _ in range(int(seconds / 0.05)):
             info = plan.read_info(self.folder / name)
             if info.get('step', 0) >= step:
                 return info

@@ -47,7 +47,7 @@ def runs(tmp_path):
     return Sweep(tmp_path)
 
 
-def _job(runs, name):
+def job(runs, name):
     """Waits until the sweep has noted the job of a run."""
     path = runs.folder / 'slurm' / 'jobs.json'
     for _ in range(200):
@@ -71,9 +71,9 @@ def test_a_sweep_survives_requeues_and_the_loss_of_its_watcher(runs, tmp_path):
     process = runs.start(*slow)
     requeued, preempted = 'loss=hinge,seed=0', 'loss=wgan,seed=1'
     first = {name: runs.wait_for_step(name, 2)['pid'] for name in (requeued, preempted)}
-    subprocess.run(['scontrol', 'requeue', _job(runs, requeued)], check=True)
+    subprocess.run(['scontrol', 'requeue', job(runs, requeued)], check=True)
     # What SLURM sends before the time limit: submitit saves and requeues by itself.
-    subprocess.run(['scancel', '--signal=USR2', _job(runs, preempted)], check=True)
+    subprocess.run(['scancel', '--signal=USR2', job(runs, preempted)], check=True)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
 
@@ -99,7 +99,7 @@ def test_jobs_that_fail_are_cancelled_or_die_are_reported(runs):
     options = ['--axis=method.loss=broken,hinge,wgan', '--launcher=slurm', '--jobs=3']
     process = runs.start(*options, '--config.run.step_seconds=1')
     cancelled = runs.wait_for_step('loss=hinge', 2)
-    subprocess.run(['scancel', _job(runs, 'loss=hinge')], check=True)
+    subprocess.run(['scancel', job(runs, 'loss=hinge')], check=True)
     os.kill(_parent(runs.wait_for_step('loss=wgan', 2)['pid']), signal.SIGKILL)
     _, errors = process.communicate(timeout=90)
     assert process.returncode == 1
