@@ -2,6 +2,7 @@ r"""Measures a run against real images, or one folder of pictures against anothe
 
 python -m experiments.evaluate --workdir=runs/gan [--num=10000] [--extractor=judge]
 python -m experiments.evaluate --generated=mine/ --reference=real/ --extractor=lite0 [--size=64,64]
+python -m experiments.evaluate --generated=mine/ --reference=truth/ --paired
 
 Every figure comes with its sample counts, the hash of the extractor, its standard
 error where it has one, and the floor: the same measure of real against real
@@ -9,16 +10,10 @@ images. A run's figures are appended to its measures.jsonl, where reports and
 sweeps read them.
 """
 
-import collections
-
-import numpy as np
 from absl import flags
-from PIL import Image
 
-from imggen import data, devices, entry, features, measuring, restoring
-from imggen.data import folder
+from imggen import comparing, devices, entry, features, measuring, restoring
 from imggen.errors import UserError
-from imggen.metrics.extraction import extract, reference_features
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
@@ -28,6 +23,7 @@ _GENERATED = flags.DEFINE_string('generated', None, 'A folder of pictures to be 
 _REFERENCE = flags.DEFINE_string('reference', None, 'The folder they are compared with.')
 _SIZE = flags.DEFINE_list('size', None, 'height,width that both folders are brought to.')
 _FIT = flags.DEFINE_enum('fit', 'crop', ['crop', 'pad', 'stretch'], 'How they are brought there.')
+_PAIRED = flags.DEFINE_bool('paired', False, 'Compare pictures of equal names: PSNR, SSIM, LPIPS.')
 _EXTRACTOR = flags.DEFINE_enum('extractor', 'judge', list(features.EXTRACTORS), 'Whose features.')
 _MEASURE = flags.DEFINE_list('measure', [], 'Measures to keep; all by default.')
 
@@ -39,8 +35,8 @@ def main(argv):
         _GENERATED.value
     ):
         raise UserError('give either --workdir, or both --generated and --reference.')
-    extractor = features.make(_EXTRACTOR.value)
     if _WORKDIR.value:
+        extractor = features.make(_EXTRACTOR.value)
         which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
         restored = restoring.restore(_WORKDIR.value, which=which)
         asked = {'num_images': _NUM.value, 'seed': _SEED.value}
@@ -49,53 +45,24 @@ def main(argv):
             line = measuring.evaluate(restored, extractor, only=_MEASURE.value, **asked)
             measuring.append(_WORKDIR.value, line)
     else:
-        line = _compare_folders(extractor)
+        folders = comparing.Folders(_GENERATED.value, _REFERENCE.value, _size(), _FIT.value)
+        asked = {'only': _MEASURE.value, 'seed': _SEED.value}
+        if _PAIRED.value:
+            line = comparing.pairs(folders)
+        else:
+            extractor = features.make(_EXTRACTOR.value)
+            line = comparing.distributions(folders, extractor, **asked)
     _print(line)
 
 
-def _compare_folders(extractor):
-    size, note = _common_size()
-    read = lambda path: data.examples(  # noqa: E731
-        {'name': 'folder', 'path': path, 'size': size, 'fit': _FIT.value}, split='train'
-    )[0]
-    mesh = devices.make_mesh()
-    real = measuring.Reference(
-        _REFERENCE.value,
-        reference_features(extractor, _whole(read(_REFERENCE.value)), mesh=mesh),
-        None,
-    )
-    generated = extract(extractor, read(_GENERATED.value), mesh=mesh)
-    line = measuring.compare(real, generated, extractor, only=_MEASURE.value, seed=_SEED.value)
-    return {**line, 'note': f'{note}; {line["note"]}'}
-
-
-def _whole(pictures):
-    return pictures if isinstance(pictures, np.ndarray) else np.concatenate(list(pictures))
-
-
-def _common_size() -> tuple[tuple[int, int], str]:
-    """Returns the size of both folders' pictures, and a sentence on what is resized."""
-    sizes = collections.Counter()
-    for path in (_REFERENCE.value, _GENERATED.value):
-        root = folder.pathlib.Path(path)
-        for name in folder.scan(root).files:
-            try:
-                with Image.open(root / name) as picture:
-                    sizes[picture.size[::-1]] += 1
-            except (OSError, ValueError, Image.DecompressionBombError):
-                continue  # The loader lists it.
-    if not sizes:
-        raise UserError(f'{_REFERENCE.value} and {_GENERATED.value} hold no pictures to compare.')
+def _size():
+    if not _SIZE.value:
+        return None
     try:
-        size = tuple(map(int, _SIZE.value)) if _SIZE.value else sizes.most_common(1)[0][0]
+        height, width = map(int, _SIZE.value)
     except ValueError as error:
         raise UserError(f'--size={",".join(_SIZE.value)} is no height,width.') from error
-    resized = sum(count for other, count in sizes.items() if other != size)
-    total = sum(sizes.values())
-    return size, (
-        f'{resized} of {total} pictures brought to {size[0]} x {size[1]} '
-        f'({_FIT.value}, antialiased)'
-    )
+    return height, width
 
 
 def _print(line) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imggen import keys, methods, options
-from imggen.methods import gan
+from imggen.methods import game, gan
 
 torch = pytest.importorskip('torch', reason="PyTorch is not here: pip install -e '.[benchmark]'")
 from benchmarks import torch_gan, torch_networks  # noqa: E402
@@ -76,7 +76,7 @@ class Both:
         torch_networks.load(self.trainer.discriminator, jax.device_get(players[1].params))
 
     def latent(self, key):
-        return np.asarray(gan.draw_latent(keys.per_image(key, BATCH_SIZE), self.config))
+        return np.asarray(game.draw_latent(keys.per_image(key, BATCH_SIZE), self.config))
 
     def modules(self):
         generator, discriminator = gan.NETWORKS[self.config.network]
