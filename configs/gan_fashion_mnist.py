@@ -23,7 +23,7 @@ def get_config(arg=None):
     config.total_images = 64 if arg.smoke else 100_000
     config.data = ConfigDict()
     config.data.name = 'fashion_mnist'
-    config.data.batch_size = 16 if arg.smoke else 64
+    config.data.batch_size = 16 if arg.smoke else 32
     config.method = ConfigDict()
     config.method.name = 'gan'
     config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
@@ -36,8 +36,8 @@ def get_config(arg=None):
     config.method.ema_half_life_images = 10_000.0
     config.run = common.run(
         smoke=arg.smoke,
-        log_every_steps=50,
-        sample_every_steps=250,
+        log_every_steps=100,
+        sample_every_steps=500,
         checkpoint_every_steps=1000,
     )
     return config

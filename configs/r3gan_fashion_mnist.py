@@ -18,7 +18,7 @@ def get_config(arg=None):
     config.total_images = 64 if arg.smoke else 100_000
     config.data = ConfigDict()
     config.data.name = 'fashion_mnist'
-    config.data.batch_size = 16 if arg.smoke else 64
+    config.data.batch_size = 16 if arg.smoke else 32
     config.method = ConfigDict()
     config.method.name = 'gan'
     config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
@@ -30,7 +30,7 @@ def get_config(arg=None):
     # Both penalties share one weight; overriding r1_gamma moves both.
     config.method.r2_gamma = config.method.get_ref('r1_gamma')
     config.method.gamma_end = 0.1
-    config.method.learning_rate = 2e-4
+    config.method.learning_rate = 1e-3
     config.method.learning_rate_end = 0.25
     config.method.b1 = 0.0
     config.method.b2 = 0.9
@@ -38,8 +38,8 @@ def get_config(arg=None):
     config.method.ema_half_life_images = 10_000.0
     config.run = common.run(
         smoke=arg.smoke,
-        log_every_steps=50,
-        sample_every_steps=250,
+        log_every_steps=100,
+        sample_every_steps=500,
         checkpoint_every_steps=1000,
     )
     return config
