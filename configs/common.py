@@ -44,3 +44,26 @@ def run(*, smoke: bool, **options) -> ConfigDict:
                 section[name] = 1
         section.num_samples = 4
     return section
+
+
+def pictures(arg: ConfigDict, *, batch_size: int) -> ConfigDict:
+    """Returns the `data` section of a config that runs on pictures of several kinds.
+
+    Args:
+      arg: `data`, one of fashion_mnist, digits and folder; `kind`, the one class to keep,
+        '' for all; `size` in pixels and square, of a folder, whose path is
+        --config.data.path.
+      batch_size: images a step.
+    """
+    section = ConfigDict({'name': arg.data, 'batch_size': batch_size})
+    if arg.data == 'folder':
+        section.update({'path': '', 'size': (arg.size, arg.size), 'fit': 'crop'})
+        section.augment = ConfigDict({'flip': True})
+    elif arg.data in ('fashion_mnist', 'digits'):
+        section.classes = (arg.kind,) if arg.kind else ()
+    else:
+        raise UserError(
+            f'config argument data={arg.data!r} is no choice: there are fashion_mnist, digits '
+            'and folder.'
+        )
+    return section

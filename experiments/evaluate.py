@@ -12,7 +12,7 @@ sweeps read them.
 
 from absl import flags
 
-from imggen import comparing, devices, entry, features, measuring, restoring
+from imggen import comparing, devices, entry, evaluating, features, restoring
 from imggen.errors import UserError
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
@@ -24,7 +24,9 @@ _REFERENCE = flags.DEFINE_string('reference', None, 'The folder they are compare
 _SIZE = flags.DEFINE_list('size', None, 'height,width that both folders are brought to.')
 _FIT = flags.DEFINE_enum('fit', 'crop', ['crop', 'pad', 'stretch'], 'How they are brought there.')
 _PAIRED = flags.DEFINE_bool('paired', False, 'Compare pictures of equal names: PSNR, SSIM, LPIPS.')
-_EXTRACTOR = flags.DEFINE_enum('extractor', 'judge', list(features.EXTRACTORS), 'Whose features.')
+_EXTRACTOR = flags.DEFINE_enum(
+    'extractor', None, list(features.EXTRACTORS), "Whose features; by default the config's choice."
+)
 _MEASURE = flags.DEFINE_list('measure', [], 'Measures to keep; all by default.')
 
 
@@ -36,21 +38,26 @@ def main(argv):
     ):
         raise UserError('give either --workdir, or both --generated and --reference.')
     if _WORKDIR.value:
-        extractor = features.make(_EXTRACTOR.value)
         which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
         restored = restoring.restore(_WORKDIR.value, which=which)
-        asked = {'num_images': _NUM.value, 'seed': _SEED.value}
-        line = measuring.recorded(_WORKDIR.value, extractor, step=restored.step, **asked)
+        how = evaluating.protocol(
+            restored,
+            num_images=_NUM.value,
+            extractor=_EXTRACTOR.value,
+            only=_MEASURE.value,
+            seed=_SEED.value,
+        )
+        line = evaluating.recorded(_WORKDIR.value, restored, how)
         if line is None:
-            line = measuring.evaluate(restored, extractor, only=_MEASURE.value, **asked)
-            measuring.append(_WORKDIR.value, line)
+            line = evaluating.evaluate(restored, how)
+            evaluating.append(_WORKDIR.value, line)
     else:
         folders = comparing.Folders(_GENERATED.value, _REFERENCE.value, _size(), _FIT.value)
         asked = {'only': _MEASURE.value, 'seed': _SEED.value}
         if _PAIRED.value:
             line = comparing.pairs(folders)
         else:
-            extractor = features.make(_EXTRACTOR.value)
+            extractor = features.make(_EXTRACTOR.value or 'judge')
             line = comparing.distributions(folders, extractor, **asked)
     _print(line)
 
@@ -66,11 +73,14 @@ def _size():
 
 
 def _print(line) -> None:
-    step = f', step {line["step"]}' if 'step' in line else ''
-    print(
-        f'{line["num_generated"]} generated against {line["num_reference"]} of '
-        f'{line["reference"]}{step}; extractor {line["extractor"]}-{line["digest"]}'
-    )
+    step = f'step {line["step"]}; ' if 'step' in line else ''
+    compared = 'scores of the run'
+    if line['extractor']:
+        compared = (
+            f'{line["num_generated"]} generated against {line["num_reference"]} of '
+            f'{line["reference"]}; extractor {line["extractor"]}-{line["digest"]}'
+        )
+    print(f'{step}{compared}')
     print(f'{"measure":>18} {"value":>10} {"+-":>10} {"floor":>10}')
     for name, value in line['measures'].items():
         cells = [line['spread'].get(name), line['floor'].get(name)]

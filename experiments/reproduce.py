@@ -13,7 +13,7 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from imggen import devices, entry, features, measuring, restoring, training
+from imggen import devices, entry, evaluating, restoring, training
 from imggen.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'What to run: a file of configs/.')
@@ -54,11 +54,13 @@ def _expected(path: pathlib.Path) -> dict[str, tuple[float, float, int]]:
 def _measure(workdir, config) -> dict[str, float]:
     restored = restoring.restore(workdir)
     if config['method']['name'] == 'classifier':
+        from imggen.evolution import judges
         from imggen.features import judge
 
-        return judge.quality(restored.state.average)
-    line = measuring.evaluate(restored, features.make('judge'), num_images=10_000)
-    return line['measures']
+        trained = judges.load(str(workdir))
+        return judge.quality(trained.params, logits=trained.logits)
+    how = evaluating.protocol(restored, num_images=10_000)
+    return evaluating.evaluate(restored, how)['measures']
 
 
 if __name__ == '__main__':

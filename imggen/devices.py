@@ -1,5 +1,6 @@
 """Devices: one mesh axis named 'data', over every device of every process."""
 
+import math
 import os
 import pathlib
 
@@ -50,6 +51,11 @@ def make_mesh(*, devices=None) -> Mesh:
     return jax.make_mesh((len(devices),), ('data',), axis_types=(AxisType.Auto,), devices=devices)
 
 
+def mesh_over(count: int) -> Mesh:
+    """Returns the mesh over as many devices as `count` images divide by, of those there are."""
+    return make_mesh(devices=jax.devices()[: math.gcd(count, jax.device_count())])
+
+
 def compiler_options(mesh: Mesh) -> dict[str, str]:
     """Returns the options that training steps are compiled with on this mesh.
 
@@ -75,6 +81,21 @@ def check_batch_size(mesh: Mesh, batch_size: int) -> None:
             f'config.data.batch_size={batch_size} does not divide by the {mesh.size} devices: '
             f'take {max(1, batch_size // mesh.size) * mesh.size}, or fewer devices.'
         )
+
+
+def check_population(mesh: Mesh, spec: P, state) -> None:
+    """Raises UserError where a state that is cut along its leading axis does not divide.
+
+    `state` is a pytree of anything with shapes, `spec` the method's state_spec.
+    """
+    if spec == P():
+        return
+    for count in {leaf.shape[0] for leaf in jax.tree.leaves(state)}:
+        if count % mesh.size:
+            raise UserError(
+                f'a population of {count} does not divide by the {mesh.size} devices: take a '
+                f'multiple of {mesh.size}, or fewer devices.'
+            )
 
 
 def replicate(mesh: Mesh, tree):

@@ -54,22 +54,40 @@ def checkpoints(checkpoints: Checkpoints, *, every_steps: int) -> StateHook:
 
 
 def sample_sheets(
-    writer: Writer, method: Method, batch: Batch, seed: int, mesh: Mesh, watch
+    writer: Writer,
+    method: Method,
+    batch: Batch,
+    seed: int,
+    mesh: Mesh,
+    watch,
+    *,
+    deliver=None,
+    inspect=None,
 ) -> StateHook:
     """Writes a sheet of samples; the same keys every time, so that one sees what training does.
 
-    `batch` is what methods sample for: a whole batch on every device of `mesh`.
+    `batch` is what methods sample for: a whole batch on every device of `mesh`. Where the
+    source can `deliver`, what is generated is also written at its pictures' own sizes.
+    `inspect` takes (step, generated images, real images) where a method has both.
     """
-    image_keys = keys.per_image(keys.stream(seed, 'sample'), watch.num_samples)
+    count = min(watch.num_samples, method.num_images or watch.num_samples)
+    image_keys = keys.per_image(keys.stream(seed, 'sample'), count)
+    inputs = batch if method.num_images is None else {**batch, 'index': np.arange(count)}
     replicated = NamedSharding(mesh, P())
     frozen = jax.device_put(method.frozen, replicated)
     sample = jax.jit(method.sample, out_shardings=replicated)
 
     def write(step, phase, state, measures):
         del phase, measures
-        sheets = jax.device_get(sample(image_keys, state, frozen, batch))
+        sheets = jax.device_get(sample(image_keys, state, frozen, inputs))
         writer.sample(f'{step:06d}', sheet(sheets))
+        if deliver is not None:
+            for name, picture in deliver(sheets['generated']).items():
+                writer.result(step, name, picture)
+        if inspect is not None and real is not None and 'generated' in sheets:
+            inspect(step, sheets['generated'], real)
 
+    real = None
     if 'image' in batch:
         real = np.asarray(batch['image'])[: watch.num_samples]
         writer.sample('real', sheet({'real': real}))

@@ -45,6 +45,25 @@ def grid(images, *, columns: int | None = None, gap: int = 2) -> np.ndarray:
     return sheet
 
 
+def cut(sheet, size: tuple[int, int], *, gap: int = 2) -> np.ndarray:
+    """Cuts what `grid` laid out into images again, row by row, those of the last row included.
+
+    Args:
+      sheet: uint8 [sheet height, sheet width, channels].
+      size: (height, width) of an image.
+      gap: white pixels between two images.
+
+    Returns:
+      uint8 [n, height, width, channels]; places without an image are white.
+    """
+    (height, width), (full_height, full_width) = size, sheet.shape[:2]
+    tops = range(0, full_height - height + 1, height + gap)
+    lefts = range(0, full_width - width + 1, width + gap)
+    return np.stack(
+        [sheet[top : top + height, left : left + width] for top in tops for left in lefts]
+    )
+
+
 def write_png(path: str | pathlib.Path, image) -> None:
     """Writes uint8 [height, width, channels] as PNG; a reader never sees half a file."""
     path = pathlib.Path(path)

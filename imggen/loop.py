@@ -146,9 +146,10 @@ def _start(method, source, windows, frozen, seed, mesh, restore):
 
     init = jax.jit(begin, out_shardings=sharding)
     arguments = (frozen, windows.at(0))
+    shapes = jax.eval_shape(begin, *arguments)
+    devices.check_population(mesh, method.state_spec, shapes)
     like = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        jax.eval_shape(init, *arguments),
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
     )
     if restored := restore(like):
         return restored

@@ -1,14 +1,12 @@
 """Measures of a run: what it is compared with, by which extractor, and what is written down."""
 
-import json
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from jax.sharding import Mesh
 
-from imggen import data, features, keys, runs, sampling
+from imggen import data, features, keys, sampling
 from imggen.errors import UserError
 from imggen.features.extractor import Extractor
 from imggen.method import Batch, Method
@@ -57,7 +55,7 @@ def reference(
     return Reference(f'{config["name"]} test', read('test'), read('train'))
 
 
-def evaluate(
+def distribution(
     restored: Restored,
     extractor: Extractor,
     *,
@@ -65,7 +63,7 @@ def evaluate(
     only: Iterable[str] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measures a run's samples against real images of its data set.
+    """Compares a run's samples with real images of its data set.
 
     Args:
       restored: the trained method.
@@ -75,9 +73,8 @@ def evaluate(
       seed: of the samples.
 
     Returns:
-      One line of measures.jsonl.
+      A line as `compare` makes it.
     """
-    started = time.perf_counter()
     real = reference(restored.config['data'], extractor, mesh=restored.mesh)
     chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
     generated = (next(iter(chunk.values())) for chunk in chunks)
@@ -85,12 +82,9 @@ def evaluate(
         # Its moments are enough: no feature is kept, whatever `num_images` is.
         moments = extract_moments(extractor, generated, mesh=restored.mesh)
         found = evaluation.moments_measures(Moments.of(real.features.features), moments)
-        line = _line(real.name, found, extractor)
-    else:
-        features = extract(extractor, generated, mesh=restored.mesh)
-        line = compare(real, features, extractor, only=only, seed=seed)
-    seconds = round(time.perf_counter() - started, 2)
-    return {'step': restored.step, **line, 'seed': seed, 'seconds': seconds}
+        return _line(real.name, found, extractor)
+    features = extract(extractor, generated, mesh=restored.mesh)
+    return compare(real, features, extractor, only=only, seed=seed)
 
 
 def compare(
@@ -134,22 +128,6 @@ def _line(
         'floor': keep('floor'),
         'note': '; '.join(filter(None, [*found['notes'].values(), extractor.note])),
     }
-
-
-def recorded(workdir, extractor: Extractor, *, step: int, num_images: int, seed: int):
-    """Returns the line of an evaluation that was made before with all measures, or None."""
-    wanted = (step, extractor.digest, num_images, seed)
-    for line in runs.read(workdir).measures:
-        found = [line.get(name) for name in ('step', 'digest', 'num_generated', 'seed')]
-        if tuple(found) == wanted and 'recall' in line['measures']:
-            return line
-    return None
-
-
-def append(workdir, line: Mapping[str, Any]) -> None:
-    """Adds one evaluation to a run's measures.jsonl."""
-    with open(runs.read(workdir).path / 'measures.jsonl', 'a') as file:
-        file.write(json.dumps(line) + '\n')
 
 
 def during_training(

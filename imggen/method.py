@@ -56,3 +56,5 @@ class Method(NamedTuple):
     frozen: Frozen = ()  # An argument of every function, never in a checkpoint.
     state_spec: PartitionSpec = PartitionSpec()  # P('data'): every leaf leads with an image axis.
     latent_size: int | None = None  # Where `sample` takes batch['latent'] [n, latent_size].
+    num_images: int | None = None  # Where the state holds so many, and `sample` batch['index'] [n].
+    num_classes: int | None = None  # Where `sample` takes batch['class'] int32 [n].

@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 
 from imggen.errors import UserError
 
@@ -32,6 +33,27 @@ def build(kind, section: Mapping, *, where: str):
         if name not in section:
             raise UserError(f'{where}.{name} is missing: set it in the config.')
     return kind(**section)
+
+
+def check_keywords(where: str, section: Mapping, function: Callable) -> None:
+    """Compares options with the keyword-only parameters of a function.
+
+    Raises:
+      UserError: names an option that the function does not take, or a required one
+        that is missing.
+    """
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    for name in section:
+        if name not in parameters:
+            known = suggestion(name, [*parameters]) if parameters else 'there are none'
+            raise UserError(f'{where}.{name} is no option: {known}.')
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in section:
+            raise UserError(f'{where}.{name} is missing: set it in the config.')
 
 
 def choose(choices: Mapping, name: str, *, where: str):

@@ -176,7 +176,7 @@ def _is_evaluated(workdir: pathlib.Path, measured: Mapping[str, Any]) -> bool:
         last.get('step') == run.info.get('step')
         and set(asked) <= last.get('measures', {}).keys()
         and measured.get('extractor', last.get('extractor')) == last.get('extractor')
-        and measured.get('num', last.get('num_generated')) == last.get('num_generated')
+        and measured.get('num', last.get('num_images')) == last.get('num_images')
     )
 
 

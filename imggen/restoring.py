@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from imggen import devices, methods, runs
 from imggen.checkpoint import Checkpoints
@@ -42,7 +43,6 @@ def restore(
     Raises:
       UserError: no run, no checkpoint, or no such step.
     """
-    mesh = mesh or devices.make_mesh()
     run = runs.read(workdir)
     watch = run.config['run']
     checkpoints = Checkpoints(
@@ -56,9 +56,15 @@ def restore(
         raise UserError(f'{run.path} has no checkpoint {which}: there are {steps}.')
     method = methods.make(run.config['method'])
     batch = {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in run.info['batch'].items()}
+    shapes = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    if mesh is None:
+        # A state whose leaves lead with an image axis is spread over the images.
+        is_spread = method.state_spec != P()
+        count = jax.tree.leaves(shapes)[0].shape[0] if is_spread else 0
+        mesh = devices.mesh_over(count) if is_spread else devices.make_mesh()
     sharding = NamedSharding(mesh, method.state_spec)
+    devices.check_population(mesh, method.state_spec, shapes)
     like = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch),
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
     )
     return Restored(run.config, method, checkpoints.restore(like, step=step), step, batch, mesh)

@@ -8,29 +8,58 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import keys
+from imggen import keys, latents
 from imggen.errors import UserError
 from imggen.method import Images
 from imggen.restoring import Restored
 
 
 def generate(
-    key: jax.Array, restored: Restored, count: int, *, batch_size: int = 256
+    key: jax.Array,
+    restored: Restored,
+    count: int,
+    *,
+    batch_size: int = 256,
+    label: int | None = None,
+    truncation: float | None = None,
 ) -> Iterator[Images]:
     """Yields `count` samples in chunks; sample i depends on fold_in(key, i) alone.
+
+    Where the state holds the images, sample i is the i-th of them.
+
+    Args:
+      key: of the samples.
+      restored: a trained method.
+      count: how many.
+      batch_size: of a chunk, rounded up to a multiple of the devices.
+      label: the class of all of them; each draws its own by default.
+      truncation: the largest absolute value of a latent's numbers, which are drawn
+        normal between: fewer odd images, less variety; None for no bound.
 
     Yields:
       {name: float32 [chunk, height, width, channels] in [-1, 1]} on the host.
     """
+    held = restored.method.num_images
+    if held is not None and count > held:
+        raise UserError(f'the run holds {held} images, not {count}: ask for at most {held}.')
     sample = _Sampler(restored, batch_size)
     for first in range(0, count, sample.batch_size):
         chunk = min(sample.batch_size, count - first)
         image_keys = keys.per_image(key, sample.batch_size, first=first)
-        yield {name: images[:chunk] for name, images in sample(image_keys, {}).items()}
+        index = jnp.minimum(first + jnp.arange(sample.batch_size), (held or 1) - 1)
+        inputs = {} if held is None else {'index': index}
+        inputs |= _wanted(restored, image_keys, label, truncation)
+        yield {name: images[:chunk] for name, images in sample(image_keys, inputs).items()}
 
 
 def interpolate(
-    key: jax.Array, restored: Restored, stops: int, *, frames_between: int = 16
+    key: jax.Array,
+    restored: Restored,
+    stops: int,
+    *,
+    frames_between: int = 16,
+    label: int | None = None,
+    truncation: float | None = None,
 ) -> np.ndarray:
     """Walks through latent space along great arcs between random stops, and back to the first.
 
@@ -39,28 +68,29 @@ def interpolate(
       restored: a method whose `sample` takes latents.
       stops: how many.
       frames_between: images from one stop to the next.
+      label: the class of all images; 0 by default, where there are classes.
+      truncation: of the stops, as for `generate`.
 
     Returns:
       float32 [stops * frames_between, height, width, channels].
     """
-    latent_size = restored.method.latent_size
-    if latent_size is None:
-        name = restored.config['method']['name']
-        raise UserError(f'the method {name!r} has no latent space to walk through.')
-    ends = jax.vmap(lambda key: jax.random.normal(key, (latent_size,)))(keys.per_image(key, stops))
-    latents = jnp.concatenate(
+    stop_keys = keys.per_image(key, stops)
+    ends = _latents(restored, stop_keys, truncation)
+    if label is None and restored.method.num_classes is not None:
+        label = 0
+    path = jnp.concatenate(
         [
             slerp(ends[i], ends[(i + 1) % stops], jnp.arange(frames_between) / frames_between)
             for i in range(stops)
         ]
     )
-    sample = _Sampler(restored, min(256, len(latents)))
+    sample = _Sampler(restored, min(256, len(path)))
     images = []
-    for first in range(0, len(latents), sample.batch_size):
-        part = latents[first : first + sample.batch_size]
+    for first in range(0, len(path), sample.batch_size):
+        part = path[first : first + sample.batch_size]
         padded = jnp.pad(part, ((0, sample.batch_size - len(part)), (0, 0)))
         unused = keys.per_image(key, sample.batch_size)
-        named = sample(unused, {'latent': padded})
+        named = sample(unused, {'latent': padded, **_wanted(restored, unused, label, None)})
         images.append(next(iter(named.values()))[: len(part)])
     return np.concatenate(images)
 
@@ -75,6 +105,39 @@ def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
     angle = jnp.arccos(jnp.clip(cosine, -1.0 + 1e-6, 1.0 - 1e-6))
     weights = jnp.stack([jnp.sin((1.0 - t) * angle), jnp.sin(t * angle)], axis=-1)
     return weights / jnp.sin(angle) @ jnp.stack([start, end])
+
+
+def _wanted(restored: Restored, image_keys, label, truncation):
+    """Returns what `sample` is told of the images that are wanted."""
+    inputs = {}
+    if label is not None:
+        classes = restored.method.num_classes
+        if classes is None or not 0 <= label < classes:
+            there_are = (
+                f'there are 0 to {classes - 1}' if classes else 'its method knows no classes'
+            )
+            raise UserError(f'the run cannot make class {label}: {there_are}.')
+        inputs['class'] = jnp.full(len(image_keys), label, jnp.int32)
+    if truncation is not None:
+        inputs['latent'] = _latents(restored, image_keys, truncation)
+    return inputs
+
+
+def _latents(restored: Restored, image_keys, truncation):
+    """Draws latents [n, latent size], normal between -truncation and truncation."""
+    size = restored.method.latent_size
+    if size is None:
+        name = restored.config['method']['name']
+        raise UserError(f'the method {name!r} has no latent space to walk through or truncate.')
+    if truncation is None:
+        return latents.draw(image_keys, size)
+    if truncation <= 0:
+        raise UserError(f'a truncation of {truncation} leaves no latent: make it more than 0.')
+
+    def one(key):
+        return jax.random.truncated_normal(key, -truncation, truncation, (size,))
+
+    return jax.vmap(one)(image_keys)
 
 
 class _Sampler:

@@ -12,6 +12,11 @@ def cosine(start: float, end: float, t):
     return end + (start - end) * (1.0 + jnp.cos(jnp.pi * t)) / 2.0
 
 
+def constant_then_linear(constant: float, t):
+    """Stays at 1 for the fraction `constant` of a run, then falls linearly to 0 at t = 1."""
+    return jnp.clip((1.0 - t) / max(1.0 - constant, 1e-8), 0.0, 1.0)
+
+
 def warmup_cosine(peak: float, t, *, warmup: float = 0.1):
     """Rises linearly to `peak` over the fraction `warmup` of a run, then falls to 0 by cosine."""
     rising = t / warmup

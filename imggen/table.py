@@ -232,6 +232,7 @@ def _header(plan: Plan, done: Sequence[runs.Run], missing: Sequence[str]) -> lis
         f'{line.get("num_generated")} generated against {line.get("num_reference")} of '
         f'{line.get("reference")}'
         for line in last
+        if line.get('extractor')
     )
     lines += [f'measured with {how}' for how in taken]
     if len(taken) > 1:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from imggen import data, devices, hooks, loop, measuring, methods, options
 from imggen.checkpoint import Checkpoints
 from imggen.errors import UserError
+from imggen.metrics import collapse
 from imggen.progress import Progress
 from imggen.writer import Writer
 
@@ -29,7 +30,8 @@ class Watch:
       measure_every_steps: between two measurements; 0 for none.
       num_samples: images on a sheet.
       num_measured: images that a measurement generates.
-      extractor: whose features measurements compare.
+      extractor: in whose features samples are compared with real images; '' for none.
+      scores: what else an evaluation measures, of evaluating.SCORES.
       keep_newest: how many checkpoints are kept.
       best_measure: the checkpoint that is smallest in this measure is kept too.
       tensorboard: also write TensorBoard event files.
@@ -42,6 +44,7 @@ class Watch:
     num_samples: int = 64
     num_measured: int = 5000
     extractor: str = 'judge'
+    scores: tuple[str, ...] = ()
     keep_newest: int = 2
     best_measure: str = ''
     tensorboard: bool = False
@@ -71,6 +74,8 @@ def train(
     method = methods.make(config['method'])
     process = (jax.process_index(), jax.process_count())
     source = data.make(config['data'], seed=config['seed'], process=process)
+    if source.deliver:  # One image's work a picture, which no second device can share.
+        mesh = devices.mesh_over(source.num_examples)
     writer = Writer(workdir, config, command=command, active=leads, tensorboard=watch.tensorboard)
     checkpoints = Checkpoints(
         writer.workdir / 'checkpoints',
@@ -98,8 +103,24 @@ def train(
     def restore(like):
         return (done, checkpoints.restore(like, step=done)) if done else None
 
+    def warn(sentence):
+        progress.say(sentence)
+        writer.status('running', warning=sentence)
+
+    # Wasserstein logits have no scale by which to tell.
+    unbounded = config['method'].get('loss', '') == 'wasserstein'
+    detector = collapse.Detector(warn, unbounded=unbounded)
     watchers = [
-        hooks.sample_sheets(writer, method, batch, config['seed'], mesh, watch),
+        hooks.sample_sheets(
+            writer,
+            method,
+            batch,
+            config['seed'],
+            mesh,
+            watch,
+            deliver=source.deliver,
+            inspect=detector.samples,
+        ),
         hooks.checkpoints(checkpoints, every_steps=watch.checkpoint_every_steps),
     ]
     if watch.measure_every_steps:
@@ -123,7 +144,10 @@ def train(
                 mesh=mesh,
                 log_every_steps=watch.log_every_steps,
                 hooks=watchers,
-                observers=[hooks.records(writer, progress, images_per_step=batch_size)],
+                observers=[
+                    hooks.records(writer, progress, images_per_step=batch_size),
+                    lambda record: detector.record(record.step, record.metrics),
+                ],
                 restore=restore,
                 stop=stop,
             )

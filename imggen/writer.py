@@ -112,6 +112,17 @@ class Writer:
             with self._reporting():
                 images.write_png(self.workdir / 'samples' / f'{name}.png', sheet)
 
+    def result(self, step: int, name: str, picture) -> None:
+        """Writes a finished picture, uint8, as results/`name`.png, and results/`name`/`step`.png.
+
+        The first is always the newest; the others are the frames of an animation.
+        """
+        if self._active:
+            with self._reporting():
+                folder = self.workdir / 'results'
+                images.write_png(folder / name / f'{step:06d}.png', picture)
+                images.write_png(folder / f'{name}.png', picture)
+
     def _refuse_other_config(self, config):
         before = self._read_json('config.json')
         if before is None:

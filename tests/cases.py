@@ -12,11 +12,46 @@ BATCH_SIZE = 8
 def _batch(key, shape):
     image_key, label_key = jax.random.split(key)
     image = jax.random.uniform(image_key, (BATCH_SIZE, *shape), minval=-1.0, maxval=1.0)
-    return {'image': image, 'label': jax.random.randint(label_key, (BATCH_SIZE,), 0, 10)}
+    label = jax.random.randint(label_key, (BATCH_SIZE,), 0, 10)
+    return {'image': image, 'label': label, 'style0': image[::-1]}
 
 
+# What is evolved needs no batch, and takes the shape of its judge's images.
+EVOLVED = {'judge': 'dense', 'classes': ('Bag', 'Coat', 'Dress', 'Shirt')}
 CONFIGS = {
+    'average_face': {'name': 'average_face', 'num_steps': 6, 'num_images': 20},
+    'average_face_median': {
+        'name': 'average_face',
+        'num_steps': 6,
+        'num_images': 20,
+        'statistic': 'median',
+    },
+    'boundary_equilibrium': {
+        'name': 'boundary_equilibrium',
+        'num_steps': 6,
+        'evaluator': {'features': 4, 'code_size': 4},
+        'generator': {'features': 4},
+        'latent_size': 4,
+    },
     'classifier': {'name': 'classifier', 'num_steps': 6, 'network': {'stages': (4, 8)}},
+    'energy_gan': {
+        'name': 'energy_gan',
+        'num_steps': 6,
+        'evaluator': {'features': 4, 'code_size': 4},
+        'generator': {'features': 4},
+        'latent_size': 4,
+    },
+    # Three phases: 2 steps, 1 and 3.
+    'evaluator': {
+        'name': 'evaluator',
+        'num_steps': 6,
+        'evaluator': {'features': 4, 'code_size': 4},
+        'generator': {'features': 4},
+        'guidance': 'features',
+        'diversity': 0.5,
+        'reference_epochs': 0,
+        'latent_size': 4,
+    },
     'gan_dcgan': {
         'name': 'gan',
         'num_steps': 6,
@@ -39,6 +74,120 @@ CONFIGS = {
         'b1': 0.0,
         'b2': 0.9,
         'b2_end': 0.99,
+    },
+    # Every few steps: the generator's turn, the penalty; and labels.
+    'gan_perceptron': {
+        'name': 'gan',
+        'num_steps': 6,
+        'network': 'perceptron',
+        'loss': 'wasserstein',
+        'gradient_penalty': 10.0,
+        'penalty_every_steps': 2,
+        'discriminator_steps': 2,
+        'classes': 10,
+        'generator': {'features': (8,)},
+        'discriminator': {'features': (4,), 'pieces': 2},
+        'latent_size': 4,
+    },
+    'gan_adaptive': {
+        'name': 'gan',
+        'num_steps': 6,
+        'network': 'dcgan',
+        'loss': 'hinge',
+        'augment': {
+            'kinds': ('translation', 'rotation', 'brightness', 'cutout'),
+            'probability': 0.5,
+            'target': 0.6,
+            'adaptation_images': 100.0,
+        },
+        'generator': {'features': 4},
+        'discriminator': {'features': 4, 'normalise': False, 'spectral': True},
+        'latent_size': 4,
+    },
+    # A checkpoint at step 3 lies in the middle of the fade, from 2 to 4.
+    'growing_gan': {
+        'name': 'growing_gan',
+        'num_steps': 6,
+        'features': (8, 4),
+        'shares': (1, 2),
+        'r1_gamma': 1.0,
+        'latent_size': 4,
+    },
+    'flow_matching': {
+        'name': 'flow_matching',
+        'num_steps': 6,
+        'network': {'features': (8,), 'heads': 2},
+        'classes': 10,
+        'class_dropout': 0.5,
+        'guidance': 2.0,
+        'evaluations': 4,
+        'warmup_steps': 1,
+    },
+    'hill_climb': {
+        'name': 'hill_climb',
+        'num_steps': 6,
+        'chains_per_class': 2,
+        'moves': {
+            'few_pixels': {'least': 1, 'most': 20},
+            'inverse': {'max_side': 4},
+            'sketch': {'max_width': 3.0},
+        },
+        'acceptance': 'annealing',
+        'problem': EVOLVED,
+    },
+    'evolution_strategy': {
+        'name': 'evolution_strategy',
+        'num_steps': 6,
+        'population_size': 4,
+        'problem': EVOLVED,
+    },
+    'map_elites': {
+        'name': 'map_elites',
+        'num_steps': 6,
+        'archives': 4,
+        'initial': 4,
+        'children': 4,
+        'bins': (2, 1),
+        'problem': EVOLVED,
+    },
+    'gradient_ascent': {
+        'name': 'gradient_ascent',
+        'num_steps': 6,
+        'jitter_pixels': 1,
+        'noise': 1e-3,
+        'problem': EVOLVED,
+    },
+    'pix2pix': {
+        'name': 'pix2pix',
+        'num_steps': 6,
+        'generator': {'features': 4, 'depth': 2},
+        'discriminator': {'features': 4, 'layers': 1},
+    },
+    'style': {
+        'name': 'style',
+        'num_steps': 6,
+        'network': 'vgg16_random',
+        'style_layers': {'block1_conv1': 1.0, 'block1_pool': 2.0},
+        'content_layer': 'block1_conv2',
+        'initial': 'noise',
+        'optimizer_options': {'memory_size': 3},
+    },
+    'super_resolution': {
+        'name': 'super_resolution',
+        'num_steps': 6,
+        'num_adversarial_steps': 3,
+        'scale': 2,
+        'network': {'features': 4, 'blocks': 1},
+        'discriminator': {'features': 4, 'layers': 1},
+        'perceptual_weight': 0.0,
+        'learning_rate': 1e-3,
+    },
+    'variational': {
+        'name': 'variational',
+        'num_steps': 6,
+        'network': {'features': 4},
+        'latent_size': 4,
+        'sample_from': 'codes',
     },
 }
 SHAPE = (8, 8, 1)

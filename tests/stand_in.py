@@ -79,6 +79,7 @@ def evaluate(folder):
         'reference': 'test',
         'num_reference': 10,
         'num_generated': NUM.value,
+        'num_images': NUM.value,
         'floor': {'frechet': 0.01},
         'measures': dict.fromkeys(MEASURE.value.split(','), value),
     }

@@ -31,12 +31,26 @@ def pictures(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope='module')
+def generator(tmp_path_factory):
+    """The workdir of a generator, for configs that search its latents."""
+    workdir = tmp_path_factory.mktemp('generator')
+    config = load(ROOT / 'configs' / 'gan_fashion_mnist.py')
+    config.total_images = config.data.batch_size
+    training.train(config.to_dict(), workdir)
+    return workdir
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_config_trains_saves_and_goes_on(path, pictures, tmp_path):
+def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
     config = load(path)
+    if config.method.get('problem', {}).get('encoding') == 'runs/gan':
+        config.method.problem.encoding = str(request.getfixturevalue('generator'))
     if config.data.get('path') == '':
         config.data.path = str(pictures)
         config.data.size = (16, 16)
+    if config.data.get('style') == '':
+        config.data.content, config.data.style = (str(pictures / f'{i}.png') for i in (0, 1))
     config.method.num_steps = 4
     stops = iter([False, True])
     stopped = _train(config, tmp_path, stop=lambda: next(stops))
@@ -46,7 +60,8 @@ def test_config_trains_saves_and_goes_on(path, pictures, tmp_path):
     assert [record['step'] for record in records] == [1, 2, 3, 4]
     assert json.loads((tmp_path / 'run.json').read_text())['status'] == 'finished'
     sheets = sorted(sheet.name for sheet in (tmp_path / 'samples').iterdir())
-    assert sheets == ['000001.png', '000002.png', '000003.png', '000004.png', 'real.png']
+    real = [] if config.data.name in ('none', 'pairs') else ['real.png']
+    assert sheets == ['000001.png', '000002.png', '000003.png', '000004.png', *real]
     assert restoring.restore(tmp_path).step == 4
     assert training.train(config.to_dict(), tmp_path).finished  # A finished run stays as it is.
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imggen import devices, features, keys, measuring, restoring, sampling, training
+from imggen import devices, evaluating, features, keys, restoring, sampling, training
 from imggen.errors import UserError
 from tests import test_configs
 
@@ -69,22 +69,23 @@ def test_measures_are_recorded_and_the_best_checkpoint_is_kept(workdir):
 
 def test_evaluation_names_counts_extractor_and_floor(workdir):
     restored = restoring.restore(workdir)
-    extractor = features.make('judge')
-    line = measuring.evaluate(restored, extractor, num_images=200)
+    how = evaluating.protocol(restored, num_images=200)
+    line = evaluating.evaluate(restored, how)
     assert line['num_generated'] == 200 and line['num_reference'] == 10_000
-    assert line['digest'] == extractor.digest and line['reference'] == 'fashion_mnist test'
+    assert line['digest'] == features.make('judge').digest
+    assert line['reference'] == 'fashion_mnist test'
     assert line['floor']['frechet'] < line['measures']['frechet']
     assert line['spread']['kid'] > 0
-    measuring.append(workdir, line)
-    found = measuring.recorded(workdir, extractor, step=4, num_images=200, seed=0)
-    assert found == json.loads(json.dumps(line))
-    assert measuring.recorded(workdir, extractor, step=4, num_images=200, seed=1) is None
+    evaluating.append(workdir, line)
+    assert evaluating.recorded(workdir, restored, how) == json.loads(json.dumps(line))
+    for other in (how._replace(seed=1), how._replace(only=('kid',)), how._replace(num_images=201)):
+        assert evaluating.recorded(workdir, restored, other) is None
 
 
 def test_unknown_measure_and_checkpoint_are_named(workdir):
     with pytest.raises(UserError, match='has no checkpoint 17'):
         restoring.restore(workdir, which=17)
     with pytest.raises(UserError, match='--measure=fid is no measure'):
-        measuring.evaluate(
-            restoring.restore(workdir), features.make('judge'), num_images=64, only=['fid']
-        )
+        restored = restoring.restore(workdir)
+        how = evaluating.protocol(restored, num_images=64, only=['fid'])
+        evaluating.evaluate(restored, how)

@@ -6,24 +6,39 @@ the keyword arguments of the source's loader:
     dict(name='fashion_mnist', batch_size=64, augment=dict(flip=True), classes=('Bag',))
 """
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from imggen.data import augment, fashion_mnist, fixed, folder, idx, pipeline, tfds
+from imggen.data import (
+    augment,
+    digits,
+    fashion_mnist,
+    fixed,
+    folder,
+    idx,
+    pairs,
+    pictures,
+    pipeline,
+    stacked,
+    tfds,
+)
 from imggen.data.dataset import Dataset
 from imggen.data.source import Source
 from imggen.errors import UserError
-from imggen.options import choose, suggestion
+from imggen.options import check_keywords, choose
 
 SOURCES = {
     'none': fixed.nothing,
     'fixed': fixed.load,
+    'digits': digits.load,
     'idx': idx.load,
     'fashion_mnist': fashion_mnist.load,
     'folder': folder.load,
+    'pairs': pairs.load,
+    'stacked': stacked.load,
+    'style': pictures.load,
     'tfds': tfds.load,
 }
 
@@ -48,7 +63,7 @@ def make(config: Mapping[str, Any], *, seed: int, process: tuple[int, int] = (0,
     batch_size = options.pop('batch_size', None)
     augmentation = dict(options.pop('augment', None) or {})
     memory_budget_mib = options.pop('memory_budget_mib', 2048)
-    _check_options('config.data.augment', augmentation, augment.augment)
+    check_keywords('config.data.augment', augmentation, augment.augment)
     dataset = _load(options)
     if dataset.fixed:
         if batch_size or augmentation:
@@ -81,46 +96,55 @@ def examples(
     Returns:
       The images, uint8 [n, height, width, channels], and the labels, int32 [n] or
       None. A set above the memory budget comes as an iterator over chunks of the
-      images, without labels.
+      images, without labels. Of pairs they are the targets.
     """
-    options = dict(config)
-    options.pop('batch_size', None)
-    options.pop('augment', None)
-    memory_budget_mib = options.pop('memory_budget_mib', 2048)
-    if options.get('name') in ('none', 'fixed'):
-        raise UserError(
-            f'config.data.name={options["name"]!r} has no splits to compare with; '
-            'measure a run that reads a data set.'
-        )
-    dataset = _load({**options, 'split': split})
+    dataset, memory_budget_mib = _split(config, split)
+    if dataset.pair is not None:
+        return pairs.examples(dataset)['target'], None
     if dataset.num_bytes > memory_budget_mib * 2**20:
         return _chunks(dataset), None
     everything = dataset.read(slice(None))
     return everything['image'], everything.get('label')
 
 
+def paired_examples(config: Mapping[str, Any], *, split: str) -> dict[str, np.ndarray]:
+    """Returns the pairs of a source as they are, for the measures to compare with.
+
+    Args:
+      config: as for `make`; batch size and augmentation are passed over.
+      split: 'train' or 'test', whatever the config says.
+
+    Returns:
+      {'input': uint8 [n, height, width, channels], 'target': ...}, in the order of
+      the files' names.
+    """
+    dataset, _ = _split(config, split)
+    if dataset.pair is None:
+        raise UserError(f'config.data.name={config["name"]!r} has no pairs; measure a run on some.')
+    return pairs.examples(dataset)
+
+
+def _split(config: Mapping[str, Any], split: str) -> tuple[Dataset, float]:
+    """Returns a split of a source's data set, and the memory budget in MiB."""
+    options = dict(config)
+    options.pop('batch_size', None)
+    options.pop('augment', None)
+    memory_budget_mib = options.pop('memory_budget_mib', 2048)
+    if options.get('name') in ('none', 'fixed', 'style'):
+        raise UserError(
+            f'config.data.name={options["name"]!r} has no splits to compare with; '
+            'measure a run that reads a data set.'
+        )
+    return _load({**options, 'split': split}), memory_budget_mib
+
+
 def _load(options: Mapping[str, Any]) -> Dataset:
     options = dict(options)
     loader = choose(SOURCES, options.pop('name', None), where='config.data.name')
-    _check_options('config.data', options, loader)
+    check_keywords('config.data', options, loader)
     return loader(**options)
 
 
 def _chunks(dataset: Dataset) -> Iterator[np.ndarray]:
     for first in range(0, dataset.shape[0], _CHUNK):
         yield dataset.read(slice(first, first + _CHUNK))['image']
-
-
-def _check_options(section: str, options: Mapping[str, Any], function: Callable) -> None:
-    """Compares options with the keyword-only parameters of a function."""
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    for name in options:
-        if name not in parameters:
-            raise UserError(f'{section}.{name} is no option: {suggestion(name, [*parameters])}.')
-    for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in options:
-            raise UserError(f'{section}.{name} is missing: set it in the config.')

@@ -26,6 +26,7 @@ def augment(
     zoom: float = 0.0,
     shear: float = 0.0,
     fill: str = 'edge',
+    crop: tuple[int, int] | None = None,
 ) -> jax.Array:
     """Moves each image at random.
 
@@ -41,9 +42,11 @@ def augment(
       shear: slants by a tangent uniform in [-shear, shear].
       fill: what comes in from outside: 'edge' repeats the border, 'reflect' mirrors
         the image, 'black' is -1.
+      crop: (height, width) of a piece that is cut out, everything else done, at a
+        place uniform over those where it fits; None for the whole image.
 
     Returns:
-      Images of the same shape and dtype, in [-1, 1].
+      Images of the same dtype in [-1, 1] and the same shape, but for the crop.
     """
     ranges = {
         'shift_pixels': shift_pixels,
@@ -60,7 +63,9 @@ def augment(
             f'config.data.augment.fill is {fill!r}; choose one of {", ".join(_PAD_MODES)}.'
         )
     count, height, width, _ = images.shape
-    draws = jax.vmap(lambda image_key: jax.random.uniform(image_key, (8,)))(
+    if crop is not None:
+        crop = _check_crop(crop, height, width)
+    draws = jax.vmap(lambda image_key: jax.random.uniform(image_key, (10,)))(
         keys.per_image(key, count)
     ).T  # One row a decision, uniform in [0, 1), the same whichever options are on.
     if flip:
@@ -74,7 +79,11 @@ def augment(
             turn * jnp.deg2rad(rotation_degrees), (1.0 + zoom) ** -scale, slant * shear
         )
         shifts = jnp.stack([down * shift * height, across * shift * width], axis=-1)
-        images = warp(images, matrices, _about_centre(matrices, shifts, height, width), fill=fill)
+        images = warp(images, matrices, about_centre(matrices, shifts, height, width), fill=fill)
+    if crop is not None:
+        free = jnp.asarray([height - crop[0], width - crop[1]])[:, None]
+        offsets = jnp.floor(draws[8:10] * (free + 1)).astype(jnp.int32)
+        images = _crop(images, offsets, *crop)
     return images
 
 
@@ -92,16 +101,25 @@ def affine_matrices(angles: jax.Array, scales: jax.Array, slants: jax.Array) -> 
 def warp(
     images: jax.Array, matrices: jax.Array, offsets: jax.Array, *, fill: str = 'edge'
 ) -> jax.Array:
+    """Resamples images and keeps their range: `resample`, clipped to [-1, 1]."""
+    return jnp.clip(resample(images, matrices, offsets, fill=fill), -1.0, 1.0)
+
+
+def resample(
+    images: jax.Array, matrices: jax.Array, offsets: jax.Array, *, fill: str = 'edge'
+) -> jax.Array:
     """Resamples images: output[n, p] = input[n, matrices[n] p + offsets[n]], bilinear.
 
+    Linear in the images, so that a gradient passes through everywhere.
+
     Args:
-      images: float [n, height, width, channels] in [-1, 1].
+      images: float [n, height, width, channels].
       matrices: float [n, 2, 2], on pixel positions p = (row, column).
       offsets: float [n, 2] in pixels.
       fill: as for `augment`.
 
     Returns:
-      Images of the same shape, in [-1, 1].
+      Images of the same shape.
     """
     _, height, width, _ = images.shape
     rows = jnp.arange(height, dtype=images.dtype)[None, :, None, None]
@@ -124,10 +142,22 @@ def warp(
     down, across = weight[..., :1], weight[..., 1:]
     top = tap(0, 0) * (1 - across) + tap(0, 1) * across
     bottom = tap(1, 0) * (1 - across) + tap(1, 1) * across
-    return jnp.clip(top * (1 - down) + bottom * down, -1.0, 1.0)
+    return top * (1 - down) + bottom * down
 
 
-def _about_centre(matrices, shifts, height, width):
+def _check_crop(crop, height, width):
+    where = f'config.data.augment.crop={crop}'
+    if isinstance(crop, int) or len(crop) != 2 or min(crop) < 1:
+        raise UserError(f'{where} is no size: give height,width.')
+    if crop[0] > height or crop[1] > width:
+        raise UserError(
+            f'{where} is larger than the pictures of {height} x {width}: make it smaller, or '
+            'config.data.size larger.'
+        )
+    return tuple(crop)
+
+
+def about_centre(matrices, shifts, height, width):
     """Returns the offset that keeps the centre in place but for the shift: c - M (c + shift)."""
     centre = jnp.asarray([(height - 1) / 2, (width - 1) / 2], matrices.dtype)[None]
     source = centre + shifts

@@ -4,9 +4,10 @@ Every loader (`idx`, `folder`, `tfds`, ...) returns `Dataset`; `pipeline` decide
 whether they lie on the device or stream.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 Rows = Any  # An int array [k] or a slice: which examples to read.
@@ -22,6 +23,12 @@ class Dataset(NamedTuple):
       description: one line for the log: what was found and where.
       labels: names of the classes in the order of their numbers; () without.
       fixed: whether the whole set, in this order, is the batch of every step.
+      deliver: as of `Source`.
+      partner: (key, rows) -> rows, both int32 [k]; traceable. Where it is set, each
+        picture is read with its partner behind it, along the channels.
+      pair: (key, pictures) -> {'input': ..., 'target': ...}; traceable. Where it is
+        set, it makes the batch from augmented pictures, float32 [k, height, width,
+        channels] in [-1, 1], which therefore hold both sides along the channels.
     """
 
     read: Callable[[Rows], dict[str, np.ndarray]]
@@ -29,6 +36,9 @@ class Dataset(NamedTuple):
     description: str
     labels: tuple[str, ...] = ()
     fixed: bool = False
+    deliver: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
+    partner: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+    pair: Callable[[jax.Array, jax.Array], dict[str, jax.Array]] | None = None
 
     @property
     def num_bytes(self) -> int:

@@ -15,7 +15,7 @@ FITS = ('crop', 'pad', 'stretch')
 WHITE = (255, 255, 255)
 
 # Filtered over the whole source area when it shrinks (anti-aliased).
-_FILTER = Image.Resampling.BICUBIC
+FILTER = Image.Resampling.BICUBIC
 
 
 class DecodeError(Exception):
@@ -120,7 +120,7 @@ def resize(
     image = Image.fromarray(picture[..., 0] if channels == 1 else picture)
     # Rounding may leave the box a hair outside the picture.
     box = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height))
-    small = np.asarray(image.resize((inner[1], inner[0]), _FILTER, box=box)).reshape(
+    small = np.asarray(image.resize((inner[1], inner[0]), FILTER, box=box)).reshape(
         *inner, channels
     )
     if inner == tuple(size):

@@ -8,6 +8,7 @@ user's cache, from which later runs read. Unreadable files are listed and skippe
 import hashlib
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +63,9 @@ def load(
     if isinstance(size, int):
         raise UserError(f'config.data.size={size} is one number: give height,width.')
     size, matte = tuple(size), tuple(matte)
-    _check(split=split, labels=labels, test_fraction=test_fraction)
+    check_split(split, test_fraction)
+    if labels not in ('none', 'folders'):
+        raise UserError(f'config.data.labels is {labels!r}; choose one of none, folders.')
     decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=_FITS)
     root = pathlib.Path(path).expanduser()
     found = scan(root)
@@ -73,13 +76,13 @@ def load(
         )
     options = folder_cache.Options(size=size, fit=fit, channels=channels, matte=matte)
     images, index = folder_cache.load_or_build(root, found.files, found.stamps, options)
-    _list_unreadable(root, index.unreadable)
+    list_unreadable(root, index.unreadable)
     if not index.files:
         raise UserError(
             f'None of the {len(found.files)} pictures in {root} can be read; the first: '
             f'{index.unreadable[0][1]}.'
         )
-    kept = np.asarray([_in_split(file, split, test_fraction) for file in index.files])
+    kept = np.asarray([in_split(file, split, test_fraction) for file in index.files])
     rows = np.flatnonzero(kept)
     if not len(rows):
         raise UserError(
@@ -135,7 +138,8 @@ def _warn(error: OSError) -> None:
     logging.warning('Skipped: %s cannot be listed (%s).', error.filename, error.strerror)
 
 
-def _in_split(file: str, split: str, test_fraction: float) -> bool:
+def in_split(file: str, split: str, test_fraction: float) -> bool:
+    """Whether a file belongs to a split: decided by its name alone."""
     digest = hashlib.sha256(os.fsencode(file)).digest()
     is_test = int.from_bytes(digest[:8], 'big') < test_fraction * 2**64
     return is_test == (split == 'test')
@@ -154,18 +158,18 @@ def _labels(root: pathlib.Path, files: tuple[str, ...]) -> tuple[tuple[str, ...]
     return names, np.asarray([numbers[name] for name in classes], np.int32)
 
 
-def _list_unreadable(root: pathlib.Path, unreadable: tuple[tuple[str, str], ...]) -> None:
+def list_unreadable(root: pathlib.Path, unreadable: Sequence[tuple[str, str]]) -> None:
+    """Logs which files of a folder were skipped, each with its (file, reason)."""
     for _, reason in unreadable[:_MAX_LISTED]:
         logging.warning('Skipped: %s.', reason)
     if len(unreadable) > _MAX_LISTED:
         logging.warning('Skipped %d more in %s.', len(unreadable) - _MAX_LISTED, root)
 
 
-def _check(*, split: str, labels: str, test_fraction: float) -> None:
-    choices = {'split': (split, ('train', 'test')), 'labels': (labels, ('none', 'folders'))}
-    for name, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise UserError(f'config.data.{name} is {value!r}; choose one of {", ".join(allowed)}.')
+def check_split(split: str, test_fraction: float) -> None:
+    """Raises UserError for a split that there is not."""
+    if split not in ('train', 'test'):
+        raise UserError(f'config.data.split is {split!r}; choose one of train, test.')
     if not 0 <= test_fraction < 1:
         raise UserError(
             f'config.data.test_fraction is {test_fraction}; set it to 0 or more and below 1.'

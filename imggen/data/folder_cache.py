@@ -18,7 +18,8 @@ import os
 import pathlib
 import shutil
 import tempfile
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
@@ -55,10 +56,21 @@ class Index(NamedTuple):
 def load_or_build(
     root: pathlib.Path,
     files: tuple[str, ...],
-    stamps: tuple[tuple[int, int], ...],
-    options: Options,
+    stamps: tuple[tuple[int, ...], ...],
+    options: Options | Any,
+    *,
+    decode_file: Callable[[pathlib.Path, str, Any], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, Index]:
-    """Returns the images [n, height, width, channels], a memory map, and their index."""
+    """Returns the images [n, height, width, channels], a memory map, and their index.
+
+    Args:
+      root: the folder.
+      files: names of the files, relative to it.
+      stamps: size and time of the last change of each.
+      options: a dataclass with `size` and `channels` that decides what is decoded.
+      decode_file: (root, file, options) -> uint8 [k, *size, channels], the images of
+        one file; raises `decode.DecodeError`. By default the pictures as they are.
+    """
     identity = json.dumps([_FORMAT, dataclasses.asdict(options), files, stamps])
     entry = cache_folder() / hashlib.sha256(identity.encode(errors='replace')).hexdigest()[:32]
     if entry.exists():
@@ -69,7 +81,7 @@ def load_or_build(
             shutil.rmtree(entry)
     logging.info('Decoding %d pictures of %s into %s.', len(files), root, entry)
     try:
-        _write(entry, root, files, options)
+        _write(entry, root, files, options, decode_file or _decode)
     except OSError as error:
         raise UserError(
             f'{entry.parent} cannot be written ({error}); set XDG_CACHE_HOME to a folder with room.'
@@ -97,13 +109,17 @@ def _read(entry: pathlib.Path) -> tuple[np.ndarray, Index]:
 
 
 def _write(
-    entry: pathlib.Path, root: pathlib.Path, files: tuple[str, ...], options: Options
+    entry: pathlib.Path,
+    root: pathlib.Path,
+    files: tuple[str, ...],
+    options: Options,
+    decode_file: Callable,
 ) -> None:
     """Builds an entry beside its place and renames it into it."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     scratch = pathlib.Path(tempfile.mkdtemp(dir=entry.parent, prefix='.partial-'))
     try:
-        _build(scratch, root, files, options)
+        _build(scratch, root, files, options, decode_file)
         try:
             scratch.rename(entry)
         except OSError:  # Another process was quicker; its entry is the same.
@@ -114,8 +130,19 @@ def _write(
 
 
 def _build(
-    folder: pathlib.Path, root: pathlib.Path, files: tuple[str, ...], options: Options
+    folder: pathlib.Path,
+    root: pathlib.Path,
+    files: tuple[str, ...],
+    options: Options,
+    decode_file: Callable,
 ) -> None:
+    def attempt(file):
+        try:
+            images = decode_file(root, file, options)
+        except decode.DecodeError as error:
+            return error
+        return images, decode.is_grey(images)
+
     origins, unreadable, all_grey = [], [], True
     shape = (*options.size, options.channels or 3)
     with (
@@ -125,7 +152,7 @@ def _build(
         _write_header(target, (0, *shape))
         for first in range(0, len(files), _CHUNK):
             chunk = files[first : first + _CHUNK]
-            results = executor.map(lambda file: _decode(root / file, options), chunk)
+            results = executor.map(attempt, chunk)
             for file, result in zip(chunk, results, strict=True):
                 if isinstance(result, decode.DecodeError):
                     unreadable.append((file, str(result)))
@@ -147,18 +174,13 @@ def _build(
     (folder / 'index.json').write_text(json.dumps(index))
 
 
-def _decode(path: pathlib.Path, options: Options) -> tuple[np.ndarray, bool] | decode.DecodeError:
-    """Returns the images of one file, [n, height, width, channels], and whether they are grey."""
-    try:
-        picture = decode.decode(path, matte=options.matte)
-    except decode.DecodeError as error:
-        return error
+def _decode(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
+    """Returns the images of one file, uint8 [n, height, width, channels]."""
+    picture = decode.decode(root / file, matte=options.matte)
     picture = decode.to_channels(picture, options.channels or 3)
     if options.fit == 'tiles':
-        images = decode.tiles(picture, options.size)
-    else:
-        images = decode.resize(picture, options.size, fit=options.fit, matte=options.matte)[None]
-    return images, decode.is_grey(images)
+        return decode.tiles(picture, options.size)
+    return decode.resize(picture, options.size, fit=options.fit, matte=options.matte)[None]
 
 
 def _write_header(target, shape: tuple[int, ...]) -> None:

@@ -142,6 +142,27 @@ def parse(content: bytes, path: pathlib.Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
+def write(folder: pathlib.Path, split: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """Writes a split as `load` reads it.
+
+    Args:
+      folder: where; made if missing.
+      split: 'train' or 'test'.
+      images: uint8 [n, height, width].
+      labels: integers in [0, 255], [n].
+    """
+    check_split(split)
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, array in (('images-idx3', images), ('labels-idx1', labels)):
+        array = np.asarray(array, np.uint8)
+        header = bytes([0, 0, _UNSIGNED_BYTES, array.ndim])
+        sizes = b''.join(size.to_bytes(4, 'big') for size in array.shape)
+        path = folder / f'{_PREFIXES[split]}-{kind}-ubyte'
+        partial = path.with_name(f'.{path.name}.partial')
+        partial.write_bytes(header + sizes + array.tobytes())
+        partial.replace(path)
+
+
 def _find(folder: pathlib.Path, stem: str) -> pathlib.Path:
     for name in (f'{stem}-ubyte', f'{stem}-ubyte.gz'):
         if (folder / name).is_file():

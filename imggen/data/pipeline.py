@@ -7,7 +7,9 @@ bit, because the order (`order.indices`) and the augmentation are functions of
 (key, step) alone.
 
 Batches are {'image': float32 [batch, height, width, channels] in [-1, 1]} and,
-where the class is known, 'label': int32 [batch].
+where the class is known, 'label': int32 [batch]. A set of pairs lies and streams as
+pictures of both sides' channels; its batches have 'input' and 'target' for 'image',
+which one draw of the augmentation has moved together.
 """
 
 from collections.abc import Mapping
@@ -44,6 +46,7 @@ def fixed(dataset: Dataset) -> Source:
         num_examples=dataset.shape[0] or None,
         description=dataset.description,
         labels=dataset.labels,
+        deliver=dataset.deliver,
     )
 
 
@@ -76,29 +79,35 @@ def shuffled(
         [index * batch_size / count, (index + 1) * batch_size / count) of each batch.
     """
     num_examples, *shape = dataset.shape
-    order_key, augment_key = jax.random.split(keys.stream(seed, 'data'))
-
-    jax.eval_shape(  # An augmentation that makes no sense is told before anything is read.
-        lambda pictures: augment.augment(augment_key, pictures, **augmentation),
-        jax.ShapeDtypeStruct((1, *shape), jnp.float32),
-    )
+    order_key, augment_key, pair_key = jax.random.split(keys.stream(seed, 'data'), 3)
+    sides = 2 if dataset.partner else 1
 
     def finish(rows: Mapping[str, jax.Array], step: jax.Array) -> dict[str, jax.Array]:
-        pictures = images.from_uint8(rows['image'])
+        rows = dict(rows)
+        pictures = images.from_uint8(rows.pop('image'))
         if augmentation:
             step_key = jax.random.fold_in(augment_key, step)
             pictures = augment.augment(step_key, pictures, **augmentation)
-        return {**rows, 'image': pictures}
+        if dataset.pair is None:
+            return {**rows, 'image': pictures}
+        return {**rows, **dataset.pair(jax.random.fold_in(pair_key, step), pictures)}
+
+    # An augmentation that makes no sense is told before anything is read.
+    one = jax.ShapeDtypeStruct((1, *shape[:-1], sides * shape[-1]), jnp.uint8)
+    jax.eval_shape(finish, {'image': one}, 0)
 
     def gather_resident(window, step):
         rows = order.indices(order_key, step, batch_size=batch_size, num_examples=num_examples)
-        return finish(
-            {
-                name: jnp.asarray(array).at[rows].get(mode='promise_in_bounds')
-                for name, array in window.items()
-            },
-            step,
-        )
+
+        def take(array, rows):
+            return jnp.asarray(array).at[rows].get(mode='promise_in_bounds')
+
+        batch = {name: take(array, rows) for name, array in window.items()}
+        if dataset.partner is not None:
+            others = dataset.partner(jax.random.fold_in(pair_key, step), rows)
+            together = [batch['image'], take(window['image'], others)]
+            batch['image'] = jnp.concatenate(together, axis=-1)
+        return finish(batch, step)
 
     def gather_streamed(window, step):
         rows = {
@@ -125,13 +134,12 @@ def shuffled(
             f'config.data.batch_size={batch_size} does not divide by the {count} processes; '
             'change it.'
         )
-    batch_bytes = batch_size // count * dataset.num_bytes // num_examples
+    batch_bytes = batch_size // count * sides * dataset.num_bytes // num_examples
     window_steps = max(1, min(_MAX_WINDOW_STEPS, _WINDOW_BYTES // batch_bytes))
     stream = Stream(
-        dataset.read,
-        order_key,
+        dataset,
+        (order_key, pair_key),
         batch_size=batch_size,
-        num_examples=num_examples,
         rows=slice(index * batch_size // count, (index + 1) * batch_size // count),
         batches_ahead=window_steps,
     )

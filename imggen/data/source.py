@@ -1,9 +1,10 @@
 """The interface of a data source: what a step reads, as a function of the step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from imggen.method import Batch
 
@@ -27,6 +28,9 @@ class Source(NamedTuple):
       num_examples: size of the set; None where there is none (evolution).
       description: one line for the log: what was found and where.
       labels: names of the classes in the order of their numbers; () without.
+      deliver: (images float [n, height, width, channels] in [-1, 1]) -> {file name
+        without suffix: uint8 [height, width, 3 or 4]}; what becomes of images made from
+        those of the batch outside: at their files' own size, alpha kept. None without.
     """
 
     window: Callable[[int, int], Window]
@@ -35,6 +39,7 @@ class Source(NamedTuple):
     num_examples: int | None = None
     description: str = ''
     labels: tuple[str, ...] = ()
+    deliver: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
 
     def batch(self, step: int) -> Batch:
         """Returns the batch of one step, for looking at and for tests."""

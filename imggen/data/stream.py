@@ -1,12 +1,12 @@
 """Reads the batches of a set that does not fit in memory, ahead of the device."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
 import numpy as np
 
 from imggen.data import order
-from imggen.data.dataset import Rows
+from imggen.data.dataset import Dataset
 
 _READ_THREADS = 8
 _LAST_STEP = 2**31 - 1
@@ -21,16 +21,15 @@ class Stream:
 
     def __init__(
         self,
-        read: Callable[[Rows], dict[str, np.ndarray]],
-        key: jax.Array,
+        dataset: Dataset,
+        stream_keys: tuple[jax.Array, jax.Array],  # Of the order and of the partners.
         *,
         batch_size: int,
-        num_examples: int,
         rows: slice,
         batches_ahead: int,
     ):
         self._batches_ahead = batches_ahead
-        self._batches = _Batches(read, key, batch_size, num_examples, rows)
+        self._batches = _Batches(dataset, stream_keys, batch_size, rows)
         self._iterator: Iterator[dict[str, np.ndarray]] | None = None
         self._next_step = 0
 
@@ -56,16 +55,20 @@ class Stream:
 class _Batches:
     """All batches of a run as a random-access source: item s is the batch of step s."""
 
-    def __init__(self, read, key, batch_size, num_examples, rows):
-        self._read, self._rows = read, rows
-        self._key_data = np.asarray(jax.random.key_data(key))
-        self._impl = jax.random.key_impl(key)
+    def __init__(self, dataset, stream_keys, batch_size, rows):
+        self._dataset, self._rows = dataset, rows
+        self._key_data = [np.asarray(jax.random.key_data(key)) for key in stream_keys]
+        impl = jax.random.key_impl(stream_keys[0])
         # On the host's own device, so that reading never queues behind training.
         self._device = _host_device()
 
         def indices(key_data, step):
-            key = jax.random.wrap_key_data(key_data, impl=self._impl)
-            return order.indices(key, step, batch_size=batch_size, num_examples=num_examples)
+            order_key, pair_key = (jax.random.wrap_key_data(data, impl=impl) for data in key_data)
+            num_examples = dataset.shape[0]
+            own = order.indices(order_key, step, batch_size=batch_size, num_examples=num_examples)
+            if dataset.partner is None:
+                return (own,)
+            return own, dataset.partner(jax.random.fold_in(pair_key, step), own)
 
         self._indices = jax.jit(indices)
 
@@ -74,8 +77,10 @@ class _Batches:
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
         with jax.default_device(self._device):
-            indices = np.asarray(self._indices(self._key_data, np.int32(step)))
-        return self._read(indices[self._rows])
+            sides = jax.device_get(self._indices(self._key_data, np.int32(step)))
+        batch, *others = [self._dataset.read(side[self._rows]) for side in sides]
+        pictures = [batch['image'], *(other['image'] for other in others)]
+        return {**batch, 'image': np.concatenate(pictures, axis=-1)}
 
 
 def _host_device() -> jax.Device | None:

@@ -42,7 +42,9 @@ def section(
 
 
 def _protocol_title(protocol: Protocol) -> str:
-    return f'{protocol.extractor or "no extractor"}, against {protocol.reference or "no reference"}'
+    if not protocol.extractor:
+        return 'Scores of the runs themselves'
+    return f'{protocol.extractor}, against {protocol.reference or "no reference"}'
 
 
 def _under(protocol, lines, runs, grouped, colours) -> list[Markup]:
@@ -184,13 +186,15 @@ def _method(protocol, lines, grouped, present) -> Markup:
     at = f'step {number(steps[0])}'
     if len(steps) > 1:
         at = f'steps {number(steps[0])} to {number(steps[-1])}'
-    sentence = [
-        f'{number(protocol.num_generated)} generated against {number(protocol.num_reference)} '
-        f'real pictures ({protocol.reference or "no reference named"}), features: ',
-        f'{protocol.extractor or "none"} ',
-        element('code', protocol.digest) if protocol.digest else None,
-        f', at {at}. ',
-    ]
+    sentence = [f'Scores of the run itself, at {at}. ']
+    if protocol.extractor:
+        sentence = [
+            f'{number(protocol.num_generated)} generated against '
+            f'{number(protocol.num_reference)} real pictures '
+            f'({protocol.reference or "no reference named"}), features: {protocol.extractor} ',
+            element('code', protocol.digest) if protocol.digest else None,
+            f', at {at}. ',
+        ]
     kinds = {
         summary.spread_of
         for index in present

@@ -1,0 +1,122 @@
+"""The evaluation of a run: distribution measures, and the scores that its config names.
+
+`config.run.extractor` says in whose features generated and real images are compared
+('' where that is no question to ask of the run), `config.run.scores` what else is
+measured: one function a name, (restored, *, num_images, seed) -> scalars.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from imggen import features, measuring, options, runs
+from imggen.errors import UserError
+from imggen.features.extractor import Extractor
+from imggen.metrics import (
+    evaluations,
+    evolution,
+    modes,
+    parzen,
+    references,
+    rejection,
+    style,
+    translation,
+)
+from imggen.restoring import Restored
+
+SCORES = {
+    'evolution': evolution.measure,
+    'flow_evaluations': evaluations.measure,
+    'modes': modes.measure,
+    'parzen': parzen.measure,
+    'references': references.measure,
+    'rejection': rejection.measure,
+    'style': style.measure,
+    'translation': translation.measure,
+}
+
+
+class Protocol(NamedTuple):
+    """How a run is evaluated.
+
+    Attributes:
+      extractor: whose features tell generated from real images; None for no comparison.
+      scores: names of SCORES.
+      num_images: how many are generated, or looked at, at most.
+      only: names of the measures to keep; () for all.
+      seed: of the samples.
+    """
+
+    extractor: Extractor | None
+    scores: Sequence[str]
+    num_images: int
+    only: Sequence[str] = ()
+    seed: int = 0
+
+
+def protocol(
+    restored: Restored,
+    *,
+    num_images: int,
+    extractor: str | None = None,
+    only: Iterable[str] = (),
+    seed: int = 0,
+) -> Protocol:
+    """Returns what the run's config asks for; `extractor` overrides its choice.
+
+    Raises:
+      UserError: an unknown score, or a run that is measured by nothing.
+    """
+    watch = restored.config['run']
+    name = watch.get('extractor', 'judge') if extractor is None else extractor
+    scores = tuple(watch.get('scores', ()))
+    for score in scores:
+        options.choose(SCORES, score, where='config.run.scores')
+    if not name and not scores:
+        raise UserError('the run is measured by nothing: give --extractor.')
+    return Protocol(features.make(name) if name else None, scores, num_images, tuple(only), seed)
+
+
+def evaluate(restored: Restored, how: Protocol) -> dict[str, Any]:
+    """Returns one line of measures.jsonl."""
+    started = time.perf_counter()
+    asked = {'num_images': how.num_images, 'seed': how.seed}
+    line = {'extractor': '', 'digest': '', 'measures': {}, 'spread': {}, 'floor': {}, 'note': ''}
+    if how.extractor is not None:
+        line = measuring.distribution(restored, how.extractor, only=how.only, **asked)
+    for score in how.scores:
+        found = SCORES[score](restored, **asked)
+        line['measures'] |= {
+            name: round(value, 6)
+            for name, value in found.items()
+            if not how.only or name in how.only
+        }
+    seconds = round(time.perf_counter() - started, 2)
+    return {**_identity(restored, how), **line, 'seconds': seconds}
+
+
+def recorded(workdir, restored: Restored, how: Protocol) -> dict[str, Any] | None:
+    """Returns the line of the same evaluation, where it was made before."""
+    wanted = _identity(restored, how)
+    for line in runs.read(workdir).measures:
+        if all(line.get(name) == value for name, value in wanted.items()):
+            return line
+    return None
+
+
+def append(workdir, line: dict[str, Any]) -> None:
+    """Adds one evaluation to a run's measures.jsonl."""
+    with open(runs.read(workdir).path / 'measures.jsonl', 'a') as file:
+        file.write(json.dumps(line) + '\n')
+
+
+def _identity(restored: Restored, how: Protocol) -> dict[str, Any]:
+    return {
+        'step': restored.step,
+        'digest': how.extractor.digest if how.extractor else '',
+        'scores': list(how.scores),
+        'num_images': how.num_images,
+        'only': list(how.only),
+        'seed': how.seed,
+    }
