@@ -1,6 +1,6 @@
-r"""Says how good the judge is, and makes a run of its config the judge.
+r"""Says how good a judge is, and makes a run of its config the judge.
 
-python -m experiments.judge
+python -m experiments.judge [--judge=dense]
 python -m experiments.judge --workdir=runs/judge [--save]
 """
 
@@ -9,29 +9,30 @@ import json
 import jax
 from absl import flags
 
-from imggen import entry, restoring
-from imggen.features import extractor, judge
+from imggen import entry
+from imggen.evolution import judges
+from imggen.features import judge
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'A run of configs/judge_fashion_mnist.py.')
+_JUDGE = flags.DEFINE_enum('judge', 'convolutional', list(judges.WEIGHTS), 'A shipped one.')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'A run of configs/judge_*.py instead.')
 _SAVE = flags.DEFINE_bool('save', False, 'Put its weights into the package.')
 
 
 def main(argv):
     del argv
-    if _WORKDIR.value:
-        variables = jax.device_get(restoring.restore(_WORKDIR.value).state.average)
-    else:
-        variables = judge.make().params
+    found = judges.load(_WORKDIR.value or _JUDGE.value)
+    quality = judge.quality(found.params, logits=found.logits)
     facts = {
-        'digest': extractor.digest(variables),
-        'parameters': sum(leaf.size for leaf in jax.tree.leaves(variables['params'])),
-        **{name: round(value, 4) for name, value in judge.quality(variables).items()},
+        'digest': found.digest,
+        'parameters': sum(leaf.size for leaf in jax.tree.leaves(found.params['params'])),
+        **{name: round(value, 4) for name, value in quality.items()},
     }
     print(json.dumps(facts, indent=2))
     if _SAVE.value:
-        judge.save(judge.WEIGHTS, variables)
-        judge.WEIGHTS.with_suffix('.json').write_text(json.dumps(facts, indent=2) + '\n')
-        print(f'saved as {judge.WEIGHTS}')
+        path = judges.WEIGHTS[found.architecture]
+        judge.save(path, found.params)
+        path.with_suffix('.json').write_text(json.dumps(facts, indent=2) + '\n')
+        print(f'saved as {path}')
 
 
 if __name__ == '__main__':

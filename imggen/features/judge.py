@@ -99,14 +99,20 @@ def _apply(params, batch):
     return {'features': features, 'logits': logits}
 
 
-def quality(variables: Mapping) -> dict[str, float]:
-    """Returns accuracy and calibration error on the 10,000 test images."""
+def quality(variables: Mapping, *, logits=None) -> dict[str, float]:
+    """Returns accuracy and calibration error on the 10,000 test images.
+
+    Args:
+      variables: of the judge, or of another classifier.
+      logits: (variables, images) -> [n, classes] of another classifier.
+    """
     from imggen import data
 
     pictures, labels = data.examples({'name': 'fashion_mnist'}, split='test')
-    apply = jax.jit(lambda variables, batch: _apply(variables, images.from_uint8(batch)))
-    logits = [apply(variables, chunk)['logits'] for chunk in np.split(pictures, 20)]
-    probabilities = np.asarray(jax.nn.softmax(jnp.concatenate(logits)))
+    logits = logits or (lambda variables, batch: _apply(variables, batch)['logits'])
+    apply = jax.jit(lambda variables, batch: logits(variables, images.from_uint8(batch)))
+    answers = [apply(variables, chunk) for chunk in np.split(pictures, 20)]
+    probabilities = np.asarray(jax.nn.softmax(jnp.concatenate(answers)))
     return {
         'test_accuracy': float(np.mean(probabilities.argmax(-1) == labels)),
         'calibration_error': calibration_error(probabilities, labels),

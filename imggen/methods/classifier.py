@@ -10,12 +10,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from flax import linen as nn
 from flax import struct
 
 from imggen import optimizers, options, schedules
 from imggen.method import Method, Phase
 from imggen.networks.classifier import Classifier
+from imggen.networks.dense import DenseClassifier
 from imggen.optimizers import Player
+
+ARCHITECTURES = {'convolutional': Classifier, 'dense': DenseClassifier}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Config:
 
     Attributes:
       num_steps: updates.
-      network: options of networks.classifier.Classifier.
+      architecture: one of ARCHITECTURES.
+      network: options of the module.
       learning_rate: of AdamW at its peak, after a tenth of the steps.
       weight_decay: of AdamW.
       label_smoothing: probability spread evenly over all classes.
@@ -32,6 +37,7 @@ class Config:
     """
 
     num_steps: int
+    architecture: str = 'convolutional'
     network: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
@@ -57,9 +63,7 @@ class State:
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """Builds the method from the options of `Config`."""
     config = options.build(Config, config, where='config.method')
-    network = options.build(
-        Classifier, {**config.network, 'axis_name': axis_name}, where='config.method.network'
-    )
+    network = _network(config, axis_name)
     optimizer = optax.adamw(
         lambda step: schedules.warmup_cosine(config.learning_rate, step / config.num_steps),
         weight_decay=config.weight_decay,
@@ -113,3 +117,16 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         return {'by_class': batch['image'][order]}
 
     return Method(init, (Phase('train', config.num_steps, step),), sample)
+
+
+def make_network(config: Mapping[str, Any]) -> nn.Module:
+    """Returns the network that the options of `Config` describe, to classify with."""
+    return _network(options.build(Config, config, where='config.method'), None)
+
+
+def _network(config: Config, axis_name: str | None) -> nn.Module:
+    kind = options.choose(ARCHITECTURES, config.architecture, where='config.method.architecture')
+    section = dict(config.network)
+    if kind is Classifier:  # The other has no statistics of a batch.
+        section['axis_name'] = axis_name
+    return options.build(kind, section, where='config.method.network')

@@ -1,0 +1,189 @@
+r"""Times evolution: images judged a second, beside the ways it could be done without our loop.
+
+  python -m benchmarks.evolution
+  python -m benchmarks.evolution --judges=dense --runs=5 --torch_python=/path/to/python
+
+Each way runs in a process of its own, taking turns:
+
+  ours       hill climbing (1 to 20 pixels, greedy) as `loop.run` runs it, from the draws to
+             the report, at the best of --chains
+  forward    the judge's bare forward pass at the best of --chains: the limit
+  jax loop   one image a call from a Python loop, in JAX: the original's way
+  torch loop the same in PyTorch with the same weights, by benchmarks/torch_judge.py
+
+Figures are medians over --runs processes and, in brackets, the range. --torch_python names a
+Python that has PyTorch; without it that way is left out.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from absl import app, flags, logging
+
+_JUDGES = flags.DEFINE_list('judges', 'convolutional,dense', 'Which judges.')
+_RUNS = flags.DEFINE_integer('runs', 5, 'Processes of each way.', lower_bound=1)
+_SECONDS = flags.DEFINE_float('seconds', 2.0, 'How long each is timed, about.')
+_CHAINS = flags.DEFINE_list('chains', '128,256,512,1024', 'Populations to choose from.')
+_CORES = flags.DEFINE_integer('cores', None, 'Cores that a process may use; all by default.')
+_TORCH = flags.DEFINE_string('torch_python', '', 'A Python that has PyTorch.')
+_WAY = flags.DEFINE_string('way', None, 'Time one way in this process.')
+
+_DISPATCH_STEPS = 50
+_MOST, _TARGET = 20, 2
+
+
+def _ours(name: str) -> float:
+    from imggen import data, devices, loop, methods
+
+    def speed(chains):
+        config = {
+            'name': 'hill_climb',
+            'num_steps': 1000 * _DISPATCH_STEPS,
+            'problem': {'judge': name, 'classes': ('Pullover',)},
+            'moves': {'few_pixels': {'least': 1, 'most': _MOST}},
+            'chains_per_class': chains,
+        }
+        records = []
+        loop.run(
+            methods.make(config),
+            data.make({'name': 'none'}, seed=0),
+            seed=0,
+            mesh=devices.make_mesh(),
+            log_every_steps=_DISPATCH_STEPS,
+            observers=[records.append],
+            stop=lambda: sum(record.seconds for record in records[1:]) > _SECONDS.value,
+        )
+        timed = records[1:]  # The first dispatch warms up.
+        steps = sum(record.num_steps for record in timed)
+        return steps * chains / sum(record.seconds for record in timed)
+
+    return max(speed(int(chains)) for chains in _CHAINS.value)
+
+
+def _forward(name: str) -> float:
+    import jax
+
+    from imggen import devices
+    from imggen.evolution import judges
+
+    judge = judges.load(name)
+    options = devices.compiler_options(devices.make_mesh())
+
+    def speed(count):
+        batch = jax.random.uniform(jax.random.key(0), (count, *judge.shape), minval=-1.0)
+        ask = jax.jit(judge.logits).lower(judge.params, batch).compile(compiler_options=options)
+        return count * _repeat(lambda: ask(judge.params, batch).block_until_ready())
+
+    return max(speed(int(count)) for count in _CHAINS.value)
+
+
+def _jax_loop(name: str) -> float:
+    import jax
+
+    from imggen.evolution import judges
+
+    judge = judges.load(name)
+    params = jax.device_put(judge.params)
+    ask = jax.jit(lambda params, image: jax.nn.softmax(judge.logits(params, image)[0])[_TARGET])
+    generator = np.random.default_rng(0)
+    image = generator.uniform(-1, 1, judge.shape).astype(np.float32)
+    value = float(ask(params, image[None]))
+
+    def step():
+        nonlocal image, value
+        changed = image.copy().reshape(-1)
+        count = generator.integers(1, _MOST + 1)
+        changed[generator.integers(0, changed.size, count)] = generator.uniform(-1, 1, count)
+        changed = changed.reshape(judge.shape)
+        answer = float(ask(params, changed[None]))
+        if answer >= value:
+            image, value = changed, answer
+
+    return _repeat(step)
+
+
+def _repeat(function) -> float:
+    """Calls until --seconds are over; returns calls a second."""
+    function()
+    calls, started = 0, time.perf_counter()
+    while (seconds := time.perf_counter() - started) < _SECONDS.value:
+        function()
+        calls += 1
+    return calls / seconds
+
+
+_WAYS = {'ours': _ours, 'forward': _forward, 'jax loop': _jax_loop}
+
+
+def _run_way(way: str, name: str, folder: str) -> float:
+    """Runs one way in a process of its own."""
+    command = [sys.executable, '-m', 'benchmarks.evolution', f'--way={way}', f'--judges={name}']
+    command += [f'--seconds={_SECONDS.value}', f'--chains={",".join(_CHAINS.value)}']
+    if way == 'torch loop':
+        command = [_TORCH.value, 'benchmarks/torch_judge.py']
+        command += [f'{folder}/weights.npz', f'{folder}/check.npz', name, str(_SECONDS.value)]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(output.splitlines()[-1])['speed']
+
+
+def _write_weights(name: str, folder: str) -> None:
+    """Writes the judge for the other side, with an answer that it must give too."""
+    import jax
+
+    from imggen.evolution import judges
+    from imggen.features import judge as files
+
+    judge = judges.load(name)
+    files.save(f'{folder}/weights.npz', judge.params)
+    image = np.random.default_rng(1).uniform(-1, 1, (1, *judge.shape)).astype(np.float32)
+    probability = jax.nn.softmax(judge.logits(judge.params, image))[0, _TARGET]
+    np.savez(f'{folder}/check.npz', image=image, probability=probability)
+
+
+def _row(name: str, ways: list[str]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        _write_weights(name, folder)
+        speeds = {way: [] for way in ways}
+        for _ in range(_RUNS.value):
+            for way in ways:
+                speeds[way].append(_run_way(way, name, folder))
+                print('.', end='', file=sys.stderr, flush=True)
+    middle = {way: statistics.median(values) for way, values in speeds.items()}
+    cells = [
+        f'{middle[way]:,.0f} ({min(values):,.0f}..{max(values):,.0f})'
+        for way, values in speeds.items()
+    ]
+    cells.append(f'{100 * middle["ours"] / middle["forward"]:.0f} %')
+    cells += [f'{middle["ours"] / middle[way]:.0f}' for way in ways[2:]]
+    return f'| {name} | {" | ".join(cells)} |'
+
+
+def main(argv) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
+    logging.set_verbosity(logging.WARNING)
+    if _CORES.value:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: _CORES.value])
+    if _WAY.value:
+        print(json.dumps({'speed': _WAYS[_WAY.value](_JUDGES.value[0])}))
+        return
+    load, ways = os.getloadavg()[0], [*_WAYS, *(['torch loop'] if _TORCH.value else [])]
+    rows = [_row(name, ways) for name in _JUDGES.value]
+    from imggen import devices
+
+    print('', file=sys.stderr)
+    print(f'{devices.hardware()}; load of the machine before: {load:.1f}; images judged a second.')
+    names = ['judge', *ways, 'of the limit', *(f'times the {way}' for way in ways[2:])]
+    print(f'\n| {" | ".join(names)} |')
+    print(f'| --- |{" ---: |" * (len(names) - 1)}')
+    print('\n'.join(rows))
+
+
+if __name__ == '__main__':
+    app.run(main)

@@ -1,0 +1,50 @@
+r"""Gradient ascent, the upper bound: Adam on pixels, or on the latents of a generator.
+
+python -m experiments.train --config=configs/evolve_gradient.py --workdir=runs/gradient
+python -m experiments.evolve_table --folder=runs/gradient
+
+`:priors` adds jitter, total variation and L2, for images that look less like noise;
+`:latent` ascends in the latents of runs/gan instead, with the latents' own density as the
+prior (--config.method.problem.encoding names another run).
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, priors=False, latent=False, judge='convolutional')
+    config = ConfigDict()
+    config.seed = 0
+    config.data = ConfigDict({'name': 'none'})
+    config.method = ConfigDict()
+    config.method.name = 'gradient_ascent'
+    config.method.num_steps = 4 if arg.smoke else 200
+    config.method.chains_per_class = 4
+    config.method.objective = 'log_odds'
+    config.method.learning_rate = 0.05
+    config.method.jitter_pixels = 2 if arg.priors else 0
+    config.method.total_variation = 100.0 if arg.priors else 0.0
+    config.method.l2 = 0.005 if arg.priors else 0.0
+    config.method.noise = 0.0
+    config.method.problem = ConfigDict()
+    config.method.problem.judge = 'dense' if arg.smoke else arg.judge
+    config.method.problem.classes = ()
+    config.method.problem.encoding = 'pixels'
+    if arg.latent:
+        config.method.problem.encoding = 'runs/gan'
+        config.method.problem.latent_limit = 1.0
+        config.method.learning_rate = 0.1
+        config.method.l2 = 0.02
+        config.method.noise = 0.01
+    config.run = common.run(
+        smoke=arg.smoke,
+        extractor='',
+        scores=('evolution',),
+        log_every_steps=10,
+        sample_every_steps=50,
+        checkpoint_every_steps=100,
+        num_samples=40,
+    )
+    return config

@@ -1,0 +1,51 @@
+r"""Evolution in the latent space of a generator that was trained before.
+
+python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs/gan
+python -m experiments.train --config=configs/evolve_latent.py --workdir=runs/latent
+    [--config.method.problem.encoding=runs/other]
+python -m experiments.evolve_table --folder=runs/latent
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, judge='convolutional')
+    config = ConfigDict()
+    config.seed = 0
+    # Of a chain: images judged.
+    config.evaluations = 64 if arg.smoke else 1_000
+    config.data = ConfigDict({'name': 'none'})
+    config.method = ConfigDict()
+    config.method.name = 'evolution_strategy'
+    config.method.strategy = 'sep_cma_es'
+    config.method.population_size = 8 if arg.smoke else 20
+    config.method.num_steps = config.get_ref('evaluations') // config.method.get_ref(
+        'population_size'
+    )
+    config.method.scale = 0.5
+    config.method.learning_rate = 0.1
+    config.method.chains_per_class = 4
+    config.method.objective = 'log_odds'
+    config.method.problem = ConfigDict()
+    config.method.problem.judge = 'dense' if arg.smoke else arg.judge
+    config.method.problem.classes = ()
+    config.method.problem.encoding = 'runs/gan'
+    config.method.problem.latent_limit = 1.0
+    config.run = common.run(
+        smoke=arg.smoke,
+        extractor='',
+        scores=('evolution',),
+        log_every_steps=10,
+        sample_every_steps=10,
+        checkpoint_every_steps=50,
+        num_samples=40,
+    )
+    return config
+
+
+def get_hyper(h):
+    strategies = ['snes', 'sep_cma_es', 'cma_es', 'genetic', 'differential']
+    return h.product([h.sweep('method.strategy', strategies), h.sweep('seed', range(5))])

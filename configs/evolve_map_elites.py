@@ -1,0 +1,45 @@
+r"""MAP-Elites: one search for all classes, whose children are scored for every one of them.
+
+python -m experiments.train --config=configs/evolve_map_elites.py --workdir=runs/elites
+    [--config=configs/evolve_map_elites.py:bins=8]
+python -m experiments.evolve_table --folder=runs/elites
+
+Operators and rates are those of Nguyen et al. (2015). With `bins` every class has a cell for
+each of bins x bins bins of brightness and roughness.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, bins=1, encoding='pixels', judge='convolutional')
+    config = ConfigDict()
+    config.seed = 0
+    config.data = ConfigDict({'name': 'none'})
+    config.method = ConfigDict()
+    config.method.name = 'map_elites'
+    config.method.num_steps = 4 if arg.smoke else 1000
+    config.method.archives = 4 if arg.smoke else 1
+    config.method.initial = 8 if arg.smoke else 200
+    config.method.children = 8 if arg.smoke else 200
+    config.method.bins = (arg.bins, arg.bins)
+    config.method.crossover_rate = 0.5
+    config.method.crossover_eta = 10.0
+    config.method.mutation_rate = 0.1
+    config.method.mutation_eta = 15.0
+    config.method.problem = ConfigDict()
+    config.method.problem.judge = 'dense' if arg.smoke else arg.judge
+    config.method.problem.classes = ()
+    config.method.problem.encoding = arg.encoding
+    config.run = common.run(
+        smoke=arg.smoke,
+        extractor='',
+        scores=('evolution',),
+        log_every_steps=10,
+        sample_every_steps=100,
+        checkpoint_every_steps=500,
+        num_samples=10 * arg.bins**2,
+    )
+    return config

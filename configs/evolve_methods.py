@@ -1,0 +1,57 @@
+r"""All searches on all encodings, at equal evaluations: the table of evolved images.
+
+python -m experiments.sweep --config=configs/evolve_methods.py --workdir=runs/methods
+python -m experiments.evolve_table --folder=runs/methods
+
+get_hyper runs 4 searches x 3 encodings x 5 seeds. A class has `evaluations` images judged, with
+every search: chains of one class that many, an archive of all ten classes ten times as many. The
+latents are those of runs/gan (configs/gan_fashion_mnist.py).
+
+To run one of them: python -m experiments.train --config=configs/evolve_methods.py --workdir=W
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+_EVALUATIONS = 4000
+# Images judged in a step, a class; of an archive 200 children for all ten.
+_JUDGED = {
+    'hill_climb': 1,
+    'evolution_strategy': 32,
+    'map_elites': 20,
+    'gradient_ascent': 2,
+}
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False)
+    config = ConfigDict()
+    config.seed = 0
+    config.data = ConfigDict({'name': 'none'})
+    config.method = ConfigDict()
+    config.method.name = 'hill_climb'
+    config.method.num_steps = 4 if arg.smoke else _EVALUATIONS
+    config.method.problem = ConfigDict()
+    config.method.problem.judge = 'dense' if arg.smoke else 'convolutional'
+    config.method.problem.classes = ('Bag', 'Coat', 'Dress', 'Sandal') if arg.smoke else ()
+    config.method.problem.encoding = 'pixels'
+    config.run = common.run(
+        smoke=arg.smoke,
+        extractor='',
+        scores=('evolution',),
+        log_every_steps=20,
+        sample_every_steps=1000,
+        checkpoint_every_steps=100_000,
+        num_samples=10,
+    )
+    return config
+
+
+def get_hyper(h):
+    methods = [
+        {'method.name': name, 'method.num_steps': _EVALUATIONS // judged}
+        for name, judged in _JUDGED.items()
+    ]
+    encodings = h.sweep('method.problem.encoding', ['pixels', 'cppn', 'runs/gan'])
+    return h.product([methods, encodings, h.sweep('seed', range(5))])

@@ -1,0 +1,54 @@
+r"""The original: one image at a time, random pixels, kept if the judge likes them as well.
+
+python -m experiments.train --config=configs/evolve_original.py --workdir=runs/original
+
+In each of 200 iterations first 1 to 20 random pixels get new values, then 30 to 200, and
+either change is kept if the dense judge gives "Pullover" at least the probability it had.
+64 repetitions run side by side; `improvements` counts what is kept.
+
+Variants, as arguments after a colon (configs/evolve_original.py:quirk,...):
+  quirk    the second change is accepted on the judge's answer to the first, as in the
+           listed code, which forgot to ask again
+  target   the first criterion: what comes closer to 0.8 (few pixels) and 0.7 (many)
+  ideas    its two ideas as further moves: inverted rectangles and sketched lines
+  trap     un-normalised input: the judge is certain of some class whatever it sees
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, quirk=False, target=False, ideas=False, trap=False)
+    config = ConfigDict()
+    config.seed = 0
+    config.data = ConfigDict({'name': 'none'})
+    config.method = ConfigDict()
+    config.method.name = 'hill_climb'
+    config.method.num_steps = 4 if arg.smoke else 200
+    config.method.chains_per_class = 4 if arg.smoke else 64
+    config.method.problem = ConfigDict()
+    config.method.problem.judge = 'dense'
+    config.method.problem.classes = ('Pullover',)
+    config.method.problem.normalised = not arg.trap
+    config.method.order = 'sequence'
+    config.method.objective = 'probability'
+    config.method.acceptance = 'target_probability' if arg.target else 'greedy'
+    config.method.ask_again = not arg.quirk
+    config.method.moves = ConfigDict()
+    config.method.moves.few_pixels = ConfigDict({'least': 1, 'most': 20, 'target': 0.8})
+    config.method.moves.many_pixels = ConfigDict({'least': 30, 'most': 200, 'target': 0.7})
+    if arg.ideas:
+        config.method.moves.inverse = ConfigDict({'max_side': 8, 'target': 0.8})
+        config.method.moves.sketch = ConfigDict({'max_width': 3.0, 'target': 0.8})
+    config.run = common.run(
+        smoke=arg.smoke,
+        extractor='',
+        scores=('evolution',),
+        log_every_steps=5,
+        sample_every_steps=50,
+        checkpoint_every_steps=100,
+        num_samples=64,
+    )
+    return config

@@ -1,0 +1,81 @@
+"""Archives of MAP-Elites (Mouret & Clune 2015): the best image of every kind.
+
+A cell is one class and one bin of two image descriptors; with a single bin, one
+class. A child is scored for all classes and may take a cell of each.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+# What a cell without an image holds: a checkpoint should be finite.
+EMPTY = -1e9
+MAX_ROUGHNESS = 0.5  # Of an image of black and white noise, on average.
+
+
+@struct.dataclass
+class Archive:
+    """Cells are numbered bin by bin, in a bin class by class.
+
+    Attributes:
+      genome: [cells, size].
+      odds: log-odds of the cell's class, [cells]; EMPTY where there is no image.
+    """
+
+    genome: jax.Array
+    odds: jax.Array
+
+
+def empty(num_cells: int, size: int) -> Archive:
+    """Returns an archive without images."""
+    return Archive(jnp.zeros((num_cells, size)), jnp.full((num_cells,), EMPTY))
+
+
+def insert(archive: Archive, genomes: jax.Array, odds: jax.Array, where: jax.Array) -> Archive:
+    """Puts every child into the cells where it is the best so far.
+
+    Args:
+      archive: of bins * classes cells.
+      genomes: [k, size].
+      odds: of every class, [k, classes].
+      where: the bin of each child, int32 [k].
+    """
+    num_bins = len(archive.odds) // odds.shape[1]
+    is_in = where[:, None] == jnp.arange(num_bins)[None]
+    # [k, bins, classes] -> [k, cells].
+    scores = jnp.where(is_in[..., None], odds[:, None], EMPTY).reshape(len(genomes), -1)
+    winner = jnp.argmax(scores, axis=0)
+    score = jnp.max(scores, axis=0)
+    better = score > archive.odds
+    return Archive(
+        jnp.where(better[:, None], genomes[winner], archive.genome),
+        jnp.where(better, score, archive.odds),
+    )
+
+
+def draw_parents(key: jax.Array, archive: Archive, count: int) -> jax.Array:
+    """Draws genomes evenly from the cells that hold one: [count, size]."""
+    logits = jnp.where(archive.odds > EMPTY, 0.0, -jnp.inf)
+    return archive.genome[jax.random.categorical(key, logits, shape=(count,))]
+
+
+def descriptors(images: jax.Array) -> jax.Array:
+    """Brightness and roughness of images [n, height, width, channels] in [-1, 1]: [n, 2].
+
+    Brightness is the mean of the pixels in [0, 1], roughness the mean absolute
+    difference of neighbours as a share of MAX_ROUGHNESS, at most 1.
+    """
+    grey = (images + 1.0) / 2.0
+    down = jnp.abs(grey[:, 1:] - grey[:, :-1]).mean((1, 2, 3))
+    right = jnp.abs(grey[:, :, 1:] - grey[:, :, :-1]).mean((1, 2, 3))
+    roughness = jnp.minimum((down + right) / (2.0 * MAX_ROUGHNESS), 1.0)
+    return jnp.stack([grey.mean((1, 2, 3)), roughness], axis=-1)
+
+
+def bin_of(images: jax.Array, bins: tuple[int, int]) -> jax.Array:
+    """Returns the bin of each image, row by row, int32 [n]."""
+    if bins == (1, 1):
+        return jnp.zeros(len(images), jnp.int32)
+    place = (descriptors(images) * jnp.asarray(bins)[None]).astype(jnp.int32)
+    row, column = jnp.minimum(place, jnp.asarray(bins)[None] - 1).T
+    return row * bins[1] + column

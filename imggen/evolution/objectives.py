@@ -1,0 +1,45 @@
+"""Objectives: how much of its class a judge sees in an image, as numbers to be made large.
+
+Logits are [n, classes], targets int32 [n], results float32 [n]. A probability near
+one saturates in float32 long before its logarithm, and that before the log-odds.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def log_odds(logits: jax.Array, target: jax.Array) -> jax.Array:
+    """log p / (1 - p) of the target class: z_t - log sum over j != t of exp z_j."""
+    own, others = _split(logits, target)
+    return own - jax.nn.logsumexp(others, axis=-1)
+
+
+def margin(logits: jax.Array, target: jax.Array) -> jax.Array:
+    """Logit of the target class above the largest other: z_t - max over j != t of z_j."""
+    own, others = _split(logits, target)
+    return own - jnp.max(others, axis=-1)
+
+
+def log_probability(logits: jax.Array, target: jax.Array) -> jax.Array:
+    """log p of the target class."""
+    return jax.nn.log_sigmoid(log_odds(logits, target))
+
+
+def probability(logits: jax.Array, target: jax.Array) -> jax.Array:
+    """p of the target class; 1 exactly where float32 has no number between."""
+    return jax.nn.sigmoid(log_odds(logits, target))
+
+
+OBJECTIVES = {
+    'log_odds': log_odds,
+    'margin': margin,
+    'log_probability': log_probability,
+    'probability': probability,
+}
+
+
+def _split(logits, target):
+    """Returns the target's logit [n] and the logits with minus infinity in its place."""
+    is_target = jnp.arange(logits.shape[-1])[None] == target[:, None]
+    own = jnp.sum(jnp.where(is_target, logits, 0.0), axis=-1)
+    return own, jnp.where(is_target, -jnp.inf, logits)

@@ -1,0 +1,60 @@
+"""The tally of a search: how often it asked the judge, and when each threshold was passed.
+
+It is part of the state, so that tables of evaluations need no log.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+THRESHOLDS = (0.5, 0.9, 0.99, 0.999, 0.9999)  # Probabilities of the target class.
+NEVER = -1
+# Compared as log-odds: in float32 the largest of them would be half a dozen steps from 1.
+_LOG_ODDS = tuple(math.log(p) - math.log1p(-p) for p in THRESHOLDS)
+
+
+@struct.dataclass
+class Tally:
+    """Leaves lead with the chain axis.
+
+    Attributes:
+      evaluations: images judged, int32 [n].
+      first: which evaluation was the first to pass each threshold, counted from 1;
+        NEVER until then, int32 [n, ..., thresholds].
+    """
+
+    evaluations: jax.Array
+    first: jax.Array
+
+
+def start(shape: tuple[int, ...]) -> Tally:
+    """Returns the tally of chains [n] that pursue one class each, or [n, classes]."""
+    return Tally(
+        evaluations=jnp.zeros(shape[:1], jnp.int32),
+        first=jnp.full((*shape, len(THRESHOLDS)), NEVER, jnp.int32),
+    )
+
+
+def count(tally: Tally, log_odds: jax.Array) -> Tally:
+    """Counts a generation.
+
+    Args:
+      tally: of chains [n, ...].
+      log_odds: of the target class of each judged image, [n, ..., k], in the order
+        in which they count.
+    """
+    passed = log_odds[..., None] >= jnp.asarray(_LOG_ODDS).reshape((1,) * log_odds.ndim + (-1,))
+    place = jnp.argmax(passed, axis=-2).astype(jnp.int32) + 1
+    before = tally.evaluations.reshape((-1,) + (1,) * (place.ndim - 1))
+    isnew = (tally.first == NEVER) & jnp.any(passed, axis=-2)
+    return Tally(
+        evaluations=tally.evaluations + log_odds.shape[-1],
+        first=jnp.where(isnew, before + place, tally.first),
+    )
+
+
+def reached(tally: Tally, threshold: float) -> jax.Array:
+    """Share of chains (and classes) that passed one of THRESHOLDS: scalar."""
+    return jnp.mean(tally.first[..., THRESHOLDS.index(threshold)] != NEVER)

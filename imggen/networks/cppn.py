@@ -1,0 +1,55 @@
+"""Compositional pattern-producing network (Stanley 2007): an image as a function of its plane.
+
+A small network maps the place of a pixel to its value. Its units compute different
+functions, so an image of few weights can hold symmetry (gaussian), repetition
+(sine), edges (sigmoid) and slopes (linear), at any size.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+# A hidden layer is split evenly among them.
+ACTIVATIONS = {
+    'sine': jnp.sin,
+    'gaussian': lambda x: jnp.exp(-jnp.square(x)),
+    'sigmoid': jax.nn.sigmoid,
+    'linear': lambda x: x,
+}
+
+
+class CPPN(nn.Module):
+    """No input -> one image [height, width, channels] in [-1, 1].
+
+    Attributes:
+      shape: (height, width, channels).
+      hidden: units of each hidden layer, each a multiple of the number of ACTIVATIONS.
+      weight_scale: standard deviation of a unit's input, for unit inputs, at the start.
+    """
+
+    shape: tuple[int, int, int]
+    hidden: tuple[int, ...] = (16, 16)
+    weight_scale: float = 2.0
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        init = nn.initializers.variance_scaling(self.weight_scale**2, 'fan_in', 'normal')
+        x = coordinates(self.shape[:2])
+        for width in self.hidden:
+            x = nn.Dense(width, use_bias=False, kernel_init=init)(x)
+            parts = jnp.split(x, len(ACTIVATIONS), axis=-1)
+            x = jnp.concatenate(
+                [
+                    function(part)
+                    for function, part in zip(ACTIVATIONS.values(), parts, strict=True)
+                ],
+                axis=-1,
+            )
+        x = nn.Dense(self.shape[2], use_bias=False, kernel_init=init)(x)
+        return jnp.tanh(x).reshape(self.shape)
+
+
+def coordinates(size: tuple[int, int]) -> jax.Array:
+    """Returns (x, y, radius, 1) of every pixel, [height * width, 4]; x and y go from -1 to 1."""
+    y, x = jnp.meshgrid(*(jnp.linspace(-1.0, 1.0, length) for length in size), indexing='ij')
+    return jnp.stack([x, y, jnp.hypot(x, y), jnp.ones_like(x)], axis=-1).reshape(-1, 4)
