@@ -63,6 +63,13 @@ def conv(x: jax.Array, layer: Layer, *, stride=1, padding='SAME') -> jax.Array:
     return y + channelwise(layer['bias'])
 
 
+def edge_conv(x: jax.Array, layer: Layer) -> jax.Array:
+    """Convolves with stride 1 beyond a border that repeats the edge, and adds the bias."""
+    height, width = layer['kernel'].shape[:2]
+    sides = [(0, 0), ((height - 1) // 2, height // 2), ((width - 1) // 2, width // 2), (0, 0)]
+    return conv(jnp.pad(x, sides, mode='edge'), layer, padding=0)
+
+
 def depthwise_conv(x: jax.Array, layer: Layer, *, stride: int = 1) -> jax.Array:
     """Convolves each channel with a kernel of its own, padding 'SAME', and adds the bias.
 

@@ -42,6 +42,15 @@ _BLOCKS = tuple(
     for stage in _STAGES
     for repeat in range(stage.repeats)
 )
+LAYERS = (
+    'stem',
+    *(
+        f'block{index}{part}'
+        for index, (_, is_widened) in enumerate(_BLOCKS)
+        for part in (('.expand', '') if is_widened else ('',))
+    ),
+    'head',
+)
 _EPSILON = 1e-3  # TensorFlow's batch normalisation.
 _SIZE = 224
 

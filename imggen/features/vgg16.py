@@ -24,6 +24,7 @@ from imggen.features.extractor import Extractor, digest
 
 Params = Mapping[str, Mapping[str, Any]]
 Pooling = Literal['max', 'average']
+Padding = Literal['zero', 'edge']
 Preprocessing = Literal['torchvision', 'caffe']
 
 # Features of the convolutions, block by block; a pool ends each block.
@@ -35,7 +36,8 @@ LAYERS = tuple(
 )
 CONVS = tuple(name for name in LAYERS if not name.endswith('pool'))
 
-_POOLS = {'max': layers.max_pool, 'average': layers.avg_pool}
+POOLS = {'max': layers.max_pool, 'average': layers.avg_pool}
+PADDED_CONVS = {'zero': layers.conv, 'edge': layers.edge_conv}
 
 _INPUTS = {
     'torchvision': layers.IMAGENET_INPUT,
@@ -53,7 +55,12 @@ _SIZE = 128
 
 
 def activations(
-    params: Params, images: jax.Array, names: Collection[str], *, pooling: Pooling = 'max'
+    params: Params,
+    images: jax.Array,
+    names: Collection[str],
+    *,
+    pooling: Pooling = 'max',
+    padding: Padding = 'zero',
 ) -> dict[str, jax.Array]:
     """Returns the named activations, after ReLU; computes no layer beyond the deepest of them.
 
@@ -62,6 +69,8 @@ def activations(
       images: float32 [n, height, width, 1 or 3] in [-1, 1], at the size they have.
       names: some of LAYERS.
       pooling: 'max', as trained, or 'average', as style transfer often prefers.
+      padding: of every convolution: 'zero', as trained, or 'edge', which repeats the
+        border, so that it does not look like an edge in the picture.
 
     Returns:
       {name: float32 [n, height / 2^(block - 1), width / 2^(block - 1), features]}; a
@@ -84,12 +93,28 @@ def activations(
     x = layers.normalise(images, params['input'])
     for name in LAYERS[: deepest + 1]:
         if name.endswith('pool'):
-            x = _POOLS[pooling](x, 2, 2)
+            x = POOLS[pooling](x, 2, 2)
         else:
-            x = jax.nn.relu(layers.conv(x, params[name]))
+            x = jax.nn.relu(PADDED_CONVS[padding](x, params[name]))
         if name in names:
             outputs[name] = x
     return outputs
+
+
+def reach(names: Collection[str]) -> tuple[int, int]:
+    """Returns the stride of the deepest of the layers, and how far it sees.
+
+    Returns:
+      pixels from one of its activations to the next, and pixels that an activation
+      depends on to either side of those it stands for.
+    """
+    stride, pixels = 1, 0
+    for name in LAYERS[: max(map(LAYERS.index, names)) + 1]:
+        if name.endswith('pool'):
+            stride *= 2
+        else:
+            pixels += stride
+    return stride, pixels
 
 
 def pretrained() -> Params:

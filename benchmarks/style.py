@@ -1,0 +1,214 @@
+r"""Style transfer side by side with PyTorch's L-BFGS and with pystiche; a Markdown table.
+
+  python -m benchmarks.style --content=A --style=B [--torch_python=PATH] [--sizes=256,512]
+  python -m benchmarks.style --content=A --style=B --compare=scales
+
+The sides minimise one loss with one network's weights from one picture, the content,
+at one size, with the same number of evaluations of loss and gradient, each in a
+process of its own. They take turns. Seconds are the mean of an evaluation after the
+first few. The relative style loss is scored afterwards, for all alike: with VGG16, which
+made the pictures, and with EfficientNet-Lite0, which has seen none of them. Peak memory
+is that of the process.
+
+`--compare=scales` runs configs/style_quality.py, then one scale for the same time.
+"""
+
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from absl import app, flags, logging
+
+_CONTENT = flags.DEFINE_string('content', None, 'A picture.', required=True)
+_STYLE = flags.DEFINE_string('style', None, 'A picture.', required=True)
+_SIZES = flags.DEFINE_list('sizes', '256,512', 'Longer sides, in pixels.')
+_EVALUATIONS = flags.DEFINE_integer('evaluations', 60, 'Of loss and gradient.', lower_bound=10)
+_MEMORY_SIZE = flags.DEFINE_integer('memory_size', 100, "Of every L-BFGS; 100 is PyTorch's.")
+_STYLE_WEIGHT = flags.DEFINE_float('style_weight', 30.0, 'Of the relative style loss.')
+_TORCH_PYTHON = flags.DEFINE_string('torch_python', sys.executable, 'A Python that has PyTorch.')
+_SIDES = flags.DEFINE_list('sides', 'imggen,torch,pystiche', 'What to run.')
+_COMPARE = flags.DEFINE_enum('compare', 'sides', ['sides', 'scales'], 'What to compare.')
+_PROBLEM = flags.DEFINE_string('problem', None, 'Run our side in this process.')
+_OUTPUT = flags.DEFINE_string('output', None, 'Where it writes its picture.')
+
+_DISPATCH = 5  # Evaluations in one record; the first record is not timed.
+
+
+def _data_section(size: int) -> dict:
+    return {'name': 'style', 'content': _CONTENT.value, 'style': _STYLE.value, 'size': size}
+
+
+def _batch(size: int) -> dict[str, np.ndarray]:
+    from imggen import data
+
+    batch = data.make(_data_section(size), seed=0).batch(0)
+    return {name: np.asarray(leaf) for name, leaf in batch.items()}
+
+
+def _write_problem(path: pathlib.Path, size: int) -> None:
+    from imggen.features import vgg16
+    from imggen.style import networks
+
+    params, batch = networks.NETWORKS['vgg16'].load('', None), _batch(size)
+    names = vgg16.CONVS[: vgg16.CONVS.index('block4_conv2') + 1]
+    arrays = {f'{name}/{part}': params[name][part] for name in names for part in params[name]}
+    np.savez(
+        path,
+        **arrays,
+        **params['input'],
+        layers=np.array(names),
+        content=batch['image'],
+        style=batch['style0'],
+        style_weight=_STYLE_WEIGHT.value,
+        memory_size=_MEMORY_SIZE.value,
+    )
+
+
+def _transfer(size: int, method: dict, *, seconds: float | None = None):
+    """Runs our method until it ends or `seconds` are over.
+
+    Returns the picture, the records, the processor's clock at each, and all seconds.
+    """
+    import jax
+
+    from imggen import data, devices, loop, methods
+
+    started, records, cpu_ends = time.perf_counter(), [], []
+    made = methods.make(
+        {'name': 'style', 'padding': 'zero', 'style_weight': _STYLE_WEIGHT.value, **method}
+    )
+    source = data.make(_data_section(size), seed=0)
+    spent = lambda: sum(record.seconds for record in records)  # noqa: E731
+    result = loop.run(
+        made,
+        source,
+        seed=0,
+        mesh=devices.make_mesh(devices=jax.devices()[:1]),
+        log_every_steps=_DISPATCH,
+        observers=[records.append, lambda record: cpu_ends.append(time.process_time())],
+        stop=lambda: seconds is not None and spent() >= seconds,
+    )
+    sample = jax.jit(made.sample)(None, result.state, made.frozen, source.batch(0))
+    return np.asarray(sample['generated']), records, cpu_ends, time.perf_counter() - started
+
+
+def _our_side() -> dict:
+    import jax
+
+    size = int(_SIZES.value[0])
+    options = {'memory_size': _MEMORY_SIZE.value}
+    method = {'num_steps': _EVALUATIONS.value, 'optimizer_options': options}
+    picture, records, cpu_ends, total = _transfer(size, method)
+    np.savez(_OUTPUT.value, image=picture)
+    timed = sum(record.num_steps for record in records[1:])
+    return {
+        'seconds': sum(record.seconds for record in records[1:]) / timed,
+        'cpu_seconds': (cpu_ends[-1] - cpu_ends[0]) / timed,
+        'evaluations': sum(r.num_steps for r in records),
+        'start': total - sum(r.seconds for r in records),
+        'peak_mib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        'version': f'imggen, JAX {jax.__version__}',
+    }
+
+
+def _run(side: str, size: int, folder: pathlib.Path) -> dict:
+    problem, output = folder / 'problem.npz', folder / 'result.npz'
+    if side == 'imggen':
+        command = [sys.executable, '-m', 'benchmarks.style', f'--sizes={size}']
+        command += [f'--content={_CONTENT.value}', f'--style={_STYLE.value}']
+        command += [f'--style_weight={_STYLE_WEIGHT.value}']
+        command += [f'--memory_size={_MEMORY_SIZE.value}']
+    else:
+        command = [_TORCH_PYTHON.value, '-W', 'ignore', '-m', 'benchmarks.torch_style']
+        command += [f'--library={side}']
+    command += [f'--problem={problem}', f'--output={output}']
+    command += [f'--evaluations={_EVALUATIONS.value}']
+    environment = os.environ | {'JAX_ENABLE_COMPILATION_CACHE': 'false'}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    report = json.loads(done.stdout.splitlines()[-1])
+    return {**report, 'image': np.load(output)['image']}
+
+
+def _compare_sides() -> None:
+    from imggen import devices
+    from imggen.metrics import style
+
+    print(
+        f'{devices.hardware()}; {_EVALUATIONS.value} evaluations from the content, style weight '
+        f'{_STYLE_WEIGHT.value:g}. Load of the machine before: {os.getloadavg()[0]:.1f}.\n'
+    )
+    print(
+        '| size | side | s / evaluation | CPU s / evaluation | style loss (VGG16) '
+        '| content loss (VGG16) | style loss (Lite0) | peak MiB |'
+    )
+    print('| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
+    for size in map(int, _SIZES.value):
+        batch = _batch(size)
+        height, width = batch['image'].shape[1:3]
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            _write_problem(folder / 'problem.npz', size)
+            for side in _SIDES.value:
+                run = _run(side, size, folder)
+                scores = style.score(np.clip(run['image'], -1, 1), batch)
+                print(
+                    f'| {height} x {width} | {run["version"]} | {run["seconds"]:.3f} '
+                    f'| {run["cpu_seconds"]:.3f} | {scores["style_vgg16"]:.4f} '
+                    f'| {scores["content_vgg16"]:.3f} | {scores["style_lite0"]:.4f} '
+                    f'| {run["peak_mib"]:.0f} |',
+                    flush=True,
+                )
+        print(
+            f'| {height} x {width} | the content itself | | | {scores["style_vgg16_content"]:.4f} '
+            f'| 0 | {scores["style_lite0_content"]:.4f} | |'
+        )
+
+
+def _compare_scales() -> None:
+    from configs import style_quality
+    from imggen.metrics import style
+
+    quality = style_quality.get_config().method.to_dict()
+    del quality['name']
+    quality['padding'] = 'zero'
+    print(
+        '| size | scales | evaluations | seconds | style loss (VGG16) | content | style (Lite0) |'
+    )
+    print('| ---: | --- | ---: | ---: | ---: | ---: | ---: |')
+    for size in map(int, _SIZES.value):
+        batch, seconds = _batch(size), None
+        for scales in (quality['scales'], (1.0,)):
+            shares = quality['shares'] if len(scales) > 1 else ()
+            method = {**quality, 'scales': scales, 'shares': shares}
+            picture, records, _, _ = _transfer(size, method, seconds=seconds)
+            seconds = sum(record.seconds for record in records)
+            scores = style.score(picture, batch)
+            print(
+                f'| {size} | {", ".join(map(str, scales))} '
+                f'| {sum(record.num_steps for record in records)} | {seconds:.0f} '
+                f'| {scores["style_vgg16"]:.4f} | {scores["content_vgg16"]:.3f} '
+                f'| {scores["style_lite0"]:.4f} |',
+                flush=True,
+            )
+
+
+def main(argv) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
+    logging.set_verbosity(logging.WARNING)
+    if _PROBLEM.value:
+        print(json.dumps(_our_side()))
+    elif _COMPARE.value == 'scales':
+        _compare_scales()
+    else:
+        _compare_sides()
+
+
+if __name__ == '__main__':
+    app.run(main)

@@ -1,0 +1,49 @@
+r"""Neural style transfer as first published: L-BFGS from noise on VGG16, 512 x 512.
+
+python -m experiments.train --config=configs/style_gatys.py --config.data.content=A
+    --config.data.style=B --workdir=W
+
+Both pictures are stretched to 512 x 512; the result, W/results/A.png, has A's own size.
+Content from block4_conv2, style from the Gram matrices of block1_conv1 to block4_conv1
+with equal weights, alpha 1, beta 10,000, in the units of Caffe's weights. A step is one
+evaluation of the loss, of which an iteration of L-BFGS takes one or a few.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False)
+    config = ConfigDict()
+    config.seed = 0
+    config.data = ConfigDict()
+    config.data.name = 'style'
+    config.data.content = ''
+    config.data.style = ''
+    config.data.size = 32 if arg.smoke else 512
+    config.data.fit = 'stretch'
+    config.method = ConfigDict()
+    config.method.name = 'style'
+    config.method.num_steps = 4 if arg.smoke else 500
+    config.method.network = 'vgg16_random' if arg.smoke else 'vgg16'
+    config.method.padding = 'zero'
+    config.method.statistic = 'gram_absolute'
+    config.method.content_weight = 1.0
+    config.method.style_weight = 1e4
+    config.method.initial = 'noise'
+    config.method.optimizer = 'lbfgs'
+    config.method.optimizer_options = ConfigDict({'memory_size': 10})
+    if arg.smoke:  # What is not compiled takes no time.
+        config.method.style_layers = ConfigDict({'block1_conv1': 1.0})
+        config.method.content_layer = 'block2_conv1'
+    config.run = common.run(
+        smoke=arg.smoke,
+        extractor='',
+        scores=('style',),
+        log_every_steps=5,
+        sample_every_steps=25,
+        checkpoint_every_steps=100,
+    )
+    return config

@@ -1,0 +1,65 @@
+"""Masks: pictures whose grey levels number the regions of other pictures."""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from imggen.data import decode
+from imggen.data.picture import read
+from imggen.errors import UserError
+
+_MOST_LEVELS = 8  # More come of a mask that was saved with loss.
+
+Size = tuple[int, int]
+
+
+def load(
+    content: pathlib.Path, styles: Sequence[pathlib.Path], size: Size, style_sizes: Sequence[Size]
+) -> dict[str, np.ndarray]:
+    """Reads masks as shares: how much a pixel belongs to each of r regions.
+
+    Args:
+      content: the content's mask.
+      styles: one mask a style; each has every grey level that the content's has.
+      size: (height, width) to bring the content's mask to.
+      style_sizes: the same for each style's.
+
+    Returns:
+      {'image_mask': float32 [1, *size, r], 'style0_mask': ..., ...}.
+
+    Raises:
+      UserError: a mask cannot be read, has too many levels or lacks one.
+    """
+    if len(styles) != len(style_sizes):
+        raise UserError(
+            f'config.data.style_masks names {len(styles)} masks; name one for each of the '
+            f'{len(style_sizes)} styles.'
+        )
+    levels = np.unique(_read(content, 'config.data.content_mask'))
+    if len(levels) > _MOST_LEVELS:
+        raise UserError(
+            f'{content} has {len(levels)} grey levels; give a mask of at most {_MOST_LEVELS}, '
+            'one a region.'
+        )
+    masks = {'image_mask': _regions(_read(content, 'config.data.content_mask'), levels, size)}
+    for index, (path, style_size) in enumerate(zip(styles, style_sizes, strict=True)):
+        values = _read(path, 'config.data.style_masks')
+        if missing := sorted(set(levels.tolist()) - set(np.unique(values).tolist())):
+            raise UserError(
+                f'{path} lacks the grey level {missing[0]} of {content}; paint a region for it.'
+            )
+        masks[f'style{index}_mask'] = _regions(values, levels, style_size)
+    return masks
+
+
+def _read(path: pathlib.Path, where: str) -> np.ndarray:
+    return decode.to_channels(read(path, where).rgb, 1)[..., 0]
+
+
+def _regions(values: np.ndarray, levels: np.ndarray, size: Size) -> np.ndarray:
+    shares = [
+        decode.resize(np.uint8(255) * (values == level)[..., None], size, fit='stretch')
+        for level in levels
+    ]
+    return np.concatenate(shares, axis=-1)[None].astype(np.float32) / 255.0

@@ -1,0 +1,217 @@
+"""Style losses: how far the statistics of an image's features are from a style's.
+
+Notation: F [m, c] features of one layer at m positions, mu their mean, S = F^T F / m
+their second moment (the Gram matrix over m), C = S - mu mu^T their covariance; a prime
+marks the style's. Positions may be weighted by regions r: a picture without masks is
+one region. Moments are kept as sums, so that those of tiles add up to those of the
+picture, and raw, so that several styles blend by adding theirs.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+_FLOOR = 1e-5  # Of eigenvalues, relative to the largest: a square root has no slope at 0.
+
+
+@struct.dataclass
+class Moments:
+    """Sums over positions, or, after `means`, means.
+
+    Attributes:
+      weight: how much of the picture was seen, [n, r].
+      first: of the features, [n, r, c].
+      second: of their products, [n, r, c, c].
+    """
+
+    weight: jax.Array
+    first: jax.Array
+    second: jax.Array
+
+
+def moments(features: jax.Array, *, weight: jax.Array | None = None) -> Moments:
+    """Sums features [n, height, width, c] and their products over positions.
+
+    Args:
+      features: of one layer.
+      weight: [n or 1, height, width, r], how much a position belongs to each region;
+        everything to one region by default.
+    """
+    n, height, width, channels = features.shape
+    flat = features.reshape(n, height * width, channels)
+    if weight is None:
+        first = flat.sum(1)[:, None]
+        second = _products(flat)[:, None]
+        return Moments(jnp.full((n, 1), float(height * width)), first, second)
+    flat_weight = jnp.broadcast_to(weight, (n, *weight.shape[1:])).reshape(n, height * width, -1)
+    weighted = flat_weight[..., None] * flat[:, :, None]
+    return Moments(
+        flat_weight.sum(1),
+        weighted.sum(1),
+        jnp.einsum('nmrc,nmd->nrcd', weighted, flat),
+    )
+
+
+@jax.custom_vjp
+def _products(flat: jax.Array) -> jax.Array:
+    """F^T F of each [m, c]: [n, c, c]. Its gradient is one product, F (G + G^T), not two."""
+    return jnp.einsum('nmc,nmd->ncd', flat, flat)
+
+
+def _products_backward(flat, cotangent):
+    return (flat @ (cotangent + jnp.swapaxes(cotangent, -1, -2)),)
+
+
+_products.defvjp(lambda flat: (_products(flat), flat), _products_backward)
+
+
+def means(sums: Moments) -> Moments:
+    """Divides sums by their weights; a region that is nowhere has zeros."""
+    weight = jnp.maximum(sums.weight, 1e-8)
+    return Moments(
+        sums.weight, sums.first / weight[..., None], sums.second / weight[..., None, None]
+    )
+
+
+def blend(styles: list[Moments], weights: jax.Array) -> Moments:
+    """Averages the means of several styles by weights [n, number of styles]."""
+    weights = weights / weights.sum(-1, keepdims=True)
+
+    def average(*leaves):
+        shape = (-1, *(1,) * (leaves[0].ndim - 1))
+        return sum(weights[:, i].reshape(shape) * leaf for i, leaf in enumerate(leaves))
+
+    return jax.tree.map(average, *styles)
+
+
+class Statistic(NamedTuple):
+    """What of the moments is compared.
+
+    Attributes:
+      target: means of a style -> what `loss` compares with, worked out once.
+      loss: (means of an image, target) -> [n, r].
+    """
+
+    target: Callable[[Moments], Any]
+    loss: Callable[[Moments, Any], jax.Array]
+
+
+def gram_absolute(image: Moments, style: Moments) -> jax.Array:
+    """|S - S'|^2 / (4 c^2), Gatys et al. 2016, eq. 4.
+
+    There the Gram matrices are sums over m positions and the divisor is 4 c^2 m^2: the
+    same where the style has the size of the image, and defined where it has not.
+    """
+    return _squares(image.second - style.second) / (4.0 * image.first.shape[-1] ** 2)
+
+
+def gram(image: Moments, style: Moments) -> jax.Array:
+    """|S - S'|^2 / |S'|^2: 0 for the style, 1 for features that are nowhere active."""
+    return _squares(image.second - style.second) / _positive(_squares(style.second))
+
+
+def mean_covariance(image: Moments, style: Moments) -> jax.Array:
+    """(|C - C'|^2 / |C'|^2 + |mu - mu'|^2 / |mu'|^2) / 2."""
+    spread = _squares(covariance(image) - covariance(style)) / _positive(
+        _squares(covariance(style))
+    )
+    shift = jnp.square(image.first - style.first).sum(-1)
+    return (spread + shift / _positive(jnp.square(style.first).sum(-1))) / 2.0
+
+
+class GaussianTarget(NamedTuple):
+    """A normal distribution: its mean, its covariance's trace, its covariance's root."""
+
+    mean: jax.Array
+    trace: jax.Array
+    root: jax.Array
+
+
+def gaussian_target(style: Moments) -> GaussianTarget:
+    """Takes the square root of the style's covariance."""
+    values, vectors = jnp.linalg.eigh(covariance(style))
+    values = jnp.maximum(values, 0.0)
+    root = jnp.einsum('nrij,nrj,nrkj->nrik', vectors, jnp.sqrt(values), vectors)
+    return GaussianTarget(style.first, values.sum(-1), root)
+
+
+def wasserstein(image: Moments, style: GaussianTarget) -> jax.Array:
+    """W_2^2 of the two normal distributions over |mu'|^2 + tr C'.
+
+    W_2^2 = |mu - mu'|^2 + tr C + tr C' - 2 tr (C'^1/2 C C'^1/2)^1/2
+    (Olkin and Pukelsheim 1982).
+    """
+    spread = covariance(image)
+    product = style.root @ spread @ style.root
+    distance = jnp.square(image.first - style.mean).sum(-1)
+    distance += jnp.trace(spread, axis1=-2, axis2=-1) + style.trace - 2.0 * root_trace(product)
+    return distance / _positive(jnp.square(style.mean).sum(-1) + style.trace)
+
+
+def covariance(image: Moments) -> jax.Array:
+    """S - mu mu^T: [n, r, c, c]."""
+    return image.second - image.first[..., :, None] * image.first[..., None, :]
+
+
+@jax.custom_vjp
+def root_trace(matrix: jax.Array) -> jax.Array:
+    """tr A^(1/2) of symmetric positive semi-definite matrices [..., c, c]: [...].
+
+    d tr A^(1/2) = tr(A^(-1/2) dA) / 2, which needs no derivative of an eigenvector: that
+    is infinite where two eigenvalues meet.
+    """
+    return jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(matrix), 0.0)).sum(-1)
+
+
+def _root_trace_forward(matrix):
+    values, vectors = jnp.linalg.eigh((matrix + jnp.swapaxes(matrix, -1, -2)) / 2.0)
+    values = jnp.maximum(values, 0.0)
+    floored = jnp.maximum(values, _FLOOR * values[..., -1:] + 1e-30)
+    inverse = (vectors / jnp.sqrt(floored)[..., None, :]) @ jnp.swapaxes(vectors, -1, -2)
+    return jnp.sqrt(values).sum(-1), inverse
+
+
+def _root_trace_backward(inverse, cotangent):
+    return (cotangent[..., None, None] * inverse / 2.0,)
+
+
+root_trace.defvjp(_root_trace_forward, _root_trace_backward)
+
+
+def _same(style: Moments) -> Moments:
+    return style
+
+
+STATISTICS = {
+    'gram': Statistic(_same, gram),
+    'gram_absolute': Statistic(_same, gram_absolute),
+    'mean_covariance': Statistic(_same, mean_covariance),
+    'wasserstein': Statistic(gaussian_target, wasserstein),
+}
+
+
+def over_regions(losses: jax.Array, image: Moments) -> jax.Array:
+    """Averages losses [n, r] over regions by the share of the image each covers: [n]."""
+    share = image.weight / _positive(image.weight.sum(-1, keepdims=True))
+    return (share * losses).sum(-1)
+
+
+def total_variation(images: jax.Array) -> jax.Array:
+    """Mean squared difference of neighbours, down plus across: [n].
+
+    Mahendran and Vedaldi 2015, with beta = 2, over the number of pixels.
+    """
+    down = jnp.square(images[:, 1:] - images[:, :-1]).mean((1, 2, 3))
+    across = jnp.square(images[:, :, 1:] - images[:, :, :-1]).mean((1, 2, 3))
+    return down + across
+
+
+def _squares(matrix: jax.Array) -> jax.Array:
+    return jnp.square(matrix).sum((-2, -1))
+
+
+def _positive(value: jax.Array) -> jax.Array:
+    return jnp.maximum(value, 1e-20)

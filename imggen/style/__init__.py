@@ -1,0 +1,1 @@
+"""The parts of style transfer: networks, targets, tiles, initial images, optimisers."""
