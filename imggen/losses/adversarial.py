@@ -105,3 +105,41 @@ def squared_gradient_norm(critic, images: jax.Array):
     logits, pullback, rest = jax.vjp(critic, images, has_aux=True)
     (gradients,) = pullback(jnp.ones_like(logits))
     return logits, jnp.sum(jnp.square(gradients), axis=(1, 2, 3)), rest
+
+
+def penalised(critic, images: jax.Array, gamma: float, scale: jax.Array):
+    """Returns a critic's answer with the penalty R1 or R2 of each image.
+
+    scale gamma / 2 ||grad_x D(x)||^2
+
+    Args:
+      critic: images -> (logits [n], anything else it returns).
+      images: [n, height, width, channels].
+      gamma: the weight; at 0 no gradient is taken.
+      scale: a scalar that the weight is multiplied with.
+
+    Returns:
+      logits [n], penalties [n], and what else the critic returned.
+    """
+    if gamma == 0:
+        logits, rest = critic(images)
+        return logits, jnp.zeros_like(logits), rest
+    logits, norms, rest = squared_gradient_norm(critic, images)
+    return logits, gamma / 2.0 * scale * norms, rest
+
+
+def slope_penalty(critic, keys: jax.Array, real: jax.Array, fake: jax.Array) -> jax.Array:
+    """(||grad_y D(y)|| - 1)^2 at y = u x + (1 - u) g, u uniform: Gulrajani et al. 2017, eq. 3.
+
+    Args:
+      critic: images -> (logits [n], anything else it returns).
+      keys: one an image [n], for u.
+      real, fake: [n, height, width, channels].
+
+    Returns:
+      penalties [n].
+    """
+    u = jax.vmap(jax.random.uniform)(keys)[:, None, None, None]
+    _, norms, _ = squared_gradient_norm(critic, u * real + (1.0 - u) * fake)
+    # The root has no derivative at 0, where a critic that is constant starts.
+    return jnp.square(jnp.sqrt(norms + 1e-12) - 1.0)

@@ -1,0 +1,25 @@
+r"""A generator whose evaluator's output is to be a reference, a real picture changed over time.
+
+python -m experiments.train --config=configs/evaluator_reference.py --workdir=runs/reference
+python -m experiments.sweep --config=configs/evaluator_reference.py --workdir=runs/references
+
+The sweep trains with the reference changed every 5, 10 and 50 of 50 epochs, 5 seeds each.
+References are drawn by the seed, or chosen: --config.method.references=0,3,8,1,6 are
+places in the first batch, which samples/real.png shows.
+"""
+
+from configs import evaluator_threshold
+
+
+def get_config(arg=None):
+    config = evaluator_threshold.get_config(arg)
+    config.method.guidance = 'reference'
+    config.method.num_epochs = 50
+    config.method.reference_epochs = 10
+    config.method.references = ()
+    return config
+
+
+def get_hyper(h):
+    periods = h.sweep('method.reference_epochs', (5, 10, 50))
+    return h.product([periods, h.sweep('seed', range(5))])

@@ -1,0 +1,41 @@
+r"""A generator taught by a thresholded autoencoder: pictures it repeats well enough are good.
+
+python -m experiments.train --config=configs/evaluator_threshold.py --workdir=runs/threshold
+python -m experiments.train --config=configs/evaluator_threshold.py:data=folder \
+    --config.data.path=DIR --workdir=runs/threshold_mine
+
+Every configs/evaluator_*.py takes, after a colon, `data=fashion_mnist`, `digits` or
+`folder` (pictures of `size=32`), and `kind=Sneaker` for one class of the first two.
+The story is in docs/evaluator.md.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, data='fashion_mnist', kind='', size=32)
+    config = ConfigDict()
+    config.seed = 0
+    config.total_images = 128 if arg.smoke else 60_000
+    config.data = common.pictures(arg, batch_size=16 if arg.smoke else 32)
+    config.method = ConfigDict()
+    config.method.name = 'evaluator'
+    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config.method.evaluator_share = 0.4
+    config.method.calibration_share = 0.1
+    config.method.judge = 'autoencoder'
+    config.method.evaluator = ConfigDict({'features': 32, 'code_size': 64})
+    config.method.generator = ConfigDict({'features': 32})
+    config.method.guidance = 'threshold'
+    config.method.false_reject_rate = 0.05
+    config.method.learning_rate = 1e-3
+    config.run = common.run(
+        smoke=arg.smoke,
+        scores=('references', 'rejection'),
+        log_every_steps=100,
+        sample_every_steps=500,
+        checkpoint_every_steps=2000,
+    )
+    return config

@@ -1,0 +1,90 @@
+"""A convolutional autoencoder: strided convolutions down to a code, and back.
+
+For images of any size and number of channels. There is no normalisation, so what it
+makes of an image depends on that image alone; its error can then judge one image.
+"""
+
+import jax
+from flax import linen as nn
+
+from imggen.networks import blocks
+from imggen.networks.conv import Conv, ConvTranspose
+
+
+class Encoder(nn.Module):
+    """Images [n, height, width, channels] -> codes [n, code_size], and the maps on the way.
+
+    The maps are a tuple of [n, height / 2^i, width / 2^i, features], the largest first.
+
+    Attributes:
+      features: at half the images' size; they double at every halving.
+      max_features: the most, at the smallest size.
+      code_size: numbers in a code.
+    """
+
+    features: int = 32
+    max_features: int = 128
+    code_size: int = 64
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        times, base = blocks.halvings(images.shape[1:3], least=1)
+        x = blocks.pad_to(images, (base[0] * 2**times, base[1] * 2**times))
+        maps = []
+        for level in range(times):
+            width = min(self.features * 2**level, self.max_features)
+            x = nn.elu(Conv(width, (4, 4), stride=2, padding=1)(x))
+            maps.append(x)
+        return nn.Dense(self.code_size)(x.reshape(x.shape[0], -1)), tuple(maps)
+
+
+class Decoder(nn.Module):
+    """Codes [n, code_size] -> images [n, height, width, channels], not bounded.
+
+    A dense part makes feature maps of the code, a convolutional part an image of them.
+
+    Attributes:
+      shape: (height, width, channels) of the images.
+      features, max_features: the encoder's.
+    """
+
+    shape: tuple[int, int, int]
+    features: int = 32
+    max_features: int = 128
+
+    @nn.compact
+    def __call__(self, codes: jax.Array) -> jax.Array:
+        times, base = blocks.halvings(self.shape[:2], least=1)
+        widths = [min(self.features * 2**level, self.max_features) for level in range(times)][::-1]
+        x = nn.elu(nn.Dense(base[0] * base[1] * widths[0])(codes))
+        x = x.reshape(-1, *base, widths[0])
+        for width in widths[1:]:
+            x = nn.elu(ConvTranspose(width, (4, 4), stride=2, padding=1)(x))
+        x = ConvTranspose(self.shape[2], (4, 4), stride=2, padding=1)(x)
+        return blocks.crop(x, self.shape[:2])
+
+
+class Autoencoder(nn.Module):
+    """Images [n, height, width, channels] -> (reconstructions of their shape, codes, maps).
+
+    Attributes:
+      shape: (height, width, channels) of the images.
+      features, max_features, code_size: the encoder's; the decoder mirrors it.
+    """
+
+    shape: tuple[int, int, int]
+    features: int = 32
+    max_features: int = 128
+    code_size: int = 64
+
+    def setup(self):
+        self.encoder = Encoder(self.features, self.max_features, self.code_size)
+        self.decoder = Decoder(self.shape, self.features, self.max_features)
+
+    def __call__(self, images: jax.Array):
+        codes, maps = self.encoder(images)
+        return self.decoder(codes), codes, maps
+
+    def encode(self, images: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        """Returns codes [n, code_size] and maps, without decoding."""
+        return self.encoder(images)
