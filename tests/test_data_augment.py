@@ -59,6 +59,30 @@ def test_whole_pixel_shifts_are_all_there_and_copy_pixels(fill):
     assert min(counts.values()) > 0  # Each of 25 is expected 16 times.
 
 
+def test_crops_are_all_there_and_copy_pixels():
+    images = jnp.broadcast_to(IMAGES[:1], (400, 9, 7, 3))
+    pieces = np.asarray(augment.augment(KEY, images, crop=(6, 5)))
+    assert pieces.shape == (400, 6, 5, 3)
+    whole = np.asarray(IMAGES[0])
+    counts = [
+        int(np.sum(np.all(pieces == whole[None, row : row + 6, column : column + 5], (1, 2, 3))))
+        for row in range(4)
+        for column in range(3)
+    ]
+    assert sum(counts) == 400
+    assert min(counts) > 0  # Each of 12 is expected 33 times.
+    np.testing.assert_array_equal(augment.augment(KEY, IMAGES, crop=(9, 7)), IMAGES)
+
+
+@pytest.mark.parametrize(
+    ('crop', 'message'),
+    [((10, 3), 'larger than the pictures of 9 x 7'), ((0, 3), 'is no size'), (4, 'is no size')],
+)
+def test_a_crop_that_does_not_fit_is_told(crop, message):
+    with pytest.raises(UserError, match=message):
+        augment.augment(KEY, IMAGES, crop=crop)
+
+
 @pytest.mark.parametrize('fill', ['edge', 'reflect', 'black'])
 def test_warp_agrees_with_scipy(fill):
     rng = np.random.default_rng(0)

@@ -1,0 +1,191 @@
+"""The training step of `imggen.methods.pix2pix` in PyTorch, to compare with.
+
+  python -m benchmarks.torch_pix2pix --size=256 --features=64 --steps=20
+
+Needs PyTorch and NumPy alone, so that it may run in an environment of its own. Written as
+PyTorch is written for speed: channels_last, pictures resident as uint8, one translation for
+both updates, the discriminator frozen in the generator's half, fused Adam. Its networks are
+those of `imggen.networks.unet` and `.patchgan`; `load` copies their parameters.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils import get_total_norm
+
+_WIDEST = 8
+_NUM_PICTURES = 32
+
+
+class UNet(nn.Module):
+    """[n, inputs, height, width] -> [n, outputs, height, width] in [-1, 1]."""
+
+    def __init__(self, inputs: int, outputs: int, *, features: int, depth: int, dropout: float):
+        super().__init__()
+        widths = [features * min(2**level, _WIDEST) for level in range(depth)]
+        self.dropout = dropout
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.down_norm, self.up_norm = nn.ModuleDict(), nn.ModuleDict()
+        for level in range(depth):
+            before = widths[level - 1] if level else inputs
+            self.down.append(nn.Conv2d(before, widths[level], 4, 2, 1, bias=False))
+            after = widths[level - 1] if level else outputs
+            before = widths[level] * (1 if level == depth - 1 else 2)
+            self.up.append(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=level == 0))
+            if 0 < level < depth - 1:
+                self.down_norm[str(level)] = nn.BatchNorm2d(widths[level])
+            if level:
+                self.up_norm[str(level)] = nn.BatchNorm2d(after)
+
+    def forward(self, x):
+        depth, levels = len(self.down), []
+        for level, conv in enumerate(self.down):
+            x = conv(functional.leaky_relu(x, 0.2) if level else x)
+            if str(level) in self.down_norm:
+                x = self.down_norm[str(level)](x)
+            levels.append(x)
+        x = levels.pop()
+        for level in reversed(range(1, depth)):
+            x = self.up_norm[str(level)](self.up[level](functional.relu(x)))
+            if level >= depth - 3:
+                x = functional.dropout(x, self.dropout)
+            x = torch.cat([x, levels.pop()], 1)
+        return torch.tanh(self.up[0](functional.relu(x)))
+
+
+class PatchGAN(nn.Sequential):
+    """[n, inputs, height, width] -> logits [n, 1, rows, columns]."""
+
+    def __init__(self, inputs: int, *, features: int, layers: int = 3):
+        parts, before = [], inputs
+        for layer in range(layers + 1):
+            after = features * min(2**layer, _WIDEST)
+            stride = 2 if layer < layers else 1
+            parts.append(nn.Conv2d(before, after, 4, stride, 1, bias=layer == 0))
+            parts += [nn.BatchNorm2d(after)] if layer else []
+            parts.append(nn.LeakyReLU(0.2))
+            before = after
+        super().__init__(*parts, nn.Conv2d(before, 1, 4, 1, 1))
+
+
+class Trainer:
+    """Both players with their optimisers; the non-saturating game and L1."""
+
+    def __init__(self, *, inputs: int, outputs: int, features: int, depth: int, dropout: float):
+        self.generator = UNet(inputs, outputs, features=features, depth=depth, dropout=dropout)
+        self.discriminator = PatchGAN(inputs + outputs, features=features)
+        for player in (self.generator, self.discriminator):
+            player.to(memory_format=torch.channels_last)
+            for module in player.modules():
+                if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                    nn.init.normal_(module.weight, std=0.02)
+        self.optimizers = [
+            torch.optim.Adam(player.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True)
+            for player in (self.generator, self.discriminator)
+        ]
+
+    def step(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Updates both players on inputs x and targets y, channels_last, and reports."""
+        fake = self.generator(x)
+        real_logits = self.discriminator(torch.cat([x, y], 1))
+        fake_logits = self.discriminator(torch.cat([x, fake.detach()], 1))
+        game = functional.softplus(-real_logits).mean() + functional.softplus(fake_logits).mean()
+        report = {'discriminator_loss': game, 'l1': (y - fake).abs().mean()}
+        report['discriminator_gradient'] = self._update(game, 1)
+        self.discriminator.requires_grad_(False)
+        logits = self.discriminator(torch.cat([x, fake], 1))
+        report['generator_loss'] = functional.softplus(-logits).mean()
+        loss = report['generator_loss'] + 100.0 * (y - fake).abs().mean()
+        report['generator_gradient'] = self._update(loss, 0)
+        self.discriminator.requires_grad_(True)
+        return {name: value.detach() for name, value in report.items()}
+
+    def _update(self, loss, index: int) -> torch.Tensor:
+        optimizer = self.optimizers[index]
+        optimizer.zero_grad()
+        loss.backward()
+        gradients = [p.grad for group in optimizer.param_groups for p in group['params']]
+        norm = get_total_norm(gradients)
+        optimizer.step()
+        return norm
+
+
+def load(trainer: Trainer, generator: Mapping, discriminator: Mapping) -> None:
+    """Copies the parameters of our generator and discriminator, nested dicts of arrays."""
+
+    def put(parameter, value):
+        with torch.no_grad():
+            parameter.copy_(torch.from_numpy(np.array(value)))
+
+    def put_norm(module, layer):
+        put(module.weight, layer['scale'])
+        put(module.bias, layer['bias'])
+
+    network = trainer.generator
+    for level, (down, up) in enumerate(zip(network.down, network.up, strict=True)):
+        put(down.weight, np.asarray(generator[f'down{level}']['kernel']).transpose(3, 2, 0, 1))
+        put(up.weight, np.asarray(generator[f'up{level}']['kernel']).transpose(3, 2, 0, 1))
+    put(network.up[0].bias, generator['up0']['bias'])
+    for side in ('down', 'up'):
+        for level, module in getattr(network, f'{side}_norm').items():
+            put_norm(module, generator[f'{side}{level}_norm'])
+    convs = [module for module in trainer.discriminator if isinstance(module, nn.Conv2d)]
+    for index, module in enumerate(convs):
+        layer = discriminator[f'Conv_{index}']
+        put(module.weight, np.asarray(layer['kernel']).transpose(3, 2, 0, 1))
+        if module.bias is not None:
+            put(module.bias, layer['bias'])
+    norms = [module for module in trainer.discriminator if isinstance(module, nn.BatchNorm2d)]
+    for index, module in enumerate(norms):
+        put_norm(module, discriminator[f'Normalise_{index}'])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (('size', 256), ('features', 64), ('depth', 8), ('batch_size', 1)):
+        parser.add_argument(f'--{name}', type=int, default=default)
+    parser.add_argument('--steps', type=int, default=20)
+    parser.add_argument('--warmup', type=int, default=5)
+    parser.add_argument('--mallopt', action='store_true')
+    options = parser.parse_args()
+    if options.mallopt:
+        library = ctypes.CDLL(None)
+        library.mallopt(-3, 2**30)
+        library.mallopt(-1, 2**31 - 1)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.manual_seed(0)
+    trainer = Trainer(
+        inputs=3, outputs=3, features=options.features, depth=options.depth, dropout=0.5
+    )
+    shape = (_NUM_PICTURES, options.size, options.size, 6)
+    pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    for step in range(options.warmup + options.steps):
+        if step == options.warmup:
+            start = time.perf_counter()
+        rows = torch.randint(len(pictures), (options.batch_size,))
+        both = (pictures[rows].permute(0, 3, 1, 2).float() * 2.0 - 255.0) / 255.0
+        x, y = (side.contiguous(memory_format=torch.channels_last) for side in both.split(3, 1))
+        report = trainer.step(x, y)
+    values = {name: float(value) for name, value in report.items()}
+    seconds = time.perf_counter() - start
+    if any(value != value for value in values.values()):
+        raise ValueError(f"PyTorch's report is not a number: {values}.")
+    players = (trainer.generator, trainer.discriminator)
+    result = {
+        'seconds': seconds,
+        'parameters': [sum(p.numel() for p in player.parameters()) for player in players],
+        'version': f'PyTorch {torch.__version__}',
+    }
+    print(json.dumps(result))
+
+
+if __name__ == '__main__':
+    main()

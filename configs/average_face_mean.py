@@ -1,0 +1,44 @@
+r"""The pixel mean of a folder of aligned portraits.
+
+python -m experiments.prepare_faces --source=PHOTOGRAPHS --output=FACES --detector=yunet --align
+    --size=160,128
+python -m experiments.train --config=configs/average_face_mean.py --workdir=runs/average_mean
+    --config.data.path=FACES/portraits --config.total_images=NUMBER
+
+NUMBER is how many portraits there are, as the first command prints it: then each
+counts once and the mean is exact. A sub-folder as the path averages that subset.
+Without --align the first command makes the unaligned portraits to compare with.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False)
+    config = ConfigDict()
+    config.seed = 0
+    config.total_images = 16 if arg.smoke else 1024
+    config.data = ConfigDict()
+    config.data.name = 'folder'
+    config.data.path = ''
+    config.data.size = (160, 128)
+    config.data.channels = 3
+    config.data.batch_size = 4 if arg.smoke else 16
+    config.method = ConfigDict()
+    config.method.name = 'average_face'
+    config.method.num_images = config.get_ref('total_images')
+    # The last batch may be filled in part.
+    config.method.num_steps = (
+        config.get_ref('total_images') + config.data.get_ref('batch_size') - 1
+    ) // config.data.get_ref('batch_size')
+    config.method.statistic = 'mean'
+    config.run = common.run(
+        smoke=arg.smoke,
+        log_every_steps=1,
+        sample_every_steps=8,
+        checkpoint_every_steps=64,
+    )
+    config.run.num_samples = 1
+    return config

@@ -1,0 +1,18 @@
+r"""Every picture of a subset to every other, by pix2pix, until all outputs look the same.
+
+python -m experiments.train --config=configs/pix2pix_average.py --config.data.path=DIR
+    --workdir=W
+    [--config=configs/pix2pix_average.py:full]
+
+Each sub-folder of DIR is a subset. The target is another picture of the same subset, drawn anew
+at every step, of which a network can know no more than what all have in common. `spread` in the
+metrics is the variance between outputs in that between targets: it falls as they converge.
+"""
+
+from configs import common
+from configs.pix2pix_autoencoder import translation
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, full=False)
+    return translation(arg, task='another')

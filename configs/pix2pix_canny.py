@@ -1,0 +1,16 @@
+r"""Canny's edges to pictures, by pix2pix.
+
+python -m experiments.train --config=configs/pix2pix_canny.py --config.data.path=DIR
+    --workdir=W
+    [--config=configs/pix2pix_canny.py:full]
+
+The input is one layer of edges a colour.
+"""
+
+from configs import common
+from configs.pix2pix_autoencoder import translation
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, full=False)
+    return translation(arg, task='filter', filter='canny')

@@ -1,0 +1,34 @@
+r"""Grey to colour, by pix2pix.
+
+python -m experiments.train --config=configs/pix2pix_colorize.py --config.data.path=DIR
+    --workdir=W
+python -m experiments.translate --workdir=W --input=black_and_white/ --output=coloured/
+    [--config=configs/pix2pix_colorize.py:colors=lab]  [...:full]
+
+`colors=lab` predicts a and b of CIELAB alone; lightness is the input's. 200 epochs of 64
+batches, as in the original. Pictures without colour are skipped. The sweep of get_hyper
+trains each colour space with and without a discriminator, three seeds each.
+"""
+
+from configs import common
+from configs.pix2pix_autoencoder import translation
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, full=False, colors='rgb')
+    config = translation(arg, task='filter', filter='grey', require_colour=True)
+    config.method.colors = arg.colors
+    if not arg.smoke:
+        config.total_images = 200 * 64 * config.data.batch_size
+    return config
+
+
+def get_hyper(h):
+    """RGB and Lab, L1 alone and with the discriminator; three seeds."""
+    return h.product(
+        [
+            h.sweep('method.colors', ['rgb', 'lab']),
+            h.sweep('method.gan_weight', [0.0, 1.0]),
+            h.sweep('seed', range(3)),
+        ]
+    )

@@ -1,0 +1,16 @@
+r"""Contours to pictures, by pix2pix.
+
+python -m experiments.train --config=configs/pix2pix_contours.py --config.data.path=DIR
+    --workdir=W
+    [--config=configs/pix2pix_contours.py:full]
+
+The input draws, for each colour, the contours at 50, 100, 150 and 200: twelve layers.
+"""
+
+from configs import common
+from configs.pix2pix_autoencoder import translation
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, full=False)
+    return translation(arg, task='filter', filter='contours')

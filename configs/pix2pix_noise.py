@@ -1,0 +1,16 @@
+r"""Noise in, pictures out, by pix2pix: what the model knows as a pure generator.
+
+python -m experiments.train --config=configs/pix2pix_noise.py --config.data.path=DIR
+    --workdir=W
+    [--config=configs/pix2pix_noise.py:full]
+
+The input is uniform noise, new at every step, so that it tells nothing of the target.
+"""
+
+from configs import common
+from configs.pix2pix_autoencoder import translation
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, full=False)
+    return translation(arg, task='noise')

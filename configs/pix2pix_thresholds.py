@@ -1,0 +1,38 @@
+r"""Binary thresholds to pictures, by pix2pix.
+
+python -m experiments.train --config=configs/pix2pix_thresholds.py --config.data.path=DIR
+    --workdir=W
+    [--config=configs/pix2pix_thresholds.py:full]
+
+The input is one black and white layer a colour: which pixels are brighter than 127. The sweep
+of get_hyper is the paper's own ablation on this task, three seeds each: L1, an unconditional
+and a conditional discriminator, both; receptive fields of 1, 16 and 70 pixels; and the U-Net
+against an encoder-decoder without skips.
+"""
+
+from configs import common
+from configs.pix2pix_autoencoder import translation
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, full=False)
+    return translation(arg, task='filter', filter='threshold')
+
+
+def get_hyper(h):
+    """Losses, receptive fields and generators of Isola et al. 2017, tables 1, 2 and their text."""
+    l1 = {'method.gan_weight': 0.0}
+    gan = {'method.l1_weight': 0.0}
+    unconditional = {'method.conditional': False}
+    encoder_decoder = {'method.generator.skips': False}
+    variants = [
+        {},
+        l1,
+        gan,
+        gan | unconditional,
+        unconditional,
+        *({'method.discriminator.layers': layers} for layers in (0, 1)),
+        encoder_decoder,
+        encoder_decoder | l1,
+    ]
+    return h.product([variants, h.sweep('seed', range(3))])

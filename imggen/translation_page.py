@@ -1,0 +1,77 @@
+"""A page of held-out pictures: input, output and truth side by side, as files beside it."""
+
+import pathlib
+
+import numpy as np
+
+from imggen import images, translating
+from imggen.metrics import paired
+from imggen.report.markup import Markup, element, number
+from imggen.restoring import Restored
+
+_STYLE = Markup(
+    'body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}'
+    'table{border-collapse:collapse}th,td{padding:.3rem .6rem;text-align:left}'
+    'td img{display:block;max-width:22vw;min-width:96px;image-rendering:pixelated}'
+    'th{position:sticky;top:0;background:#fff;font-weight:600}'
+    '@media(prefers-color-scheme:dark){body,th{background:#161616;color:#ddd}}'
+)
+
+
+def write(
+    restored: Restored, folder: pathlib.Path, *, num_images: int, seed: int = 0
+) -> pathlib.Path:
+    """Translates the held-out pictures of a run and shows them.
+
+    Args:
+      restored: a trained translation.
+      folder: gets index.html and one PNG a picture and set.
+      num_images: how many pictures at most.
+      seed: of what is drawn.
+
+    Returns:
+      The page's path.
+
+    Raises:
+      UserError: the run translates nothing, or its data has no held-out pictures.
+    """
+    rows, names, count = [], (), 0
+    for sets in translating.validation(restored, num_images=num_images, seed=seed):
+        names = tuple(sets)
+        errors = np.asarray(paired.psnr(sets['output'], sets['target']))
+        for index, decibels in enumerate(errors):
+            pictures = {name: pixels[index] for name, pixels in sets.items()}
+            rows.append(_row(folder, count, pictures, float(decibels)))
+            count += 1
+    title = f'{restored.config["method"]["name"]}: {count} held-out pictures'
+    heads = [element('th', head) for head in ('', *names, 'PSNR, dB')]
+    page = element(
+        'html',
+        element(
+            'head',
+            element('meta', charset='utf-8'),
+            element('title', title),
+            element('style', _STYLE),
+        ),
+        element(
+            'body',
+            element('h1', title),
+            element('p', f'Step {restored.step}, seed {seed}. PSNR is of output against target.'),
+            element('table', element('thead', element('tr', heads)), element('tbody', rows)),
+        ),
+        lang='en',
+    )
+    path = folder / 'index.html'
+    path.write_text(f'<!doctype html>\n{page}\n', encoding='utf-8')
+    return path
+
+
+def _row(folder: pathlib.Path, index: int, pictures: dict, decibels: float) -> Markup:
+    cells = [element('td', str(index))]
+    for name, pixels in pictures.items():
+        file = f'{index:05d}_{name}.png'
+        images.write_png(folder / file, images.to_uint8(pixels))
+        picture = element('img', src=file, alt=f'{name} {index}', loading='lazy')
+        cells.append(element('td', picture))
+    finite = number(round(decibels, 2)) if np.isfinite(decibels) else 'the same'
+    return element('tr', [*cells, element('td', finite)])
