@@ -1,4 +1,4 @@
-"""The networks of `imggen.networks.dcgan` and `.residual` in PyTorch, to compare with.
+"""The networks perceptron, dcgan and residual of `imggen.networks` in PyTorch, to compare with.
 
 Written as PyTorch is written for speed: images are [n, channels, height, width] in
 the channels_last memory format, 1x1 layers are convolutions, and what changes the
@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from imggen.networks import dcgan, residual
+from imggen.networks import dcgan, perceptron, residual
 from imggen.networks.blocks import halvings
 
 _SLOPE = 0.2  # Of every leaky ReLU.
@@ -54,6 +54,17 @@ class Logits(nn.Linear):
 
     def forward(self, x):
         return super().forward(x)[:, 0]
+
+
+class Maxout(nn.Module):
+    """Vectors [n, features * pieces] -> the largest of each unit's pieces: [n, features]."""
+
+    def __init__(self, pieces: int):
+        super().__init__()
+        self.pieces = pieces
+
+    def forward(self, x):
+        return x.view(len(x), -1, self.pieces).amax(-1)
 
 
 class Pointwise(nn.Conv2d):
@@ -146,6 +157,33 @@ def _dcgan_init(layer: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def perceptron_generator(like: perceptron.Generator, latent_size: int) -> nn.Module:
+    """Latent [n, latent size] -> images [n, channels, height, width]."""
+    layers, before = [], latent_size
+    for width in like.features:
+        layers += [nn.Linear(before, width), nn.ReLU(inplace=True)]
+        before = width
+    layers += [nn.Linear(before, math.prod(like.shape)), nn.Tanh()]
+    return _finished(*layers, Images(like.shape[:2], like.shape[2])).apply(_perceptron_init)
+
+
+def perceptron_discriminator(
+    like: perceptron.Discriminator, shape: tuple[int, int, int]
+) -> nn.Module:
+    """Images [n, channels, height, width] -> logits [n]; `shape` has the channels last."""
+    layers, before = [Vectors()], math.prod(shape)
+    for width in like.features:
+        layers += [nn.Linear(before, width * like.pieces), Maxout(like.pieces)]
+        before = width
+    return _finished(*layers, Logits(before, bias=True)).apply(_perceptron_init)
+
+
+def _perceptron_init(layer: nn.Module) -> None:
+    if isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+        nn.init.zeros_(layer.bias)
+
+
 def dcgan_generator(like: dcgan.Generator, latent_size: int) -> nn.Module:
     """Latent [n, latent size] -> images [n, channels, height, width]."""
     times, base = _halvings(like.shape)
@@ -220,6 +258,7 @@ def _finished(*layers: nn.Module) -> nn.Sequential:
 
 
 NETWORKS = {
+    'perceptron': (perceptron_generator, perceptron_discriminator),
     'dcgan': (dcgan_generator, dcgan_discriminator),
     'residual': (residual_generator, residual_discriminator),
 }

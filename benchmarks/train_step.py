@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from absl import app, flags, logging
 
-_CASES = flags.DEFINE_list('cases', 'dcgan,dcgan32,residual', 'What to time.')
+_CASES = flags.DEFINE_list('cases', 'perceptron,dcgan,dcgan32,residual,residual32', 'What to time.')
 _RUNS = flags.DEFINE_integer('runs', 5, 'Processes of each side.', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 50, 'Timed steps of a run.', lower_bound=10)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 64, 'Images of a step.', lower_bound=2)
@@ -53,9 +53,11 @@ class Case(NamedTuple):
 
 
 CASES = {
+    'perceptron': Case('gan_perceptron_digits', (28, 28, 1)),
     'dcgan': Case('gan_fashion_mnist', (28, 28, 1)),
     'dcgan32': Case('gan_fashion_mnist', (32, 32, 3)),
     'residual': Case('r3gan_fashion_mnist', (28, 28, 1)),
+    'residual32': Case('r3gan_fashion_mnist', (32, 32, 3)),
 }
 
 

@@ -6,8 +6,10 @@ python -m experiments.train --config=configs/gan_folder.py --config.data.path=DI
 Any tree of png, jpeg, webp, bmp, tiff and gif; broken files are listed and skipped.
 Pictures are cut to `size` x `size`, or to any height and width by
 --config.data.size=height,width. `:network=residual` trades speed for the relativistic
-loss with both gradient penalties, which is harder to break. Turn
---config.data.augment.flip=False where mirrored pictures would be wrong (letters).
+loss with both gradient penalties, which is harder to break; configs/gan_gamma_folder.py
+finds their weight. `:moved` turns, shifts, slants and zooms the pictures a little, as
+experiments.preview shows. Turn --config.data.augment.flip=False where mirrored pictures
+would be wrong (letters).
 """
 
 from ml_collections import ConfigDict
@@ -16,7 +18,7 @@ from configs import common
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, size=64, network='dcgan')
+    arg = common.parse(arg, smoke=False, size=64, network='dcgan', moved=False)
     config = ConfigDict()
     config.seed = 0
     config.total_images = 64 if arg.smoke else 400_000
@@ -27,6 +29,8 @@ def get_config(arg=None):
     config.data.fit = 'crop'
     config.data.batch_size = 8 if arg.smoke else 64
     config.data.augment = ConfigDict({'flip': True})
+    if arg.moved:
+        config.data.augment.update(rotation_degrees=10.0, shift=0.1, shear=0.15, zoom=0.1)
     config.method = ConfigDict()
     config.method.name = 'gan'
     config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')

@@ -2,10 +2,15 @@ r"""Makes images with a trained run.
 
 python -m experiments.sample --workdir=runs/gan --num=100 --output=samples/
 python -m experiments.sample --workdir=runs/gan --num=64 --output=grid.png
+    [--label=3] [--truncation=1.0]
 python -m experiments.sample --workdir=runs/gan --num=8 --interpolate --output=walk.gif
+python -m experiments.sample --workdir=runs/gan --film --output=film.gif
+python -m experiments.sample --workdir=runs/gan --project=photo.png --output=found.png
 
-A folder gets one PNG an image, a .png file all of them on one sheet; --interpolate
-walks through latent space from one image to the next (.gif, or a folder of frames).
+A folder gets one PNG an image, a .png file all of them on one sheet. --interpolate
+walks through latent space from one image to the next (.gif, or a folder of frames);
+--film shows the same latents through the training; --project looks for the latent of
+a given picture and puts what it makes beside it.
 Image i is the same however many are made, and on any number of devices up to rounding.
 """
 
@@ -14,9 +19,9 @@ import pathlib
 
 import numpy as np
 from absl import flags
-from PIL import Image
 
-from imggen import devices, entry, images, keys, restoring, sampling
+from imggen import animation, devices, entry, images, keys, projection, restoring, sampling
+from imggen.data import fixed
 from imggen.errors import UserError
 from imggen.progress import Progress
 
@@ -26,25 +31,38 @@ _NUM = flags.DEFINE_integer('num', 64, 'How many images, or stops of a walk.', l
 _SEED = flags.DEFINE_integer('seed', 0, 'Image i depends on this and i.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 256, 'Images at a time.', lower_bound=1)
+_LABEL = flags.DEFINE_integer('label', None, 'The class, of a conditional run; random by default.')
+_TRUNCATION = flags.DEFINE_float('truncation', None, 'Largest absolute value in a latent.')
 _INTERPOLATE = flags.DEFINE_bool('interpolate', False, 'Walk through latent space.')
 _FRAMES = flags.DEFINE_integer('frames', 16, 'Images between two stops.', lower_bound=1)
+_FILM = flags.DEFINE_bool('film', False, "Animate the run's sheets of samples.")
+_PROJECT = flags.DEFINE_list('project', [], 'Pictures to look for in latent space.')
 
 
 def main(argv):
     del argv
     devices.cache_compilations()
     output = pathlib.Path(_OUTPUT.value)
+    if _FILM.value:
+        _write(output, animation.film(_WORKDIR.value), animate=True, milliseconds=150)
+        print(f'{output}: the sheets of {_WORKDIR.value}')
+        return
     which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
     restored = restoring.restore(_WORKDIR.value, which=which)
     key = keys.stream(_SEED.value, 'sample')
-    if _INTERPOLATE.value:
-        frames = sampling.interpolate(key, restored, _NUM.value, frames_between=_FRAMES.value)
+    wanted = {'label': _LABEL.value, 'truncation': _TRUNCATION.value}
+    if _PROJECT.value:
+        _write(output, _project(key, restored), animate=False)
+    elif _INTERPOLATE.value:
+        frames = sampling.interpolate(
+            key, restored, _NUM.value, frames_between=_FRAMES.value, **wanted
+        )
         _write(output, images.to_uint8(frames), animate=True)
     else:
         progress = Progress(_NUM.value, unit='image')
         made, chunks = 0, []
         for chunk in sampling.generate(
-            key, restored, _NUM.value, batch_size=min(_BATCH_SIZE.value, _NUM.value)
+            key, restored, _NUM.value, batch_size=min(_BATCH_SIZE.value, _NUM.value), **wanted
         ):
             chunks.append(images.to_uint8(next(iter(chunk.values()))))
             if not output.suffix:
@@ -57,21 +75,29 @@ def main(argv):
     print(f'{output}: step {restored.step} of {_WORKDIR.value}, seed {_SEED.value}')
 
 
-def _write(output: pathlib.Path, pictures: np.ndarray, *, animate: bool) -> None:
+def _project(key, restored) -> np.ndarray:
+    """Returns given pictures, each with what was found on its right."""
+    height, width, channels = restored.batch['image'].shape[1:]
+    given = fixed.load(files=tuple(_PROJECT.value), size=(height, width), channels=channels)
+    given = given.read(slice(None))['image']
+    classes = None if _LABEL.value is None else np.full(len(given), _LABEL.value, np.int32)
+    found = projection.project(key, restored, images.from_uint8(given), classes=classes)
+    for path, error in zip(_PROJECT.value, found.errors, strict=True):
+        print(f'{path}: mean squared error {error:.4f} (pixels in [-1, 1])')
+    return np.concatenate([given, images.to_uint8(found.images)], axis=2)
+
+
+def _write(output: pathlib.Path, pictures: np.ndarray, *, animate, milliseconds=60) -> None:
     if not output.suffix:
         _write_files(output, pictures, first=0)
     elif output.suffix == '.png' and not animate:
         images.write_png(output, images.grid(pictures))
     elif output.suffix == '.gif' and animate:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        scale = max(1, 256 // pictures.shape[1])
-        pictures = pictures.repeat(scale, axis=1).repeat(scale, axis=2)
-        frames = [Image.fromarray(p[..., 0] if p.shape[-1] == 1 else p) for p in pictures]
-        frames[0].save(output, save_all=True, append_images=frames[1:], duration=60, loop=0)
+        animation.write_gif(output, pictures, milliseconds=milliseconds)
     else:
         raise UserError(
             f'--output={output} cannot be written: give a folder, a .png for a sheet or, '
-            'with --interpolate, a .gif.'
+            'with --interpolate or --film, a .gif.'
         )
 
 

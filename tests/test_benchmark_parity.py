@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imggen import keys, methods, options
-from imggen.methods import game, gan
+from imggen import keys, latents, methods, options
+from imggen.methods import gan
 
 torch = pytest.importorskip('torch', reason="PyTorch is not here: pip install -e '.[benchmark]'")
 from benchmarks import torch_gan, torch_networks  # noqa: E402
@@ -17,6 +17,14 @@ BATCH_SIZE = 8
 # Small programs that run a few times: most of the time is their compilation.
 QUICK = {'xla_backend_optimization_level': 0}
 CASES = {
+    'perceptron': (
+        {
+            'network': 'perceptron',
+            'generator': {'features': (12, 9)},
+            'discriminator': {'features': (7, 6), 'pieces': 3},
+        },
+        (6, 5, 3),
+    ),
     'dcgan': (
         {'network': 'dcgan', 'generator': {'features': 8}, 'discriminator': {'features': 8}},
         (28, 28, 1),
@@ -76,7 +84,7 @@ class Both:
         torch_networks.load(self.trainer.discriminator, jax.device_get(players[1].params))
 
     def latent(self, key):
-        return np.asarray(game.draw_latent(keys.per_image(key, BATCH_SIZE), self.config))
+        return np.asarray(latents.draw(keys.per_image(key, BATCH_SIZE), self.config.latent_size))
 
     def modules(self):
         generator, discriminator = gan.NETWORKS[self.config.network]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from imggen.networks import blocks, dcgan, residual
+from imggen.networks import blocks, dcgan, perceptron, residual
 from imggen.networks.classifier import Classifier
 
 
@@ -26,9 +26,9 @@ def test_sizes_halve_to_a_base(size, times, base):
 
 
 @pytest.mark.parametrize('shape', [(28, 28, 1), (37, 53, 3), (8, 16, 2), (5, 6, 1)])
-@pytest.mark.parametrize('module', [dcgan, residual])
+@pytest.mark.parametrize('module', [dcgan, perceptron, residual])
 def test_generator_and_discriminator_take_any_size(module, shape):
-    small = {'features': (8, 4)} if module is residual else {'features': 4}
+    small = {'features': 4 if module is dcgan else (8, 4)}
     generator = module.Generator(shape=shape, **small)
     latent = jnp.ones((2, 3))
     variables = generator.init(jax.random.key(0), latent, train=False)

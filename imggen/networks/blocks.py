@@ -33,13 +33,16 @@ def crop(images: jax.Array, size: tuple[int, int]) -> jax.Array:
     return images[:, top : top + size[0], left : left + size[1]]
 
 
-def pad_to(images: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Repeats the border of [n, height, width, channels] out to `size`; undone by `crop`."""
+def pad_to(images: jax.Array, size: tuple[int, int], *, mode: str = 'edge') -> jax.Array:
+    """Pads [n, height, width, channels] to `size` as `jnp.pad` does in `mode`; undone by `crop`.
+
+    'edge' repeats the border, 'symmetric' mirrors the image, as often as need be.
+    """
     rest = [(0, 0)]
     for have, want in zip(images.shape[1:3], size, strict=True):
         rest.append(((want - have) // 2, (want - have + 1) // 2))
     rest.append((0, 0))
-    return jnp.pad(images, rest, mode='edge') if any(map(any, rest)) else images
+    return jnp.pad(images, rest, mode=mode) if any(map(any, rest)) else images
 
 
 def max_pool(x: jax.Array) -> jax.Array:

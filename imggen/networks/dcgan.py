@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imggen.networks import blocks
+from imggen.networks import blocks, conditional, spectral
 from imggen.networks.conv import Conv, ConvTranspose
 
 _init = nn.initializers.normal(0.02)
@@ -21,16 +21,18 @@ class Generator(nn.Module):
       shape: (height, width, channels) of the images.
       features: at half the images' size.
       max_features: the most, at the smallest size.
+      classes: of the labels that it is told; 0 for none.
       axis_name: the pmap axis over which batch statistics are taken.
     """
 
     shape: tuple[int, int, int]
     features: int = 64
     max_features: int = 512
+    classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, latent: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, latent: jax.Array, label=None, *, train: bool) -> jax.Array:
         def activate(x):
             x = nn.BatchNorm(
                 use_running_average=not train,
@@ -44,7 +46,8 @@ class Generator(nn.Module):
 
         times, base = blocks.halvings(self.shape[:2], least=1)
         widths = [min(self.features * 2**level, self.max_features) for level in range(times)][::-1]
-        x = nn.Dense(base[0] * base[1] * widths[0], use_bias=False, kernel_init=_init)(latent)
+        x = conditional.with_class(latent, label, self.classes)
+        x = nn.Dense(base[0] * base[1] * widths[0], use_bias=False, kernel_init=_init)(x)
         x = activate(x.reshape(-1, *base, widths[0]))
         for width in widths[1:]:
             x = ConvTranspose(
@@ -62,27 +65,37 @@ class Discriminator(nn.Module):
       features: at half the images' size.
       max_features: the most, at the smallest size.
       normalise: batch normalisation after all convolutions but the first.
+      spectral: divides every kernel by its largest singular value.
+      classes: of the labels that it is told; 0 for none.
       axis_name: the pmap axis over which batch statistics are taken.
     """
 
     features: int = 64
     max_features: int = 512
     normalise: bool = True
+    spectral: bool = False
+    classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, images: jax.Array, label=None, *, train: bool) -> jax.Array:
+        def layer(module, x):
+            return spectral.apply(module, x, normalise=self.spectral, train=train)
+
         times, base = blocks.halvings(images.shape[1:3], least=1)
         x = blocks.pad_to(images, (base[0] * 2**times, base[1] * 2**times))
         for level in range(times):
             width = min(self.features * 2**level, self.max_features)
             normalise = self.normalise and level > 0
-            x = Conv(width, (4, 4), stride=2, padding=1, use_bias=not normalise, kernel_init=_init)(
-                x
+            conv = Conv(
+                width, (4, 4), stride=2, padding=1, use_bias=not normalise, kernel_init=_init
             )
+            x = layer(conv, x)
             if normalise:
                 x = nn.BatchNorm(
                     use_running_average=not train, momentum=0.9, axis_name=self.axis_name
                 )(x)
             x = nn.leaky_relu(x, 0.2)
-        return nn.Dense(1, kernel_init=_init)(x.reshape(x.shape[0], -1))[:, 0]
+        x = x.reshape(x.shape[0], -1)
+        logits = layer(nn.Dense(1, kernel_init=_init), x)[:, 0]
+        return conditional.projected(logits, x, label, self.classes)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imggen.networks import blocks
+from imggen.networks import blocks, conditional, spectral
 from imggen.networks.conv import Conv
 
 _SLOPE = 0.2  # Of the leaky ReLU.
@@ -24,23 +24,31 @@ class ResidualBlock(nn.Module):
       group_size: inner features a group of the 3x3 convolution; None for one group.
       depth: residual blocks in the network, L; the first two layers start with
         variance 2 / (1 + slope^2) / fan_in / sqrt(L), the last at zero.
+      spectral: divides every kernel by its largest singular value; the last layer
+        then starts as the others do, for a zero has no direction to keep.
     """
 
     expansion: int
     group_size: int | None
     depth: int
+    spectral: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        def layer(module, x):
+            return spectral.apply(module, x, normalise=self.spectral, train=train)
+
         features = x.shape[-1]
         inner = features * self.expansion
         init = nn.initializers.variance_scaling(
             2.0 / (1.0 + _SLOPE**2) / self.depth**0.5, 'fan_in', 'normal'
         )
         groups = max(1, inner // self.group_size) if self.group_size else 1
-        y = nn.leaky_relu(Conv(inner, 1, kernel_init=init)(x), _SLOPE)
-        y = nn.leaky_relu(Conv(inner, 3, padding=1, groups=groups, kernel_init=init)(y), _SLOPE)
-        return x + Conv(features, 1, use_bias=False, kernel_init=nn.initializers.zeros)(y)
+        last = init if self.spectral else nn.initializers.zeros
+        y = nn.leaky_relu(layer(Conv(inner, 1, kernel_init=init), x), _SLOPE)
+        conv = Conv(inner, 3, padding=1, groups=groups, kernel_init=init)
+        y = nn.leaky_relu(layer(conv, y), _SLOPE)
+        return x + layer(Conv(features, 1, use_bias=False, kernel_init=last), y)
 
 
 class Generator(nn.Module):
@@ -53,6 +61,7 @@ class Generator(nn.Module):
       blocks: residual blocks a stage.
       expansion, group_size: see ResidualBlock. The paper has 2 and 16; on a CPU grouped
         convolutions are slower an operation than plain ones (benchmarks/conv.py).
+      classes: of the labels that it is told; 0 for none.
       axis_name: unused; nothing here depends on the batch.
     """
 
@@ -61,14 +70,16 @@ class Generator(nn.Module):
     blocks: int = 1
     expansion: int = 1
     group_size: int | None = None
+    classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, latent: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, latent: jax.Array, label=None, *, train: bool) -> jax.Array:
         del train
         times, base = blocks.halvings(self.shape[:2])
         widths = stage_widths(self.features, times + 1)
         basis = self.param('basis', nn.initializers.normal(1.0), (1, *base, widths[0]))
+        latent = conditional.with_class(latent, label, self.classes)
         scale = nn.Dense(widths[0], use_bias=False, kernel_init=_linear)(latent)
         x = basis * scale[:, None, None, :]
         for level, width in enumerate(widths):
@@ -86,33 +97,41 @@ class Discriminator(nn.Module):
     """Images [n, height, width, channels] -> logits [n]: large where they look real.
 
     The attributes are the generator's; `features` too has the smallest size first.
+    `spectral` divides every kernel by its largest singular value.
     """
 
     features: tuple[int, ...] = (96, 48, 16)
     blocks: int = 1
     expansion: int = 1
     group_size: int | None = None
+    spectral: bool = False
+    classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        del train
+    def __call__(self, images: jax.Array, label=None, *, train: bool) -> jax.Array:
+        def layer(module, x):
+            return spectral.apply(module, x, normalise=self.spectral, train=train)
+
         times, base = blocks.halvings(images.shape[1:3])
         widths = stage_widths(self.features, times + 1)
         x = blocks.pad_to(images, (base[0] * 2**times, base[1] * 2**times))
-        x = _pointwise(widths[-1])(x)
+        x = layer(_pointwise(widths[-1]), x)
         for level in range(times, -1, -1):
             for _ in range(self.blocks):
-                x = ResidualBlock(self.expansion, self.group_size, self.blocks * len(widths))(x)
+                depth = self.blocks * len(widths)
+                block = ResidualBlock(self.expansion, self.group_size, depth, self.spectral)
+                x = block(x, train=train)
             if level:
                 x = blocks.downsample(x)
                 if widths[level - 1] != x.shape[-1]:
-                    x = _pointwise(widths[level - 1])(x)
+                    x = layer(_pointwise(widths[level - 1]), x)
         # A depthwise convolution with a kernel as large as what is left: one number a feature.
         init = nn.initializers.normal((base[0] * base[1]) ** -0.5)
         basis = self.param('basis', init, (1, *base, widths[0]))
         x = jnp.sum(x * basis, axis=(1, 2))
-        return nn.Dense(1, use_bias=False, kernel_init=_linear)(x)[:, 0]
+        logits = layer(nn.Dense(1, use_bias=False, kernel_init=_linear), x)[:, 0]
+        return conditional.projected(logits, x, label, self.classes)
 
 
 def _pointwise(features: int) -> Conv:

@@ -1,0 +1,37 @@
+r"""A class-conditional DCGAN with a projection discriminator, on Fashion-MNIST.
+
+python -m experiments.train --config=configs/gan_conditional_fashion_mnist.py --workdir=runs/classes
+python -m experiments.sample --workdir=runs/classes --label=9 --output=boots.png
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False)
+    config = ConfigDict()
+    config.seed = 0
+    config.total_images = 64 if arg.smoke else 100_000
+    config.data = ConfigDict()
+    config.data.name = 'fashion_mnist'
+    config.data.batch_size = 16 if arg.smoke else 32
+    config.method = ConfigDict()
+    config.method.name = 'gan'
+    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config.method.network = 'dcgan'
+    config.method.classes = 10
+    config.method.generator = ConfigDict({'features': 64})
+    config.method.discriminator = ConfigDict({'features': 64})
+    config.method.loss = 'nonsaturating'
+    config.method.learning_rate = 2e-4
+    config.method.b1 = 0.5
+    config.method.ema_half_life_images = 10_000.0
+    config.run = common.run(
+        smoke=arg.smoke,
+        log_every_steps=100,
+        sample_every_steps=500,
+        checkpoint_every_steps=1000,
+    )
+    return config

@@ -1,0 +1,47 @@
+r"""A GAN on a folder of about 3,600 emoji in colour, 64 x 64.
+
+python -m experiments.render_emoji --output=data/emoji
+python -m experiments.train --config=configs/gan_emoji.py --config.data.path=data/emoji
+    --workdir=runs/emoji
+
+Emoji are not mirrored: many hold letters, digits or hands.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False, size=64)
+    config = ConfigDict()
+    config.seed = 0
+    config.total_images = 64 if arg.smoke else 300_000
+    config.data = ConfigDict()
+    config.data.name = 'folder'
+    config.data.path = ''
+    config.data.size = (arg.size, arg.size)
+    config.data.fit = 'pad'
+    config.data.test_fraction = 0.1
+    config.data.batch_size = 8 if arg.smoke else 64
+    config.method = ConfigDict()
+    config.method.name = 'gan'
+    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config.method.network = 'dcgan'
+    config.method.latent_size = 128
+    config.method.generator = ConfigDict({'features': 8 if arg.smoke else 32})
+    config.method.discriminator = ConfigDict({'features': 8 if arg.smoke else 32})
+    config.method.augment = ConfigDict(
+        {'kinds': ('translation', 'cutout'), 'probability': 0.5, 'target': 0.0}
+    )
+    config.method.loss = 'nonsaturating'
+    config.method.learning_rate = 2e-4
+    config.method.b1 = 0.5
+    config.method.ema_half_life_images = 10_000.0
+    config.run = common.run(
+        smoke=arg.smoke,
+        log_every_steps=25,
+        sample_every_steps=250,
+        checkpoint_every_steps=500,
+    )
+    return config

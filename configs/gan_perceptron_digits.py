@@ -1,0 +1,46 @@
+r"""The first adversarial nets: two multilayer perceptrons on handwritten digits.
+
+python -m experiments.train --config=configs/gan_perceptron_digits.py --workdir=runs/first
+python -m experiments.sample --workdir=runs/first --num=100 --output=runs/first/hundred.png
+
+13 passes over the digits in batches of 5, one update of the discriminator to one of the
+generator, a checkpoint every 5 passes; then 100 samples.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+_NUM_TRAIN = 1437  # Of the digits.
+
+
+def get_config(arg=None):
+    arg = common.parse(arg, smoke=False)
+    config = ConfigDict()
+    config.seed = 0
+    config.epochs = 1 if arg.smoke else 13
+    config.data = ConfigDict()
+    config.data.name = 'digits'
+    config.data.batch_size = 8 if arg.smoke else 5
+    config.method = ConfigDict()
+    config.method.name = 'gan'
+    steps_per_epoch = _NUM_TRAIN // config.data.get_ref('batch_size')
+    config.method.num_steps = config.get_ref('epochs') * steps_per_epoch
+    config.method.network = 'perceptron'
+    config.method.generator = ConfigDict({'features': (16,) if arg.smoke else (256, 256)})
+    config.method.discriminator = ConfigDict({'features': (8,) if arg.smoke else (64, 64)})
+    config.method.discriminator_steps = 1
+    config.method.loss = 'nonsaturating'
+    config.method.learning_rate = 3e-4
+    config.method.b1 = 0.5
+    config.method.ema_half_life_images = 1000.0
+    config.run = common.run(
+        smoke=arg.smoke,
+        extractor='pixels',
+        scores=('parzen',),
+        log_every_steps=50,
+        sample_every_steps=_NUM_TRAIN // 5,
+        checkpoint_every_steps=5 * (_NUM_TRAIN // 5),
+        num_samples=100,
+    )
+    return config

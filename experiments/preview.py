@@ -1,0 +1,32 @@
+r"""Shows what a config feeds its networks, before anything is trained.
+
+python -m experiments.preview --config=configs/gan_folder.py:moved --config.data.path=DIR
+    --output=preview.png [--num=8] [--versions=7]
+
+One row a picture: on the left as it is, then its augmentation (config.data.augment) in
+so many versions. Where the discriminator's images are augmented too
+(config.method.augment) a second row shows that.
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from imggen import entry, images
+from imggen.preview import preview
+
+_CONFIG = config_flags.DEFINE_config_file('config', None, 'What to show: a file of configs/.')
+_OUTPUT = flags.DEFINE_string('output', 'preview.png', 'The sheet, a .png.')
+_NUM = flags.DEFINE_integer('num', 8, 'Pictures.', lower_bound=1)
+_VERSIONS = flags.DEFINE_integer('versions', 7, 'Augmented versions of each.', lower_bound=1)
+
+
+def main(argv):
+    del argv
+    shown = preview(_CONFIG.value.to_dict(), num_images=_NUM.value, versions=_VERSIONS.value)
+    images.write_png(_OUTPUT.value, shown.sheet)
+    print(f'{_OUTPUT.value}: {shown.description}')
+
+
+if __name__ == '__main__':
+    flags.mark_flags_as_required(['config'])
+    entry.run(main)

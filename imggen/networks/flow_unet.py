@@ -1,0 +1,94 @@
+"""A small U-Net that is told the time: the velocity of a flow, for images of any size.
+
+Residual blocks with group normalisation at each resolution, two convolutions each,
+shifted and scaled by an embedding of the time and the class; one self-attention at the
+smallest resolution. The last layers start at zero, so that the untrained velocity is 0.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from imggen.networks import blocks
+from imggen.networks.conv import Conv
+
+_zeros = nn.initializers.zeros
+_FREQUENCIES = 32
+_GROUPS = 8
+
+
+class Block(nn.Module):
+    """x [n, height, width, channels] and embedding [n, d] -> [n, height, width, features]."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, embedding: jax.Array) -> jax.Array:
+        y = Conv(self.features, 3)(nn.silu(_normalise(x)))
+        change = nn.Dense(2 * self.features, kernel_init=_zeros)(embedding)[:, None, None]
+        scale, shift = jnp.split(change, 2, axis=-1)
+        y = nn.silu(_normalise(y) * (1.0 + scale) + shift)
+        y = Conv(self.features, 3, kernel_init=_zeros)(y)
+        return y + (x if x.shape[-1] == self.features else Conv(self.features, 1)(x))
+
+
+class FlowUNet(nn.Module):
+    """Images [n, height, width, channels] and times [n] in [0, 1] -> velocities, same shape.
+
+    Attributes:
+      features: of each resolution, the largest first; each halves height and width.
+      blocks: residual blocks a resolution, on the way down and up.
+      heads: of the attention at the smallest resolution; 0 for none.
+      classes: of the labels; the label `classes` stands for none. 0 without labels.
+    """
+
+    features: tuple[int, ...] = (32, 64, 96)
+    blocks: int = 1
+    heads: int = 4
+    classes: int = 0
+
+    @nn.compact
+    def __call__(self, images: jax.Array, time: jax.Array, label=None) -> jax.Array:
+        scale = 2 ** (len(self.features) - 1)
+        size = tuple(-(-side // scale) * scale for side in images.shape[1:3])
+        embedding = self._embed(time, label)
+
+        x = Conv(self.features[0], 3)(blocks.pad_to(images, size))
+        kept = []
+        for level, features in enumerate(self.features):
+            if level:
+                x = Conv(features, 3, stride=2, padding=1)(x)
+            for _ in range(self.blocks):
+                x = Block(features)(x, embedding)
+                kept.append(x)
+        if self.heads:
+            x = x + self._attend(x)
+        for level, features in reversed(list(enumerate(self.features))):
+            for _ in range(self.blocks):
+                x = Block(features)(jnp.concatenate([x, kept.pop()], axis=-1), embedding)
+            if level:
+                x = Conv(self.features[level - 1], 3)(blocks.upsample(x))
+        x = Conv(images.shape[-1], 3, kernel_init=_zeros)(nn.silu(_normalise(x)))
+        return blocks.crop(x, images.shape[1:3])
+
+    def _embed(self, time, label):
+        """Cosines and sines of the time at rising frequencies, and the class: [n, d]."""
+        frequencies = 2.0 * jnp.pi * jnp.exp(jnp.linspace(0.0, math.log(100.0), _FREQUENCIES))
+        angles = time[:, None] * frequencies[None]
+        width = 4 * self.features[0]
+        x = nn.Dense(width)(jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1))
+        if self.classes:
+            x = x + nn.Embed(self.classes + 1, width)(label)
+        return nn.silu(nn.Dense(width)(nn.silu(x)))
+
+    def _attend(self, x):
+        n, height, width, channels = x.shape
+        tokens = _normalise(x).reshape(n, height * width, channels)
+        attend = nn.MultiHeadDotProductAttention(self.heads, out_kernel_init=_zeros)
+        return attend(tokens).reshape(x.shape)
+
+
+def _normalise(x):
+    return nn.GroupNorm(num_groups=math.gcd(_GROUPS, x.shape[-1]))(x)

@@ -1,0 +1,66 @@
+"""The multilayer perceptrons of the first adversarial nets (Goodfellow et al. 2014).
+
+The generator has rectified linear layers; the discriminator has maxout layers (the
+largest of a few linear maps). For images of any size and number of channels.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from imggen.networks import conditional, spectral
+
+
+class Generator(nn.Module):
+    """Latent [n, latent size] -> images [n, height, width, channels] in [-1, 1].
+
+    Attributes:
+      shape: (height, width, channels) of the images.
+      features: of each hidden layer.
+      classes: of the labels that it is told; 0 for none.
+      axis_name: unused; nothing here depends on the batch.
+    """
+
+    shape: tuple[int, int, int]
+    features: tuple[int, ...] = (1200, 1200)
+    classes: int = 0
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, latent: jax.Array, label=None, *, train: bool) -> jax.Array:
+        del train
+        x = conditional.with_class(latent, label, self.classes)
+        for width in self.features:
+            x = nn.relu(nn.Dense(width)(x))
+        x = nn.Dense(math.prod(self.shape))(x)
+        return jnp.tanh(x).reshape(-1, *self.shape)
+
+
+class Discriminator(nn.Module):
+    """Images [n, height, width, channels] -> logits [n]: large where they look real.
+
+    Attributes:
+      features: of each hidden layer.
+      pieces: linear maps that a maxout unit takes the largest of.
+      spectral: divides every kernel by its largest singular value.
+      classes: of the labels that it is told; 0 for none.
+      axis_name: unused.
+    """
+
+    features: tuple[int, ...] = (240, 240)
+    pieces: int = 5
+    spectral: bool = False
+    classes: int = 0
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, label=None, *, train: bool) -> jax.Array:
+        def linear(width, x):
+            return spectral.apply(nn.Dense(width), x, normalise=self.spectral, train=train)
+
+        x = images.reshape(images.shape[0], -1)
+        for width in self.features:
+            x = linear(width * self.pieces, x).reshape(-1, width, self.pieces).max(-1)
+        return conditional.projected(linear(1, x)[:, 0], x, label, self.classes)
