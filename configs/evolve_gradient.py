@@ -3,6 +3,9 @@ r"""Gradient ascent, the upper bound: Adam on pixels, or on the latents of a gen
 python -m experiments.train --config=configs/evolve_gradient.py --workdir=runs/gradient
 python -m experiments.evolve_table --folder=runs/gradient
 
+Seed 0: all 40 images came to p >= 0.9999, after 53 evaluations (the median); the dense judge
+sees the class in 10 % of them.
+
 `:priors` adds jitter, total variation and L2, for images that look less like noise;
 `:latent` ascends in the latents of runs/gan instead, with the latents' own density as the
 prior (--config.method.problem.encoding names another run).

@@ -4,6 +4,9 @@ python -m experiments.train --config=configs/evolve_strategy.py --workdir=runs/s
     [--config=configs/evolve_strategy.py:encoding=cppn] [--config.method.strategy=cma_es]
 python -m experiments.evolve_table --folder=runs/strategy
 
+Seed 0 on pixels: all ten classes came to p >= 0.9999, after 3,177 images a class (the median);
+the dense judge sees the class in 2 of the 10 images.
+
 CMA-ES learns a full covariance, 784 x 784 on pixels: slow there; it is for the other encodings.
 The sweep of get_hyper compares strategies at equal evaluations, five seeds each:
 python -m experiments.sweep --config=configs/evolve_strategy.py --workdir=runs/strategies
