@@ -127,7 +127,7 @@ def prepare(
                 name = f'{_stem(file, stems)}_{number}.png'
                 images.write_png(output / FOLDER / name, portrait.picture)
                 records.append(
-                    {'file': name, 'source': file, **_facts(portrait, picture), 'picture': facts}
+                    {'file': name, 'source': file, **_facts(portrait, picture.shape[:2]), 'picture': facts}
                 )
             stems.add(_stem(file, stems))
             tiles.append(_tile(picture, faces, portraits, file))
