@@ -126,9 +126,8 @@ def prepare(
             for number, portrait in enumerate(portraits):
                 name = f'{_stem(file, stems)}_{number}.png'
                 images.write_png(output / FOLDER / name, portrait.picture)
-                records.append(
-                    {'file': name, 'source': file, **_facts(portrait, picture.shape[:2]), 'picture': facts}
-                )
+                seen = _facts(portrait, picture.shape[:2])
+                records.append({'file': name, 'source': file, **seen, 'picture': facts})
             stems.add(_stem(file, stems))
             tiles.append(_tile(picture, faces, portraits, file))
         if len(tiles) == _PER_SHEET or (tiles and index == len(found.files) - 1):
