@@ -3,9 +3,9 @@ r"""DCGAN with the non-saturating loss on Fashion-MNIST.
 python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs/gan
 python -m experiments.evaluate --workdir=runs/gan
 
-Seed 0 on 2 cores: 2.5 minutes with the evaluation; Fréchet distance 2.79 in the judge's features,
-10,000 generated against 10,000 test images (real against real 0.0075). At 150,000 images
-(--config.total_images=150000) it was 2.08.
+Seed 0 on 2 cores: 3.7 minutes with the evaluation; Fréchet distance 2.01 in the judge's features,
+10,000 generated against 10,000 test images (real against real 0.0075), precision .77, recall .41.
+In batches of 64, half the updates of as many images, it was 2.79.
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from configs import common
 
 # Measure: (mean, standard deviation, seeds).
-EXPECTED = {'frechet': (2.787, 0.0, 1)}
+EXPECTED = {'frechet': (2.008, 0.0, 1)}
 
 
 def get_config(arg=None):
