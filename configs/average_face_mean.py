@@ -16,7 +16,11 @@ from configs import common
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False)
+    return average(common.parse(arg, smoke=False), statistic='mean')
+
+
+def average(arg, *, statistic: str) -> ConfigDict:
+    """Returns the config of one statistic, 'mean' or 'median'; `arg` has `smoke`."""
     config = ConfigDict()
     config.seed = 0
     config.total_images = 16 if arg.smoke else 1024
@@ -33,7 +37,7 @@ def get_config(arg=None):
     config.method.num_steps = (
         config.get_ref('total_images') + config.data.get_ref('batch_size') - 1
     ) // config.data.get_ref('batch_size')
-    config.method.statistic = 'mean'
+    config.method.statistic = statistic
     config.run = common.run(
         smoke=arg.smoke,
         log_every_steps=1,

@@ -10,35 +10,9 @@ counts once and the median is exact. A sub-folder as the path averages that subs
 Without --align the first command makes the unaligned portraits to compare with.
 """
 
-from ml_collections import ConfigDict
-
 from configs import common
+from configs.average_face_mean import average
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False)
-    config = ConfigDict()
-    config.seed = 0
-    config.total_images = 16 if arg.smoke else 1024
-    config.data = ConfigDict()
-    config.data.name = 'folder'
-    config.data.path = ''
-    config.data.size = (160, 128)
-    config.data.channels = 3
-    config.data.batch_size = 4 if arg.smoke else 16
-    config.method = ConfigDict()
-    config.method.name = 'average_face'
-    config.method.num_images = config.get_ref('total_images')
-    # The last batch may be filled in part.
-    config.method.num_steps = (
-        config.get_ref('total_images') + config.data.get_ref('batch_size') - 1
-    ) // config.data.get_ref('batch_size')
-    config.method.statistic = 'median'
-    config.run = common.run(
-        smoke=arg.smoke,
-        log_every_steps=1,
-        sample_every_steps=8,
-        checkpoint_every_steps=64,
-    )
-    config.run.num_samples = 1
-    return config
+    return average(common.parse(arg, smoke=False), statistic='median')

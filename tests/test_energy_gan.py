@@ -41,13 +41,13 @@ def test_the_balance_follows_its_equation_and_starts_without_generated_pictures(
     new, report = step(KEYS[0], state, (), batch)
     assert report['ratio'] == 0.0
     expected = 0.3 * (0.5 * report['real_energy'] - report['fake_energy'])
-    np.testing.assert_allclose(new.ratio, np.clip(expected, 0, 1), rtol=1e-5)
+    np.testing.assert_allclose(new.control, np.clip(expected, 0, 1), rtol=1e-5)
     assert equal(new.evaluator.params, step(KEYS[1], state, (), batch)[0].evaluator.params)
 
-    attentive = state.replace(ratio=jnp.float32(0.9))
+    attentive = state.replace(control=jnp.float32(0.9))
     new, report = step(KEYS[0], attentive, (), batch)
     expected = 0.9 + 0.3 * (0.5 * report['real_energy'] - report['fake_energy'])
-    np.testing.assert_allclose(new.ratio, np.clip(expected, 0, 1), rtol=1e-5)
+    np.testing.assert_allclose(new.control, np.clip(expected, 0, 1), rtol=1e-5)
     np.testing.assert_allclose(
         report['evaluator_loss'], report['real_energy'] - 0.9 * report['fake_energy'], rtol=1e-5
     )

@@ -23,6 +23,9 @@ MEASURES = {
     'coverage': ('coverage', False),
     'class_score': ('class score', False),
     'class_kl': ('class KL', True),
+    'frechet_infinite': ('Fréchet, infinitely many', True),
+    'copying': ('copying', True),
+    'classes_reached': ('classes reached', False),
 }
 _LABEL_KEYS = 4
 
