@@ -50,8 +50,7 @@ demo: install
 	$(BIN)/python -m experiments.report runs/demo
 
 test: install lint
-	$(BIN)/python -m pytest -q -n 2 --durations=15 --ignore=tests/slurm
-	$(BIN)/python -m pytest -q -rs tests/slurm
+	$(BIN)/python -m pytest -q -rs -n 2 --dist=loadgroup --durations=15
 
 lint: install
 	$(BIN)/ruff check .

@@ -37,8 +37,9 @@ def get_config(arg=None):
     config.method.network = arg.network
     config.method.ema_half_life_images = 10_000.0
     if arg.network == 'residual':
-        config.method.generator = ConfigDict({'features': (192, 128, 64, 32, 16)})
-        config.method.discriminator = ConfigDict({'features': (192, 128, 64, 32, 16)})
+        features = (16, 8) if arg.smoke else (192, 128, 64, 32, 16)
+        config.method.generator = ConfigDict({'features': features})
+        config.method.discriminator = ConfigDict({'features': features})
         config.method.loss = 'relativistic'
         config.method.r1_gamma = 1.0
         config.method.r2_gamma = config.method.get_ref('r1_gamma')

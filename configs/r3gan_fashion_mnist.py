@@ -27,8 +27,9 @@ def get_config(arg=None):
     config.method.name = 'gan'
     config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
     config.method.network = 'residual'
-    config.method.generator = ConfigDict({'features': (96, 48, 16), 'blocks': 1})
-    config.method.discriminator = ConfigDict({'features': (96, 48, 16), 'blocks': 1})
+    features = (16, 8) if arg.smoke else (96, 48, 16)
+    config.method.generator = ConfigDict({'features': features, 'blocks': 1})
+    config.method.discriminator = ConfigDict({'features': features, 'blocks': 1})
     config.method.loss = 'relativistic'
     config.method.r1_gamma = 1.0
     # Both penalties share one weight; overriding r1_gamma moves both.

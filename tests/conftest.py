@@ -13,8 +13,19 @@ os.environ.setdefault(
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
 
 import jax
+import pytest
 from absl import flags
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 # Grain reads absl flags, which nobody parses under pytest.
 flags.FLAGS.mark_as_parsed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share a fixture of their module share a process, where it is made once."""
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values()
+        shared = any(definitions[-1].scope == 'module' for definitions in fixtures)
+        if shared and item.get_closest_marker('xdist_group') is None:
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))

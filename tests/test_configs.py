@@ -21,7 +21,7 @@ def load(path: pathlib.Path, argument: str = 'smoke'):
     return importlib.import_module(f'configs.{path.stem}').get_config(argument)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp('pictures')
     generator = np.random.default_rng(0)
@@ -31,7 +31,7 @@ def pictures(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def generator(tmp_path_factory):
     """The workdir of a generator, for configs that search its latents."""
     workdir = tmp_path_factory.mktemp('generator')
@@ -43,7 +43,9 @@ def generator(tmp_path_factory):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
-    config = load(path)
+    # Where a config takes several kinds of pictures, the smallest: compiling takes the time.
+    digits = path.stem.startswith('evaluator_') and path.stem != 'evaluator_threshold'
+    config = load(path, 'smoke,data=digits' if digits else 'smoke')
     if config.method.get('problem', {}).get('encoding') == 'runs/gan':
         config.method.problem.encoding = str(request.getfixturevalue('generator'))
     if config.data.get('path') == '':

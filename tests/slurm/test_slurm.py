@@ -23,10 +23,13 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _CLUSTER = pathlib.Path(__file__).with_name('cluster.sh')
 _PROGRAMS = ('munged', 'slurmctld', 'slurmd', 'sbatch', 'srun')
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or None in map(shutil.which, _PROGRAMS),
-    reason='a SLURM cluster cannot start here: slurm-wlm, munge and root are needed',
-)
+pytestmark = [
+    pytest.mark.xdist_group('slurm'),  # One cluster at a time.
+    pytest.mark.skipif(
+        os.geteuid() != 0 or None in map(shutil.which, _PROGRAMS),
+        reason='a SLURM cluster cannot start here: slurm-wlm, munge and root are needed',
+    ),
+]
 
 
 @pytest.fixture(scope='module', autouse=True)
