@@ -9,6 +9,9 @@ its own: get_hyper(h), see imggen/sweep.py. Each run has a folder below --workdi
 by what sets it apart. The same command again continues what was interrupted,
 repeats what failed, leaves alone what is done, and writes table.{csv,md,html}.
 
+Sweeps of several configs in folders below one, runs/methods/gan and runs/methods/flow, become
+one table: python -m experiments.sweep --table_only --workdir=runs/methods [--baseline=gan]
+
 On a SLURM cluster, one job array:
 
 python -m experiments.sweep ... --launcher=slurm --jobs=16
@@ -44,6 +47,7 @@ _NUM = flags.DEFINE_integer('num', None, 'As in experiments.evaluate.')
 _MEASURE = flags.DEFINE_string('measure', None, 'As in experiments.evaluate.')
 _DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the runs and their commands, run nothing.')
 _TABLE_ONLY = flags.DEFINE_bool('table_only', False, 'Write the table of what is there.')
+_BASELINE = flags.DEFINE_string('baseline', None, 'The variant to compare with; the first.')
 
 
 def main(argv, *, train=plan.TRAIN, evaluate=plan.EVALUATE):
@@ -143,7 +147,7 @@ def _print_tasks(planned, tasks):
 
 
 def _write_table(folder):
-    print(table.to_markdown(table.write(folder)))
+    print(table.to_markdown(table.write(folder, baseline=_BASELINE.value)))
     print(f'{folder / "table.html"}, table.md, table.csv')
     return 0
 

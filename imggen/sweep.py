@@ -27,6 +27,7 @@ from imggen.options import suggestion
 Point = dict[str, Any]  # Overrides by the option's full name.
 
 SEED = 'seed'
+ALONE = 'base'  # The name of a run that nothing sets apart.
 _MAX_NAME = 200  # Characters; file systems allow 255.
 _NAME = re.compile('[A-Za-z0-9._+=,~-]+')
 
@@ -120,7 +121,7 @@ def run_name(point: Point, names: Sequence[str]) -> str:
     names = sorted(names, key=lambda name: name == SEED)  # The seed last.
     short = _short_names(names)
     parts = [f'{short[name]}={_label(point[name])}' for name in names if name in point]
-    name = ','.join(parts) or 'base'
+    name = ','.join(parts) or ALONE
     return name if len(name) <= _MAX_NAME else _tagged(name[: _MAX_NAME - 20], name)
 
 

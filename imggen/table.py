@@ -1,7 +1,9 @@
 """The table of a sweep: a row a variant, mean and spread over its seeds, and differences.
 
-The first variant is the baseline. Files: table.csv (all numbers, in full),
-table.md and table.html (four digits, to read). Each opens with what made it.
+The differences are to a baseline, the first variant unless another is named. A folder of
+sweeps gives one table of them all; their variants are named SWEEP/VARIANT. Files:
+table.csv (all numbers, in full), table.md and table.html (four digits, to read). Each
+opens with what made it.
 """
 
 import csv
@@ -14,8 +16,11 @@ from statistics import median
 from typing import NamedTuple
 
 from imggen import runs, statistics
+from imggen.errors import UserError
+from imggen.options import suggestion
 from imggen.plan import Plan, read_plan, replace_text
 from imggen.statistics import Comparison, Summary
+from imggen.sweep import ALONE
 
 _COSTS = {
     'wall-clock seconds': lambda run: run.info.get('seconds'),
@@ -38,32 +43,43 @@ class Table(NamedTuple):
       header: lines: command, revision, seeds, how the measures were taken, what is missing.
       measures: names of the columns, costs last.
       rows: variants in the order of the sweep.
+      baseline: the variant that the others are compared with.
     """
 
     header: list[str]
     measures: list[str]
     rows: list[Row]
+    baseline: str
 
 
-def write(folder: str | os.PathLike) -> Table:
-    """Writes table.csv, table.md and table.html of the sweep in `folder`."""
+def write(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
+    """Writes table.csv, table.md and table.html of the sweep, or the sweeps, in `folder`."""
     folder = pathlib.Path(folder)
-    table = make(folder)
+    table = make(folder, baseline=baseline)
     for name, render in {'csv': to_csv, 'md': to_markdown, 'html': to_html}.items():
         replace_text(folder / f'table.{name}', render(table))
     return table
 
 
-def make(folder: str | os.PathLike) -> Table:
-    """Reads a sweep; only runs that finished count, the others are named in the header."""
-    plan = read_plan(folder)
-    done, missing = _finished(plan, pathlib.Path(folder))
+def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
+    """Reads sweeps; only runs that finished count, the others are named in the header.
+
+    Raises:
+      UserError: there is no sweep in `folder`, or no variant of the baseline's name.
+    """
+    plans = _plans(pathlib.Path(folder))
     variants: dict[str, dict[int, runs.Run]] = {}
-    for name in plan.runs:
-        seeds = variants.setdefault(plan.variant(name), {})
-        if name in done:
-            seeds[done[name].config.get('seed', 0)] = done[name]
-    measures = dict.fromkeys(key for run in done.values() for key in _measures(run))
+    missing = []
+    for place, plan in plans.items():
+        for name in plan.runs:
+            seeds = variants.setdefault(_variant(plan, name, place, folder), {})
+            run = _finished(place / name)
+            if run is None:
+                missing.append((place / name).relative_to(folder).as_posix())
+            else:
+                seeds[run.config.get('seed', 0)] = run
+    done = [run for seeds in variants.values() for run in seeds.values()]
+    measures = dict.fromkeys(key for run in done for key in _measures(run))
     readers = {key: _reader(key) for key in measures} | _COSTS
     values = {
         variant: {
@@ -76,18 +92,22 @@ def make(folder: str | os.PathLike) -> Table:
         }
         for variant, seeds in variants.items()
     }
-    baseline = values[next(iter(values))]
+    if baseline is None:
+        baseline = next(iter(values))
+    if baseline not in values:
+        raise UserError(f'no variant is called {baseline!r}: {suggestion(baseline, list(values))}.')
     rows = [
         Row(
             variant,
             {key: statistics.summarize(list(by.values())) for key, by in own.items() if by},
             {}
-            if own is baseline
-            else {key: statistics.compare(own[key], baseline[key]) for key in measures},
+            if variant == baseline
+            else {key: statistics.compare(own[key], values[baseline][key]) for key in measures},
         )
         for variant, own in values.items()
     ]
-    return Table(_header(plan, list(done.values()), missing), list(readers), rows)
+    commands = [plan.command for plan in plans.values()]
+    return Table(_header(commands, done, missing), list(readers), rows, baseline)
 
 
 def to_csv(table: Table) -> str:
@@ -156,11 +176,12 @@ def _sheets(table: Table) -> Iterable[tuple[str, list[str], list[list[str]]]]:
     compared = _compared(table)
     if compared:
         yield (
-            f'Difference to {table.rows[0].variant}, paired by seed [95 % bootstrap interval]',
+            f'Difference to {table.baseline}, paired by seed [95 % bootstrap interval]',
             ['variant', *compared],
             [
                 [row.variant, *(_show_comparison(row.comparisons.get(key)) for key in compared)]
-                for row in table.rows[1:]
+                for row in table.rows
+                if row.variant != table.baseline
             ],
         )
 
@@ -186,16 +207,27 @@ def _show_comparison(comparison: Comparison | None) -> str:
     return f'{comparison.difference:+.4g}{interval}{note}'
 
 
-def _finished(plan: Plan, folder: pathlib.Path) -> tuple[dict[str, runs.Run], list[str]]:
-    done, missing = {}, []
-    for name in plan.runs:
-        if (folder / name / 'config.json').exists():
-            run = runs.read(folder / name)
-            if run.info.get('status') == 'finished':
-                done[name] = run
-                continue
-        missing.append(name)
-    return done, missing
+def _plans(folder: pathlib.Path) -> dict[pathlib.Path, Plan]:
+    """Returns the plan of the sweep in `folder`, or of every sweep right below it, by place."""
+    if not (folder / 'sweep.json').exists():
+        below = sorted(path.parent for path in folder.glob('*/sweep.json'))
+        if below:
+            return {place: read_plan(place) for place in below}
+    return {folder: read_plan(folder)}
+
+
+def _variant(plan: Plan, name: str, place: pathlib.Path, folder: str | os.PathLike) -> str:
+    variant = plan.variant(name)
+    if place == pathlib.Path(folder):
+        return variant
+    return place.name if variant == ALONE else f'{place.name}/{variant}'
+
+
+def _finished(workdir: pathlib.Path) -> runs.Run | None:
+    if not (workdir / 'config.json').exists():
+        return None
+    run = runs.read(workdir)
+    return run if run.info.get('status') == 'finished' else None
 
 
 def _measures(run: runs.Run) -> Mapping[str, float]:
@@ -216,12 +248,14 @@ def _speed(run: runs.Run) -> float | None:
     return median(speeds) if speeds else None
 
 
-def _header(plan: Plan, done: Sequence[runs.Run], missing: Sequence[str]) -> list[str]:
+def _header(
+    commands: Sequence[str], done: Sequence[runs.Run], missing: Sequence[str]
+) -> list[str]:
     def distinct(values) -> str:
         return ', '.join(dict.fromkeys(str(value) for value in values)) or 'none'
 
     lines = [
-        f'command: {plan.command}',
+        *(f'command: {command}' for command in commands),
         f'revision: {distinct(run.info.get("revision", "unknown") for run in done)}',
         f'hardware: {distinct(run.info.get("hardware", "unknown") for run in done)}',
         f'seeds: {distinct(sorted(run.config.get("seed", 0) for run in done))}',

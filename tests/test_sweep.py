@@ -158,11 +158,41 @@ def test_a_damaged_plan_is_refused(tmp_path, content):
         plan.read_plan(tmp_path)
 
 
+def write_run(workdir, frechet, *, seed=0):
+    workdir.mkdir(parents=True)
+    (workdir / 'config.json').write_text(json.dumps({'seed': seed}))
+    (workdir / 'run.json').write_text('{"status": "finished", "step": 1, "seconds": 2}')
+    line = {'step': 1, 'measures': {'frechet': frechet}}
+    (workdir / 'measures.jsonl').write_text(json.dumps(line) + '\n')
+
+
+def write_sweep(folder, points, *, command):
+    planned = plan.make_plan(points, command=command, config='c.py', fixed={})
+    plan.write_plan(planned, folder)
+    return planned
+
+
+def test_a_folder_of_sweeps_is_one_table_with_the_baseline_that_is_named(tmp_path):
+    seeds = sweep.sweep('seed', range(2))
+    losses = sweep.product([sweep.sweep('loss', ['a', 'b']), seeds])
+    for name, points, base in [('flow', seeds, 10.0), ('gan', losses, 20.0)]:
+        for index, run in enumerate(write_sweep(tmp_path / name, points, command=name).runs):
+            write_run(tmp_path / name / run, base + index, seed=index % 2)
+    made = table.write(tmp_path, baseline='gan/loss=b')
+    assert [row.variant for row in made.rows] == ['flow', 'gan/loss=a', 'gan/loss=b']
+    assert [row.summaries['frechet'].mean for row in made.rows] == [10.5, 20.5, 22.5]
+    assert made.rows[0].comparisons['frechet'].difference == -12.0
+    assert made.rows[2].comparisons == {}
+    assert made.header[:2] == ['command: flow', 'command: gan']
+    assert 'Difference to gan/loss=b' in (tmp_path / 'table.md').read_text()
+    with pytest.raises(UserError, match=r"no variant is called 'flows': did you mean 'flow'"):
+        table.make(tmp_path, baseline='flows')
+    with pytest.raises(UserError, match='holds no sweep'):
+        table.make(tmp_path / 'gan' / 'loss=a,seed=0')
+
+
 def test_the_table_escapes_what_it_shows(tmp_path):
-    planned = plan.make_plan(
-        [{'method.loss': 'hinge'}], command='x <script> | `y`\n# z', config='c.py', fixed={}
-    )
-    plan.write_plan(planned, tmp_path)
+    write_sweep(tmp_path, [{'method.loss': 'hinge'}], command='x <script> | `y`\n# z')
     folder = tmp_path / 'loss=hinge'
     folder.mkdir()
     (folder / 'config.json').write_text('{"seed": 0}')
