@@ -273,11 +273,7 @@ _LAYERS = {
 
 
 def load(network: nn.Sequential, params: Mapping[str, Any]) -> None:
-    """Copies the parameters of the linen module of the same name into `network`.
-
-    Flax numbers the layers of one kind in the order of their calls, which is the
-    order that they have here.
-    """
+    """Copies the linen module's parameters: flax numbers layers of a kind in the order of calls."""
     numbers = collections.Counter()
 
     def number(name: str) -> str:

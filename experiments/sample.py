@@ -20,7 +20,17 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from imggen import animation, devices, entry, images, keys, projection, restoring, sampling
+from imggen import (
+    animation,
+    devices,
+    entry,
+    images,
+    keys,
+    projection,
+    restoring,
+    sampling,
+    translating,
+)
 from imggen.data import fixed
 from imggen.errors import UserError
 from imggen.progress import Progress
@@ -49,6 +59,11 @@ def main(argv):
         return
     which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
     restored = restoring.restore(_WORKDIR.value, which=which)
+    if restored.config['method']['name'] in translating.METHODS:
+        raise UserError(
+            f'--workdir={_WORKDIR.value} translates pictures: give it some with '
+            'experiments.translate.'
+        )
     key = keys.stream(_SEED.value, 'sample')
     wanted = {'label': _LABEL.value, 'truncation': _TRUNCATION.value}
     if _PROJECT.value:

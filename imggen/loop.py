@@ -115,6 +115,7 @@ def run(
             arguments = (loop_key, state, frozen, windows.at(first))
             arguments += devices.replicate(mesh, (np.int32(first), np.int32(last)))
             if phase.name not in compiled:
+                clock.flush()  # Compiling is no part of the dispatch before.
                 advance = _advance(phase, source, state_sharding, replicated)
                 compiled[phase.name] = advance.lower(*arguments).compile(
                     compiler_options=devices.compiler_options(mesh)

@@ -248,9 +248,7 @@ def _speed(run: runs.Run) -> float | None:
     return median(speeds) if speeds else None
 
 
-def _header(
-    commands: Sequence[str], done: Sequence[runs.Run], missing: Sequence[str]
-) -> list[str]:
+def _header(commands: Sequence[str], done: Sequence[runs.Run], missing: Sequence[str]) -> list[str]:
     def distinct(values) -> str:
         return ', '.join(dict.fromkeys(str(value) for value in values)) or 'none'
 

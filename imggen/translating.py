@@ -21,6 +21,8 @@ from imggen.data.picture import Picture, read
 from imggen.errors import UserError
 from imggen.restoring import Restored
 
+METHODS = ('pix2pix', 'super_resolution')  # Whose `sample` makes a picture of a picture.
+
 _MULTIPLE = 32
 # Formats that hold exactly what is written, but for JPEG; others become PNG.
 _FORMATS = {
@@ -187,7 +189,7 @@ def _network(restored: Restored) -> Callable[[jax.Array, np.ndarray], jax.Array]
         return sets['output'][0]
 
     name = restored.config['method']['name']
-    if name not in ('pix2pix', 'super_resolution'):
+    if name not in METHODS:
         raise UserError(f'the method {name!r} translates no pictures: name another --workdir.')
     return lambda key, inputs: apply(key, restored.state, method.frozen, inputs)
 

@@ -1,5 +1,6 @@
 """The loop: phases, dispatches, hooks, windows, and what stops it."""
 
+import time
 from typing import Any
 
 import jax
@@ -101,6 +102,19 @@ def test_records_are_means_over_their_dispatch_in_order():
     assert [record.phase for record in records] == ['up', 'up', 'down', 'down']
     assert [record.num_steps for record in records] == [4, 1, 3, 4]
     assert [record.metrics['loss'] for record in records] == [1.5, 4.0, 6.0, 9.5]
+
+
+def test_the_seconds_of_a_record_hold_no_compilation():
+    records = []
+
+    def slow_to_compile(key, state, frozen, batch):
+        time.sleep(0.5)  # While it is traced.
+        return counting().phases[1].step(key, state, frozen, batch)
+
+    phases = (counting().phases[0], Phase('down', 7, slow_to_compile))
+    run(counting()._replace(phases=phases), observers=[records.append])
+    assert [record.phase for record in records] == ['up', 'down']
+    assert all(record.seconds < 0.5 for record in records)
 
 
 def test_hooks_fire_on_their_periods_and_at_the_end_and_share_measures():

@@ -1,9 +1,5 @@
 """Trained translations on pictures of any size: tiles, alpha, names, and files that are broken."""
 
-import json
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from configs import super_resolution_x2
-from imggen import devices, images, keys, methods, tiling, training, translating, translation_page
+from imggen import devices, images, keys, methods, tiling, translating, translation_page
 from imggen.errors import UserError
 from imggen.restoring import Restored
 
@@ -263,46 +258,3 @@ def test_the_page_shows_every_set_of_every_picture(coloring, photographs, tmp_pa
             with Image.open(tmp_path / f'{index:05d}_{name}.png') as image:
                 assert image.size == (32, 32)
     assert 'http' not in page  # It asks nothing of a network.
-
-
-# The entry point.
-
-
-@pytest.fixture(scope='module')
-def workdir(photographs, tmp_path_factory):
-    config = super_resolution_x2.get_config('smoke')
-    config.data.path = str(photographs)
-    config.method.num_steps, config.method.num_adversarial_steps = 2, 0
-    workdir = tmp_path_factory.mktemp('run')
-    training.train(config.to_dict(), workdir)
-    return workdir
-
-
-def translate(workdir, *flags):
-    command = [sys.executable, '-m', 'experiments.translate', f'--workdir={workdir}', *flags]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-def test_the_command_translates_a_folder_and_names_what_it_skips(workdir, tmp_path):
-    source = tmp_path / 'source'
-    source.mkdir()
-    Image.fromarray(picture(10, 14)).save(source / 'a.png')
-    (source / 'b.png').write_bytes(b'')
-    done = translate(workdir, f'--input={source}', f'--output={tmp_path / "out"}')
-    assert done.returncode == 0, done.stderr
-    assert '1 translated, 1 skipped' in done.stdout
-    assert f'skipped: {source / "b.png"} cannot be read' in done.stderr
-    with Image.open(tmp_path / 'out' / 'a.png') as result:
-        assert result.size == (28, 20)
-    assert json.loads((workdir / 'run.json').read_text())['status'] == 'finished'
-
-
-def test_the_command_films_the_training(workdir, tmp_path):
-    film = tmp_path / 'film.gif'
-    done = translate(workdir, '--film', f'--output={film}')
-    assert done.returncode == 0, done.stderr
-    with Image.open(film) as animation:
-        assert animation.n_frames == 2
-    done = translate(workdir, f'--output={film}')
-    assert done.returncode == 1
-    assert done.stderr.strip() == 'error: give one of --input, --validation and --film.'
