@@ -7,7 +7,8 @@ Every --axis multiplies the runs; all --zip together are one axis, their first
 values belonging together, then their second ones. A config file may bring axes of
 its own: get_hyper(h), see imggen/sweep.py. Each run has a folder below --workdir, named
 by what sets it apart. The same command again continues what was interrupted,
-repeats what failed, leaves alone what is done, and writes table.{csv,md,html}.
+repeats what failed, leaves alone what is done, and writes table.{csv,md,html} and the
+page report.html.
 
 Sweeps of several configs in folders below one, runs/methods/gan and runs/methods/flow, become
 one table: python -m experiments.sweep --table_only --workdir=runs/methods [--baseline=gan]
@@ -28,7 +29,7 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
-from imggen import entry, launchers, plan, sweep, table
+from imggen import entry, launchers, plan, report, sweep, table
 from imggen.errors import UserError
 from imggen.slurm import Slurm
 from imggen.watch import watch
@@ -147,8 +148,11 @@ def _print_tasks(planned, tasks):
 
 
 def _write_table(folder):
-    print(table.to_markdown(table.write(folder, baseline=_BASELINE.value)))
+    made = table.write(folder, baseline=_BASELINE.value)
+    print(table.to_markdown(made))
     print(f'{folder / "table.html"}, table.md, table.csv')
+    if any(row.summaries for row in made.rows):
+        print(report.write([folder]))
     return 0
 
 

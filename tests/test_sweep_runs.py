@@ -42,6 +42,7 @@ def test_a_sweep_makes_a_table_and_runs_nothing_twice(runs):
     assert abs(float(rows[1]['frechet difference']) - 5) < 1e-9
     assert rows[1]['frechet note'] == 'few seeds'
     assert float(rows[0]['images/s mean']) == 100
+    assert 'loss=wgan' in (runs.folder / 'report.html').read_text()
     results = runs.results()
 
     again = runs.run(*axes)
