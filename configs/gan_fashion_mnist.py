@@ -3,10 +3,11 @@ r"""DCGAN with the non-saturating loss on Fashion-MNIST.
 python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs/gan
 python -m experiments.evaluate --workdir=runs/gan
 
-Seed 0 on 2 cores: 3.7 minutes with the evaluation; Fréchet distance 2.01 in the judge's features,
-10,000 generated against 10,000 test images (real against real 0.0075), precision .77, recall .41.
-In batches of 64, half the updates of as many images, it was 2.79. After a colon, kind=Sneaker
-trains on one class.
+Three seeds: Fréchet distance 2.05 +- 0.11 in the judge's features, 10,000 generated against
+10,000 test images (real against real 0.0075), precision .76, recall .45
+(results/gan_baselines_fashion_mnist.md); seed 0 on 2 cores took 3.7 minutes with the evaluation.
+In batches of 64, half the updates of as many images, it was 2.79 (seed 0). After a colon,
+kind=Sneaker trains on one class.
 """
 
 from ml_collections import ConfigDict
@@ -14,7 +15,7 @@ from ml_collections import ConfigDict
 from configs import common
 
 # Measure: (mean, standard deviation, seeds).
-EXPECTED = {'frechet': (2.008, 0.0, 1)}
+EXPECTED = {'frechet': (2.045, 0.11, 3)}
 
 
 def get_config(arg=None):
