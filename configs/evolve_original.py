@@ -25,6 +25,16 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+# Measure: (mean, standard deviation, seeds).
+EXPECTED = {
+    'evaluations_to_0.5': (31.0, 0.0, 1),
+    'evaluations_to_0.9': (73.0, 0.0, 1),
+    'evaluations_to_0.99': (146.0, 0.0, 1),
+    'evaluations_to_0.999': (282.0, 0.0, 1),
+    'success_0.9999': (0.156, 0.0, 1),
+    'transfer': (0.078, 0.0, 1),
+}
+
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False, quirk=False, target=False, ideas=False, trap=False)
