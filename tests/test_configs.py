@@ -65,8 +65,15 @@ def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
     real = [] if config.data.name in ('none', 'pairs') else ['real.png']
     assert sheets == ['000001.png', '000002.png', '000003.png', '000004.png', *real]
     assert restoring.restore(tmp_path).step == 4
-    assert training.train(config.to_dict(), tmp_path).finished  # A finished run stays as it is.
 
+
+def test_a_finished_run_stays_as_it_is_and_takes_no_other_config(tmp_path):
+    config = load(ROOT / 'configs' / 'gan_perceptron_digits.py')
+    config.method.num_steps = 1
+    assert training.train(config.to_dict(), tmp_path).finished
+    before = (tmp_path / 'metrics.jsonl').read_text()
+    assert training.train(config.to_dict(), tmp_path).finished
+    assert (tmp_path / 'metrics.jsonl').read_text() == before
     config.seed = 9
     with pytest.raises(UserError, match=r'another config: seed \(there 0, now 9\)'):
         training.train(config.to_dict(), tmp_path)

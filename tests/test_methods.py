@@ -1,5 +1,7 @@
 """What every method promises: the same result however it is cut, compiled or spread."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,10 +25,22 @@ def run(name, *, mesh=None, **options):
     )
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_restored_run_equals_uninterrupted_bit_for_bit(name, tmp_path):
-    whole = run(name, log_every_steps=4)
+# The tests of one method run in one process, where they share its uninterrupted run.
+EACH = pytest.mark.parametrize(
+    'name', [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES]
+)
 
+
+@functools.cache
+def uninterrupted(name):
+    """Returns the end of a run on one device, and the records of its steps."""
+    records = []
+    return run(name, log_every_steps=1, observers=[records.append]), records
+
+
+@EACH
+def test_restored_run_equals_uninterrupted_bit_for_bit(name, tmp_path):
+    whole, _ = uninterrupted(name)
     checkpoints = Checkpoints(tmp_path)
 
     def save_then_stop(step, phase, state, measures):
@@ -34,7 +48,7 @@ def test_restored_run_equals_uninterrupted_bit_for_bit(name, tmp_path):
 
     stopped = run(
         name,
-        log_every_steps=1,
+        log_every_steps=2,
         hooks=[loop.StateHook(3, save_then_stop, on_stop=True)],
         stop=lambda: checkpoints.newest == 3,
     )
@@ -49,9 +63,9 @@ def test_restored_run_equals_uninterrupted_bit_for_bit(name, tmp_path):
     cases.assert_equal_bits(resumed.state, whole.state)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@EACH
 def test_four_devices_give_the_parameters_of_one(name):
-    one = run(name)
+    one, _ = uninterrupted(name)
     four = run(name, mesh=devices.make_mesh())
     assert len(jax.tree.leaves(four.state)[-1].sharding.device_set) == 4
     # Adam divides by the root of tiny second moments in its first steps, which
@@ -59,7 +73,7 @@ def test_four_devices_give_the_parameters_of_one(name):
     cases.assert_close(jax.device_get(four.state), jax.device_get(one.state), rtol=2e-2, atol=1e-3)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@EACH
 def test_pmap_gives_what_jit_gives(name):
     source, key = cases.source(), jax.random.key(5)
     batch = source.batch(0)
@@ -194,9 +208,8 @@ GOLDEN = {
 }
 
 
-@pytest.mark.parametrize('name', NAMES)
+@EACH
 def test_first_step_has_its_golden_metrics(name):
-    records = []
-    run(name, log_every_steps=1, observers=[records.append])
+    _, records = uninterrupted(name)
     for metric, value in GOLDEN[name].items():
         np.testing.assert_allclose(records[0].metrics[metric], value, rtol=1e-3, err_msg=metric)
