@@ -50,7 +50,7 @@ demo: install
 	$(BIN)/python -m experiments.report runs/demo
 
 test: install lint
-	$(BIN)/python -m pytest -q -rs -n 2 --dist=loadgroup --durations=15
+	$(BIN)/python -m pytest -q -rs -n $$(nproc) --maxprocesses=4 --dist=loadgroup --durations=30
 
 lint: install
 	$(BIN)/ruff check .
