@@ -10,6 +10,8 @@ of them never came there. A search is named by its method and what its configs d
 """
 
 import pathlib
+import shlex
+import sys
 
 import numpy as np
 from absl import flags
@@ -51,10 +53,25 @@ def main(argv):
             pursuits = len(together.first) // (1 if label == 'all' else len(rows) - 1)
             counted = f'{len(seeds)} x {pursuits // len(seeds)}'
             lines.append([name, label, counted, *_cells(values)])
-    text = '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+    table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    text = f'{_header(found)}\n\n{table}\n'
     print(text)
     if _OUTPUT.value:
         pathlib.Path(_OUTPUT.value).write_text(text)
+
+
+def _header(found: list[runs.Run]) -> str:
+    def distinct(values) -> str:
+        return ', '.join(sorted({str(value) for value in values}))
+
+    return '\n'.join(
+        [
+            f'- command: python -m experiments.evolve_table {shlex.join(sys.argv[1:])}',
+            f'- revision: {distinct(run.info.get("revision", "unknown") for run in found)}',
+            f'- hardware: {distinct(run.info.get("hardware", "unknown") for run in found)}',
+            f'- seeds: {distinct(run.config.get("seed", 0) for run in found)}',
+        ]
+    )
 
 
 def _is_finished_evolution(run: runs.Run) -> bool:
