@@ -1,6 +1,6 @@
 r"""Pictures of evolution: all classes by all searches, and one image on its way.
 
-python -m experiments.evolve_gallery --workdirs=runs/climb,runs/latent --output=gallery/
+python -m experiments.evolve_gallery runs/climb runs/latent --output=gallery/
     [--image=3] [--frames=10]
 
 classes.png has a row a run and a column a class: of each class the image that the run's
@@ -18,25 +18,26 @@ from imggen import animation, devices, entry, images, restoring, runs
 from imggen.errors import UserError
 from imggen.metrics import evolution
 
-_WORKDIRS = flags.DEFINE_list('workdirs', None, 'Runs of evolution.')
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder for the pictures.')
 _IMAGE = flags.DEFINE_integer('image', 0, 'Which image of the first run the strip shows.')
 _FRAMES = flags.DEFINE_integer('frames', 10, 'Images on the strip.', lower_bound=2)
 
 
 def main(argv):
-    del argv
+    workdirs = argv[1:]
+    if not workdirs:
+        raise UserError('Nothing to show; name one or more runs of evolution.')
     devices.cache_compilations()
     output = pathlib.Path(_OUTPUT.value)
-    rows = [_surest(restoring.restore(workdir)) for workdir in _WORKDIRS.value]
+    rows = [_surest(restoring.restore(workdir)) for workdir in workdirs]
     if len({row.shape for row in rows}) > 1:
-        raise UserError('--workdirs differ in their classes or image sizes: show them one by one.')
+        raise UserError('The runs differ in their classes or image sizes: show them one by one.')
     images.write_png(
         output / 'classes.png', images.grid(np.concatenate(rows), columns=len(rows[0]))
     )
 
     columns = len(rows[0])
-    frames = _sheets(_WORKDIRS.value[0], rows[0].shape[1:])
+    frames = _sheets(workdirs[0], rows[0].shape[1:])
     if _IMAGE.value >= frames.shape[1]:
         raise UserError(f'--image={_IMAGE.value}: the sheets show {frames.shape[1]} images.')
     shown = np.unique(np.linspace(0, len(frames) - 1, _FRAMES.value).round().astype(int))
@@ -71,5 +72,5 @@ def _sheets(workdir: str, shape) -> np.ndarray:
 
 
 if __name__ == '__main__':
-    flags.mark_flags_as_required(['workdirs', 'output'])
+    flags.mark_flag_as_required('output')
     entry.run(main)

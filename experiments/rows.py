@@ -1,6 +1,6 @@
 r"""A row of images a run, under each other: the picture that goes with a table.
 
-python -m experiments.rows --workdirs=runs/gan,runs/flow --output=rows.png
+python -m experiments.rows runs/gan runs/flow --output=rows.png
     [--names=GAN,flow] [--num=12]
 
 Every run draws from the same keys; the first row is of the first run's own data. A run is
@@ -17,7 +17,6 @@ from imggen import data, devices, entry, images, keys, restoring, sampling
 from imggen.errors import UserError
 from imggen.progress import Progress
 
-_WORKDIRS = flags.DEFINE_list('workdirs', None, 'Runs, one a row.')
 _OUTPUT = flags.DEFINE_string('output', None, 'The .png to write.')
 _NAMES = flags.DEFINE_list('names', [], 'What stands beside the rows, one a run.')
 _NUM = flags.DEFINE_integer('num', 12, 'Images in a row.', lower_bound=1)
@@ -27,21 +26,23 @@ _LETTER_PIXELS = 7  # An upper bound of the default font's width.
 
 
 def main(argv):
-    del argv
+    workdirs = argv[1:]
+    if not workdirs:
+        raise UserError('Nothing to show; name one or more runs.')
     devices.cache_compilations()
-    names = _NAMES.value or [pathlib.Path(workdir).name for workdir in _WORKDIRS.value]
-    if len(names) != len(_WORKDIRS.value):
-        raise UserError(f'--names has {len(names)} names for {len(_WORKDIRS.value)} runs.')
+    names = _NAMES.value or [pathlib.Path(workdir).name for workdir in workdirs]
+    if len(names) != len(workdirs):
+        raise UserError(f'--names has {len(names)} names for {len(workdirs)} runs.')
     progress = Progress(len(names), unit='run')
     rows = []
-    for workdir in _WORKDIRS.value:
+    for workdir in workdirs:
         restored = restoring.restore(workdir)
         rows = rows or [_real(restored)]
         rows.append(_generated(restored))
         progress.advance(len(rows) - 1)
     progress.close()
     if len({row.shape for row in rows}) > 1:
-        raise UserError('--workdirs differ in the size of their images: show them one by one.')
+        raise UserError('The runs differ in the size of their images: show them one by one.')
     sheet = _sheet(rows, ['real', *names])
     images.write_png(_OUTPUT.value, sheet)
     print(f'{_OUTPUT.value}: {len(rows)} rows of {_NUM.value} images')
@@ -74,5 +75,5 @@ def _sheet(rows, names) -> np.ndarray:
 
 
 if __name__ == '__main__':
-    flags.mark_flags_as_required(['workdirs', 'output'])
+    flags.mark_flag_as_required('output')
     entry.run(main)

@@ -272,7 +272,7 @@ def test_table_and_gallery_show_a_run(finished, tmp_path):
     rows = [line.split(' | ') for line in table.splitlines() if 'hill_climb' in line]
     assert [row[1] for row in rows] == ['Bag', 'Coat', 'Dress', 'Shirt', 'all']
     assert [row[2] for row in rows] == ['1 x 2'] * 4 + ['1 x 8']
-    call('experiments.evolve_gallery', f'--workdirs={finished}', f'--output={tmp_path}')
+    call('experiments.evolve_gallery', str(finished), f'--output={tmp_path}')
     assert {path.name for path in tmp_path.iterdir()} == {
         'classes.png',
         'strip.png',

@@ -29,8 +29,8 @@ def rows(*options):
 
 def test_rows_are_real_pictures_and_each_runs_own(workdirs, tmp_path):
     output = tmp_path / 'rows.png'
-    given = ','.join(map(str, workdirs))
-    done = rows(f'--workdirs={given}', '--names=first,second', '--num=5', f'--output={output}')
+    given = list(map(str, workdirs))
+    done = rows(*given, '--names=first,second', '--num=5', f'--output={output}')
     assert done.returncode == 0, done.stderr
     with Image.open(output) as picture:
         sheet = np.asarray(picture)
@@ -42,6 +42,6 @@ def test_rows_are_real_pictures_and_each_runs_own(workdirs, tmp_path):
     assert not np.array_equal(real, first) and not np.array_equal(first, second)
     assert all((names[top : top + 8] < 128).any() for top in (0, size, 2 * size))
 
-    done = rows(f'--workdirs={given}', '--names=one', f'--output={output}')
+    done = rows(*given, '--names=one', f'--output={output}')
     assert done.returncode == 1
     assert done.stderr.strip() == 'error: --names has 1 names for 2 runs.'
