@@ -4,6 +4,10 @@ python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs
 python -m experiments.train --config=configs/evolve_latent.py --workdir=runs/latent
     [--config.method.problem.encoding=runs/other]
 python -m experiments.evolve_table --folder=runs/latent
+
+Seed 0: after 1,000 images judged a chain p is 0.992 on average, and the dense judge sees the class
+in all 40 images; none came to p >= 0.9999. Gradient ascent in the same latents
+(configs/evolve_gradient.py:latent) ends at 0.969, and 62 % of its images transfer.
 """
 
 from ml_collections import ConfigDict
