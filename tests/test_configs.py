@@ -54,6 +54,7 @@ def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
     if config.data.get('style') == '':
         config.data.content, config.data.style = (str(pictures / f'{i}.png') for i in (0, 1))
     config.method.num_steps = 4
+    config.run.sample_every_steps = config.run.checkpoint_every_steps = 2
     stops = iter([False, True])
     stopped = _train(config, tmp_path, stop=lambda: next(stops))
     assert (stopped.step, stopped.finished) == (2, False)
@@ -63,7 +64,7 @@ def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
     assert json.loads((tmp_path / 'run.json').read_text())['status'] == 'finished'
     sheets = sorted(sheet.name for sheet in (tmp_path / 'samples').iterdir())
     real = [] if config.data.name in ('none', 'pairs') else ['real.png']
-    assert sheets == ['000001.png', '000002.png', '000003.png', '000004.png', *real]
+    assert sheets == ['000002.png', '000004.png', *real]
     assert restoring.restore(tmp_path).step == 4
 
 
