@@ -42,8 +42,9 @@ class Progress:
                 return
             self._said = now
             left = (now - self._started) * (self._total - done) / max(done - self._initial, 1)
-            values = ', '.join(f'{name} {value}' for name, value in scalars.items())
-            self.say(f'{label} {self._unit} {done}/{self._total}, {_clock(left)} left, {values}')
+            counted = f'{label} {self._unit} {done}/{self._total}'.strip()
+            values = [f'{name} {value}' for name, value in scalars.items()]
+            self.say(', '.join([counted, f'{_clock(left)} left', *values]))
 
     def say(self, line: str) -> None:
         """Prints a line without tearing the progress line."""
