@@ -12,16 +12,15 @@ PyTorch may lie in an environment of its own. `--mallopt` makes glibc keep freed
 processes (see benchmarks/train_step.py); `--cores=1` leaves one core to either side.
 """
 
-import ctypes
 import json
 import os
 import statistics
-import subprocess
 import sys
-import time
 
 import numpy as np
 from absl import app, flags, logging
+
+from benchmarks import sides
 
 _RUNS = flags.DEFINE_integer('runs', 3, 'Processes of each side.', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 20, 'Timed steps of a run.', lower_bound=5)
@@ -35,13 +34,9 @@ _SIDE = flags.DEFINE_enum('side', None, ['jax'], 'Run our side in this process.'
 
 _DISPATCH_STEPS = 5
 _NUM_PICTURES = 32
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of glibc's malloc.h.
 
 
 def _jax_side() -> dict:
-    import jax
-
-    from imggen import devices, loop, methods
     from imggen.data import dataset, pairings, pipeline
 
     shape = (_NUM_PICTURES, _SIZE.value, _SIZE.value, 6)
@@ -56,25 +51,7 @@ def _jax_side() -> dict:
         'generator': {'features': _FEATURES.value},
         'discriminator': {'features': _FEATURES.value},
     }
-    records = []
-    start = time.perf_counter()
-    result = loop.run(
-        methods.make(section),
-        source,
-        seed=0,
-        mesh=devices.make_mesh(devices=jax.devices()[:1]),
-        log_every_steps=_DISPATCH_STEPS,
-        observers=[records.append],
-    )
-    total = time.perf_counter() - start
-    players = (result.state.generator, result.state.discriminator)
-    return {
-        'seconds': sum(record.seconds for record in records[1:]),
-        'start': total - sum(record.seconds for record in records),
-        'parameters': [sum(leaf.size for leaf in jax.tree.leaves(p.params)) for p in players],
-        'version': f'JAX {jax.__version__}',
-        'hardware': devices.hardware(),
-    }
+    return sides.time_training(section, source, dispatch_steps=_DISPATCH_STEPS)
 
 
 def _run(side: str) -> dict:
@@ -87,11 +64,7 @@ def _run(side: str) -> dict:
         depth = _SIZE.value.bit_length() - 1
         command = [_TORCH_PYTHON.value, '-m', 'benchmarks.torch_pix2pix', *sizes]
         command += [f'--depth={min(depth, 8)}', f'--warmup={_DISPATCH_STEPS}']
-    environment = os.environ | {'JAX_ENABLE_COMPILATION_CACHE': 'false'}
-    output = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
-    return json.loads(output.splitlines()[-1])
+    return sides.run(command)
 
 
 def _cell(runs: list[dict]) -> tuple[float, str]:
@@ -131,17 +104,12 @@ def main(argv) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
     logging.set_verbosity(logging.WARNING)
-    if _CORES.value:  # The processes started from here inherit it.
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: _CORES.value])
+    sides.use_cores(_CORES.value)
     if _SIDE.value is None:
         _print_table()
         return
     if _MALLOPT.value:
-        library = ctypes.CDLL(None)
-        if not hasattr(library, 'mallopt'):
-            raise app.UsageError('--mallopt needs glibc.')
-        library.mallopt(_M_MMAP_THRESHOLD, 2**30)
-        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        sides.keep_freed_memory()
     print(json.dumps(_jax_side()))
 
 

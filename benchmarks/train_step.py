@@ -19,18 +19,18 @@ core that is taken from one of them slows it many times over. `--cores=1` leaves
 core to either side, and is the steadier comparison on a machine that is shared.
 """
 
-import ctypes
 import importlib
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from typing import NamedTuple
 
 import numpy as np
 from absl import app, flags, logging
+
+from benchmarks import sides
 
 _CASES = flags.DEFINE_list('cases', 'perceptron,dcgan,dcgan32,residual,residual32', 'What to time.')
 _RUNS = flags.DEFINE_integer('runs', 5, 'Processes of each side.', lower_bound=1)
@@ -42,7 +42,6 @@ _SIDE = flags.DEFINE_enum('side', None, ['jax', 'torch'], 'Run one side in this 
 
 _DISPATCH_STEPS = 10
 _NUM_IMAGES = 10_000
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of glibc's malloc.h.
 
 
 class Case(NamedTuple):
@@ -73,9 +72,6 @@ def _images(case: Case) -> np.ndarray:
 
 
 def _jax_side(case: Case) -> dict:
-    import jax
-
-    from imggen import devices, loop, methods
     from imggen.data import dataset, pipeline
 
     source = pipeline.shuffled(
@@ -85,25 +81,8 @@ def _jax_side(case: Case) -> dict:
         augmentation={},
         memory_budget_mib=1024,
     )
-    records = []
-    start = time.perf_counter()
-    result = loop.run(
-        methods.make(_method_section(case)),
-        source,
-        seed=0,
-        mesh=devices.make_mesh(devices=jax.devices()[:1]),
-        log_every_steps=_DISPATCH_STEPS,
-        observers=[records.append],
-    )
-    total = time.perf_counter() - start
-    players = (result.state.generator, result.state.discriminator)
-    return {
-        'seconds': sum(record.seconds for record in records[1:]),
-        'start': total - sum(record.seconds for record in records),
-        'parameters': [sum(leaf.size for leaf in jax.tree.leaves(p.params)) for p in players],
-        'version': f'JAX {jax.__version__}',
-        'hardware': devices.hardware(),
-    }
+    section = _method_section(case)
+    return sides.time_training(section, source, dispatch_steps=_DISPATCH_STEPS)
 
 
 def _torch_side(case: Case) -> dict:
@@ -137,25 +116,13 @@ def _torch_side(case: Case) -> dict:
     }
 
 
-def _keep_freed_memory() -> None:
-    library = ctypes.CDLL(None)
-    if not hasattr(library, 'mallopt'):
-        raise app.UsageError('--mallopt needs glibc.')
-    library.mallopt(_M_MMAP_THRESHOLD, 2**30)
-    library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
 def _run_side(side: str, name: str) -> dict:
     """Runs one side in a process of its own."""
     command = [sys.executable, '-m', 'benchmarks.train_step', f'--side={side}', f'--cases={name}']
     command += [f'--steps={_STEPS.value}', f'--batch_size={_BATCH_SIZE.value}']
     command += ['--mallopt'] if _MALLOPT.value else []
     command += [f'--cores={_CORES.value}'] if _CORES.value else []
-    environment = os.environ | {'JAX_ENABLE_COMPILATION_CACHE': 'false'}
-    output = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
-    return json.loads(output.splitlines()[-1])
+    return sides.run(command)
 
 
 def _speed(runs: list[dict]) -> tuple[float, str]:
@@ -205,10 +172,9 @@ def main(argv) -> None:
         _print_table()
         return
     logging.set_verbosity(logging.WARNING)
-    if _CORES.value:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: _CORES.value])
+    sides.use_cores(_CORES.value)
     if _MALLOPT.value:
-        _keep_freed_memory()
+        sides.keep_freed_memory()
     side = {'jax': _jax_side, 'torch': _torch_side}[_SIDE.value]
     print(json.dumps(side(CASES[_CASES.value[0]])))
 
