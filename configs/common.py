@@ -67,3 +67,29 @@ def pictures(arg: ConfigDict, *, batch_size: int) -> ConfigDict:
             'and folder.'
         )
     return section
+
+
+def teaching(arg: str | None, *, method: str, scores: tuple[str, ...]) -> ConfigDict:
+    """Returns a row of the evaluators' table, all but the options of its method.
+
+    Args:
+      arg: what stands after the colon of --config: smoke, and as for `pictures`.
+      method: config.method.name.
+      scores: config.run.scores.
+    """
+    arg = parse(arg, smoke=False, data='fashion_mnist', kind='', size=32)
+    config = ConfigDict()
+    config.seed = 0
+    config.total_images = 128 if arg.smoke else 60_000
+    config.data = pictures(arg, batch_size=16)
+    config.method = ConfigDict()
+    config.method.name = method
+    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config.run = run(
+        smoke=arg.smoke,
+        scores=scores,
+        log_every_steps=200,
+        sample_every_steps=1000,
+        checkpoint_every_steps=4000,
+    )
+    return config
