@@ -146,3 +146,25 @@ def test_every_caveat_of_a_comparison_has_words():
         assert compared.note == note
         assert finding.difference(compared).endswith('.')
     assert 'no seed in common' in finding.difference(statistics.compare({0: 1.0}, {1: 1.0}))
+
+
+def _measured(name, config, **measures):
+    line = {'step': 1, 'extractor': 'judge', 'measures': measures}
+    return runs.Run(None, name, config, {}, [], [line], [])
+
+
+def test_a_measure_that_few_runs_have_does_not_lead():
+    made = [_measured(str(seed), {'seed': seed}, transfer=0.5, own=1.0) for seed in range(3)]
+    made[0].measures[0]['measures']['coverage'] = 1.0  # Of an archive, which only one of them has.
+    (lines,) = groups.evaluations(made).values()
+    assert groups.measure_names(lines) == ['transfer', 'own', 'coverage']
+
+
+def test_groups_of_several_sweeps_are_called_by_the_sweep_and_not_by_the_seed():
+    options = {f'option{number}': number for number in range(6)}  # Too many for a label.
+    made = [
+        _measured(f'{sweep}/seed={seed}', {'seed': seed, 'method': own}, frechet=1.0)
+        for sweep, own in {'gan': options, 'flow': {}}.items()
+        for seed in range(2)
+    ]
+    assert [one.label for one in groups.group(made)] == ['gan', 'flow']

@@ -1,5 +1,6 @@
 """What is compared with what: runs that differ in the seed alone, and measures taken alike."""
 
+import collections
 import math
 import re
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ MEASURES = {
     'frechet_infinite': ('Fréchet, infinitely many', True),
     'copying': ('copying', True),
     'classes_reached': ('classes reached', False),
+    'transfer': ('transfer to a second judge', False),
 }
 _LABEL_KEYS = 4
 
@@ -96,7 +98,7 @@ def group(runs: Sequence[runs_lib.Run]) -> list[Group]:
 
 def _label(run: runs_lib.Run, settings: dict[str, Any]) -> str:
     if not settings or len(settings) > _LABEL_KEYS:
-        return re.sub(r'(^|[,_])seed=?\d+', '', run.name).strip(',_') or run.name
+        return re.sub(r'(^|[,_/])seed=?\d+', '', run.name).strip(',_/') or run.name
     short = [key.rpartition('.')[2] for key in settings]
     names = [
         last if short.count(last) == 1 else key for key, last in zip(settings, short, strict=True)
@@ -137,12 +139,16 @@ def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure_names(evaluated: dict[int, dict[str, Any]]) -> list[str]:
-    """Returns the measures of some evaluations, known ones first."""
-    names = dict.fromkeys(
+    """Returns the measures of some evaluations: those of few of the runs last, known ones first."""
+    counts = collections.Counter(
         name for line in evaluated.values() for name in line.get('measures') or {}
     )
-    known = list(MEASURES)
-    return sorted(names, key=lambda name: known.index(name) if name in MEASURES else len(known))
+    known = {name: place for place, name in enumerate(MEASURES)}
+
+    def order(name):
+        return 2 * counts[name] < len(evaluated), known.get(name, len(known))
+
+    return sorted(counts, key=order)
 
 
 def title(name: str) -> str:
