@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imggen import runs, statistics
-from imggen.report import averages, axes, finding, groups, markup, sheets
+from imggen.report import averages, axes, dots, finding, groups, markup, sheets
 from tests import made_runs
 
 
@@ -168,3 +168,10 @@ def test_groups_of_several_sweeps_are_called_by_the_sweep_and_not_by_the_seed():
         for seed in range(2)
     ]
     assert [one.label for one in groups.group(made)] == ['gan', 'flow']
+
+
+def test_long_labels_give_up_the_names_of_settings_before_they_are_cut():
+    assert dots.shorten('loss=hinge, encoding=pixels') == 'loss=hinge, encoding=pixels'
+    label = 'name=map_elites, num_steps=200, encoding=runs/gan'
+    assert dots.shorten(label) == 'map_elites, 200, runs/gan'
+    assert dots.shorten('x' * 99) == 'x' * 33 + '…'

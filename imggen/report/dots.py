@@ -31,8 +31,7 @@ def plot(
     log = axes.fit(reach).log and (floor is None or floor > 0)
     axis = axes.fit(reach + ([floor] if floor is not None else []), log=log, trim=False)
     height = _ROW * len(shown)
-    letters = max(len(groups[index].label) for index, _ in shown)
-    left = 24 + _LETTER * min(_LABEL_LETTERS, letters)
+    left = 24 + _LETTER * max(len(shorten(groups[index].label)) for index, _ in shown)
     parts = []
     for tick in axis.ticks(count=5):
         x = _x(axis, tick)
@@ -55,10 +54,16 @@ def plot(
     )
 
 
-def _row(group: Group, summary: Summary, axis: axes.Axis, y: float, index: int, colours) -> Markup:
-    label = group.label
+def shorten(label: str) -> str:
+    """Fits a label into its column: without the names of its settings, then cut."""
     if len(label) > _LABEL_LETTERS:
-        label = label[: _LABEL_LETTERS - 1] + '…'
+        parts = label.split(', ')
+        label = ', '.join(part.partition('=')[2] or part for part in parts)
+    return label if len(label) <= _LABEL_LETTERS else label[: _LABEL_LETTERS - 1] + '…'
+
+
+def _row(group: Group, summary: Summary, axis: axes.Axis, y: float, index: int, colours) -> Markup:
+    label = shorten(group.label)
     parts = [
         element('title', f'{group.label}: {with_spread(summary.mean, summary.spread)}'),
         element('text', label, x=-12, y=y, dy='0.33em', text_anchor='end', class_='label'),
