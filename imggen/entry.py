@@ -1,5 +1,6 @@
 """How every entry point starts and ends: flags read, errors said in one sentence."""
 
+import os
 import pathlib
 import re
 import sys
@@ -14,7 +15,8 @@ def run(main: Callable[[list[str]], int | None]) -> None:
     """Runs an entry point: absl flags, then `main(argv)`.
 
     A UserError and a flag or config option that does not exist end with one
-    sentence on standard error and status 1; Ctrl-C ends with status 130.
+    sentence on standard error and status 1; Ctrl-C ends with status 130, and a reader
+    that closed the pipe (`... | head`) with the shell's 141.
     """
 
     def guarded(argv):
@@ -26,6 +28,10 @@ def run(main: Callable[[list[str]], int | None]) -> None:
         except KeyboardInterrupt:
             print('interrupted; the same command goes on from the last checkpoint', file=sys.stderr)
             return 130
+        except BrokenPipeError:
+            # Python flushes standard output once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
 
     # JAX and Orbax narrate at the level of information; what is left are warnings.
     logging.set_verbosity(logging.WARNING)

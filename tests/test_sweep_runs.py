@@ -265,3 +265,12 @@ def test_a_terminal_shows_one_line(tmp_path):
     assert failed == {}
     assert lines[1:4] == ['2 of 3 runs', '2 of 3 runs | seed=0 50/200', 'seed=0: done\n']
     assert lines[4].startswith('3 of 3 runs') and lines[5] == ''
+
+
+def test_a_reader_that_closes_the_pipe_gets_no_traceback(runs):
+    axis = '--axis=seed=0..2000'  # More lines than a pipe holds.
+    with runs.start(axis, '--dry_run') as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ''
+    assert process.returncode == 141

@@ -112,7 +112,7 @@ def rank_note(count: int, dimension: int) -> str:
         return ''
     return (
         f'{count} images give a covariance of rank {count - 1} at most in {dimension} dimensions: '
-        'the Fréchet distance is biased; compare only at equal counts.'
+        'the Fréchet distance is biased; compare only at equal counts'
     )
 
 
