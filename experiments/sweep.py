@@ -5,10 +5,10 @@ python -m experiments.sweep --config=configs/gan_fashion_mnist.py --workdir=runs
 
 Every --axis multiplies the runs; all --zip together are one axis, their first
 values belonging together, then their second ones. A config file may bring axes of
-its own: get_hyper(h), see imggen/sweep.py. Each run has a folder below --workdir, named
-by what sets it apart. The same command again continues what was interrupted,
-repeats what failed, leaves alone what is done, and writes table.{csv,md,html} and the
-page report.html.
+its own, get_hyper(h), see imggen/sweep.py; an --axis of the same option replaces
+that one. Each run has a folder below --workdir, named by what sets it apart. The same
+command again continues what was interrupted, repeats what failed, leaves alone what is
+done, and writes table.{csv,md,html} and the page report.html.
 
 Sweeps of several configs in folders below one, runs/methods/gan and runs/methods/flow, become
 one table: python -m experiments.sweep --table_only --workdir=runs/methods [--baseline=gan]
@@ -93,11 +93,15 @@ def _plan():
         raise UserError(f'--config={filename}: there is no file {path}.')
     fixed = config_flags.get_override_values(FLAGS['config'])
     config = _CONFIG.value
-    parts = [_hyper(path)]
+    parts = [sweep.parse_axis(text, config) for text in _AXES.value]
     if _ZIPPED.value:
-        parts.append(sweep.zipped([sweep.parse_axis(text, config) for text in _ZIPPED.value]))
-    parts += [sweep.parse_axis(text, config) for text in _AXES.value]
-    points = sweep.check(sweep.product(parts), config)
+        parts = [
+            sweep.zipped([sweep.parse_axis(text, config) for text in _ZIPPED.value]),
+            *parts,
+        ]
+    asked = {name for part in parts for point in part for name in point}
+    own = sweep.without(_hyper(path), asked)
+    points = sweep.check(sweep.product([own, *parts]), config)
     if points == [{}]:
         raise UserError('the sweep has no axis: give --axis name=value,value or get_hyper(h).')
     command = f'python -m experiments.sweep {shlex.join(sys.argv[1:])}'

@@ -56,6 +56,16 @@ def chain(parts: Iterable[Sequence[Point]]) -> list[Point]:
     return list(itertools.chain(*parts))
 
 
+def without(points: Iterable[Point], names: Iterable[str]) -> list[Point]:
+    """Leaves options out of the points, and points that then repeat an earlier one."""
+    names, kept = set(names), []
+    for point in points:
+        rest = {name: value for name, value in point.items() if name not in names}
+        if rest not in kept:
+            kept.append(rest)
+    return kept
+
+
 HYPER = types.SimpleNamespace(sweep=sweep, product=product, zip=zipped, chain=chain)
 
 

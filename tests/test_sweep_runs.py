@@ -179,6 +179,18 @@ def get_hyper(h):
     ]
 
 
+def test_an_axis_of_the_command_replaces_the_config_files_own(runs):
+    hyper = """
+def get_hyper(h):
+    losses = h.sweep('method.loss', ['wgan', 'hinge'])
+    return h.product([losses, h.sweep('seed', range(5))])
+"""
+    runs.config.write_text(CONFIG + hyper)
+    result = runs.run('--axis=seed=7', '--dry_run')
+    names = re.findall(r'^(\S+): ', result.stdout, flags=re.M)
+    assert names == ['loss=wgan,seed=7', 'loss=hinge,seed=7']
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
