@@ -33,7 +33,7 @@ class Record(NamedTuple):
 
 
 class StateHook(NamedTuple):
-    """Looks at the state every `every_steps` steps and at the end of the run.
+    """Looks at the state every `every_steps` steps, if not 0, and at the end of the run.
 
     `run` takes (step, phase name, state, measures). Hooks at one step share the
     dict `measures`: what one measured, a later one may keep beside a checkpoint.
@@ -200,6 +200,7 @@ def _dispatches(
 ) -> Iterator[tuple[Phase, int, int]]:
     """Cuts what is left of the phases where a record, a hook, a window or a phase ends."""
     periods = [log_every_steps, *(hook.every_steps for hook in hooks), *windows.periods]
+    periods = [period for period in periods if period]
     phase_end = 0
     for phase in phases:
         phase_end += phase.num_steps
@@ -210,7 +211,8 @@ def _dispatches(
 
 
 def _is_due(hook: StateHook, step: int, end: int, stopping: bool) -> bool:
-    return step % hook.every_steps == 0 or step == end or (stopping and hook.on_stop)
+    on_period = hook.every_steps and step % hook.every_steps == 0
+    return on_period or step == end or (stopping and hook.on_stop)
 
 
 class _Windows:

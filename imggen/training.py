@@ -25,8 +25,8 @@ class Watch:
 
     Attributes:
       log_every_steps: steps in one dispatch to the device, and in one record.
-      sample_every_steps: between two sheets of samples.
-      checkpoint_every_steps: between two checkpoints.
+      sample_every_steps: between two sheets of samples; 0 for one at the end.
+      checkpoint_every_steps: between two checkpoints; 0 for one at the end.
       measure_every_steps: between two measurements; 0 for none.
       num_samples: images on a sheet.
       num_measured: images that a measurement generates.
@@ -48,6 +48,13 @@ class Watch:
     keep_newest: int = 2
     best_measure: str = ''
     tensorboard: bool = False
+
+    def __post_init__(self):
+        periods = ('log', 'sample', 'checkpoint', 'measure')
+        for name in (f'{period}_every_steps' for period in periods):
+            steps, least = getattr(self, name), int(name == 'log_every_steps')
+            if steps < least:
+                raise UserError(f'config.run.{name} is {steps}; set it to {least} or more.')
 
 
 def train(

@@ -80,6 +80,16 @@ def test_a_finished_run_stays_as_it_is_and_takes_no_other_config(tmp_path):
         training.train(config.to_dict(), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ('name', 'steps'), [('log_every_steps', 0), ('checkpoint_every_steps', -1)]
+)
+def test_a_period_that_is_none_is_refused(name, steps, tmp_path):
+    config = load(ROOT / 'configs' / 'gan_perceptron_digits.py')
+    config.run[name] = steps
+    with pytest.raises(UserError, match=f'config.run.{name} is {steps}; set it to'):
+        training.train(config.to_dict(), tmp_path)
+
+
 def _train(config, workdir, *, stop):
     original = loop.run
 

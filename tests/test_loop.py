@@ -131,6 +131,12 @@ def test_hooks_fire_on_their_periods_and_at_the_end_and_share_measures():
     assert seen == [(4, 'up', None), (8, 'down', None), (12, 'down', 12)]
 
 
+def test_a_hook_without_a_period_fires_at_the_end_alone():
+    seen = []
+    run(log_every_steps=3, hooks=[loop.StateHook(0, lambda step, *_: seen.append(step))])
+    assert seen == [12]
+
+
 def test_a_stop_runs_only_the_hooks_that_ask_for_it():
     fired = []
     hooks = [
