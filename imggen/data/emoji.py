@@ -4,6 +4,7 @@ Sequences (flags, skin tones, people at work) are found by trying: one that the 
 knows is as wide as a single emoji.
 """
 
+import io
 import itertools
 import os
 import pathlib
@@ -51,7 +52,8 @@ def load_font(path: pathlib.Path) -> ImageFont.FreeTypeFont:
     if not features.check('raqm'):
         raise UserError('this Pillow cannot join emoji into sequences: install its wheel of PyPI.')
     try:
-        return ImageFont.truetype(str(path), _POINTS)
+        # By its bytes: for a path that is no font Pillow takes another of the same name.
+        return ImageFont.truetype(io.BytesIO(path.read_bytes()), _POINTS)
     except OSError as error:
         raise UserError(f'{path} is no colour font that can be read ({error}).') from error
 
