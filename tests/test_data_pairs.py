@@ -245,6 +245,7 @@ def test_changed_filters_and_files_are_decoded_anew(root):
         ({'augment': {'crop': (13, 4)}}, 'larger than the pictures of 12 x 10'),
         ({'augment': {'crop': 4}}, 'config.data.augment.crop=4 is no size'),
         ({'split': 'test'}, 'no pairs for the split'),
+        ({'path': ''}, 'config.data.path is missing'),
         ({'path': '/nowhere'}, '/nowhere is not a folder'),
     ],
 )

@@ -67,7 +67,7 @@ def load(
     if labels not in ('none', 'folders'):
         raise UserError(f'config.data.labels is {labels!r}; choose one of none, folders.')
     decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=_FITS)
-    root = pathlib.Path(path).expanduser()
+    root = root_of(path)
     found = scan(root)
     if not found.files:
         suffixes = ', '.join(sorted(decode.SUFFIXES))
@@ -105,6 +105,13 @@ def load(
         f'{found.num_others:,} other files'
     )
     return Dataset(read, shape, description, names)
+
+
+def root_of(path: str) -> pathlib.Path:
+    """Returns the folder that config.data.path names; an empty one would be the current."""
+    if not path:
+        raise UserError('config.data.path is missing: give --config.data.path=FOLDER.')
+    return pathlib.Path(path).expanduser()
 
 
 def scan(root: pathlib.Path) -> Scan:

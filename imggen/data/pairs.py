@@ -117,7 +117,7 @@ def load(
     }.get(task, 0)  # 0: the input is made from the target within the step.
     on_the_fly = task == 'filter' and input_channels > 0 and not cache_filter
 
-    root, target_path = pathlib.Path(path).expanduser(), os.path.expanduser(target_path)
+    root, target_path = folder.root_of(path), os.path.expanduser(target_path)
     listing = _list(root, target_path, task)
     options = pair_files.Options(
         layout=task if input_channels and not on_the_fly else 'picture',
