@@ -171,7 +171,7 @@ def test_an_interrupted_build_leaves_nothing_behind(root, cache, monkeypatch):
 
 
 def test_missing_empty_and_broken_folders_are_told(tmp_path):
-    with pytest.raises(UserError, match='config.data.path is missing'):
+    with pytest.raises(UserError, match=r'config\.data\.path is missing'):
         folder.load(path='', size=(8, 8))
     with pytest.raises(UserError, match='is not a folder'):
         folder.load(path=str(tmp_path / 'nowhere'), size=(4, 4))
