@@ -93,12 +93,9 @@ def _plan():
         raise UserError(f'--config={filename}: there is no file {path}.')
     fixed = config_flags.get_override_values(FLAGS['config'])
     config = _CONFIG.value
-    parts = [sweep.parse_axis(text, config) for text in _AXES.value]
-    if _ZIPPED.value:
-        parts = [
-            sweep.zipped([sweep.parse_axis(text, config) for text in _ZIPPED.value]),
-            *parts,
-        ]
+    zipped = [sweep.parse_axis(text, config) for text in _ZIPPED.value]
+    parts = [sweep.zipped(zipped)] if zipped else []
+    parts += [sweep.parse_axis(text, config) for text in _AXES.value]
     asked = {name for part in parts for point in part for name in point}
     own = sweep.without(_hyper(path), asked)
     points = sweep.check(sweep.product([own, *parts]), config)

@@ -1,13 +1,15 @@
-"""Every config runs through the real trainer, saves and is restored."""
+"""Every config runs, saves, restores and goes on to the same end, through the real trainer."""
 
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 
 from imggen import images, restoring, training
 from imggen.errors import UserError
+from tests import cases
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = sorted(
@@ -42,7 +44,7 @@ def generator(tmp_path_factory):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_config_trains_saves_and_is_restored(path, pictures, tmp_path, request):
+def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
     # Where a config takes several kinds of pictures, the smallest: compiling takes the time.
     digits = path.stem.startswith('evaluator_') and path.stem != 'evaluator_threshold'
     config = load(path, 'smoke,data=digits' if digits else 'smoke')
@@ -55,7 +57,10 @@ def test_config_trains_saves_and_is_restored(path, pictures, tmp_path, request):
         config.data.content, config.data.style = (str(pictures / f'{i}.png') for i in (0, 1))
     config.method.num_steps = 4
     config.run.sample_every_steps = config.run.checkpoint_every_steps = 2
-    assert training.train(config.to_dict(), tmp_path).finished
+    whole = training.train(config.to_dict(), tmp_path)
+    assert whole.finished
+    shutil.rmtree(tmp_path / 'checkpoints' / '4')  # As if killed before its last checkpoint.
+    cases.assert_equal_bits(training.train(config.to_dict(), tmp_path).state, whole.state)
     records = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
     assert [record['step'] for record in records if 'seconds' in record] == [1, 2, 3, 4]
     assert json.loads((tmp_path / 'run.json').read_text())['status'] == 'finished'
