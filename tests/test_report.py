@@ -96,6 +96,20 @@ def test_the_finding_of_a_sweep_is_mean_and_spread_over_seeds(tmp_path):
     assert '3 seeds): few seeds to trust an interval' in text
 
 
+@pytest.mark.parametrize(('count', 'shown'), [(2, True), (9, False)])
+def test_settings_are_columns_where_a_table_of_them_can_be_read(tmp_path, count, shown):
+    folder = tmp_path / 'sweep'
+    for name in ('first', 'second'):
+        config = made_runs.config_of()
+        config['method'] |= {f'option{i}': f'{name}{i}' for i in range(count)}
+        made_runs.write_run(folder / name, config=config, sheets=0, records=10)
+    text = _page(folder).text
+    table = text[text.index('Final measures by group') : text.index('floor', text.index('Final'))]
+    assert ('method.option1' in table) == shown
+    assert 'seeds' in table and 'Fréchet' in table
+    assert shown or ('first' in table and 'second' in table)
+
+
 def test_the_better_group_leads_whichever_way_better_is(tmp_path):
     folder = tmp_path / 'sweep'
     for loss, ssim in (('hinge', 0.4), ('logistic', 0.9)):

@@ -146,8 +146,10 @@ def _over(summary: groups.Summary) -> str:
 
 def _table(grouped, present, lines, names) -> Markup:
     """Lists the groups: what sets them apart, and every measure with its spread."""
-    keys = list(grouped[0].settings)[:MAX_SETTINGS]
-    labelled = not keys or len(grouped[0].settings) > MAX_SETTINGS
+    keys = list(grouped[0].settings)
+    labelled = not keys or len(keys) > MAX_SETTINGS
+    if labelled:
+        keys = []  # Groups of so many settings are called by their runs.
     headers = (['group'] if labelled else []) + keys + ['seeds']
     headers += [groups.title(name) for name in names]
     rows = []
