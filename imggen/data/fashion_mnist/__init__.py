@@ -22,7 +22,7 @@ import tempfile
 import numpy as np
 from absl import logging
 
-from imggen.data import idx, tfds
+from imggen.data import debian, idx, tfds
 from imggen.data.dataset import Dataset
 from imggen.errors import UserError
 
@@ -47,8 +47,6 @@ SHA256 = {  # Of the decompressed contents.
     't10k-images-idx3-ubyte': '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b',
     't10k-labels-idx1-ubyte': '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34',
 }
-_APT_GET = ('apt-get', '-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20')
-_TIMEOUT_SECONDS = 300
 
 
 def load(
@@ -115,41 +113,11 @@ def fetch(folder: pathlib.Path) -> None:
     logging.info('Fetching Fashion-MNIST (31 MB) from the Debian package %s.', PACKAGE)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix='.fetch-') as scratch:
-        scratch = pathlib.Path(scratch)
-        try:
-            _run([*_APT_GET, 'download', PACKAGE], scratch)
-        except OSError:  # No package lists: get some of our own.
-            private = _private_apt_options(scratch)
-            _run([*_APT_GET, *private, 'update'], scratch)
-            _run([*_APT_GET, *private, 'download', PACKAGE], scratch)
-        (package,) = scratch.glob('*.deb')
-        _run(['dpkg-deb', '--extract', str(package), 'unpacked'], scratch)
-        unpacked = scratch / 'unpacked' / SYSTEM_FOLDER.relative_to('/')
+        root = debian.unpack(PACKAGE, pathlib.Path(scratch))
+        unpacked = root / SYSTEM_FOLDER.relative_to('/')
         for name in SHA256:
             # A rename within one file system: other processes see all of a file or none.
             shutil.move(unpacked / f'{name}.gz', folder / f'{name}.gz')
-
-
-def _private_apt_options(scratch: pathlib.Path) -> list[str]:
-    """Points apt-get at lists and caches of its own, which any user may write."""
-    for name in ('state/lists/partial', 'cache/archives/partial'):
-        (scratch / name).mkdir(parents=True)
-    settings = {
-        'Dir::State': f'{scratch}/state',
-        'Dir::State::status': '/var/lib/dpkg/status',
-        'Dir::Cache': f'{scratch}/cache',
-        'APT::Sandbox::User': 'root',
-    }
-    return [part for name, value in settings.items() for part in ('-o', f'{name}={value}')]
-
-
-def _run(command: list[str], folder: pathlib.Path) -> None:
-    result = subprocess.run(
-        command, cwd=folder, check=False, capture_output=True, timeout=_TIMEOUT_SECONDS, text=True
-    )
-    if result.returncode:
-        reason = result.stderr.strip().splitlines() or [f'exit status {result.returncode}']
-        raise OSError(f'{command[0]}: {reason[-1]}')
 
 
 def _read(folder: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray, str]:

@@ -1,0 +1,32 @@
+r"""Fetches 34 free photographs into a folder, to train and to measure translations on.
+
+python -m experiments.fetch_photographs --output=data/photographs [--side=1280]
+
+They come from Debian's wallpaper packages (170 MB to download), which are unpacked without
+root and not kept. PNG, the longer side reduced to --side.
+"""
+
+import pathlib
+
+from absl import flags
+
+from imggen import entry
+from imggen.data import photographs
+from imggen.images import write_png
+
+_OUTPUT = flags.DEFINE_string('output', None, 'Folder for the PNGs; made if missing.')
+_SIDE = flags.DEFINE_integer('side', 1280, 'Pixels of the longer side.', lower_bound=1)
+
+
+def main(argv):
+    del argv
+    written = 0
+    for name, picture in photographs.photographs(side=_SIDE.value):
+        write_png(pathlib.Path(_OUTPUT.value) / f'{name}.png', picture)
+        written += 1
+    print(f'{_OUTPUT.value}: {written} photographs, the longer side {_SIDE.value} pixels')
+
+
+if __name__ == '__main__':
+    flags.mark_flags_as_required(['output'])
+    entry.run(main)
