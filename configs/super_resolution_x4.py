@@ -46,7 +46,11 @@ def enlargement(arg, *, scale: int) -> ConfigDict:
     config.method.scale = config.data.get_ref('scale')
     config.method.network = ConfigDict({'features': 64, 'blocks': 16, 'upsampling': 'steps'})
     config.method.discriminator = ConfigDict({'features': 64, 'layers': 3})
+    config.method.l1_weight = 1.0
+    config.method.perceptual_weight = 0.1
+    config.method.gan_weight = 5e-3
     config.method.learning_rate = 2e-4
+    config.method.adversarial_learning_rate = 1e-4
     config.method.ema_half_life_images = 10_000.0
     if not arg.full:
         config.method.network = ConfigDict({'features': 32, 'blocks': 8, 'upsampling': 'direct'})
