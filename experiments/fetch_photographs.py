@@ -20,11 +20,16 @@ _SIDE = flags.DEFINE_integer('side', 1280, 'Pixels of the longer side.', lower_b
 
 def main(argv):
     del argv
+    write(pathlib.Path(_OUTPUT.value), side=_SIDE.value)
+
+
+def write(output: pathlib.Path, *, side: int) -> None:
+    """Writes the photographs as PNG files, and how many they are on the screen."""
     written = 0
-    for name, picture in photographs.photographs(side=_SIDE.value):
-        write_png(pathlib.Path(_OUTPUT.value) / f'{name}.png', picture)
+    for name, picture in photographs.photographs(side=side):
+        write_png(output / f'{name}.png', picture)
         written += 1
-    print(f'{_OUTPUT.value}: {written} photographs, the longer side {_SIDE.value} pixels')
+    print(f'{output}: {written} photographs, the longer side {side} pixels')
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ import pytest
 
 from imggen.data import fashion_mnist
 from imggen.errors import UserError
+from tests import debian_package
 
 NAMES = [f'{name}.gz' for name in fashion_mnist.SHA256]
 
@@ -83,33 +84,9 @@ def test_a_damaged_copy_in_the_cache_is_not_used(no_network):
 @pytest.mark.skipif(not shutil.which('dpkg-deb'), reason='dpkg-deb is not installed')
 @pytest.mark.parametrize('has_lists', [True, False])
 def test_fetching_unpacks_the_package(tmp_path, monkeypatch, has_lists):
-    # A package of the same layout, and an apt-get that "downloads" it; without lists of
-    # the system's it does so only after an update of private ones.
-    content = tmp_path / 'package' / fashion_mnist.SYSTEM_FOLDER.relative_to('/')
-    content.mkdir(parents=True)
-    for name in NAMES:
-        (content / name).write_text(name)
-    control = tmp_path / 'package' / 'DEBIAN' / 'control'
-    control.parent.mkdir()
-    control.write_text(
-        f'Package: {fashion_mnist.PACKAGE}\nVersion: 1\nArchitecture: all\n'
-        'Maintainer: nobody <nobody@localhost>\nDescription: clothes\n'
-    )
-    package = tmp_path / 'clothes_1_all.deb'
-    subprocess.run(['dpkg-deb', '--build', tmp_path / 'package', package], check=True)
-    tools = tmp_path / 'bin'
-    tools.mkdir()
-    apt_get = tools / 'apt-get'
-    apt_get.write_text(
-        '#!/bin/sh\n'
-        'case "$*" in\n'
-        '  *Dir::State=*update) touch updated ;;\n'
-        f'  *download*) test {int(has_lists)} = 1 || test -e updated || exit 100\n'
-        f'    cp {package} . ;;\n'
-        'esac\n'
-    )
-    apt_get.chmod(0o755)
-    monkeypatch.setenv('PATH', str(tools), prepend=':')
+    folder = fashion_mnist.SYSTEM_FOLDER.relative_to('/')
+    files = {f'{folder}/{name}': name.encode() for name in NAMES}
+    debian_package.offer(tmp_path, monkeypatch, fashion_mnist.PACKAGE, files, has_lists=has_lists)
     fashion_mnist.fetch(tmp_path / 'cache')
     assert sorted(path.name for path in (tmp_path / 'cache').iterdir()) == sorted(NAMES)
     assert all((tmp_path / 'cache' / name).read_text() == name for name in NAMES)

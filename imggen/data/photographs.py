@@ -28,14 +28,18 @@ PICTURES = {
 }
 
 
-def photographs(*, side: int, sources=PICTURES) -> Iterator[tuple[str, np.ndarray]]:
+def photographs(*, side: int, sources=None) -> Iterator[tuple[str, np.ndarray]]:
     """Yields (name, picture uint8 [height, width, 3]), the longer side reduced to `side`.
 
-    Reduced at least by a quarter they keep nothing of the JPEG files' artefacts.
+    Args:
+      side: pixels; smaller pictures stay as they are. Halved or reduced further they keep
+        next to nothing of the artefacts of the JPEG files.
+      sources: as PICTURES, which they are by default.
 
     Raises:
       UserError: a package cannot be had.
     """
+    sources = PICTURES if sources is None else sources
     progress = Progress(len(sources), unit='package')
     for done, (package, (pattern, excluded)) in enumerate(sources.items(), 1):
         with tempfile.TemporaryDirectory(prefix='imggen-') as scratch:
