@@ -17,8 +17,6 @@ back to the system and asking for it again at every step. Run it on a machine th
 does nothing else: PyTorch's threads wait for each other at every operation, and a
 core that is taken from one of them slows it many times over. `--cores=1` leaves one
 core to either side, and is the steadier comparison on a machine that is shared.
-
-Where there is a GPU both sides use it; give --steps=500, for a step takes milliseconds.
 """
 
 import importlib
@@ -96,16 +94,11 @@ def _torch_side(case: Case) -> dict:
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(0)
-    if torch.cuda.is_available():
-        # What JAX does on a GPU: products of float32 in TF32, algorithms chosen by trying.
-        torch.set_default_device('cuda')
-        torch.set_float32_matmul_precision('high')
-        torch.backends.cudnn.benchmark = True
     section = _method_section(case)
     del section['name']
     config = options.build(gan.Config, section, where='config.method')
     trainer = torch_gan.Trainer(config, case.shape)
-    images = torch.from_numpy(_images(case)).to(torch.get_default_device())
+    images = torch.from_numpy(_images(case))
     for step in range(config.num_steps):
         if step == _DISPATCH_STEPS:
             start = time.perf_counter()

@@ -1,6 +1,7 @@
 """Photographs out of packages: which, how large, and what is said where a package is missing."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ def _jpeg(height, width):
     return stream.getvalue()
 
 
+pytestmark = pytest.mark.skipif(not shutil.which('dpkg-deb'), reason='dpkg-deb is not installed')
 SOURCES = {'pictures': ('usr/share/*/contents/images/9x9.jpg', ('Drawn',))}
 
 
@@ -46,6 +48,12 @@ def test_pictures_are_reduced_never_enlarged_and_drawings_left_out():
 def test_a_package_that_cannot_be_had_is_named():
     with pytest.raises(UserError, match=r'package missing-one cannot be had: .*Unable to locate'):
         list(photographs.photographs(side=20, sources={'missing-one': ('*.jpg', ())}))
+
+
+@pytest.mark.usefixtures('package')
+def test_a_package_that_holds_other_files_is_named():
+    with pytest.raises(UserError, match=r'pictures has no usr/\*\.jpg any more'):
+        list(photographs.photographs(side=20, sources={'pictures': ('usr/*.jpg', ())}))
 
 
 @pytest.mark.usefixtures('package')

