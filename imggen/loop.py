@@ -8,6 +8,7 @@ functions of the seed; a resumed run is therefore the same run, bit for bit.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -66,7 +67,9 @@ def num_steps(method: Method) -> int:
 
 def first_batch(source: Source, mesh: Mesh) -> Batch:
     """Returns the batch of step 0, whole on every device, also where processes read parts of it."""
-    gather = jax.jit(source.gather, out_shardings=NamedSharding(mesh, P()))
+    options = devices.quick_options(mesh)
+    whole = NamedSharding(mesh, P())
+    gather = jax.jit(source.gather, out_shardings=whole, compiler_options=options)
     return gather(_place(source, mesh, 0, 1), 0)
 
 
@@ -145,17 +148,13 @@ def _start(method, source, windows, frozen, seed, mesh, restore):
     def begin(frozen, window):
         return method.init(keys.stream(seed, 'init'), frozen, source.gather(window, 0))
 
-    init = jax.jit(begin, out_shardings=sharding)
-    arguments = (frozen, windows.at(0))
-    shapes = jax.eval_shape(begin, *arguments)
+    init = jax.jit(begin, out_shardings=sharding, compiler_options=devices.quick_options(mesh))
+    shapes = init.trace(frozen, windows.at(0)).out_info
     devices.check_population(mesh, method.state_spec, shapes)
     like = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
     )
-    if restored := restore(like):
-        return restored
-    quick = init.lower(*arguments).compile(compiler_options=devices.quick_options(mesh))
-    return 0, quick(*arguments)
+    return restore(like) or (0, init(frozen, windows.at(0)))  # init is traced once.
 
 
 def _advance(phase, source, state_sharding, replicated):
@@ -166,6 +165,8 @@ def _advance(phase, source, state_sharding, replicated):
     """
 
     def advance(loop_key, state, frozen, window, first, last):
+        # Needed for its metrics' names and in the loop, and traced once: jit keeps the trace.
+        @partial(jax.jit, inline=True)
         def step(index, state):
             batch = source.gather(window, index)
             batch = jax.lax.with_sharding_constraint(batch, P('data'))

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from imggen import keys, methods
 from imggen.data.source import Source
@@ -211,16 +212,24 @@ def source(*, seed: int = 0, shape=SHAPE) -> Source:
 
 def assert_equal_bits(actual, expected) -> None:
     """Fails unless two pytrees hold the same bits."""
-    pairs = zip(jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True)
-    for (path, a), b in pairs:
+    for path, a, b in _leaves(actual, expected):
         assert a.dtype == b.dtype
-        assert jnp.array_equal(a, b), f'{jax.tree_util.keystr(path)} differs'
+        assert np.array_equal(a, b), f'{path} differs'
 
 
 def assert_close(actual, expected, *, rtol=2e-4, atol=2e-5) -> None:
     """Fails unless two pytrees agree to float tolerance."""
+    for path, a, b in _leaves(actual, expected):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=path)
+
+
+def _leaves(actual, expected):
+    """Yields (path, array, array): on the host, where comparing compiles nothing."""
     pairs = zip(jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True)
     for (path, a), b in pairs:
-        assert jnp.allclose(a, b, rtol=rtol, atol=atol), (
-            f'{jax.tree_util.keystr(path)} differs by {jnp.abs(a - b).max()}'
-        )
+        yield jax.tree_util.keystr(path), _on_host(a), _on_host(b)
+
+
+def _on_host(leaf) -> np.ndarray:
+    is_key = hasattr(leaf, 'dtype') and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)

@@ -151,11 +151,14 @@ def _mirrored_same(size: int, stride: int) -> tuple[int, int]:
     return low, max(size - stride, 0) - low
 
 
-def _choose(form: Form, fast: Callable, stock: Callable, *operands: jax.Array) -> jax.Array:
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _choose(fast: Callable, stock: Callable, window: Window, form: Form, *operands: jax.Array):
     # `platform_dependent` decides when the program is lowered, for the platform that it is
     # lowered for; `jax.default_backend()` would decide while tracing and be wrong for a
     # program sent to the CPU of a machine with a GPU. Both forms are traced, only one is
-    # lowered: no branch is left in the program.
+    # lowered: no branch is left in the program. Jitted so that convolutions of one shape, of
+    # which a step has many, are traced and lowered once.
+    fast, stock = partial(fast, window=window), partial(stock, window=window)
     if form == 'auto':
         return lax.platform_dependent(*operands, cpu=fast, default=stock)
     return {'fast': fast, 'stock': stock}[form](*operands)
@@ -164,22 +167,19 @@ def _choose(form: Form, fast: Callable, stock: Callable, *operands: jax.Array) -
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _forward(x, kernel, window: Window, form: Form):
     fast = conv_rule.forward_form(x.shape, kernel.shape, window)
-    stock = conv_kernels.stock_forward
-    return _choose(form, partial(fast, window=window), partial(stock, window=window), x, kernel)
+    return _choose(fast, conv_kernels.stock_forward, window, form, x, kernel)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _input_gradient(g, kernel, window: Window, form: Form):
     fast = conv_rule.input_gradient_form(g.shape, kernel.shape, window)
-    stock = conv_kernels.stock_input_gradient
-    return _choose(form, partial(fast, window=window), partial(stock, window=window), g, kernel)
+    return _choose(fast, conv_kernels.stock_input_gradient, window, form, g, kernel)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _weight_gradient(x, g, window: Window, form: Form):
     fast = conv_rule.weight_gradient_form(x.shape, g.shape, window)
-    stock = conv_kernels.stock_weight_gradient
-    return _choose(form, partial(fast, window=window), partial(stock, window=window), x, g)
+    return _choose(fast, conv_kernels.stock_weight_gradient, window, form, x, g)
 
 
 def _forward_vjp(window, form, operands, cotangent):
