@@ -120,6 +120,23 @@ def test_baselines_of_a_translation(section, photographs):
     assert 'spread' not in fewer
 
 
+def test_the_mean_picture_is_a_baseline_where_pieces_are_cut_at_random(tmp_path):
+    for index in range(8):
+        images.write_png(tmp_path / f'{index}.png', np.full((20, 28, 3), 20 * index, np.uint8))
+    section = {'name': 'pairs', 'path': str(tmp_path), 'size': (20, 28), 'test_size': (16, 24)}
+    section |= {'test_fraction': 0.5, 'augment': {'crop': (16, 24)}}
+    batch = {side: jnp.zeros((1, 16, 24, 3)) for side in ('input', 'target')}
+    method = {'name': 'pix2pix', 'num_steps': 1, 'gan_weight': 0.0}
+    method['generator'] = {'features': 2, 'depth': 1}
+    measures = translation.measure(untrained(method, section, batch), num_images=8, seed=0)
+    train, test = (
+        translating.data.paired_examples(section, split=split)['target'].mean((1, 2, 3))
+        for split in ('train', 'test')
+    )
+    expected = np.abs(np.rint(train.mean()) - test).mean() / 127.5
+    assert measures['mean_picture_l1'] == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_perfect_baseline_has_a_finite_score(section):
     batch = {'input': jnp.zeros((1, *SIZE, 3)), 'target': jnp.zeros((1, *SIZE, 3))}
     method = {

@@ -70,10 +70,12 @@ class _Baselines:
                 'bicubic': _rgb(sets['bicubic']),
                 'lanczos': _rgb(np.asarray(images.from_uint8(images.to_uint8(lanczos)))),
             }
-        found = {'input': _rgb(sets['input'])}
-        if self._mean is not None and self._mean.shape == target.shape[1:]:
-            found['mean_picture'] = jnp.broadcast_to(self._mean[None], target.shape)
-        return found
+        # Training pictures are larger where they are cut at random.
+        mean = jax.image.resize(self._mean, target.shape[1:], 'linear')
+        return {
+            'input': _rgb(sets['input']),
+            'mean_picture': jnp.broadcast_to(mean[None], target.shape),
+        }
 
 
 def _mean_target(config: Mapping) -> jax.Array:
