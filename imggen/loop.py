@@ -145,16 +145,19 @@ def _start(method, source, windows, frozen, seed, mesh, restore):
     """Returns the first step and its state, restored or new."""
     sharding = NamedSharding(mesh, method.state_spec)
 
+    @partial(jax.jit, inline=True)  # Traced once, as a step is.
     def begin(frozen, window):
         return method.init(keys.stream(seed, 'init'), frozen, source.gather(window, 0))
 
-    init = jax.jit(begin, out_shardings=sharding, compiler_options=devices.quick_options(mesh))
-    shapes = init.trace(frozen, windows.at(0)).out_info
+    shapes = jax.eval_shape(begin, frozen, windows.at(0))
     devices.check_population(mesh, method.state_spec, shapes)
     like = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
     )
-    return restore(like) or (0, init(frozen, windows.at(0)))  # init is traced once.
+    if restored := restore(like):
+        return restored
+    init = jax.jit(begin, out_shardings=sharding, compiler_options=devices.quick_options(mesh))
+    return 0, init(frozen, windows.at(0))
 
 
 def _advance(phase, source, state_sharding, replicated):

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from imggen import devices, images, restoring, training
+from imggen import images, restoring, training
 from imggen.errors import UserError
 from tests import cases
 
@@ -21,15 +21,6 @@ def load(path: pathlib.Path, argument: str = 'smoke'):
     import importlib
 
     return importlib.import_module(f'configs.{path.stem}').get_config(argument)
-
-
-@pytest.fixture(autouse=True)
-def _compiled_fast(monkeypatch):
-    # Two runs of one program are compared here, so its last digits do not matter.
-    options = devices.compiler_options
-    level = {'xla_backend_optimization_level': 0}
-    monkeypatch.setattr(devices, 'compiler_options', lambda mesh: options(mesh) | level)
-    monkeypatch.setattr(devices, 'quick_options', lambda mesh: level)
 
 
 @pytest.fixture(scope='session')

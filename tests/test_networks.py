@@ -1,5 +1,7 @@
 """Networks: any size, the untrained skeleton, filtered resampling."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,8 @@ import scipy.ndimage
 
 from imggen.networks import blocks, dcgan, perceptron, residual
 from imggen.networks.classifier import Classifier
+
+KEY = jax.random.key(0)
 
 
 @pytest.mark.parametrize(
@@ -29,14 +33,23 @@ def test_sizes_halve_to_a_base(size, times, base):
 @pytest.mark.parametrize('module', [dcgan, perceptron, residual])
 def test_generator_and_discriminator_take_any_size(module, shape):
     small = {'features': 4 if module is dcgan else (8, 4)}
-    generator = module.Generator(shape=shape, **small)
-    latent = jnp.ones((2, 3))
-    variables = generator.init(jax.random.key(0), latent, train=False)
-    images = generator.apply(variables, latent, train=False)
+
+    def result_of(network, x):
+        traced, _ = jax.eval_shape(partial(network.init_with_output, train=False), KEY, x)
+        return traced
+
+    latent = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+    images = result_of(module.Generator(shape=shape, **small), latent)
     assert images.shape == (2, *shape) and images.dtype == jnp.float32
-    discriminator = module.Discriminator(**small)
-    variables = discriminator.init(jax.random.key(1), images, train=False)
-    assert discriminator.apply(variables, images, train=False).shape == (2,)
+    assert result_of(module.Discriminator(**small), images).shape == (2,)
+
+
+def test_a_maximum_hands_its_gradient_to_one_entry():
+    x = jax.random.normal(KEY, (3, 4, 5))
+    np.testing.assert_array_equal(blocks.largest(x, 1), x.max(1))
+    to_largest = jax.grad(lambda x: blocks.largest(x, 1).sum())
+    np.testing.assert_array_equal(to_largest(x), x == x.max(1, keepdims=True))
+    np.testing.assert_array_equal(to_largest(jnp.zeros((3, 4, 5))).sum(1), 1)
 
 
 def test_residual_branches_start_at_zero():
@@ -49,8 +62,8 @@ def test_residual_branches_start_at_zero():
 def test_images_of_a_batch_do_not_see_each_other_without_normalisation():
     network = residual.Discriminator(features=(8, 4))
     images = jax.random.normal(jax.random.key(0), (3, 8, 8, 1))
-    variables = network.init(jax.random.key(1), images, train=True)
-    seen = jax.jacrev(lambda x: network.apply(variables, x, train=True))(images)
+    variables = jax.jit(partial(network.init, train=True))(jax.random.key(1), images)
+    seen = jax.jit(jax.jacrev(lambda x: network.apply(variables, x, train=True)))(images)
     for i in range(3):
         for j in range(3):
             assert (jnp.abs(seen[i, j]).max() == 0) == (i != j)

@@ -1,5 +1,7 @@
 """Pieces that several networks share: sizes that halve, filtered resampling."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -45,15 +47,29 @@ def pad_to(images: jax.Array, size: tuple[int, int], *, mode: str = 'edge') -> j
     return jnp.pad(images, rest, mode=mode) if any(map(any, rest)) else images
 
 
+def largest(x: jax.Array, axis: int) -> jax.Array:
+    """Returns the maximum over a short axis: x's shape without it.
+
+    The derivative of `jnp.max` asks which entries equal the maximum. XLA may compute the
+    entries a second time for the question, rounded otherwise, and then none does: the gradient
+    is lost. Here each comparison of two has one winner, however they were rounded.
+    """
+
+    def larger(a, b):
+        return jnp.where(a > b, a, b)
+
+    return functools.reduce(larger, jnp.unstack(x, axis=axis))
+
+
 def max_pool(x: jax.Array) -> jax.Array:
     """Halves [n, height, width, channels] by the maximum of each 2x2; odd borders are cut.
 
-    Written as a reduction, whose gradient XLA compiles well on a CPU; that of a
-    windowed maximum is many times slower there.
+    A windowed maximum's gradient is many times slower on a CPU.
     """
     n, height, width, channels = x.shape
     x = x[:, : height // 2 * 2, : width // 2 * 2]
-    return x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
+    x = x.reshape(n, height // 2, 2, width // 2, 2, channels)
+    return largest(largest(x, 4), 2)
 
 
 def upsample(x: jax.Array) -> jax.Array:

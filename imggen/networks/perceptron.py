@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from imggen.networks import conditional, spectral
+from imggen.networks import blocks, conditional, spectral
 
 
 class Generator(nn.Module):
@@ -62,5 +62,6 @@ class Discriminator(nn.Module):
 
         x = images.reshape(images.shape[0], -1)
         for width in self.features:
-            x = linear(width * self.pieces, x).reshape(-1, width, self.pieces).max(-1)
+            x = linear(width * self.pieces, x).reshape(-1, width, self.pieces)
+            x = blocks.largest(x, -1)
         return conditional.projected(linear(1, x)[:, 0], x, label, self.classes)
