@@ -14,7 +14,9 @@ from ml_collections import config_flags
 from imggen import entry, images
 from imggen.preview import preview
 
-_CONFIG = config_flags.DEFINE_config_file('config', None, 'What to show: a file of configs/.')
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'What to show: a file of configs/.', **entry.ANY_OPTION
+)
 _OUTPUT = flags.DEFINE_string('output', 'preview.png', 'The sheet, a .png.')
 _NUM = flags.DEFINE_integer('num', 8, 'Pictures.', lower_bound=1)
 _VERSIONS = flags.DEFINE_integer('versions', 7, 'Augmented versions of each.', lower_bound=1)

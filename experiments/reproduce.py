@@ -17,7 +17,9 @@ from ml_collections import config_flags
 from imggen import devices, entry, evaluating, restoring, training
 from imggen.errors import UserError
 
-_CONFIG = config_flags.DEFINE_config_file('config', None, 'What to run: a file of configs/.')
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'What to run: a file of configs/.', **entry.ANY_OPTION
+)
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Folder of the run; runs/reproduce/NAME by default.'
 )

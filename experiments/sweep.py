@@ -35,7 +35,9 @@ from imggen.slurm import Slurm
 from imggen.watch import watch
 
 FLAGS = flags.FLAGS
-_CONFIG = config_flags.DEFINE_config_file('config', None, 'What to run: a file of configs/.')
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'What to run: a file of configs/.', **entry.ANY_OPTION
+)
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the sweep; made if missing.')
 _AXES = flags.DEFINE_multi_string('axis', [], 'name=value,value or name=0..4; they multiply.')
 _ZIPPED = flags.DEFINE_multi_string('zip', [], 'name=value,value; all of them are one axis.')

@@ -16,7 +16,9 @@ from ml_collections import config_flags
 from imggen import devices, entry
 
 FLAGS = flags.FLAGS
-_CONFIG = config_flags.DEFINE_config_file('config', None, 'What to run: a file of configs/.')
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'What to run: a file of configs/.', **entry.ANY_OPTION
+)
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run; made if missing.')
 _DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'Join the other processes of this run.')
 _COORDINATOR = flags.DEFINE_string('coordinator', None, 'host:port of process 0, if not detected.')

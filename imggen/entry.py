@@ -7,8 +7,14 @@ import sys
 from collections.abc import Callable
 
 from absl import app, flags, logging
+from ml_collections import config_flags
 
+from imggen import options
 from imggen.errors import UserError
+
+# For DEFINE_config_file: options that a config leaves at their defaults can be set too. What
+# there is, the part that reads an option knows; it names what it does not.
+ANY_OPTION = {'lock_config': False, 'accept_new_attributes': True}
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:
@@ -55,13 +61,18 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _check_config_files() -> None:
-    """Raises UserError for a config file that is not there, which its flag would not tell yet."""
+    """Raises UserError for a config file that is not there, or an option outside its sections."""
     for flag in map(flags.FLAGS.__getitem__, flags.FLAGS):
         # Only the flag of a config file has the attribute, and only where it was given.
         if flag.value is not None and hasattr(flag, 'config_filename'):
             path = pathlib.Path(flag.config_filename.split(':')[0])
             if not path.is_file():
                 raise UserError(f'--{flag.name}={path} is no file: name one of configs/.')
+            written = flag.parser.parse(flag.config_filename)  # Without what the flags added.
+            for name in config_flags.get_override_values(flag):
+                if '.' not in name and name not in written:
+                    hint = options.suggestion(name, list(written))
+                    raise UserError(f'--{flag.name}.{name} is no option of this config: {hint}.')
 
 
 def _unknown_override(message: str, argv: list[str]) -> str:

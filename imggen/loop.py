@@ -67,8 +67,7 @@ def num_steps(method: Method) -> int:
 
 def first_batch(source: Source, mesh: Mesh) -> Batch:
     """Returns the batch of step 0, whole on every device, also where processes read parts of it."""
-    options = devices.quick_options(mesh)
-    whole = NamedSharding(mesh, P())
+    whole, options = NamedSharding(mesh, P()), devices.quick_options(mesh)
     gather = jax.jit(source.gather, out_shardings=whole, compiler_options=options)
     return gather(_place(source, mesh, 0, 1), 0)
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 
 from imggen.errors import UserError
 
+# The types that a value may have, by the type of its default. Of others nothing is said.
+_NUMBERS_AND_WORDS = {bool: (bool,), int: (int,), float: (float, int), str: (str,)}
+
 
 def build(kind, section: Mapping, *, where: str):
     """Returns `kind(**section)`.
@@ -17,7 +20,8 @@ def build(kind, section: Mapping, *, where: str):
       where: how the section is called in messages, for example 'config.method'.
 
     Raises:
-      UserError: names an option that `kind` does not have, or a required one that is missing.
+      UserError: names an option that `kind` does not have, a value of another type than its
+        default, or a required option that is missing.
     """
     fields = [field for field in dataclasses.fields(kind) if field.init]
     names = [field.name for field in fields if field.name not in ('parent', 'name')]
@@ -32,6 +36,11 @@ def build(kind, section: Mapping, *, where: str):
     for name in required:
         if name not in section:
             raise UserError(f'{where}.{name} is missing: set it in the config.')
+    for field in fields:
+        expected = _NUMBERS_AND_WORDS.get(type(field.default))
+        if expected and field.name in section and type(section[field.name]) not in expected:
+            value, name = section[field.name], type(field.default).__name__
+            raise UserError(f'{where}.{field.name}={value!r} is no {name}: correct it.')
     return kind(**section)
 
 

@@ -162,7 +162,10 @@ def _kind(name: str, config: ConfigDict) -> type:
         section = section[part] if isinstance(section, ConfigDict) and part in section else None
     if not isinstance(section, ConfigDict) or rest[-1] not in section:
         known = [key for key, _ in _options(config)]
-        raise UserError(f'the config has no {name!r}: {suggestion(name, known)}.')
+        raise UserError(
+            f'the config has no {name!r}: {suggestion(name, known)}; an option that it leaves at '
+            f'its default becomes an axis by --config.{name}=VALUE.'
+        )
     kind = section.get_type(rest[-1])
     if kind not in (bool, int, float, str, tuple):
         raise UserError(

@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
+from absl import flags
 from flax import linen as nn
+from ml_collections import config_flags
 
-from configs import common
-from imggen import methods, options
+from configs import common, gan_perceptron_digits
+from imggen import entry, methods, options
 from imggen.errors import UserError
 
 
@@ -31,11 +33,26 @@ def test_builds_dataclasses_and_modules():
         ({'widht': 1}, r"config\.thing\.widht is no option: did you mean 'width'"),
         ({'width': 1, 'zebra': 1}, r'config\.thing\.zebra is no option: there are height, width'),
         ({}, r'config\.thing\.width is missing'),
+        ({'width': 1, 'height': 'x'}, r"config\.thing\.height='x' is no int"),
+        ({'width': 1, 'height': True}, r'config\.thing\.height=True is no int'),
     ],
 )
 def test_names_what_is_wrong(section, message):
     with pytest.raises(UserError, match=message):
         options.build(Thing, section, where='config.thing')
+
+
+def test_flags_set_what_a_config_leaves_at_its_default():
+    config = gan_perceptron_digits.get_config()
+    assert 'r1_gamma' not in config.method
+    argv = ['train', '--config.method.r1_gamma=2', '--config.seed=3']
+    values = flags.FlagValues()
+    flag = config_flags.DEFINE_config_dict(
+        'config', config, '', values, sys_argv=argv, **entry.ANY_OPTION
+    )
+    values(argv)
+    assert flag.value.method.r1_gamma == 2 and flag.value.seed == 3
+    methods.make(flag.value.method.to_dict())
 
 
 def test_a_modules_own_fields_are_no_options():
