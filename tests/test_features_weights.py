@@ -166,6 +166,7 @@ BAD_TENSORS = {
     'stride past the end': tensor('0', (2, 2), (11, 1)),
     'negative stride': tensor('0', (2,), (-1,)),
     'negative offset': tensor('0', (2,), (1,), offset=-1),
+    'larger than its storage': tensor('0', (2**40,), (0,)),
     'no such storage': tensor('9', (1,), (1,)),
     'a path for a key': tensor('../byteorder', (1,), (1,)),
     'no tensor': constant([1.0, 2.0]),
@@ -177,6 +178,13 @@ def test_tensor_that_is_not_in_the_file_is_refused(tmp_path, case):
     path = zip_file(tmp_path / 'net.pth', state_dict(x=BAD_TENSORS[case]), NUMBERS.tobytes())
     with pytest.raises(UserError, match=r'net\.pth'):
         pickles.read_torch(path)
+
+
+def test_a_pickle_that_asks_for_gigabytes_of_memo_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / 'greedy.ckpt'
+    path.write_bytes(b'\x80\x02}r\xff\xff\xff\x7f.')  # An empty dict, remembered as the last.
+    with pytest.raises(UserError, match='numbers its object 2 as 2147483647'):
+        pickles.read_numpy(path)
 
 
 def test_compressed_archive_is_refused(tmp_path):

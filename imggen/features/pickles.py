@@ -10,8 +10,10 @@ archive since version 1.6, several pickles in a row before).
 """
 
 import collections
+import math
 import pathlib
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
 from typing import IO, Any, NamedTuple
@@ -74,6 +76,17 @@ class _Unpickler(pickle.Unpickler):
             raise _RefusedError('it refers to objects outside itself')
         return self._persistent_load(pid)
 
+    @classmethod
+    def read(cls, file: IO[bytes], *arguments) -> Any:
+        """Loads the next pickle of a file, which is left where the pickle ends."""
+        start = file.tell()
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            # The memo is an array that the largest number makes room for: four bytes, 32 GiB.
+            if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and not 0 <= argument <= count:
+                raise _RefusedError(f'it numbers its object {count} as {argument}')
+        file.seek(start)
+        return cls(file, *arguments).load()
+
 
 def read_numpy(path: pathlib.Path) -> dict:
     """Reads a pickle of NumPy arrays in dicts, nested as they are in the file.
@@ -84,7 +97,7 @@ def read_numpy(path: pathlib.Path) -> dict:
 
     def read():
         with path.open('rb') as file:
-            return _arrays(_Unpickler(file, _numpy_stand_ins()).load())
+            return _arrays(_Unpickler.read(file, _numpy_stand_ins()))
 
     return _guarded(path, read)
 
@@ -178,7 +191,7 @@ def _zip(path: pathlib.Path) -> dict[str, np.ndarray]:
         if f'{root}byteorder' in archive.namelist():
             order = {b'little': '<', b'big': '>'}[archive.read(f'{root}byteorder')]
         with archive.open(pickled) as file:
-            tree = _Unpickler(file, _torch_stand_ins(), _storage_of).load()
+            tree = _Unpickler.read(file, _torch_stand_ins(), _storage_of)
         return _tensors(tree, order, lambda key, _: archive.read(f'{root}data/{key}'))
 
 
@@ -186,7 +199,7 @@ def _legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
     with path.open('rb') as file:
 
         def load():
-            return _Unpickler(file, _torch_stand_ins(), _storage_of).load()
+            return _Unpickler.read(file, _torch_stand_ins(), _storage_of)
 
         if load() != _LEGACY_MAGIC or load() != _LEGACY_PROTOCOL:
             raise _RefusedError('it does not begin as a PyTorch file does')
@@ -224,5 +237,7 @@ def _view(tensor: _Tensor, data: bytes, order: str) -> np.ndarray:
     last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
     if min((offset, *shape, *strides)) < 0 or (0 not in shape and last >= len(values)):
         raise _RefusedError('a tensor reaches beyond its storage')
+    if math.prod(shape) > len(values):  # Steps of zero would make it any size.
+        raise _RefusedError('a tensor is larger than its storage')
     steps = [step * values.itemsize for step in strides]
     return np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False).copy()
