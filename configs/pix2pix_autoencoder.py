@@ -9,6 +9,8 @@ Shows what the network can describe at all, before anything is asked of it. `:fu
 published size, 256 x 256 (cut from 286 x 286), 64 features, 8 levels, one picture a step; any
 other by --config.data.size=HEIGHT,WIDTH and --config.data.augment.crop=HEIGHT,WIDTH, such as
 256,320 or 360,480. Every tenth picture, by its name, is held out for the measures.
+After 6,000 pictures of 64 x 64 PSNR is 28.0 dB with L1 alone, 27.1 with the discriminator
+(results/pix2pix_autoencoder.md).
 """
 
 from ml_collections import ConfigDict

@@ -6,7 +6,9 @@ python -m experiments.train --config=configs/pix2pix_average.py --config.data.pa
 
 Each sub-folder of DIR is a subset. The target is another picture of the same subset, drawn anew
 at every step, of which a network can know no more than what all have in common. `spread` in the
-metrics is the variance between outputs in that between targets: it falls as they converge.
+metrics is the variance between outputs in that between targets: with L1 alone it
+stays at 0.15, that of the subsets' medians; with the discriminator it grows to 0.4
+(results/pix2pix_average.md).
 """
 
 from configs import common

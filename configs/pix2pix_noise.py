@@ -5,6 +5,7 @@ python -m experiments.train --config=configs/pix2pix_noise.py --config.data.path
     [--config=configs/pix2pix_noise.py:full]
 
 The input is uniform noise, new at every step, so that it tells nothing of the target.
+The outputs are one picture: their variance is 0.02 of the targets' (results/pix2pix_noise.md).
 """
 
 from configs import common
