@@ -50,6 +50,7 @@ def summarize(values: Sequence[float]) -> Summary:
     if not all(map(math.isfinite, values)):
         return Summary(math.nan, None, len(values))
     mean = math.fsum(values) / len(values)
+    mean = min(max(mean, min(values)), max(values))  # Equal values have no spread by rounding.
     if len(values) == 1:
         return Summary(mean, None, 1)
     square = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)

@@ -122,3 +122,8 @@ def test_only_shared_seeds_are_compared():
     comparison = statistics.compare({0: 3.0, 1: 5.0, 7: 100.0}, {0: 1.0, 1: 2.0, 8: -100.0})
     assert (comparison.difference, comparison.count) == (2.5, 2)
     assert statistics.compare({0: 1.0}, {1: 1.0}) is None
+
+
+@given(value=st.floats(-1e6, 1e6), count=st.integers(2, 9))
+def test_equal_values_have_no_spread(value, count):
+    assert statistics.summarize([value] * count) == (value, 0.0, count)

@@ -167,9 +167,12 @@ def _table(grouped, present, lines, names) -> Markup:
                 cells.append(tables.cell(summary.mean, text=text))
         rows.append((cells, {'data_find': one.about}))
     blanks = len(headers) - len(names) - 1
-    footer = [element('th', 'floor', scope='row')]
-    footer += [element('td') for _ in range(blanks)]
-    footer += [tables.cell(groups.floor(lines, name)) for name in names]
+    floors = [groups.floor(lines, name) for name in names]
+    footer = []
+    if any(floor is not None for floor in floors):
+        footer = [element('th', 'floor', scope='row')]
+        footer += [element('td') for _ in range(blanks)]
+        footer += [tables.cell(floor) for floor in floors]
     return tables.table(headers, rows, caption='Final measures by group', footer=footer)
 
 
