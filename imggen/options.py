@@ -7,8 +7,14 @@ from collections.abc import Callable, Mapping
 
 from imggen.errors import UserError
 
-# The types that a value may have, by the type of its default. Of others nothing is said.
-_NUMBERS_AND_WORDS = {bool: (bool,), int: (int,), float: (float, int), str: (str,)}
+# The types that a value may have, by the type of its default; the declared one without.
+_FITTING = {
+    bool: (bool,),
+    int: (int,),
+    float: (float, int),
+    str: (str,),
+    tuple: (tuple, list),  # As JSON gives it back.
+}
 
 
 def build(kind, section: Mapping, *, where: str):
@@ -37,10 +43,12 @@ def build(kind, section: Mapping, *, where: str):
         if name not in section:
             raise UserError(f'{where}.{name} is missing: set it in the config.')
     for field in fields:
-        expected = _NUMBERS_AND_WORDS.get(type(field.default))
-        if expected and field.name in section and type(section[field.name]) not in expected:
-            value, name = section[field.name], type(field.default).__name__
-            raise UserError(f'{where}.{field.name}={value!r} is no {name}: correct it.')
+        expected = type(field.default) if field.name not in required else field.type
+        if field.name in section and expected in _FITTING:
+            value = section[field.name]
+            if type(value) not in _FITTING[expected]:
+                name = expected.__name__
+                raise UserError(f'{where}.{field.name}={value!r} is no {name}: correct it.')
     return kind(**section)
 
 

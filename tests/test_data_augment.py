@@ -156,7 +156,7 @@ def test_values_stay_in_range(seed):
     moved = _strong(jax.random.key(seed), extremes)
     assert float(jnp.abs(moved).max()) <= 1.0
     assert moved.dtype == jnp.float32 and bool(jnp.all(jnp.isfinite(moved)))
-    # Where everything has one value, so has the result.
+    # Where everything has one value, so has the result, up to the rounding of positions.
     np.testing.assert_allclose(_strong(jax.random.key(seed), jnp.ones((16, 8, 6, 1))), 1, atol=1e-5)
 
 

@@ -47,6 +47,8 @@ def test_generator_and_discriminator_take_any_size(module, shape):
 def test_a_maximum_hands_its_gradient_to_one_entry():
     x = jax.random.normal(KEY, (3, 4, 5))
     np.testing.assert_array_equal(blocks.largest(x, 1), x.max(1))
+    broken = x.at[0, 1, 2].set(jnp.nan).at[2, 3, 4].set(jnp.nan)
+    np.testing.assert_array_equal(blocks.largest(broken, 1), broken.max(1))
     to_largest = jax.grad(lambda x: blocks.largest(x, 1).sum())
     np.testing.assert_array_equal(to_largest(x), x == x.max(1, keepdims=True))
     np.testing.assert_array_equal(to_largest(jnp.zeros((3, 4, 5))).sum(1), 1)

@@ -33,6 +33,7 @@ def test_builds_dataclasses_and_modules():
         ({'widht': 1}, r"config\.thing\.widht is no option: did you mean 'width'"),
         ({'width': 1, 'zebra': 1}, r'config\.thing\.zebra is no option: there are height, width'),
         ({}, r'config\.thing\.width is missing'),
+        ({'width': 'x'}, r"config\.thing\.width='x' is no int"),
         ({'width': 1, 'height': 'x'}, r"config\.thing\.height='x' is no int"),
         ({'width': 1, 'height': True}, r'config\.thing\.height=True is no int'),
     ],

@@ -52,11 +52,11 @@ def largest(x: jax.Array, axis: int) -> jax.Array:
 
     The derivative of `jnp.max` asks which entries equal the maximum. XLA may compute the
     entries a second time for the question, rounded otherwise, and then none does: the gradient
-    is lost. Here each comparison of two has one winner, however they were rounded.
+    is lost. Here each comparison of two has one winner, however they were rounded, and NaN wins.
     """
 
     def larger(a, b):
-        return jnp.where(a > b, a, b)
+        return jnp.where((a > b) | jnp.isnan(a), a, b)
 
     return functools.reduce(larger, jnp.unstack(x, axis=axis))
 
