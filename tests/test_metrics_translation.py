@@ -137,6 +137,34 @@ def test_the_mean_picture_is_a_baseline_where_pieces_are_cut_at_random(tmp_path)
     assert measures['mean_picture_l1'] == pytest.approx(expected, rel=1e-4)
 
 
+def test_the_averages_of_a_subset_are_baselines_where_targets_are_others_of_it(tmp_path):
+    generator = np.random.default_rng(0)
+    for subset in ('all trained on', 'dark', 'light'):
+        (tmp_path / subset).mkdir()
+        for name in (f'{subset}/{index}.png' for index in range(12)):
+            if subset in ('dark', 'light') or folder.in_split(name, 'train', 0.4):
+                picture = generator.integers(0, 100, (16, 24, 3)) + 150 * (subset == 'light')
+                images.write_png(tmp_path / name, picture.astype(np.uint8))
+    section = {'name': 'pairs', 'path': str(tmp_path), 'size': (16, 24), 'task': 'another'}
+    section['test_fraction'] = 0.4
+    batch = {side: jnp.zeros((1, 16, 24, 3)) for side in ('input', 'target')}
+    method = {'name': 'pix2pix', 'num_steps': 1, 'gan_weight': 0.0}
+    method['generator'] = {'features': 2, 'depth': 1}
+    measures = translation.measure(untrained(method, section, batch), num_images=50, seed=0)
+    train, test = (
+        translating.data.paired_examples(section, split=split) for split in ('train', 'test')
+    )
+    assert set(train['label']) == {0, 1, 2} and set(test['label']) == {1, 2}
+    for statistic in (np.mean, np.median):
+        errors = []
+        for target, label in zip(test['target'], test['label'], strict=True):
+            average = np.rint(statistic(train['input'][train['label'] == label], 0))
+            errors.append(np.abs(average - target).mean() / 127.5)
+        name = f'subset_{statistic.__name__}_l1'
+        assert measures[name] == pytest.approx(np.mean(errors), rel=1e-4)
+    assert measures['subset_mean_l1'] < 0.7 * measures['mean_picture_l1']
+
+
 def test_a_perfect_baseline_has_a_finite_score(section):
     batch = {'input': jnp.zeros((1, *SIZE, 3)), 'target': jnp.zeros((1, *SIZE, 3))}
     method = {

@@ -116,7 +116,7 @@ def paired_examples(config: Mapping[str, Any], *, split: str) -> dict[str, np.nd
 
     Returns:
       {'input': uint8 [n, height, width, channels], 'target': ...}, in the order of
-      the files' names.
+      the files' names, and of pairs of subsets 'label': int32 [n].
     """
     dataset, _ = _split(config, split)
     if dataset.pair is None:

@@ -170,10 +170,12 @@ def load(
 def examples(dataset: Dataset) -> dict[str, np.ndarray]:
     """Returns all pairs of a set, unaugmented and in order, uint8 [n, height, width, channels].
 
-    Noise and partners are those of a fixed key.
+    Noise and partners are those of a fixed key. Of the task 'another' there is also the
+    number of each pair's subset, 'label': int32 [n].
     """
     key = keys.stream(0, 'measure')
-    pictures = dataset.read(slice(None))['image']
+    labels = dataset.read(slice(None))
+    pictures = labels.pop('image')
     if dataset.partner is not None:
         others = dataset.partner(key, jnp.arange(len(pictures)))
         pictures = np.concatenate([pictures, pictures[np.asarray(others)]], axis=-1)
@@ -185,14 +187,18 @@ def examples(dataset: Dataset) -> dict[str, np.ndarray]:
         )
         for first in range(0, len(pictures), _CHUNK)
     ]
-    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    return labels | {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
 def _subsets(
     root: pathlib.Path, files: tuple[str, ...], rows: np.ndarray
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    """Returns the rows in subsets of two or more, the names of these, and each row's number."""
-    parents = [pathlib.PurePosixPath(files[row]).parent.as_posix() for row in rows]
+    """Returns the rows in subsets of two or more, the names of these, and each row's number.
+
+    Names and numbers are those of all files, the same for every split.
+    """
+    every = [pathlib.PurePosixPath(file).parent.as_posix() for file in files]
+    parents = [every[row] for row in rows]
     counts = collections.Counter(parents)
     single = [
         (files[row], f'{root / files[row]} is alone in its folder')
@@ -200,10 +206,11 @@ def _subsets(
         if counts[parent] == 1
     ]
     folder.list_unreadable(root, single)
-    names = tuple(sorted(parent for parent, count in counts.items() if count > 1))
-    if not names:
-        raise UserError(f'{root} has no folder with two pictures; put those of a subset into one.')
     kept = np.asarray([counts[parent] > 1 for parent in parents])
+    if not kept.any():
+        raise UserError(f'{root} has no folder with two pictures; put those of a subset into one.')
+    whole = collections.Counter(every)
+    names = tuple(sorted(parent for parent, count in whole.items() if count > 1))
     numbers = [names.index(parent) for parent in parents if counts[parent] > 1]
     return rows[kept], names, np.asarray(numbers, np.int32)
 

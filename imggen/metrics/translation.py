@@ -34,7 +34,8 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     Returns:
       Means over the pictures: 'l1', 'psnr', 'ssim' and, where its weights are installed,
       'lpips' (AlexNet) of the output; the same of every baseline by its name, such as
-      'input_l1' and 'mean_picture_l1', or 'nearest_psnr', 'bicubic_psnr' and
+      'input_l1' and 'mean_picture_l1' ('subset_mean_l1' and 'subset_median_l1' beside
+      them where targets are others of a subset), or 'nearest_psnr', 'bicubic_psnr' and
       'lanczos_psnr' of super-resolution, which also has 'psnr_y' and 'ssim_y' of the luma
       less a border of `scale` pixels, as published tables do. 'spread' is the variance
       between outputs in that between targets, 'chroma' the colourfulness likewise.
@@ -44,7 +45,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     sums, moments, count = {}, _Moments(), 0
     for sets in translating.validation(restored, num_images=num_images, seed=seed):
         target, output = _rgb(sets['target']), _rgb(sets['output'])
-        for name, candidate in ({'': output} | baselines(sets, target)).items():
+        for name, candidate in ({'': output} | baselines(sets, target, count)).items():
             for key, values in _scores(perceptual, candidate, target, baselines.scale).items():
                 key = f'{name}_{key}' if name else key
                 sums[key] = sums.get(key, 0.0) + float(values.sum())
@@ -59,9 +60,12 @@ class _Baselines:
     def __init__(self, restored: Restored):
         method = restored.config['method']
         self.scale = method.get('scale', 4) if method['name'] == 'super_resolution' else 1
-        self._mean = None if self.scale > 1 else _mean_target(restored.config['data'])
+        self._mean, self._labels, self._averages = None, None, {}
+        if self.scale == 1:
+            self._mean = _mean_target(restored.config['data'])
+            self._labels, self._averages = _subset_averages(restored.config['data'])
 
-    def __call__(self, sets: Mapping[str, np.ndarray], target) -> dict[str, jax.Array]:
+    def __call__(self, sets: Mapping[str, np.ndarray], target, first: int) -> dict[str, jax.Array]:
         if self.scale > 1:
             small = sets['input'][:, :: self.scale, :: self.scale]  # Its pixels were repeated.
             lanczos = jax.image.resize(small, sets['target'].shape, 'lanczos3')
@@ -70,12 +74,35 @@ class _Baselines:
                 'bicubic': _rgb(sets['bicubic']),
                 'lanczos': _rgb(np.asarray(images.from_uint8(images.to_uint8(lanczos)))),
             }
+        averages = {'mean_picture': jnp.broadcast_to(self._mean, (len(target), *self._mean.shape))}
+        for name, of_subset in self._averages.items():
+            averages[name] = of_subset[self._labels[first : first + len(target)]]
         # Training pictures are larger where they are cut at random.
-        mean = jax.image.resize(self._mean, target.shape[1:], 'linear')
-        return {
-            'input': _rgb(sets['input']),
-            'mean_picture': jnp.broadcast_to(mean[None], target.shape),
+        return {'input': _rgb(sets['input'])} | {
+            name: jax.image.resize(average, target.shape, 'linear')
+            for name, average in averages.items()
         }
+
+
+def _subset_averages(config: Mapping) -> tuple[np.ndarray | None, dict[str, jax.Array]]:
+    """Returns the subset of each held-out picture: [n], and what each was trained on, averaged.
+
+    The averages are [subsets, height, width, 3], by name; a subset without training
+    pictures has those of all. Nothing where pictures are in no subsets.
+    """
+    train, test = (data.paired_examples(config, split=split) for split in ('train', 'test'))
+    if 'label' not in test:
+        return None, {}
+    members = [train['label'] == number for number in range(int(test['label'].max()) + 1)]
+    averages = {
+        f'subset_{statistic.__name__}': np.stack(
+            [statistic(train['input'][rows if rows.any() else ...], axis=0) for rows in members]
+        )
+        for statistic in (np.mean, np.median)
+    }
+    return test['label'], {
+        name: _rgb(images.from_uint8(np.rint(average))) for name, average in averages.items()
+    }
 
 
 def _mean_target(config: Mapping) -> jax.Array:
