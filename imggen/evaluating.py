@@ -14,6 +14,7 @@ from imggen import features, measuring, options, runs
 from imggen.errors import UserError
 from imggen.features.extractor import Extractor
 from imggen.metrics import (
+    evaluation,
     evaluations,
     evolution,
     modes,
@@ -66,7 +67,7 @@ def protocol(
     """Returns what the run's config asks for; `extractor` overrides its choice.
 
     Raises:
-      UserError: an unknown score, or a run that is measured by nothing.
+      UserError: an unknown score or measure, or a run that is measured by nothing.
     """
     watch = restored.config['run']
     name = watch.get('extractor', 'judge') if extractor is None else extractor
@@ -75,6 +76,8 @@ def protocol(
         options.choose(SCORES, score, where='config.run.scores')
     if not name and not scores:
         raise UserError('the run is measured by nothing: give --extractor.')
+    if not scores:  # Whose names are known only when they are measured.
+        _check(only, evaluation.MEASURES)
     return Protocol(features.make(name) if name else None, scores, num_images, tuple(only), seed)
 
 
@@ -83,15 +86,18 @@ def evaluate(restored: Restored, how: Protocol) -> dict[str, Any]:
     started = time.perf_counter()
     asked = {'num_images': how.num_images, 'seed': how.seed}
     line = {'extractor': '', 'digest': '', 'measures': {}, 'spread': {}, 'floor': {}, 'note': ''}
-    if how.extractor is not None:
-        line = measuring.distribution(restored, how.extractor, only=how.only, **asked)
-    for score in how.scores:
-        found = SCORES[score](restored, **asked)
-        line['measures'] |= {
-            name: round(value, 6)
-            for name, value in found.items()
-            if not how.only or name in how.only
-        }
+    known = evaluation.MEASURES if how.extractor else ()
+    of_distribution, of_scores = set(how.only) & set(known), set(how.only) - set(known)
+    if how.extractor and (of_distribution or not how.only):
+        line = measuring.distribution(restored, how.extractor, only=of_distribution, **asked)
+    found = {}
+    if of_scores or not how.only:
+        for score in how.scores:
+            found |= SCORES[score](restored, **asked)
+        _check(how.only, (*known, *found))
+    line['measures'] |= {
+        name: round(value, 6) for name, value in found.items() if not how.only or name in how.only
+    }
     seconds = round(time.perf_counter() - started, 2)
     return {**_identity(restored, how), **line, 'seconds': seconds}
 
@@ -109,6 +115,11 @@ def append(workdir, line: dict[str, Any]) -> None:
     """Adds one evaluation to a run's measures.jsonl."""
     with open(runs.read(workdir).path / 'measures.jsonl', 'a') as file:
         file.write(json.dumps(line) + '\n')
+
+
+def _check(only: Iterable[str], known: Sequence[str]) -> None:
+    if unknown := sorted(set(only) - set(known)):
+        raise UserError(f'--measure={unknown[0]} is no measure: there are {", ".join(known)}.')
 
 
 def _identity(restored: Restored, how: Protocol) -> dict[str, Any]:

@@ -31,3 +31,33 @@ def test_an_unknown_score_and_a_run_measured_by_nothing_are_refused():
         evaluating.protocol(_restored(scores=('mode',)), num_images=10)
     with pytest.raises(UserError, match='measured by nothing'):
         evaluating.protocol(_restored(extractor=''), num_images=10)
+
+
+def test_what_is_asked_for_is_measured_and_nothing_else(monkeypatch):
+    def distribution(restored, extractor, *, only, **asked):
+        assert only <= {'kid'}
+        return {'measures': {'kid': 1.0, **({} if only else {'frechet': 2.0})}}
+
+    asked = []
+
+    def score(restored, *, num_images, seed):
+        asked.append(num_images)
+        return {'modes': 3.0, 'modes_kl': 4.0}
+
+    monkeypatch.setattr(evaluating.measuring, 'distribution', distribution)
+    monkeypatch.setitem(evaluating.SCORES, 'modes', score)
+    run = _restored(extractor='pixels', scores=('modes',))
+    for only, expected in (
+        ((), {'kid', 'frechet', 'modes', 'modes_kl'}),
+        (('kid',), {'kid'}),
+        (('modes_kl',), {'modes_kl'}),
+        (('modes', 'kid'), {'modes', 'kid'}),
+    ):
+        how = evaluating.protocol(run, num_images=10, only=only)
+        assert evaluating.evaluate(run, how)['measures'].keys() == expected
+    assert asked == [10] * 3
+    for extractor, name in (('pixels', 'fid'), ('', 'kid')):
+        run = _restored(extractor=extractor, scores=('modes',))
+        how = evaluating.protocol(run, num_images=10, only=[name])
+        with pytest.raises(UserError, match=f'--measure={name} is no measure: .*modes, modes_kl'):
+            evaluating.evaluate(run, how)

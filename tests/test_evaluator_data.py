@@ -27,6 +27,19 @@ def test_digits_are_all_there_once():
     assert set(labels) == set(range(10))
 
 
+def test_digits_are_those_that_scikit_learn_loads():
+    given = pytest.importorskip('sklearn.datasets').load_digits()
+    images, labels = (
+        np.concatenate(parts)
+        for parts in zip(
+            *(data.examples({'name': 'digits'}, split=split) for split in ('train', 'test')),
+            strict=True,
+        )
+    )
+    np.testing.assert_array_equal(images[..., 0], np.rint(given.images * (255 / 16)))
+    np.testing.assert_array_equal(labels, given.target)
+
+
 def test_one_digit_is_a_set_and_a_missing_one_is_told():
     images, labels = data.examples({'name': 'digits', 'classes': ('3',)}, split='train')
     assert 100 < len(images) < 200 and set(labels) == {0}
@@ -35,7 +48,7 @@ def test_one_digit_is_a_set_and_a_missing_one_is_told():
 
 
 def test_digits_without_scikit_learn_are_told(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'sklearn.datasets', None)
+    monkeypatch.setitem(sys.modules, 'sklearn', None)
     with pytest.raises(UserError, match='scikit-learn is not installed'):
         data.examples({'name': 'digits'}, split='train')
 

@@ -34,6 +34,20 @@ from imggen.metrics.frechet import (
 from imggen.metrics.kid import kid
 from imggen.metrics.manifold import manifold_measures, ties_rule
 
+# Every name that `distribution_measures` may give.
+MEASURES = (
+    'frechet',
+    'kid',
+    'precision',
+    'recall',
+    'density',
+    'coverage',
+    'frechet_infinite',
+    'class_score',
+    'class_kl',
+    'classes_reached',
+    'copying',
+)
 _NUM_GROUPS = 10
 _MIN_TO_EXTRAPOLATE = 100  # Images of each set, below which a line in 1/n is noise.
 _CLOSE = 5.0  # Percentile of the distances of unseen images to training images.
