@@ -13,6 +13,7 @@ from tests.slurm.test_slurm import cluster, job, pytestmark  # noqa: F401
 _ROOT = pathlib.Path(__file__).parents[2]
 _OPTIONS = (
     '--config=configs/gan_fashion_mnist.py:smoke',
+    '--config.data.max_examples=2000',
     '--config.total_images=1600',
     '--config.run.checkpoint_every_steps=10',
     '--config.run.sample_every_steps=100',
