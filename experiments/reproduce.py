@@ -39,11 +39,16 @@ def main(argv):
     held = True
     for name, (mean, deviation, seeds) in expected.items():
         now = found.get(name, math.nan)  # What was not reached is no number, and no longer holds.
-        holds = abs(now - mean) <= (3.0 * deviation if seeds > 1 else 0.05 * abs(mean))
-        held &= holds
+        within = holds(now, mean, deviation, seeds)
+        held &= within
         published = f'{mean:.4g} +- {deviation:.2g} ({seeds})'
-        print(f'{name:>20} {published:>22} {now:>10.4g}  {"holds" if holds else "MISSED"}')
+        print(f'{name:>20} {published:>22} {now:>10.4g}  {"holds" if within else "MISSED"}')
     return 0 if held else 1
+
+
+def holds(now: float, mean: float, deviation: float, seeds: int) -> bool:
+    """Says whether a value agrees with a published one; a value that is no number does not."""
+    return abs(now - mean) <= (3.0 * deviation if seeds > 1 else 0.05 * abs(mean))
 
 
 def _expected(path: pathlib.Path) -> dict[str, tuple[float, float, int]]:

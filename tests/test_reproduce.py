@@ -1,8 +1,11 @@
 """Published numbers measured anew: what holds, what does not, what was never reached."""
 
+import math
 import pathlib
 import subprocess
 import sys
+
+from experiments.reproduce import holds
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = """
@@ -35,7 +38,16 @@ def test_numbers_hold_within_their_spread(tmp_path):
     assert second.split()[-2:] == ['nan', 'MISSED']  # Four steps do not come there.
 
     now = float(first.split()[-2])
-    within, beyond = (now + 0.2, 0.1, 3), (now + 0.4, 0.1, 3)
-    held = reproduce(tmp_path, {'probability': within})
+    held = reproduce(tmp_path, {'probability': (now + 0.2, 0.1, 3)})
     assert held.returncode == 0 and held.stdout.rstrip().endswith('holds'), held.stderr
-    assert reproduce(tmp_path, {'probability': beyond}).returncode == 1
+
+
+def test_the_spread_is_of_seeds_and_a_share_of_one():
+    assert [holds(now, 0.5, 0.1, 3) for now in (0.21, 0.79, 0.19, 0.81)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [holds(now, -20.0, 9.0, 1) for now in (-19.1, -20.9, -18.9)] == [True, True, False]
+    assert not holds(math.nan, 0.5, 0.1, 3)
