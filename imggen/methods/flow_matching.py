@@ -91,19 +91,23 @@ def euler(velocity: Callable, x: jax.Array, evaluations: int) -> jax.Array:
 def heun(velocity: Callable, x: jax.Array, evaluations: int) -> jax.Array:
     """Follows x' = velocity(x, t) with the mean of the velocities at both ends of a step.
 
-    A step takes two evaluations; where their number is odd the last step is Euler's.
+    A step takes two evaluations. The last is Euler's, as in Karras et al. 2022, algorithm 1:
+    a velocity at t = 1 would be asked of a picture that still holds noise, which the network
+    has never seen there. Where the number is even the last two are.
     """
-    steps = (evaluations + 1) // 2
+    last = 2 - evaluations % 2
+    steps = (evaluations - last) // 2 + last
 
     def step(i, x):
         first = velocity(x, i / steps)
         second = velocity(x + first / steps, (i + 1.0) / steps)
         return x + (first + second) / (2.0 * steps)
 
-    x = jax.lax.fori_loop(0, evaluations // 2, step, x)
-    if evaluations % 2:
-        x = x + velocity(x, jnp.float32(steps - 1) / steps) / steps
-    return x
+    def euler_step(i, x):
+        return x + velocity(x, i / steps) / steps
+
+    x = jax.lax.fori_loop(0, steps - last, step, x)
+    return jax.lax.fori_loop(steps - last, steps, euler_step, x)
 
 
 SOLVERS = {'euler': euler, 'heun': heun}

@@ -41,7 +41,7 @@ def measure(
     for solver in solvers:
         for count in evaluations:
             made = count // 2 if guided else count
-            if made < 1 or (made == 1 and solver != solvers[0]):
+            if made < 1 or (made <= 2 and solver != solvers[0]):
                 continue
             method = methods.make({**config, 'solver': solver, 'evaluations': count})
             flow = restored._replace(method=method)
