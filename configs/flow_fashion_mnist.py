@@ -4,7 +4,8 @@ python -m experiments.train --config=configs/flow_fashion_mnist.py --workdir=run
 python -m experiments.train --config=configs/flow_fashion_mnist.py:classes --workdir=runs/flow2
 
 `:classes` tells the network the label and samples with classifier-free guidance.
-Quality by the number of evaluations: imggen/metrics/evaluations.py.
+Fréchet distance in the judge's features, 2,000 samples, seed 0: Heun 2.77, 1.36 and 1.31 with
+5, 10 and 20 evaluations of the network, Euler 11.2 with one, 1.49 with 50 (docs/gan.md).
 """
 
 from ml_collections import ConfigDict
