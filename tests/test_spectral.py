@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from imggen.networks import dcgan, perceptron, residual, spectral
+from imggen.networks import conditional, dcgan, growing, perceptron, residual, spectral
 from imggen.networks.conv import Conv
 
 
@@ -48,6 +48,56 @@ def test_a_scaled_kernel_gives_the_same_output():
         module.apply(v, x, train=True, mutable=['batch_stats'])[0] for v in (variables, scaled)
     )
     np.testing.assert_allclose(one, nine, rtol=1e-4, atol=1e-6)
+
+
+class Projected(nn.Module):
+    """Logits of nought and a class's vector, which alone counts."""
+
+    @nn.compact
+    def __call__(self, label, *, train):
+        ones = jnp.eye(len(label), 4)
+        zeros = jnp.zeros(len(label))
+        return conditional.projected(zeros, ones, label, 3, normalise=True, train=train)
+
+
+def test_the_vectors_of_classes_are_normalised():
+    label = jnp.arange(3)
+    variables = Projected().init(jax.random.key(0), label, train=False)
+    (table,) = jax.tree.leaves(variables['params'])
+    for _ in range(100):
+        found, statistics = Projected().apply(variables, label, train=True, mutable=['batch_stats'])
+        variables = {**variables, **statistics}
+    expected = np.diag(table) / np.linalg.svd(table, compute_uv=False)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_normalised_residual_discriminator_is_no_steeper_than_its_blocks():
+    """Without blocks the network is linear; all its kernels together then have norm 1 at most."""
+    module = residual.Discriminator(features=(8, 4), blocks=0, spectral=True)
+    x = jax.random.normal(jax.random.key(0), (1, 8, 8, 1))
+    variables = module.init(jax.random.key(1), x, train=False)
+    large = {**variables, 'params': jax.tree.map(lambda leaf: 50.0 * leaf, variables['params'])}
+    for _ in range(50):
+        _, statistics = module.apply(large, x, train=True, mutable=['batch_stats'])
+        large = {**large, **statistics}
+    slope = jax.grad(lambda x: module.apply(large, x, train=False)[0])(x)
+    assert 0 < float(jnp.sqrt(jnp.sum(slope**2))) <= 1.001
+
+
+@pytest.mark.parametrize('level', [0, 1, 2])
+def test_a_growing_discriminator_is_normalised_at_every_level(level):
+    module = growing.Discriminator(features=(8, 4, 4), spectral=True)
+    key = jax.random.key(1)
+    variables = module.init(key, jnp.ones((1, 8, 8, 1)), level=2, fade=1.0, train=False)
+    side = 2 * 2**level
+    x = jax.random.normal(jax.random.key(0), (2, side, side, 1))
+    call = {'level': level, 'fade': 0.5, 'train': True, 'mutable': ['batch_stats']}
+    nine = {**variables, 'params': jax.tree.map(lambda leaf: 9.0 * leaf, variables['params'])}
+    (one, statistics), (scaled, _) = (module.apply(v, x, **call) for v in (variables, nine))
+    np.testing.assert_allclose(one, scaled, rtol=1e-4, atol=1e-6)
+    assert jax.tree.structure(statistics['batch_stats']) == jax.tree.structure(
+        variables['batch_stats']
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from imggen.networks import spectral
+
 
 def with_class(latent: jax.Array, label: jax.Array | None, classes: int) -> jax.Array:
     """Appends the class's learnt vector to a latent [n, d]: [n, 2 d]."""
@@ -18,14 +20,22 @@ def with_class(latent: jax.Array, label: jax.Array | None, classes: int) -> jax.
 
 
 def projected(
-    logits: jax.Array, features: jax.Array, label: jax.Array | None, classes: int
+    logits: jax.Array,
+    features: jax.Array,
+    label: jax.Array | None,
+    classes: int,
+    *,
+    normalise: bool,
+    train: bool,
 ) -> jax.Array:
     """Adds <v(label), features> to logits [n]: Miyato and Koyama 2018, eq. 3.
 
-    `features` are [n, d], those that the unconditional logit is linear in.
+    `features` are [n, d], those that the unconditional logit is linear in; `normalise`
+    and `train` are spectral.apply's, for the table of the v.
     """
     if not classes:
         return logits
     init = nn.initializers.normal(features.shape[-1] ** -0.5)
     vectors = nn.Embed(classes, features.shape[-1], embedding_init=init)
-    return logits + jnp.sum(vectors(label) * features, axis=-1)
+    vectors = spectral.apply(vectors, label, normalise=normalise, train=train)
+    return logits + jnp.sum(vectors * features, axis=-1)

@@ -98,4 +98,6 @@ class Discriminator(nn.Module):
             x = nn.leaky_relu(x, 0.2)
         x = x.reshape(x.shape[0], -1)
         logits = layer(nn.Dense(1, kernel_init=_init), x)[:, 0]
-        return conditional.projected(logits, x, label, self.classes)
+        return conditional.projected(
+            logits, x, label, self.classes, normalise=self.spectral, train=train
+        )

@@ -129,7 +129,9 @@ class Discriminator(nn.Module):
         conv = Conv(self.features[0], 3, kernel_init=_init, name='conv_0')
         x = nn.leaky_relu(layer(conv, x), _SLOPE).reshape(x.shape[0], -1)
         logits = layer(nn.Dense(1, kernel_init=_linear, name='logit'), x)[:, 0]
-        return conditional.projected(logits, x, label, self.classes)
+        return conditional.projected(
+            logits, x, label, self.classes, normalise=self.spectral, train=train
+        )
 
 
 def _activate(x):

@@ -64,4 +64,7 @@ class Discriminator(nn.Module):
         for width in self.features:
             x = linear(width * self.pieces, x).reshape(-1, width, self.pieces)
             x = blocks.largest(x, -1)
-        return conditional.projected(linear(1, x)[:, 0], x, label, self.classes)
+        logits = linear(1, x)[:, 0]
+        return conditional.projected(
+            logits, x, label, self.classes, normalise=self.spectral, train=train
+        )

@@ -129,9 +129,13 @@ class Discriminator(nn.Module):
         # A depthwise convolution with a kernel as large as what is left: one number a feature.
         init = nn.initializers.normal((base[0] * base[1]) ** -0.5)
         basis = self.param('basis', init, (1, *base, widths[0]))
+        if self.spectral:  # Its singular values are the features' norms: no iteration is needed.
+            basis /= jnp.sqrt(jnp.max(jnp.sum(jnp.square(basis), axis=(0, 1, 2))))
         x = jnp.sum(x * basis, axis=(1, 2))
         logits = layer(nn.Dense(1, use_bias=False, kernel_init=_linear), x)[:, 0]
-        return conditional.projected(logits, x, label, self.classes)
+        return conditional.projected(
+            logits, x, label, self.classes, normalise=self.spectral, train=train
+        )
 
 
 def _pointwise(features: int) -> Conv:
