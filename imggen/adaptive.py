@@ -6,6 +6,9 @@ its real images it has begun to learn them by heart; the probability then rises,
 falls otherwise (Karras et al. 2020, section 3.2):
 
   r = mean sign(D(T(x)))     p <- p + sign(r - target) images seen / adaptation_images
+
+Of a loss that knows differences of logits alone (relativistic, Wasserstein), r is the mean
+sign(D(T(x)) - D(T(g))) over its pairs.
 """
 
 import dataclasses
@@ -80,7 +83,7 @@ def adapt(
     Args:
       control: the state before.
       augmentation: the options.
-      sign: mean sign of the logits of this step's real images, over the whole batch.
+      sign: r of this step, over the whole batch.
       step: its number.
       images_per_step: real images of a step.
     """

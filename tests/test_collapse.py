@@ -1,7 +1,11 @@
 """Collapse is seen, and only collapse."""
 
-import numpy as np
+import json
 
+import numpy as np
+import pytest
+
+from imggen import training
 from imggen.metrics import collapse
 
 
@@ -47,3 +51,21 @@ def test_samples_that_are_much_alike_are_said():
     for step in range(6):
         watch.samples(step, one, real)
     assert len(said) == 1 and 'the samples are much alike' in said[0]
+
+
+@pytest.mark.parametrize('sure, sentence', [(12.0, 'much alike'), (-1e9, 'tells every image')])
+def test_a_run_says_it_and_keeps_it(tmp_path, monkeypatch, capsys, sure, sentence):
+    """An untrained generator draws nearly the same for every latent."""
+    monkeypatch.setattr(collapse, 'SURE', sure)
+    method = {'name': 'gan', 'num_steps': 4, 'network': 'dcgan', 'learning_rate': 0.0}
+    small = {'features': 4}
+    config = {
+        'seed': 0,
+        'data': {'name': 'digits', 'batch_size': 16},
+        'method': {**method, 'generator': small, 'discriminator': small},
+        'run': {'log_every_steps': 1, 'sample_every_steps': 0 if sure < 0 else 1},
+    }
+    training.train(config, tmp_path)
+    info = json.loads((tmp_path / 'run.json').read_text())
+    assert sentence in info['warning']
+    assert sentence in capsys.readouterr().err

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imggen import latents, methods, options
+from imggen import keys, latents, methods, options
 from imggen.errors import UserError
 from imggen.losses import adversarial
 from imggen.methods import game
@@ -96,19 +96,66 @@ def test_slopes_are_taken_all_along_the_way_from_real_to_generated():
 
 @pytest.mark.parametrize('loss', adversarial.LOSSES)
 def test_every_loss_moves_the_discriminator_to_tell_real_from_generated(loss):
-    states, _ = play(1, loss=loss)
-    real = float(BATCH['image'].mean())
-    fake = float(0.5 * latents.draw(_image_keys(), 4).mean())
-    (_, before), (_, after) = numbers(states)[:2]
-    if loss == 'least_squares':
-        return  # It moves logits towards 1 and 0, which is the same only near them.
-    assert np.sign(after - before) == np.sign(real - fake)
+    real = np.asarray(BATCH['image'].mean((1, 2, 3)))
+    fake = np.asarray(0.5 * latents.draw(keys.per_image(jax.random.key(0), 6), 4).mean(-1))
+    (_, before), (_, after) = numbers(play(1, loss=loss)[0])
+    towards = real.mean() - fake.mean()
+    if loss == 'least_squares':  # Logits are to become 1 and 0.
+        towards = np.mean((1 - 0.3 * real) * real) - np.mean(0.3 * fake * fake)
+    assert np.sign(after - before) == np.sign(towards)
 
 
-def _image_keys():
-    from imggen import keys
+@pytest.mark.parametrize('loss', adversarial.LOSSES)
+def test_every_loss_moves_the_generator_to_logits_of_real_images(loss):
+    latent = latents.draw(keys.per_image(jax.random.key(0), 6), 4).mean()
+    (before, _), (after, w) = numbers(play(1, loss=loss)[0])
+    assert np.sign(after - before) == np.sign(w * latent)
 
-    return keys.per_image(jax.random.key(0), 6)
+
+def test_the_average_forgets_half_in_its_half_life():
+    method = cases.method('gan_dcgan', ema_half_life_images=16.0)
+    batch = cases.source().batch(0)
+    state = jax.jit(method.init)(jax.random.key(0), (), batch)
+    # Late in a run, where the half-life is no longer bounded by what was seen.
+    state = state.replace(step=jnp.int32(1000))
+    (phase,) = method.phases
+    new, _ = jax.jit(phase.step)(jax.random.key(1), state, (), batch)
+    decay = 0.5 ** (cases.BATCH_SIZE / 16.0)
+    for collection in ('params', 'batch_stats'):
+        old, now, average = (
+            tree[collection] for tree in (state.average, new.generator.variables, new.average)
+        )
+        expected = jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, old, now)
+        cases.assert_close(average, expected)
+    assert not np.array_equal(*(jax.tree.leaves(s.average['params'])[0] for s in (state, new)))
+
+
+@pytest.mark.parametrize('name', ['r1_gamma', 'r2_gamma', 'gradient_penalty'])
+def test_a_penalty_beside_batch_normalisation_is_told(name):
+    method = cases.method('gan_dcgan', **{name: 1.0})
+    with pytest.raises(UserError, match=f'{name} penalises .*discriminator.normalise=False'):
+        jax.eval_shape(method.init, jax.random.key(0), (), cases.source().batch(0))
+    without = cases.method('gan_dcgan', **{name: 1.0}, discriminator={'normalise': False})
+    jax.eval_shape(without.init, jax.random.key(0), (), cases.source().batch(0))
+
+
+@pytest.mark.parametrize('loss, expected', [('nonsaturating', 0.6), ('relativistic', 0.4)])
+def test_augmentation_follows_what_the_loss_knows(loss, expected):
+    """Logits that are all positive, the generated ones larger: sure of itself, and wrong."""
+    section = {'kinds': ('brightness',), 'probability': 0.5, 'target': 0.5}
+    section['adaptation_images'] = 240.0  # 24 images in four steps: a tenth.
+
+    def criticise(variables, images, label, *, train, mutable):
+        del label, train, mutable
+        is_real = jnp.abs(images[:, 0, 0, 0]) > 1e-6  # The generator's are nought.
+        return variables['params']['w'] * jnp.where(is_real, 1.0, 2.0), {}
+
+    config = {'num_steps': 8, 'latent_size': 4, 'learning_rate': 0.0, 'augment': section}
+    made = game.make(options.build(game.Config, {**config, 'loss': loss}, where='test'))
+    state = made.start({'params': {'v': jnp.float32(0.0)}}, {'params': {'w': jnp.float32(0.3)}})
+    for step in range(4):
+        state, _ = made.update(jax.random.key(step), state, BATCH, Toy.generate, criticise)
+    np.testing.assert_allclose(state.control.probability, expected, rtol=1e-5)
 
 
 def test_senseless_steps_are_told():

@@ -15,10 +15,16 @@ softplus = jax.nn.softplus
 
 
 class Loss(NamedTuple):
-    """The two sides of a game: each (real logits [n], fake logits [n]) -> losses [n]."""
+    """The two sides of a game: each (real logits [n], fake logits [n]) -> losses [n].
+
+    Attributes:
+      discriminator, generator: the sides.
+      relative: whether only differences of logits count, so that 0 says nothing.
+    """
 
     discriminator: Callable[[jax.Array, jax.Array], jax.Array]
     generator: Callable[[jax.Array, jax.Array], jax.Array]
+    relative: bool = False
 
 
 def binary_cross_entropy(real: jax.Array, fake: jax.Array) -> jax.Array:
@@ -82,9 +88,9 @@ LOSSES = {
     'minimax': Loss(binary_cross_entropy, minimax),
     'nonsaturating': Loss(binary_cross_entropy, nonsaturating),
     'least_squares': Loss(least_squares_critic, least_squares),
-    'wasserstein': Loss(wasserstein_critic, wasserstein),
+    'wasserstein': Loss(wasserstein_critic, wasserstein, relative=True),
     'hinge': Loss(hinge_critic, wasserstein),
-    'relativistic': Loss(relativistic_critic, relativistic),
+    'relativistic': Loss(relativistic_critic, relativistic, relative=True),
 }
 
 

@@ -201,7 +201,8 @@ def make(
                     )
                 report['gradient_penalty'] = weight * config.gradient_penalty * slopes.mean()
                 penalty += report['gradient_penalty']
-            return game + penalty, (report, statistics, jnp.mean(jnp.sign(real_logits)))
+            sure = real_logits - fake_logits if loss.relative else real_logits
+            return game + penalty, (report, statistics, jnp.mean(jnp.sign(sure)))
 
         def gradient(weight):
             params = state.discriminator.params
@@ -233,10 +234,8 @@ def make(
             value, gradient_at_fake = jax.value_and_grad(generator_loss)(fake)
             (gradients,) = pull_back(gradient_at_fake)
             gradients = optimizers.mean_over(axis_name, gradients)
-            report = {
-                'generator_loss': value,
-                'generator_gradient': optimizers.global_norm(gradients),
-            }
+            report = {'generator_loss': value}
+            report['generator_gradient'] = optimizers.global_norm(gradients)
             player = optimizers.update(
                 state.generator, gradients, optimizer, statistics=generator_statistics
             )

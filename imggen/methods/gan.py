@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from imggen import latents, options
+from imggen.errors import UserError
 from imggen.method import Method, Phase
 from imggen.methods import game
 from imggen.networks import dcgan, perceptron, residual
@@ -47,9 +48,13 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         shared = {'classes': config.classes, 'axis_name': axis_name}
         generator = {**config.generator, **shared, 'shape': batch['image'].shape[1:]}
         discriminator = {**config.discriminator, **shared}
+        discriminator = options.build(
+            modules[1], discriminator, where='config.method.discriminator'
+        )
+        _check(config, discriminator)
         return (
             options.build(modules[0], generator, where='config.method.generator'),
-            options.build(modules[1], discriminator, where='config.method.discriminator'),
+            discriminator,
         )
 
     def init(key, frozen, batch):
@@ -84,3 +89,14 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         latent_size=config.latent_size,
         num_classes=config.classes or None,
     )
+
+
+def _check(config: Config, discriminator) -> None:
+    """Penalties are of one image's gradient, which batch normalisation mixes with others'."""
+    names = ('r1_gamma', 'r2_gamma', 'gradient_penalty')
+    asked = [name for name in names if getattr(config, name)]
+    if asked and getattr(discriminator, 'normalise', False):
+        raise UserError(
+            f'config.method.{asked[0]} penalises the gradient of single images, which batch '
+            'normalisation mixes: set config.method.discriminator.normalise=False.'
+        )
