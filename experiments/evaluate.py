@@ -17,7 +17,9 @@ from imggen.errors import UserError
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
-_NUM = flags.DEFINE_integer('num', 10_000, 'How many images the run makes.', lower_bound=2)
+_NUM = flags.DEFINE_integer(
+    'num', None, 'How many images the run makes; 10,000, of stacked images 26,000.', lower_bound=2
+)
 _SEED = flags.DEFINE_integer('seed', 0, 'Of those images.')
 _GENERATED = flags.DEFINE_string('generated', None, 'A folder of pictures to be measured.')
 _REFERENCE = flags.DEFINE_string('reference', None, 'The folder they are compared with.')

@@ -68,7 +68,7 @@ def _measure(workdir, config) -> dict[str, float]:
 
         trained = judges.load(str(workdir))
         return judge.quality(trained.params, logits=trained.logits)
-    how = evaluating.protocol(restored, num_images=10_000)
+    how = evaluating.protocol(restored)
     return evaluating.evaluate(restored, how)['measures']
 
 

@@ -80,9 +80,10 @@ def main(argv):
             key, restored, _NUM.value, batch_size=min(_BATCH_SIZE.value, _NUM.value), **wanted
         ):
             chunks.append(images.to_uint8(next(iter(chunk.values()))))
+            made += len(chunks[-1])
             if not output.suffix:
-                _write_files(output, chunks.pop(), first=made)
-            made = min(_NUM.value, made + _BATCH_SIZE.value)
+                _write_files(output, chunks[-1], first=made - len(chunks[-1]))
+                chunks.clear()
             progress.advance(made)
         progress.close()
         if chunks:

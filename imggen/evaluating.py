@@ -38,6 +38,11 @@ SCORES = {
 }
 
 
+NUM_IMAGES = 10_000
+# What the published protocol of a score has instead.
+_NUM_IMAGES_OF = {'modes': modes.NUM_IMAGES}
+
+
 class Protocol(NamedTuple):
     """How a run is evaluated.
 
@@ -59,12 +64,14 @@ class Protocol(NamedTuple):
 def protocol(
     restored: Restored,
     *,
-    num_images: int,
+    num_images: int | None = None,
     extractor: str | None = None,
     only: Iterable[str] = (),
     seed: int = 0,
 ) -> Protocol:
     """Returns what the run's config asks for; `extractor` overrides its choice.
+
+    By default 10,000 images are generated, or as many as the scores' own protocols say.
 
     Raises:
       UserError: an unknown score or measure, or a run that is measured by nothing.
@@ -78,7 +85,11 @@ def protocol(
         raise UserError('the run is measured by nothing: give --extractor.')
     if not scores:  # Whose names are known only when they are measured.
         _check(only, evaluation.MEASURES)
-    return Protocol(features.make(name) if name else None, scores, num_images, tuple(only), seed)
+    if num_images is None:
+        usual = [_NUM_IMAGES_OF.get(score, NUM_IMAGES) for score in scores]
+        num_images = max(usual, default=NUM_IMAGES)
+    extractor = features.make(name) if name else None
+    return Protocol(extractor, scores, num_images, tuple(only), seed)
 
 
 def evaluate(restored: Restored, how: Protocol) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def generate(
     held = restored.method.num_images
     if held is not None and count > held:
         raise UserError(f'the run holds {held} images, not {count}: ask for at most {held}.')
-    sample = _Sampler(restored, batch_size)
+    sample = _Sampler(restored, min(batch_size, count))
     for first in range(0, count, sample.batch_size):
         chunk = min(sample.batch_size, count - first)
         image_keys = keys.per_image(key, sample.batch_size, first=first)

@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imggen import keys
+from imggen import devices, keys, methods
 from imggen.errors import UserError
 from imggen.methods import flow_matching
+from imggen.metrics import evaluations
 from imggen.networks.flow_unet import FlowUNet
+from imggen.restoring import Restored
 from tests import cases
 
 MEAN, DEVIATION = 0.4, 0.3
@@ -108,6 +110,25 @@ def with_noise(state, *, scale=0.1):
     return state.replace(average=jax.tree.unflatten(tree, filled))
 
 
+def test_a_flow_that_saw_one_image_draws_it():
+    image = jnp.where(jnp.arange(8)[:, None, None] < 4, 0.6, -0.4) * jnp.ones((8, 8, 1))
+    batch = {'image': jnp.broadcast_to(image, (16, 8, 8, 1))}
+    method = cases.method(
+        'flow_matching', classes=0, num_steps=150, learning_rate=1e-2, warmup_steps=5
+    )
+    (phase,) = method.phases
+
+    @jax.jit
+    def train(state):
+        step = lambda i, state: phase.step(jax.random.key(i), state, (), batch)[0]  # noqa: E731
+        return jax.lax.fori_loop(0, 150, step, state)
+
+    state = train(jax.jit(method.init)(jax.random.key(0), (), batch))
+    image_keys = keys.per_image(jax.random.key(7), 4)
+    drawn = jax.jit(method.sample)(image_keys, state, (), batch)['generated']
+    assert float(jnp.abs(drawn - batch['image'][:4]).mean()) < 0.1
+
+
 def test_guidance_goes_from_no_class_to_the_class_and_beyond():
     batch = cases.source().batch(0)
     state = jax.jit(cases.method('flow_matching').init)(jax.random.key(0), (), batch)
@@ -132,3 +153,20 @@ def test_guidance_goes_from_no_class_to_the_class_and_beyond():
 def test_too_few_evaluations_are_told():
     with pytest.raises(UserError, match='evaluations=1 is less than one step takes'):
         cases.method('flow_matching', evaluations=1)
+
+
+def test_a_run_is_measured_by_its_evaluations():
+    section = {'name': 'flow_matching', 'num_steps': 1, 'network': {'features': (4, 4), 'heads': 1}}
+    method = methods.make(section)
+    batch = {'image': jnp.zeros((8, 28, 28, 1))}
+    state = jax.jit(method.init)(jax.random.key(0), (), batch)
+    config = {'method': section, 'data': {'name': 'fashion_mnist', 'max_examples': 40}}
+    run = Restored(config, method, state, 0, batch, devices.make_mesh())
+    found = evaluations.measure(run, num_images=40, evaluations=(1, 3))
+    # Heun's are Euler's where there is room for no correction.
+    assert set(found) == {'frechet_euler_1', 'frechet_euler_3', 'frechet_heun_3'}
+    # The untrained velocity is 0 and noise stays noise, the same for all.
+    assert len({round(value, 3) for value in found.values()}) == 1
+    with_noise_in = run._replace(state=with_noise(state, scale=0.3))
+    moved = evaluations.measure(with_noise_in, num_images=40, evaluations=(3,))
+    assert len({round(value, 3) for value in [*moved.values(), *found.values()]}) == 3

@@ -14,6 +14,7 @@ from imggen.metrics.frechet import Moments
 KEY = jax.random.key(0)
 ALL = {'frechet', 'frechet_infinite', 'kid', 'precision', 'recall', 'density', 'coverage'}
 BY_CLASS = {'class_score', 'class_kl', 'classes_reached'}
+COPYING = {'copying', 'copying_distance'}
 
 
 def made(seed, count, *, shift=0.0, classes=3, extractor='judge-0'):
@@ -37,8 +38,8 @@ def shifted():
 
 
 def test_every_figure_comes_with_what_it_takes_to_read_it(perfect):
-    assert set(perfect['measures']) == ALL | BY_CLASS | {'copying'}
-    assert set(perfect['floor']) == ALL | BY_CLASS | {'copying', 'frechet_gaussian'}
+    assert set(perfect['measures']) == ALL | BY_CLASS | COPYING
+    assert set(perfect['floor']) == ALL | BY_CLASS | COPYING | {'frechet_gaussian'}
     assert set(perfect['spread']) == {'frechet', 'kid', 'precision', 'density', 'class_score'}
     assert perfect['counts'] == {
         'reference': 600,
@@ -65,6 +66,9 @@ def test_a_generator_that_stores_its_training_images_is_found(perfect):
     assert perfect['measures']['copying'] == pytest.approx(perfect['floor']['copying'], abs=0.04)
     stored = distribution_measures(KEY, REFERENCE, HELD_OUT, held_out=HELD_OUT)
     assert stored['measures']['copying'] == 1.0
+    assert stored['measures']['copying_distance'] == 0.0
+    assert perfect['measures']['copying_distance'] == pytest.approx(1.0, abs=0.1)
+    assert perfect['floor']['copying_distance'] == 1.0
     assert 'closer to a training image' in stored['notes']['copying']
 
 

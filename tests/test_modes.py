@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from imggen import evaluating
 from imggen.data import fashion_mnist, stacked
 from imggen.errors import UserError
+from imggen.images import from_uint8
 from imggen.metrics import modes
+from tests import held
 
 
 @pytest.fixture(scope='module')
@@ -50,3 +53,33 @@ def test_the_judge_reads_the_modes_of_real_stacks(stacks):
 def test_no_stacks_are_told():
     with pytest.raises(UserError, match='num_examples is 0'):
         stacked.load(num_examples=0)
+
+
+def test_real_stacks_reach_what_chance_lets_them_reach(stacks):
+    images = from_uint8(stacks.read(slice(1000))['image'])
+    run = held.run(images, data={'name': 'stacked', 'num_examples': 1000})
+    found = modes.measure(run, num_images=1000)
+    assert abs(found['modes_reached'] - 1000 * (1 - np.exp(-1))) < 60  # The judge errs.
+    assert found['modes_kl_floor'] == pytest.approx(999 / 2000)
+    assert found['modes_kl'] == pytest.approx(found['modes_kl_floor'], rel=0.5)
+    # The very images of the reference, but for its half counts where it has none.
+    assert found['modes_kl_real'] < np.log(1 + 0.5 * np.exp(-1)) + 0.02
+    assert found['channels_kl'] < 0.05
+
+
+def test_a_class_that_is_never_made_is_seen_in_its_channel(stacks):
+    images, labels = (stacks.read(slice(None))[name] for name in ('image', 'label'))
+    some = from_uint8(images[labels < 500][:500])  # Of ten classes of the first channel, five.
+    found = modes.measure(held.run(some, data={'name': 'stacked'}), num_images=500)
+    assert found['modes_reached'] < 400
+    assert found['channels_kl'] == pytest.approx(np.log(2), abs=0.12)
+
+
+def test_stacks_are_measured_by_as_many_images_as_were_published(stacks):
+    image = from_uint8(stacks.read(slice(1))['image'])
+    run = held.run(image, data={'name': 'stacked'})
+    run = run._replace(config={**run.config, 'run': {'extractor': '', 'scores': ('modes',)}})
+    assert evaluating.protocol(run).num_images == 26_000
+    assert evaluating.protocol(run, num_images=10).num_images == 10
+    digits = {**run.config, 'run': {'extractor': 'pixels'}}
+    assert evaluating.protocol(run._replace(config=digits)).num_images == 10_000

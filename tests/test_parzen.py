@@ -8,7 +8,10 @@ import pytest
 import scipy.stats
 from sklearn.cluster import KMeans
 
+from imggen import data
+from imggen.images import from_uint8
 from imggen.metrics import parzen
+from tests import held
 
 
 @pytest.mark.parametrize('sigma, dimension', [(0.1, 1), (0.3, 64), (1.0, 784)])
@@ -68,3 +71,19 @@ def test_k_means_scores_higher_than_the_training_images_themselves():
     centres = np.asarray(parzen.k_means(jax.random.key(0), training, clusters=50))
     of_training = parzen.parzen(training, validation, test).value
     assert parzen.parzen(centres, validation, test).value > of_training + 1
+
+
+def test_a_run_is_measured_by_the_published_protocol():
+    digits = {'name': 'digits'}
+    (train, _), (test, _) = (data.examples(digits, split=split) for split in ('train', 'test'))
+    rng = np.random.default_rng(0)
+    made = rng.integers(0, 256, (300, *train.shape[1:]), dtype=np.uint8)
+    found = parzen.measure(held.run(from_uint8(made), data=digits), num_images=300)
+    # A small set gives its last sixth for the choice of the deviation.
+    validation = train[-(len(train) // 6) :]
+    expected = parzen.parzen(made / 255, validation / 255, test / 255)
+    np.testing.assert_allclose(found['parzen'], expected.value, rtol=1e-4)
+    np.testing.assert_allclose(found['parzen_error'], expected.standard_error, rtol=1e-4)
+    assert found['parzen_sigma'] == expected.sigma
+    # Noise is far worse than training images and than their averages.
+    assert found['parzen'] < min(found['parzen_training'], found['parzen_k_means']) - 20

@@ -1,13 +1,16 @@
 """Samples, walks and measures of a trained run."""
 
 import json
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
-from imggen import devices, evaluating, features, keys, restoring, sampling, training
+from imggen import devices, evaluating, features, images, keys, restoring, sampling, training
 from imggen.errors import UserError
 from tests import test_configs
 
@@ -18,7 +21,7 @@ def workdir(tmp_path_factory):
     config = test_configs.load(test_configs.ROOT / 'configs' / 'gan_fashion_mnist.py')
     config.data.max_examples = 2000  # Of 60,000, and of 10,000 to compare with.
     config.run.best_measure = 'frechet'
-    config.run.measure_every_steps = 2
+    config.run.measure_every_steps = 1
     config.run.num_measured = 64
     training.train(config.to_dict(), folder)
     return folder
@@ -44,6 +47,20 @@ def test_one_device_and_four_make_the_same_images(workdir):
     np.testing.assert_allclose(one, four, atol=1e-5)
 
 
+def test_files_are_numbered_whatever_the_devices_make_of_a_batch(workdir, tmp_path):
+    """Four devices round a batch of 10 up to 12."""
+    given = [f'--workdir={workdir}', f'--output={tmp_path}', '--num=25', '--batch_size=10']
+    command = [sys.executable, '-m', 'experiments.sample', *given]
+    subprocess.run(command, check=True, capture_output=True, cwd=test_configs.ROOT)
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == [f'{index:06d}.png' for index in range(25)]
+    key = keys.stream(0, 'sample')
+    (expected,) = sampling.generate(key, restoring.restore(workdir), 25)
+    expected = images.to_uint8(expected['generated'])
+    for file, picture in zip(files, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(Image.open(file)), picture[..., 0], atol=1)
+
+
 def test_a_walk_comes_back_and_takes_small_steps(workdir):
     restored = restoring.restore(workdir)
     walk = sampling.interpolate(keys.stream(0, 'sample'), restored, 3, frames_between=5)
@@ -63,7 +80,7 @@ def test_slerp_keeps_the_length_and_meets_its_ends():
 def test_measures_are_recorded_and_the_best_checkpoint_is_kept(workdir):
     records = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
     measured = {record['step']: record['frechet'] for record in records if 'frechet' in record}
-    assert sorted(measured) == [2, 4]
+    assert sorted(measured) == [1, 2, 3, 4]
     best = min(measured, key=measured.get)
     assert restoring.restore(workdir, which='best').step == best
 
@@ -88,3 +105,17 @@ def test_unknown_measure_and_checkpoint_are_named(workdir):
         restoring.restore(workdir, which=17)
     with pytest.raises(UserError, match='--measure=fid is no measure: there are frechet, kid'):
         evaluating.protocol(restoring.restore(workdir), num_images=64, only=['fid'])
+
+
+@pytest.mark.parametrize(
+    'changes, sentence',
+    [
+        ({'best_measure': 'fid', 'measure_every_steps': 5}, "'fid'; set it to 'frechet'"),
+        ({'best_measure': 'frechet'}, 'needs a measure of every checkpoint'),
+        ({'best_measure': 'frechet', 'measure_every_steps': 3}, 'to a divisor of'),
+    ],
+)
+def test_a_best_checkpoint_needs_its_measure(changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        training.Watch(checkpoint_every_steps=10, **changes)
+    training.Watch(checkpoint_every_steps=10, best_measure='frechet', measure_every_steps=5)

@@ -47,6 +47,7 @@ MEASURES = (
     'class_kl',
     'classes_reached',
     'copying',
+    'copying_distance',
 )
 _NUM_GROUPS = 10
 _MIN_TO_EXTRAPOLATE = 100  # Images of each set, below which a line in 1/n is noise.
@@ -192,7 +193,8 @@ def distribution_measures(
     if held_out is not None:
         copied, notes['copying'] = _copied(held_out, reference, generated)
         measures |= copied
-        floor = floor._replace(measures=floor.measures | dict.fromkeys(copied, _CLOSE / 100))
+        of_unseen = {'copying': _CLOSE / 100, 'copying_distance': 1.0} if copied else {}
+        floor = floor._replace(measures=floor.measures | of_unseen)
     return {
         'measures': measures,
         'spread': spread,
@@ -218,14 +220,18 @@ def distribution_measures(
 
 
 def _copied(training: Features, unseen: Features, generated: Features) -> tuple[dict, str]:
-    """Returns {'copying': share of images suspiciously close to a training image}, and a note."""
+    """Returns {'copying': share of images suspiciously close to a training image,
+    'copying_distance': their distance to it in that of unseen images}, and a note.
+    """
     try:
         found = copying(training.features, unseen.features, generated.features, percentile=_CLOSE)
     except UserError as error:
         return {}, str(error)
-    return {'copying': found.fraction_closer}, (
+    values = {'copying': found.fraction_closer, 'copying_distance': found.median_ratio}
+    return values, (
         f'copying: share of images closer to a training image than {100 - _CLOSE:g} % of the '
-        'reference are'
+        'reference are; copying_distance: median distance to the nearest training image, in '
+        'that of the reference'
     )
 
 

@@ -99,7 +99,7 @@ def measure(restored: Restored, *, num_images: int = 10_000, seed: int = 0) -> d
     """Measures a run by the published protocol: 10,000 samples, the deviation chosen on the
     first 1,000 of the last 10,000 training images, all test images.
 
-    A set of fewer than 20,000 training images gives its last sixth for the choice.
+    A set of fewer than 60,000 training images gives its last sixth for the choice.
 
     Args:
       restored: the trained method.
