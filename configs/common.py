@@ -40,7 +40,7 @@ def run(*, smoke: bool, **options) -> ConfigDict:
     section = ConfigDict(options)
     if smoke:
         for name in options:
-            if name.endswith('_every_steps') and options[name]:
+            if name.endswith('_every_steps') and section[name]:
                 section[name] = 1
         section.num_samples = 4
     return section

@@ -40,6 +40,7 @@ def get_config(arg=None):
     config.method.ema_half_life_images = 10_000.0
     config.run = common.run(
         smoke=arg.smoke,
+        extractor='lite0',
         log_every_steps=25,
         sample_every_steps=250,
         checkpoint_every_steps=500,

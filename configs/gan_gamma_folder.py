@@ -1,7 +1,7 @@
 r"""Finds the weight of the gradient penalties for a folder of your own pictures.
 
 python -m experiments.sweep --config=configs/gan_gamma_folder.py --config.data.path=DIR
-    --workdir=runs/gamma [--jobs=2] [--extractor=lite0]
+    --workdir=runs/gamma [--jobs=2]
 python -m experiments.train --config=configs/gan_gamma_folder.py --config.data.path=DIR
     --workdir=runs/one
 

@@ -39,8 +39,9 @@ def get_config(arg=None):
         smoke=arg.smoke,
         log_every_steps=100,
         sample_every_steps=500,
-        checkpoint_every_steps=500,
+        checkpoint_every_steps=400,
         measure_every_steps=200,
+        best_measure='frechet',
         num_measured=256 if arg.smoke else 5000,
     )
     return config

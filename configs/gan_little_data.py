@@ -2,7 +2,7 @@ r"""A GAN on about 200 pictures: with augmentation of what the discriminator see
 
 python -m experiments.render_emoji --output=data/emoji
 python -m experiments.sweep --config=configs/gan_little_data.py --config.data.path=data/emoji
-    --workdir=runs/little --jobs=2 --extractor=pixels
+    --workdir=runs/little --jobs=2
 python -m experiments.train --config=configs/gan_little_data.py --config.data.path=data/emoji
     --workdir=runs/one
 
@@ -65,6 +65,7 @@ def get_config(arg=None):
     config.method.ema_half_life_images = 5_000.0
     config.run = common.run(
         smoke=arg.smoke,
+        extractor='lite0',
         log_every_steps=50,
         sample_every_steps=500,
         checkpoint_every_steps=1000,

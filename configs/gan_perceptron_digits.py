@@ -39,8 +39,8 @@ def get_config(arg=None):
         extractor='pixels',
         scores=('parzen',),
         log_every_steps=50,
-        sample_every_steps=_NUM_TRAIN // 5,
-        checkpoint_every_steps=5 * (_NUM_TRAIN // 5),
+        sample_every_steps=steps_per_epoch,
+        checkpoint_every_steps=5 * steps_per_epoch,
         num_samples=100,
     )
     return config

@@ -5,7 +5,7 @@ python -m experiments.sweep --config=configs/gan_stacked_fashion_mnist.py --work
 python -m experiments.train --config=configs/gan_stacked_fashion_mnist.py --workdir=runs/one
 
 The measure is imggen/metrics/modes.py: modes reached, and KL from the uniform
-distribution, of 26,000 samples.
+distribution, of 26,000 samples; a perfect sampler's KL is 0.019.
 """
 
 from ml_collections import ConfigDict

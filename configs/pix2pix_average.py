@@ -11,10 +11,8 @@ stays at 0.15, that of the subsets' medians; with the discriminator it grows to 
 (results/pix2pix_average.md).
 """
 
-from configs import common
-from configs.pix2pix_autoencoder import translation
+from configs.pix2pix_autoencoder import parse, translation
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, full=False)
-    return translation(arg, task='another')
+    return translation(parse(arg), task='another')

@@ -13,12 +13,11 @@ LPIPS came to 0.270 (L1 alone) and 0.284 in Lab and to 0.391 and 0.403 in RGB, w
 input has 0.359: results/pix2pix_colorize.md.
 """
 
-from configs import common
-from configs.pix2pix_autoencoder import translation
+from configs.pix2pix_autoencoder import parse, translation
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, full=False, colors='lab')
+    arg = parse(arg, colors='lab')
     config = translation(arg, task='filter', filter='grey', require_colour=True)
     config.method.colors = arg.colors
     if not arg.smoke:

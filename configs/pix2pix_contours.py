@@ -9,10 +9,9 @@ After 6,000 pictures of 64 x 64 LPIPS is 0.57 with L1 alone, 0.59 with the discr
 the mean picture has 0.73 (results/pix2pix_contours.md).
 """
 
-from configs import common
-from configs.pix2pix_autoencoder import translation
+from configs.pix2pix_autoencoder import parse, translation
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, full=False)
-    return translation(arg, task='filter', filter='contours')
+    levels = {'levels': (50, 100, 150, 200)}
+    return translation(parse(arg), task='filter', filter='contours', filter_options=levels)

@@ -11,13 +11,12 @@ against an encoder-decoder without skips. On 64 x 64 pieces of photographs L1 al
 smallest LPIPS of the losses, 0.355, with the discriminator 0.445: results/pix2pix_thresholds.md.
 """
 
-from configs import common
-from configs.pix2pix_autoencoder import translation
+from configs.pix2pix_autoencoder import parse, translation
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, full=False)
-    return translation(arg, task='filter', filter='threshold')
+    level = {'level': 127}
+    return translation(parse(arg), task='filter', filter='threshold', filter_options=level)
 
 
 def get_hyper(h):

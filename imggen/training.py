@@ -10,8 +10,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from imggen import data, devices, hooks, loop, measuring, methods, options
+from imggen import data, devices, hooks, images, loop, measuring, methods, options
 from imggen.checkpoint import Checkpoints
 from imggen.errors import UserError
 from imggen.metrics import collapse
@@ -28,12 +29,12 @@ class Watch:
       sample_every_steps: between two sheets of samples; 0 for one at the end.
       checkpoint_every_steps: between two checkpoints; 0 for one at the end.
       measure_every_steps: between two measurements; 0 for none.
-      num_samples: images on a sheet.
+      num_samples: images on a sheet; of pairs, held-out ones where the set holds some out.
       num_measured: images that a measurement generates.
       extractor: in whose features samples are compared with real images; '' for none.
       scores: what else an evaluation measures, of evaluating.SCORES.
       keep_newest: how many checkpoints are kept.
-      best_measure: the checkpoint that is smallest in this measure is kept too.
+      best_measure: 'frechet' to keep the checkpoint with the smallest distance too.
       tensorboard: also write TensorBoard event files.
     """
 
@@ -55,6 +56,19 @@ class Watch:
             steps, least = getattr(self, name), int(name == 'log_every_steps')
             if steps < least:
                 raise UserError(f'config.run.{name} is {steps}; set it to {least} or more.')
+        if self.measure_every_steps and not self.extractor:
+            raise UserError('config.run.measure_every_steps needs config.run.extractor.')
+        if not self.best_measure:
+            return
+        if self.best_measure != 'frechet':
+            raise UserError(
+                f"config.run.best_measure is {self.best_measure!r}; set it to 'frechet'."
+            )
+        if not self.measure_every_steps or self.checkpoint_every_steps % self.measure_every_steps:
+            raise UserError(
+                'config.run.best_measure needs a measure of every checkpoint: set '
+                'config.run.measure_every_steps to a divisor of config.run.checkpoint_every_steps.'
+            )
 
 
 def train(
@@ -121,7 +135,7 @@ def train(
         hooks.sample_sheets(
             writer,
             method,
-            batch,
+            _held_out_pairs(config['data'], watch.num_samples) or batch,
             config['seed'],
             mesh,
             watch,
@@ -171,6 +185,18 @@ def train(
         progress.close()
     writer.status('finished' if result.finished else 'stopped', step=result.step)
     return result
+
+
+def _held_out_pairs(section: Mapping[str, Any], count: int) -> dict[str, np.ndarray] | None:
+    """Returns pairs from all over the test split, for the sheets; None where there are none."""
+    if section['name'] != 'pairs' or not section.get('test_fraction'):
+        return None
+    try:
+        pairs = data.paired_examples(section, split='test')
+    except UserError:  # Of a few files none may fall to the test split: a run needs none.
+        return None
+    rows = np.linspace(0, len(pairs['target']) - 1, min(count, len(pairs['target'])), dtype=int)
+    return {side: images.from_uint8(pairs[side][rows]) for side in ('input', 'target')}
 
 
 def _last_good(checkpoints: Checkpoints) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from imggen.data import filter_sheet, filters
+from imggen.data import filters
 from imggen.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -134,15 +134,6 @@ def test_layers_are_shown_by_the_brightest_of_each_colour():
     assert filters.visible(PICTURE) is PICTURE
 
 
-def test_the_sheet_shows_every_filter_and_every_layer():
-    sheet = filter_sheet.draw(SMOOTH, side=64, columns=5)
-    tiles = len(filters.FILTERS) + 3 + 12  # Four levels of contours in colour, then each layer.
-    rows = -(-tiles // 5)
-    assert sheet.shape == (rows * (64 + 14 + 2) - 2, 5 * (64 + 2) - 2, 3)
-    np.testing.assert_array_equal(sheet[:64, 8:56], SMOOTH)  # The first is the picture itself.
-    assert filter_sheet.draw(SMOOTH[..., :1], side=64).ndim == 3
-
-
 @pytest.mark.parametrize(
     ('name', 'given', 'message'),
     [
@@ -152,10 +143,18 @@ def test_the_sheet_shows_every_filter_and_every_layer():
         ('threshold', {'level': 255}, 'filter_options.level is 255'),
         ('contours', {'levels': (50, -1)}, 'filter_options.levels is -1'),
         ('contours', {'levels': ()}, 'filter_options.levels is empty'),
-        ('canny', {'low': 200, 'high': 100}, 'low=200 and high=100'),
+        ('canny', {'low': 200, 'high': 100}, 'low=200, high=100'),
         ('blur', {'sigma': 0}, 'filter_options.sigma is 0'),
         ('downscale', {'factor': 0.5}, 'filter_options.factor is 0.5'),
         ('mask', {'fraction': 1.5}, 'filter_options.fraction is 1.5'),
+        ('canny', {'low': 'abc'}, "filter_options.low is 'abc'; set it to a number such as 100.0"),
+        ('contours', {'levels': 50}, 'levels is 50; set it to numbers such as (50, 100, 150, 200)'),
+        ('contours', {'levels': 'abc'}, "filter_options.levels is 'abc'; set it to numbers"),
+        ('threshold', {'level': (50,)}, 'filter_options.level is (50,); set it to a number'),
+        ('threshold', {'level': True}, 'filter_options.level is True; set it to a number'),
+        ('downscale', {'factor': float('nan')}, 'filter_options.factor is nan; set it to a number'),
+        ('blur', {'sigma': 1e9}, 'filter_options.sigma is 1000000000.0; set it above 0 and up to'),
+        ('canny', {'sigma': -1.0}, 'sigma=-1.0 make no edges'),
     ],
 )
 def test_a_wrong_filter_is_told_before_anything_is_read(name, given, message):

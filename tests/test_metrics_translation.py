@@ -7,7 +7,7 @@ import pytest
 
 from imggen import devices, images, methods, translating
 from imggen.data import folder
-from imggen.metrics import translation
+from imggen.metrics import lpips, translation
 from imggen.restoring import Restored
 
 skimage = pytest.importorskip('skimage.metrics')
@@ -118,6 +118,34 @@ def test_baselines_of_a_translation(section, photographs):
     fewer = translation.measure(run, num_images=1, seed=0)
     assert fewer['input_l1'] == pytest.approx(np.abs(grey[0] - target[0]).mean(), rel=1e-4)
     assert 'spread' not in fewer
+
+
+def test_lpips_is_that_of_the_output_and_the_target(tmp_path):
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        images.write_png(tmp_path / f'{index}.png', rng.integers(0, 256, (32, 40, 3), np.uint8))
+    section = {'name': 'pairs', 'path': str(tmp_path), 'size': (32, 40), 'test_fraction': 0.5}
+    batch = {side: jnp.zeros((1, 32, 40, 3)) for side in ('input', 'target')}
+    method = {'name': 'pix2pix', 'num_steps': 1, 'gan_weight': 0.0}
+    method['generator'] = {'features': 2, 'depth': 1}
+    run = untrained(method, section | {'filter': 'blur'}, batch)
+    measures = translation.measure(run, num_images=8, seed=0)
+    (sets,) = translating.validation(run, num_images=8, seed=0)
+    params = lpips.load('alexnet')
+    for name, candidate in (('lpips', sets['output']), ('input_lpips', sets['input'])):
+        expected = lpips.lpips(params, candidate, sets['target']).mean()
+        assert measures[name] == pytest.approx(float(expected), rel=1e-4)
+    assert measures['lpips'] != measures['input_lpips'] > 0.01
+
+
+def test_an_autoencoder_of_a_plain_folder_is_measured_too(photographs):
+    data = {'name': 'folder', 'path': str(photographs), 'size': SIZE, 'test_fraction': 0.5}
+    method = {'name': 'pix2pix', 'num_steps': 1, 'gan_weight': 0.0}
+    method['generator'] = {'features': 2, 'depth': 1}
+    run = untrained(method, data, {'image': jnp.zeros((1, *SIZE, 3))})
+    measures = translation.measure(run, num_images=8, seed=0)
+    assert measures['input_l1'] == 0.0
+    assert measures['l1'] > 0.05 and measures['mean_picture_l1'] > 0.05
 
 
 def test_the_mean_picture_is_a_baseline_where_pieces_are_cut_at_random(tmp_path):

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imggen import keys
 from imggen.networks import unet
@@ -63,10 +65,12 @@ def test_without_skips_the_decoder_sees_half_the_channels():
         ((128, 128), 7, (128, 128)),
         ((64, 64), 6, (64, 64)),
         ((256, 320), 6, (256, 320)),
-        ((360, 480), 5, (384, 480)),
-        ((480, 640), 7, (512, 640)),
+        ((360, 480), 6, (384, 512)),
+        ((480, 640), 6, (512, 640)),
         ((8, 8), 3, (8, 8)),
-        ((100, 100), 3, (104, 104)),
+        ((66, 66), 4, (80, 80)),
+        ((100, 100), 4, (112, 112)),
+        ((260, 260), 6, (320, 320)),
         ((1, 1), 1, (2, 2)),
         ((1, 1000), 1, (2, 1000)),
     ],
@@ -74,6 +78,15 @@ def test_without_skips_the_decoder_sees_half_the_channels():
 def test_depth_follows_the_size(size, depth, padded):
     assert unet.depth_for(size) == depth
     assert unet.padded_size(size, depth) == padded
+
+
+@given(st.integers(1, 600), st.integers(1, 600))
+def test_padding_adds_a_quarter_of_a_side_at_most(height, width):
+    depth = unet.depth_for((height, width))
+    padded = unet.padded_size((height, width), depth)
+    for side, grown in zip((height, width), padded, strict=True):
+        assert side <= grown <= max(side * 1.25, side + 1)
+    assert depth >= min(min(height, width).bit_length() - 3, 8)  # Two less than the halvings.
 
 
 @pytest.mark.parametrize('size', [(256, 320), (360, 480)])

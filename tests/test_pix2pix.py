@@ -1,13 +1,16 @@
 """pix2pix: its ablations are what they say, and at test time a picture stands for itself."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from PIL import Image
 
-from configs import pix2pix_autoencoder, pix2pix_colorize
-from imggen import keys, lab, methods, schedules
+from configs import pix2pix_autoencoder, pix2pix_colorize, pix2pix_contours
+from imggen import data, images, keys, lab, methods, schedules, training
 from imggen.errors import UserError
 from imggen.networks import unet
 
@@ -157,6 +160,10 @@ def test_many_layers_are_shown_in_colours():
     state = start(method, batch)
     sets = method.sample(keys.per_image(jax.random.key(0), 9), state, (), batch)
     assert {pictures.shape for pictures in sets.values()} == {SHAPE}
+    # And the other way round, from a picture to layers.
+    batch = {'input': batch['target'], 'target': batch['input']}
+    sets = method.sample(keys.per_image(jax.random.key(0), 9), start(method, batch), (), batch)
+    assert {pictures.shape for pictures in sets.values()} == {SHAPE}
 
 
 @pytest.mark.parametrize(
@@ -207,6 +214,32 @@ def test_the_full_size_is_the_published_one(size):
         assert count(state.generator) == 54_413_955
     new, _ = jax.eval_shape(method.phases[0].step, jax.random.key(0), state, (), batch)
     assert jax.tree.structure(new) == jax.tree.structure(state)
+
+
+@pytest.mark.parametrize('size', ['256x320', '480x360'])
+def test_other_sizes_are_one_argument(size, tmp_path, monkeypatch):
+    """From files to a sheet of held-out pictures; the networks are small, the pictures are not."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    height, width = map(int, size.split('x'))
+    rng = np.random.default_rng(0)
+    for index in range(8):
+        coarse = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        whole = np.repeat(np.repeat(coarse, 120, 0), 120, 1)
+        images.write_png(tmp_path / 'pictures' / f'{index}.png', whole)
+    config = pix2pix_contours.get_config(f'smoke,size={size}')
+    config.data.path, config.data.test_fraction = str(tmp_path / 'pictures'), 0.5
+    config.data.batch_size, config.method.num_steps, config.run.num_samples = 4, 1, 2
+    training.train(config.to_dict(), tmp_path / 'run')
+    source = json.loads((tmp_path / 'run' / 'run.json').read_text())
+    assert source['batch']['target'][0] == [4, height, width, 3]
+    held_out = data.paired_examples(config.data.to_dict(), split='test')['target'][:2]
+    assert held_out.shape[1:] == (height, width, 3)
+    sheet = np.asarray(Image.open(tmp_path / 'run' / 'samples' / '000001.png'))
+    # Input, output and target stand side by side.
+    targets = sheet[:, 2 * width : 3 * width]
+    np.testing.assert_array_equal(targets[:height], held_out[0])
+    full = pix2pix_contours.get_config(f'full,size={size}')
+    assert full.data.size == (height * 9 // 8, width * 9 // 8)
 
 
 def test_colorize_has_the_originals_budget():

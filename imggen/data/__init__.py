@@ -124,6 +124,12 @@ def paired_examples(config: Mapping[str, Any], *, split: str) -> dict[str, np.nd
     return pairs.examples(dataset)
 
 
+def files(config: Mapping[str, Any], *, split: str) -> tuple[str, ...]:
+    """Returns the file of each of `examples`, relative to the folder; () where there are none."""
+    dataset, _ = _split(config, split)
+    return dataset.files
+
+
 def _split(config: Mapping[str, Any], split: str) -> tuple[Dataset, float]:
     """Returns a split of a source's data set, and the memory budget in MiB."""
     options = dict(config)

@@ -29,6 +29,7 @@ class Dataset(NamedTuple):
       pair: (key, pictures) -> {'input': ..., 'target': ...}; traceable. Where it is
         set, it makes the batch from augmented pictures, float32 [k, height, width,
         channels] in [-1, 1], which therefore hold both sides along the channels.
+      files: the file of each example, relative to the folder; () where there are none.
     """
 
     read: Callable[[Rows], dict[str, np.ndarray]]
@@ -39,6 +40,7 @@ class Dataset(NamedTuple):
     deliver: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
     partner: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     pair: Callable[[jax.Array, jax.Array], dict[str, jax.Array]] | None = None
+    files: tuple[str, ...] = ()
 
     @property
     def num_bytes(self) -> int:

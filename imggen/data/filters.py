@@ -8,6 +8,8 @@ then of the second.
 """
 
 import functools
+import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,7 @@ from imggen.errors import UserError
 Filter = Callable[[np.ndarray], np.ndarray]
 
 _GREY = 128
+_WIDEST_BLUR = 100  # Pixels; OpenCV's kernel is six times as wide.
 
 
 def identity(picture: np.ndarray) -> np.ndarray:
@@ -71,10 +74,10 @@ def canny(
     """
     import cv2
 
-    if not 0 <= low <= high:
+    if not 0 <= low <= high or sigma < 0:
         raise UserError(
-            f'config.data.filter_options: low={low} and high={high} are no thresholds; give '
-            '0 <= low <= high.'
+            f'config.data.filter_options: low={low}, high={high} and sigma={sigma} make no '
+            'edges; give 0 <= low <= high and 0 <= sigma.'
         )
     if sigma:
         picture = blur(picture, sigma=sigma)
@@ -86,8 +89,10 @@ def blur(picture: np.ndarray, *, sigma: float = 2.0) -> np.ndarray:
     """Blurs with a Gaussian of `sigma` pixels."""
     import cv2
 
-    if sigma <= 0:
-        raise UserError(f'config.data.filter_options.sigma is {sigma}; set it above 0.')
+    if not 0 < sigma <= _WIDEST_BLUR:
+        raise UserError(
+            f'config.data.filter_options.sigma is {sigma}; set it above 0 and up to {_WIDEST_BLUR}.'
+        )
     return cv2.GaussianBlur(picture, (0, 0), sigma).reshape(picture.shape)
 
 
@@ -135,6 +140,9 @@ def make(name: str, settings: Mapping[str, Any], *, where: str = 'config.data') 
     """
     function = options.choose(FILTERS, name, where=f'{where}.filter')
     options.check_keywords(f'{where}.filter_options', settings, function)
+    for key, value in settings.items():
+        usual = inspect.signature(function).parameters[key].default
+        _check_kind(f'{where}.filter_options.{key}', value, usual)
     chosen = functools.partial(function, **settings)
     chosen(np.zeros((2, 2, 3), np.uint8))  # A wrong value is told now.
     return chosen
@@ -160,6 +168,19 @@ def visible(layers):
 
 def _layers(picture: np.ndarray) -> list[np.ndarray]:
     return [picture[..., channel] for channel in range(picture.shape[-1])]
+
+
+def _check_kind(name: str, value: Any, usual: Any) -> None:
+    several = isinstance(usual, Sequence)
+    values = value if several and isinstance(value, Sequence) else (value,)
+    numbers = not isinstance(value, str) and all(_is_number(number) for number in values)
+    if not numbers or several != isinstance(value, Sequence):
+        wanted = f'numbers such as {tuple(usual)}' if several else f'a number such as {usual}'
+        raise UserError(f'{name} is {value!r}; set it to {wanted}.')
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

@@ -104,7 +104,8 @@ def load(
         f'{len(found.files):,} files, {len(index.unreadable):,} unreadable, '
         f'{found.num_others:,} other files'
     )
-    return Dataset(read, shape, description, names)
+    files = tuple(index.files[row] for row in rows)
+    return Dataset(read, shape, description, names, files=files)
 
 
 def root_of(path: str) -> pathlib.Path:
@@ -114,10 +115,10 @@ def root_of(path: str) -> pathlib.Path:
     return pathlib.Path(path).expanduser()
 
 
-def scan(root: pathlib.Path) -> Scan:
-    """Lists the pictures under a folder; UserError where there is no such folder."""
+def scan(root: pathlib.Path, *, option: str = 'config.data.path') -> Scan:
+    """Lists the pictures under a folder; UserError where `option` names no folder."""
     if not root.is_dir():
-        raise UserError(f'{root} is not a folder; set config.data.path to one.')
+        raise UserError(f'{root} is not a folder; set {option} to one.')
     stamps, num_others = {}, 0
     for parent, folders, names in os.walk(root, onerror=_warn):
         folders[:] = [name for name in folders if not name.startswith('.')]

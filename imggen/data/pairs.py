@@ -164,6 +164,7 @@ def load(
         names,
         partner=None if numbers is None else pairings.another(numbers),
         pair=pair,
+        files=tuple(index.files[row] for row in rows),
     )
 
 
@@ -224,9 +225,13 @@ def _list(root: pathlib.Path, target_path: str, task: str) -> Listing:
         )
     if task != 'two_folders':
         return Listing(found.files, found.stamps)
-    other = folder.scan(pathlib.Path(target_path))
+    other = folder.scan(pathlib.Path(target_path), option='config.data.target_path')
     matched, alone = pair_files.match(found.files, other.files)
-    alone = tuple((file, f'{file}: {reason}') for file, reason in alone)
+    inputs = set(found.files)
+    alone = tuple(
+        (file, f'{(root if file in inputs else pathlib.Path(target_path)) / file}: {reason}')
+        for file, reason in alone
+    )
     if not matched:
         raise UserError(f'{root} and {target_path} have no two pictures of one name.')
     own_stamps = dict(zip(found.files, found.stamps, strict=True))

@@ -191,8 +191,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         network = generator(channels, unet.depth_of(state.generator.params))
         dropout = key if config.test_dropout else None
         y = network.apply(state.generator.variables, dropout, x, statistics=config.test_statistics)
-        sets = {'input': filters.visible(_input(batch)), 'output': _picture(config, x, y)}
-        return sets | ({'target': batch['target']} if 'target' in batch else {})
+        sets = {'input': _input(batch), 'output': _picture(config, x, y)}
+        sets |= {'target': batch['target']} if 'target' in batch else {}
+        return {name: filters.visible(pictures) for name, pictures in sets.items()}
 
     return Method(init, (Phase('train', config.num_steps, step),), sample)
 

@@ -90,9 +90,9 @@ def _subset_averages(config: Mapping) -> tuple[np.ndarray | None, dict[str, jax.
     The averages are [subsets, height, width, 3], by name; a subset without training
     pictures has those of all. Nothing where pictures are in no subsets.
     """
-    train, test = (data.paired_examples(config, split=split) for split in ('train', 'test'))
-    if 'label' not in test:
+    if config.get('task') != 'another':
         return None, {}
+    train, test = (data.paired_examples(config, split=split) for split in ('train', 'test'))
     members = [train['label'] == number for number in range(int(test['label'].max()) + 1)]
     averages = {
         f'subset_{statistic.__name__}': np.stack(

@@ -19,7 +19,6 @@ from imggen.networks.conv import Conv, ConvTranspose
 from imggen.networks.normalisation import Kind, Normalise, Statistics
 
 _MAX_DEPTH = 8
-_MOST_PADDING = 9 / 8  # Of the picture's area.
 _WIDEST = 8  # Features at the deepest levels, in those of the first.
 _DROPPED_LEVELS = 3
 _init = nn.initializers.normal(0.02)
@@ -93,14 +92,13 @@ class UNet(nn.Module):
 def depth_for(size: tuple[int, int]) -> int:
     """Returns the levels of a U-Net for pictures of `size` (height, width).
 
-    As many as leave a pixel of the shorter side and add no more than an eighth to the
-    area by padding, at most 8: 256x256 has 8, 256x320 has 6, 360x480 (padded to 384x480) 5.
+    As many as halve both sides without a rest, down to one pixel; or, if that is more, two
+    less than the shorter side can be halved, for which no side is padded by more than a
+    quarter. At most 8: 256x256 has 8, 256x320 has 6, 360x480 (padded to 384x512) 6.
     """
-    for depth in range(_MAX_DEPTH, 1, -1):
-        height, width = padded_size(size, depth)
-        if 2**depth <= min(size) and height * width <= _MOST_PADDING * size[0] * size[1]:
-            return depth
-    return 1
+    halvings = min(size).bit_length() - 1
+    even = [depth for depth in range(1, halvings + 1) if padded_size(size, depth) == tuple(size)]
+    return min(_MAX_DEPTH, max(1, halvings - 2, *even))
 
 
 def padded_size(size: tuple[int, int], depth: int) -> tuple[int, int]:
