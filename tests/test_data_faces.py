@@ -63,7 +63,17 @@ def test_grey_pictures_work_and_the_largest_face_comes_first(name, astronaut):
 
 
 @pytest.mark.parametrize('name', list(faces.DETECTORS))
-@pytest.mark.parametrize('size', [(1, 1), (1, 500), (23, 23), (90, 70)])
+def test_the_smallest_face_that_is_found_grows_as_the_photograph_is_shrunk(name, astronaut):
+    assert faces.smallest(name, 700, 800) == faces.SMALLEST[name]
+    assert faces.smallest(name, 6000, 800) == faces.SMALLEST[name] * 7.5
+    # The face is some 90 pixels wide in 512; shrunk to less than what there is, it is lost.
+    lost = round(512 * faces.SMALLEST[name] / ASTRONAUT.width * 0.8)
+    assert make(name, max_side=lost, min_side=1)(astronaut) == []
+    assert faces.smallest(name, 512, lost) > ASTRONAUT.width
+
+
+@pytest.mark.parametrize('name', list(faces.DETECTORS))
+@pytest.mark.parametrize('size', [(1, 1), (1, 500), (9, 9), (23, 23), (90, 70)])
 def test_pictures_without_a_face_have_none(name, size):
     assert make(name)(np.full((*size, 3), 200, np.uint8)) == []
     assert make(name)(np.zeros((*size, 1), np.uint8)) == []
@@ -153,6 +163,14 @@ def test_a_circle_stays_round():
     cut = boxes.cut(disc, box, (96, 72))[..., 0] > 127
     height, width = np.any(cut, axis=1).sum(), np.any(cut, axis=0).sum()
     assert abs(int(height) - int(width)) <= 1 and height > 40
+
+
+def test_a_whole_picture_is_brought_inside_a_size():
+    picture = RNG.integers(0, 256, (10, 20, 3), dtype=np.uint8)
+    fitted = boxes.fit(picture, (30, 20))
+    np.testing.assert_array_equal(fitted, np.pad(picture, ((10, 10), (0, 0), (0, 0)), 'edge'))
+    assert boxes.fit(picture[..., :1], (7, 40)).shape == (7, 40, 1)
+    np.testing.assert_array_equal(boxes.fit(picture, (10, 20)), picture)
 
 
 def test_overlap_and_what_lies_outside():

@@ -101,6 +101,24 @@ def cut(picture: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(resized).reshape(*size, channels)
 
 
+def fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Brings a whole picture inside a size, anti-aliased; around it, its edge is repeated.
+
+    Args:
+      picture: uint8 [height, width, channels].
+      size: (height, width) in pixels.
+
+    Returns:
+      uint8 [*size, channels].
+    """
+    scale = max(length / side for length, side in zip(picture.shape, size, strict=False))
+    inner = tuple(max(1, round(length / scale)) for length in picture.shape[:2])
+    # Small before it is padded: a panorama padded at its own scale may not fit in memory.
+    small = decode.resize(picture, inner, fit='stretch')
+    rest = [side - length for side, length in zip(size, inner, strict=True)]
+    return np.pad(small, (*((r // 2, r - r // 2) for r in rest), (0, 0)), mode='edge')
+
+
 def outside(box: Box, picture: tuple[int, int]) -> float:
     """Returns the part of a box that lies outside a picture (height, width), in [0, 1]."""
     whole = Box(0.0, 0.0, float(picture[0]), float(picture[1]))

@@ -16,7 +16,8 @@ class Mark(NamedTuple):
     """Something to draw into a picture.
 
     Attributes:
-      box: its rectangle, in pixels of the picture.
+      box: its rectangle, in pixels of the picture; what lies outside the square that the
+        picture is shrunk into is drawn at its edge.
       colour: RGB in [0, 255].
       text: what stands at its upper edge.
       points: (row, column) of dots.
@@ -52,11 +53,12 @@ def tile(
     draw = ImageDraw.Draw(page)
     for mark in marks:
         box = mark.box.scaled(scale)
-        corner = (left + box.left, top + box.top)
-        draw.rectangle(
-            [corner, (corner[0] + box.width, corner[1] + box.height)], outline=mark.colour, width=2
-        )
-        draw.text((corner[0] + 3, corner[1] + 2), mark.text, fill=mark.colour)
+        # A portrait's box may reach beyond the picture, and then beyond the square.
+        edges = (left + box.left, top + box.top, left + box.left + box.width)
+        edges = [min(max(edge, 0.0), side - 1.0) for edge in (*edges, top + box.top + box.height)]
+        draw.rectangle(edges, outline=mark.colour, width=2)
+        if mark.text:
+            draw.text((edges[0] + 3, edges[1] + 2), mark.text, fill=mark.colour)
         for row, column in mark.points:
             x, y = left + column * scale, top + row * scale
             draw.ellipse([(x - 2, y - 2), (x + 2, y + 2)], fill=mark.colour)

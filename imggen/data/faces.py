@@ -5,9 +5,11 @@ first. Both err. Haar's cascade takes chests and walls for faces now and then, a
 its cascade for eyes, which serves as a check, errs more often than that for faces.
 
 Pictures are shrunk to `max_side` pixels before they are looked at; boxes and points
-are in pixels of the picture as it was given.
+are in pixels of the picture as it was given. What is too small after that is not found,
+whatever `min_side` says: `smallest` tells from where on.
 """
 
+import math
 import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +21,12 @@ from imggen.data.boxes import Box
 from imggen.errors import UserError
 
 _CASCADE_FOLDERS = ('/usr/share/opencv4/haarcascades', '/usr/share/opencv/haarcascades')
-_SMALLEST = 24  # What the cascades were trained on; no detector finds less.
+# Pixels of the smallest face that is found in the shrunk picture: Haar's are what the cascade
+# was trained on, YuNet's where it begins to lose a face that is shrunk step by step.
+SMALLEST = {'haar': 24, 'yunet': 10}
+# Eyes that a face must show by default. Of 20 detections by Haar the 3 that were no face had
+# none and the 17 faces one at least (results/face_detectors.md); YuNet gives every face two.
+MIN_EYES = {'haar': 1, 'yunet': 0}
 
 
 class Face(NamedTuple):
@@ -54,7 +61,7 @@ def haar(
       cascades: folder of the XML files; where OpenCV keeps them by default.
       scale_step: factor between two sizes that are searched for.
       neighbours: detections that must agree on a face.
-      min_side: smallest face, in pixels of the picture.
+      min_side: smallest face, in pixels of the picture; see `smallest`.
       max_side: pictures are shrunk to it.
     """
     import cv2
@@ -69,10 +76,10 @@ def haar(
 
     def detect(picture):
         small, factor = _shrink(decode.to_channels(picture, 1), max_side)
-        if min(small.shape[:2]) < _SMALLEST:
+        if min(small.shape[:2]) < SMALLEST['haar']:
             return []
         grey = np.ascontiguousarray(small[..., 0])
-        least = max(_SMALLEST, round(min_side * factor))
+        least = max(SMALLEST['haar'], round(min_side * factor))
         boxes, _, weights = face_cascade.detectMultiScale3(
             grey,
             scaleFactor=scale_step,
@@ -106,14 +113,14 @@ def yunet(
       model: file of its weights for OpenCV's FaceDetectorYN; by default those that
         the package yuface brings.
       min_score: of a face, in [0, 1].
-      min_side: smallest face, in pixels of the picture.
+      min_side: smallest face, in pixels of the picture; see `smallest`.
       max_side: pictures are shrunk to it.
     """
     run = _open_yunet(model, min_score) if model else _yuface(min_score)
 
     def detect(picture):
         small, factor = _shrink(decode.to_channels(picture, 3), max_side)
-        if min(small.shape[:2]) < _SMALLEST:
+        if min(small.shape[:2]) < SMALLEST['yunet']:
             return []
         faces = []
         for (left, top, width, height), points, score in run(
@@ -130,6 +137,17 @@ def yunet(
 
 
 DETECTORS = {'haar': haar, 'yunet': yunet}
+
+
+def smallest(detector: str, longest: int, max_side: int) -> int:
+    """Returns the side of the smallest face that a detector finds in a photograph, in its pixels.
+
+    Args:
+      detector: one of DETECTORS.
+      longest: side of the photograph, in pixels.
+      max_side: that it is shrunk to.
+    """
+    return math.ceil(SMALLEST[detector] * max(1.0, longest / max_side))
 
 
 def _yuface(min_score):

@@ -1,0 +1,50 @@
+"""The manifest of a set of portraits: all in manifest.json, a line a portrait in manifest.csv.
+
+Names of files that are not UTF-8 keep their bytes in the CSV; JSON is ASCII and escapes
+them as Python's own `os.fsdecode` names them.
+"""
+
+import csv
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+JSON, CSV = 'manifest.json', 'manifest.csv'
+
+
+def write(
+    folder: pathlib.Path,
+    *,
+    settings: Mapping[str, Any],
+    portraits: Sequence[Mapping[str, Any]],
+    skipped: Sequence[Mapping[str, Any]],
+) -> None:
+    """Writes both files into a folder.
+
+    Args:
+      folder: where to.
+      settings: how the portraits were made.
+      portraits: one record each, ready for JSON; one or more.
+      skipped: photographs without a portrait: source, reason, and facts about the
+        picture, None where it cannot be read.
+    """
+    content = {'settings': settings, 'portraits': portraits, 'skipped': skipped}
+    (folder / JSON).write_text(json.dumps(content, indent=1) + '\n')
+    lines = [_flat(record) for record in portraits]
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    with open(folder / CSV, 'w', newline='', encoding='utf-8', errors='surrogateescape') as file:
+        writer = csv.DictWriter(file, names, restval='')
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def _flat(record: Mapping[str, Any], *, prefix: str = '') -> dict[str, Any]:
+    """Returns nested facts as one line: {'box.top': ..., 'picture.width': ...}."""
+    line = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            line |= _flat(value, prefix=f'{prefix}{name}.')
+        else:
+            line[prefix + name] = json.dumps(value) if isinstance(value, list) else value
+    return line
