@@ -32,7 +32,10 @@ def main(argv):
     )
     names = [folder.name for folder in folders]
     if not names:
-        raise UserError(f'{_WORKDIR.value} holds no results; name the workdir of a style run.')
+        raise UserError(
+            f'{_WORKDIR.value} holds no results: name the workdir of a style run; a translation '
+            'is filmed by experiments.translate --film, any other run by experiments.sample --film.'
+        )
     if (_NAME.value is None and len(names) > 1) or _NAME.value not in (None, *names):
         raise UserError(f'--name={_NAME.value} is no result: choose one of {", ".join(names)}.')
     folder = folders[names.index(_NAME.value or names[0])]

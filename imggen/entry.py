@@ -32,7 +32,7 @@ def run(main: Callable[[list[str]], int | None]) -> None:
             print(f'error: {error}', file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print('interrupted; the same command goes on from the last checkpoint', file=sys.stderr)
+            print('interrupted; the same command goes on with a run or a sweep', file=sys.stderr)
             return 130
         except BrokenPipeError:
             # Python flushes standard output once more at its end.

@@ -4,6 +4,7 @@ In an overlap one tile fades into the next. The outer quarter of it is not used 
 network sees the border of its tile where the picture goes on.
 """
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -23,12 +24,16 @@ def check(tile: int, overlap: int) -> None:
 
 
 def in_tiles(
-    function: Callable[[np.ndarray], np.ndarray], picture: np.ndarray, tile: int, overlap: int
+    function: Callable[[int, np.ndarray], np.ndarray],
+    picture: np.ndarray,
+    tile: int,
+    overlap: int,
 ) -> np.ndarray:
     """Applies a function to overlapping tiles and blends what comes out.
 
     Args:
-      function: float [h, w, channels] -> float [scale * h, scale * w, any channels].
+      function: (index of the tile, float [h, w, channels]) -> float [scale * h, scale * w,
+        any channels].
       picture: float [height, width, channels].
       tile: the largest side of a tile, in pixels of the picture.
       overlap: pixels that neighbours share at least.
@@ -38,20 +43,20 @@ def in_tiles(
     """
     total = weights = None
     sides = picture.shape[:2]
-    for top, height in spans(sides[0], tile, overlap):
-        for left, width in spans(sides[1], tile, overlap):
-            part = function(picture[top : top + height, left : left + width])
-            scale = part.shape[0] // height
-            if total is None:
-                size = (scale * sides[0], scale * sides[1])
-                total, weights = np.zeros((*size, part.shape[-1])), np.zeros((*size, 1))
-            down = _fade(scale * height, scale * overlap, top > 0, top + height < sides[0])
-            across = _fade(scale * width, scale * overlap, left > 0, left + width < sides[1])
-            weight = (down[:, None] * across)[..., None]
-            rows = slice(scale * top, scale * (top + height))
-            columns = slice(scale * left, scale * (left + width))
-            total[rows, columns] += weight * part
-            weights[rows, columns] += weight
+    tiles = itertools.product(*(spans(side, tile, overlap) for side in sides))
+    for index, ((top, height), (left, width)) in enumerate(tiles):
+        part = function(index, picture[top : top + height, left : left + width])
+        scale = part.shape[0] // height
+        if total is None:
+            size = (scale * sides[0], scale * sides[1])
+            total, weights = np.zeros((*size, part.shape[-1])), np.zeros((*size, 1))
+        down = _fade(scale * height, scale * overlap, top > 0, top + height < sides[0])
+        across = _fade(scale * width, scale * overlap, left > 0, left + width < sides[1])
+        weight = (down[:, None] * across)[..., None]
+        rows = slice(scale * top, scale * (top + height))
+        columns = slice(scale * left, scale * (left + width))
+        total[rows, columns] += weight * part
+        weights[rows, columns] += weight
     return total / weights
 
 

@@ -1,39 +1,33 @@
 """A trained translation or enlargement, applied to pictures of any size.
 
-A picture within `tile` pixels a side is translated whole, mirrored out to a multiple of 32
-so that few sizes are compiled. A larger one is cut into tiles that overlap; in an overlap
+A picture of up to `tile` x `tile` pixels is translated whole, mirrored out to a multiple of
+32 so that few sizes are compiled. A larger one is cut into tiles that overlap; in an overlap
 one tile fades into the next, and the rim of a tile, where its network sees no neighbours, is
-not used at all. Size (times the scale of super-resolution), alpha and names of files stay.
+not used at all.
+
+A network that normalises by the statistics of the picture sees all of it at once: its tiles,
+normalised each on its own, differ in tone from the whole. There `tile` is 2048 by default,
+for which the published U-Net takes about 1 GiB; else it is 512.
 """
 
-import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image
 
 from imggen import data, images, keys, tiling
-from imggen.data import decode, filters, folder
-from imggen.data.picture import Picture, read
+from imggen.data import decode, filters, pairings
 from imggen.errors import UserError
+from imggen.methods import pix2pix
+from imggen.networks import unet
 from imggen.restoring import Restored
 
 METHODS = ('pix2pix', 'super_resolution')  # Whose `sample` makes a picture of a picture.
 
 _MULTIPLE = 32
-# Formats that hold exactly what is written, but for JPEG; others become PNG.
-_FORMATS = {
-    '.png': {},
-    '.webp': {'lossless': True},
-    '.tif': {},
-    '.tiff': {},
-    '.bmp': {},
-    '.jpg': {'quality': 95},
-    '.jpeg': {'quality': 95},
-}
+_TILE, _LARGEST_WHOLE = 512, 2048
 
 
 class Translator(NamedTuple):
@@ -43,20 +37,30 @@ class Translator(NamedTuple):
       translate: (key, uint8 [height, width, 1 or 3]) -> uint8 [scale * height, scale *
         width, 1 or 3]; `key` is one key.
       scale: 1, or that of super-resolution.
+      tile: side of a tile; pictures of more than tile x tile pixels are cut.
+      sees_all: whether what comes out depends on the statistics of all that goes in, so
+        that tiles may differ in tone.
     """
 
     translate: Callable[[jax.Array, np.ndarray], np.ndarray]
     scale: int
+    tile: int
+    sees_all: bool
+
+    def cuts(self, picture: np.ndarray) -> bool:
+        """Whether a picture [height, width, channels] is cut into tiles."""
+        return _is_cut(picture, self.tile)
 
 
 def make(
-    restored: Restored, *, tile: int = 512, overlap: int = 64, filtered: bool = False
+    restored: Restored, *, tile: int | None = None, overlap: int = 64, filtered: bool = False
 ) -> Translator:
     """Returns what a run makes of pictures.
 
     Args:
       restored: a trained method whose `sample` maps batch['input'] to 'output'.
-      tile: side of a tile in pixels of the input; pictures up to it are translated whole.
+      tile: side of a tile in pixels of the input; pictures of up to tile x tile pixels are
+        translated whole. By default 512, and 2048 where the method sees all of a picture.
       overlap: pixels that neighbouring tiles share.
       filtered: takes pictures for the run's inputs; else its filter, if its data has one,
         makes the inputs of them.
@@ -64,12 +68,20 @@ def make(
     Raises:
       UserError: the run translates nothing, or tiles and overlap do not fit.
     """
+    network = _network(restored)
+    if _is_of_noise(restored):
+        raise UserError(
+            'this run makes pictures of noise and takes no --input: leave it out and give --num, '
+            'or give --validation.'
+        )
+    sees_all = _sees_all(restored.config['method'])
+    if tile is None:
+        tile = _LARGEST_WHOLE if sees_all else _TILE
     tiling.check(tile, overlap)
     name = 'input' if 'input' in restored.batch else 'image'
     trained_size, channels = restored.batch[name].shape[1:3], restored.batch[name].shape[-1]
     if restored.config['method']['name'] == 'super_resolution' and name == 'image':
         trained_size = None
-    network = _network(restored)
     prepare = _preparation(restored, channels, filtered)
     one = jax.ShapeDtypeStruct((_MULTIPLE, _MULTIPLE, channels), jnp.float32)
     scale = jax.eval_shape(network, jax.random.key(0), one).shape[0] // _MULTIPLE
@@ -86,52 +98,44 @@ def make(
 
     def translate(key, picture):
         inputs = np.asarray(images.from_uint8(prepare(picture)))
-        if max(inputs.shape[:2]) <= tile:
+        if not _is_cut(inputs, tile):
             return images.to_uint8(whole(key, inputs))
-        return images.to_uint8(
-            tiling.in_tiles(lambda part: whole(key, part), inputs, tile, overlap)
-        )
 
-    return Translator(translate, scale)
+        def one_tile(index, part):
+            # Under one key the pattern of dropout would come again in every tile.
+            return whole(jax.random.fold_in(key, index), part)
+
+        return images.to_uint8(tiling.in_tiles(one_tile, inputs, tile, overlap))
+
+    return Translator(translate, scale, tile, sees_all)
 
 
-def translate_files(
-    translator: Translator,
-    source: pathlib.Path,
-    output: pathlib.Path,
-    *,
-    seed: int = 0,
-    done: Callable[[int, int], None] = lambda count, total: None,
-) -> tuple[int, list[str]]:
-    """Translates a picture, or all pictures under a folder.
+def of_noise(restored: Restored, *, num_images: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Returns what a run that starts from noise makes of new noise, one picture at a time.
 
     Args:
-      translator: from `make`.
-      source: a picture or a folder.
-      output: a file, or the folder that gets files of the same names, in the same folders.
-      seed: of what is drawn; picture i draws from fold_in(key, i).
-      done: told after each picture how many there are, and of how many.
+      restored: trained on config.data.task='noise'.
+      num_images: how many.
+      seed: picture i depends on this and i.
 
     Returns:
-      How many were written, and for each that was skipped a sentence that names it.
+      An iterator over uint8 [height, width, channels], of the size that the run was trained
+      with.
 
     Raises:
-      UserError: there is no such picture or folder, or the output would overwrite it.
+      UserError: the run needs pictures to start from.
     """
-    files = _listed(source, output)
-    key, written, skipped = keys.stream(seed, 'sample'), 0, []
-    for index, (path, target) in enumerate(files):
-        try:
-            picture = read(path, '--input')
-            pixels = translator.translate(jax.random.fold_in(key, index), picture.rgb)
-            _write(target, picture, pixels, translator.scale)
-            written += 1
-        except UserError as error:
-            skipped.append(str(error))
-        except OSError as error:
-            raise UserError(f'{target} cannot be written ({error.strerror or error}).') from error
-        done(index + 1, len(files))
-    return written, skipped
+    if not _is_of_noise(restored):
+        raise UserError('this run needs pictures: give one of --input, --validation and --film.')
+    network, key = _network(restored), keys.stream(seed, 'sample')
+    blank = jnp.zeros((1, *restored.batch['input'].shape[1:]))
+
+    def make_one(index):
+        noise_key, own_key = jax.random.split(jax.random.fold_in(key, index))
+        noise = pairings.noise()(noise_key, blank)['input'][0]
+        return images.to_uint8(network(own_key, noise))
+
+    return map(make_one, range(num_images))
 
 
 def validation(
@@ -195,6 +199,23 @@ def _network(restored: Restored) -> Callable[[jax.Array, np.ndarray], jax.Array]
     return lambda key, inputs: apply(key, restored.state, method.frozen, inputs)
 
 
+def _is_of_noise(restored: Restored) -> bool:
+    return restored.config['data'].get('task') == 'noise'
+
+
+def _sees_all(section: Mapping) -> bool:
+    """Whether a method's network normalises by the statistics of the picture at hand."""
+    if section['name'] != 'pix2pix':
+        return False
+    norm = section.get('generator', {}).get('norm', unet.UNet.norm)
+    statistics = section.get('test_statistics', pix2pix.Config.test_statistics)
+    return norm == 'instance' or (norm == 'batch' and statistics == 'image')
+
+
+def _is_cut(picture: np.ndarray, tile: int) -> bool:
+    return picture.shape[0] * picture.shape[1] > tile**2
+
+
 def _preparation(restored: Restored, channels: int, filtered: bool) -> Callable:
     """Returns uint8 picture -> uint8 input with the channels that the run was trained with."""
     config = restored.config['data']
@@ -208,40 +229,3 @@ def _preparation(restored: Restored, channels: int, filtered: bool) -> Callable:
             f'this run takes {channels} layers, which no picture holds: leave --filtered out.'
         )
     return lambda picture: decode.to_channels(picture, channels)
-
-
-def _listed(source: pathlib.Path, output: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """Returns (file, where its translation goes)."""
-    if source.is_dir():
-        found = folder.scan(source).files
-        if not found:
-            raise UserError(f'{source} holds no pictures; set --input to a folder of some.')
-        files = [(source / file, output / _name(file)) for file in found]
-    elif source.is_file():
-        files = [(source, output if output.suffix else output / _name(source.name))]
-    else:
-        raise UserError(f'{source} is no picture and no folder; set --input to one.')
-    if any(path.resolve() == target.resolve() for path, target in files):
-        raise UserError(f'{output} would overwrite what is in --input: name another --output.')
-    return files
-
-
-def _name(file: str) -> str:
-    return file if pathlib.PurePath(file).suffix.lower() in _FORMATS else f'{file}.png'
-
-
-def _write(path: pathlib.Path, picture: Picture, pixels: np.ndarray, scale: int) -> None:
-    """Writes pixels with the picture's alpha; a reader never sees half a file."""
-    if scale > 1 and decode.is_grey(picture.rgb):
-        pixels = decode.to_channels(pixels, 1)
-    if picture.alpha is not None:
-        alpha = decode.resize(picture.alpha[..., None], pixels.shape[:2], fit='stretch')
-        pixels = np.concatenate([decode.to_channels(pixels, 3), alpha], axis=-1)
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
-        raise UserError(f'{path} has no suffix of {", ".join(_FORMATS)}: name another --output.')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    image.save(partial, format=Image.registered_extensions()[suffix], **_FORMATS[suffix])
-    partial.replace(path)

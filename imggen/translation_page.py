@@ -1,10 +1,11 @@
 """A page of held-out pictures: input, output and truth side by side, as files beside it."""
 
 import pathlib
+import re
 
 import numpy as np
 
-from imggen import images, translating
+from imggen import data, images, translating
 from imggen.metrics import paired
 from imggen.report.markup import Markup, element, number
 from imggen.restoring import Restored
@@ -25,7 +26,8 @@ def write(
 
     Args:
       restored: a trained translation.
-      folder: gets index.html and one PNG a picture and set.
+      folder: gets index.html and one PNG a picture and set, in place of those of the page
+        that was there.
       num_images: how many pictures at most.
       seed: of what is drawn.
 
@@ -35,13 +37,18 @@ def write(
     Raises:
       UserError: the run translates nothing, or its data has no held-out pictures.
     """
-    rows, names, count = [], (), 0
+    files = data.files(restored.config['data'], split='test')
+    rows, names, count, older = [], (), 0, _files(folder)
     for sets in translating.validation(restored, num_images=num_images, seed=seed):
+        # Not before there is something to put in their place.
+        while older:
+            older.pop().unlink(missing_ok=True)
         names = tuple(sets)
         errors = np.asarray(paired.psnr(sets['output'], sets['target']))
         for index, decibels in enumerate(errors):
             pictures = {name: pixels[index] for name, pixels in sets.items()}
-            rows.append(_row(folder, count, pictures, float(decibels)))
+            file = files[count] if files else ''
+            rows.append(_row(folder, count, file, pictures, float(decibels)))
             count += 1
     title = f'{restored.config["method"]["name"]}: {count} held-out pictures'
     heads = [element('th', head) for head in ('', *names, 'PSNR, dB')]
@@ -66,12 +73,19 @@ def write(
     return path
 
 
-def _row(folder: pathlib.Path, index: int, pictures: dict, decibels: float) -> Markup:
-    cells = [element('td', str(index))]
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the pictures of the page that lies in a folder, and no other files there."""
+    page = folder / 'index.html'
+    text = page.read_text(encoding='utf-8', errors='replace') if page.is_file() else ''
+    return [folder / name for name in re.findall(r'src="(\d{5,}_\w+\.png)"', text)]
+
+
+def _row(folder: pathlib.Path, index: int, file: str, pictures: dict, decibels: float) -> Markup:
+    cells = [element('td', f'{index} {file}'.strip())]
     for name, pixels in pictures.items():
-        file = f'{index:05d}_{name}.png'
-        images.write_png(folder / file, images.to_uint8(pixels))
-        picture = element('img', src=file, alt=f'{name} {index}', loading='lazy')
+        shown = f'{index:05d}_{name}.png'
+        images.write_png(folder / shown, images.to_uint8(pixels))
+        picture = element('img', src=shown, alt=f'{name} {index}', loading='lazy')
         cells.append(element('td', picture))
     finite = number(round(decibels, 2)) if np.isfinite(decibels) else 'the same'
     return element('tr', [*cells, element('td', finite)])

@@ -7,20 +7,31 @@ import sys
 import pytest
 from PIL import Image
 
-from configs import super_resolution_x2
+from configs import pix2pix_autoencoder, pix2pix_noise, super_resolution_x2
 from imggen import images, training
 from tests.test_translating import picture
 
 
 @pytest.fixture(scope='module')
-def workdir(tmp_path_factory):
+def photographs(tmp_path_factory):
     photographs = tmp_path_factory.mktemp('photographs')
     for index in range(10):
         images.write_png(photographs / f'{index}.png', picture(32, 32, seed=index))
+    return photographs
+
+
+@pytest.fixture(scope='module')
+def workdir(photographs, tmp_path_factory):
     config = super_resolution_x2.get_config('smoke')
     config.data.path = str(photographs)
     config.method.num_steps, config.method.num_adversarial_steps = 2, 0
     workdir = tmp_path_factory.mktemp('run')
+    training.train(config.to_dict(), workdir)
+    return workdir
+
+
+def train_pix2pix(config, photographs, workdir):
+    config.data.path, config.total_images, config.method.gan_weight = str(photographs), 4, 0.0
     training.train(config.to_dict(), workdir)
     return workdir
 
@@ -52,7 +63,42 @@ def test_the_command_films_the_training(workdir, tmp_path):
         assert animation.n_frames == 2
     done = call('translate', workdir, f'--output={film}')
     assert done.returncode == 1
-    assert done.stderr.strip() == 'error: give one of --input, --validation and --film.'
+    assert done.stderr.strip() == (
+        'error: this run needs pictures: give one of --input, --validation and --film.'
+    )
+
+
+def test_tiles_that_are_normalised_each_on_its_own_are_named(photographs, tmp_path):
+    config = pix2pix_autoencoder.get_config('smoke')
+    workdir = train_pix2pix(config, photographs, tmp_path / 'run')
+    flags = ('--tile=16', '--overlap=8', f'--input={photographs / "0.png"}')
+    done = call('translate', workdir, *flags, f'--output={tmp_path / "0.png"}')
+    assert done.returncode == 0, done.stderr
+    assert (
+        'cut: 1 of more than 16 x 16 pixels, 0.png the first; tiles are normalised each on its '
+        'own and may differ in tone: a larger --tile takes pictures whole.'
+    ) in done.stderr
+    done = call('translate', workdir, *flags[2:], f'--output={tmp_path / "0.png"}')
+    assert done.returncode == 0, done.stderr
+    assert 'tone' not in done.stderr
+
+
+def test_a_run_of_noise_draws_pictures_without_an_input(photographs, tmp_path):
+    workdir = train_pix2pix(pix2pix_noise.get_config('smoke'), photographs, tmp_path / 'run')
+    done = call('translate', workdir, '--num=2', f'--output={tmp_path / "out"}')
+    assert done.returncode == 0, done.stderr
+    assert f'{tmp_path / "out"}: 2 made of noise' in done.stdout
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        '000000.png',
+        '000001.png',
+    ]
+
+
+def test_an_output_that_cannot_be_is_refused_before_the_run_is_read(photographs, tmp_path):
+    flags = (f'--input={photographs / "0.png"}', f'--output={tmp_path / "a.xyz"}')
+    done = call('translate', tmp_path / 'no run', *flags)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f'error: {tmp_path / "a.xyz"} cannot be written: name an')
 
 
 def test_sampling_a_translation_names_the_program_that_translates(workdir, tmp_path):

@@ -1,4 +1,4 @@
-"""Trained translations on pictures of any size: tiles, alpha, names, and files that are broken."""
+"""Trained translations on pictures of any size, in tiles and whole; what was held out."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imggen import devices, images, keys, methods, tiling, translating, translation_page
+from imggen import data, devices, images, keys, methods, tiling, translating, translation_page
 from imggen.errors import UserError
 from imggen.restoring import Restored
 
@@ -58,6 +58,13 @@ def coloring():
     return restored(TRANSLATE, {'name': 'pairs', 'task': 'filter', 'filter': 'grey'}, batch)
 
 
+def pix2pix(generator=None, *, data=None, **options):
+    """A run of pix2pix that was never trained, from RGB to RGB."""
+    section = TRANSLATE | options | {'generator': TRANSLATE['generator'] | (generator or {})}
+    batch = {'input': jnp.zeros((1, 32, 32, 3)), 'target': jnp.zeros((1, 32, 32, 3))}
+    return restored(section, data or {'name': 'pairs', 'task': 'side_by_side'}, batch)
+
+
 def picture(height, width, channels=3, *, seed=0):
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (-(-height // 4), -(-width // 4), channels), np.uint8)
@@ -80,7 +87,7 @@ def test_tiles_of_what_is_seen_pixel_by_pixel_make_the_picture(height, width, ti
     image = np.random.default_rng(0).normal(size=(height, width, 2))
     sides = []
 
-    def function(part):
+    def function(index, part):
         sides.extend(part.shape[:2])
         return part.repeat(scale, 0).repeat(scale, 1)
 
@@ -90,9 +97,8 @@ def test_tiles_of_what_is_seen_pixel_by_pixel_make_the_picture(height, width, ti
 
 
 def test_where_tiles_disagree_one_fades_into_the_other():
-    values = iter([0.0, 1.0])
     line = tiling.in_tiles(
-        lambda part: np.full((*part.shape[:2], 1), next(values)), np.zeros((1, 24, 1)), 16, 8
+        lambda index, part: np.full((*part.shape[:2], 1), index), np.zeros((1, 24, 1)), 16, 8
     )[0, :, 0]
     assert set(line[:10]) == {0.0}
     assert set(line[14:]) == {1.0}
@@ -111,6 +117,44 @@ def test_a_picture_in_tiles_is_the_picture_whole(enlarging):
 def test_tiles_that_cannot_overlap_are_refused(enlarging, tile, overlap):
     with pytest.raises(UserError, match=f'--overlap={overlap}'):
         translating.make(enlarging, tile=tile, overlap=overlap)
+
+
+def test_every_tile_draws_anew():
+    output = translating.make(pix2pix(test_dropout=True), tile=64, overlap=8).translate(
+        jax.random.key(0), np.full((64, 120, 3), 90, np.uint8)
+    )
+    # The same columns of the first tile and of the second, clear of where they meet.
+    assert np.abs(output[:, 6:58].astype(int) - output[:, 62:114]).max() > 2
+
+
+def test_a_picture_that_is_normalised_as_one_is_translated_whole():
+    run, image = pix2pix({'norm': 'instance'}), picture(544, 544)
+    batch = {'input': images.from_uint8(image)[None]}
+    sets = run.method.sample(jax.random.key(0)[None], run.state, (), batch)
+    translator, tiles = translating.make(run), translating.make(run, tile=256)
+    output = translator.translate(jax.random.key(0), image)
+    assert np.abs(output.astype(int) - images.to_uint8(sets['output'][0])).max() <= 1
+    apart = tiles.translate(jax.random.key(0), image)
+    assert np.abs(apart.astype(int) - output).max() > 2
+    assert (translator.cuts(image), tiles.cuts(image)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ('generator', 'options', 'sees_all'),
+    [
+        ({'norm': 'instance'}, {'test_statistics': 'average'}, True),
+        ({'norm': 'batch'}, {}, True),
+        ({'norm': 'batch'}, {'test_statistics': 'average'}, False),
+        ({'norm': 'none'}, {}, False),
+    ],
+)
+def test_what_is_normalised_by_the_picture_gets_the_larger_tile(generator, options, sees_all):
+    translator = translating.make(pix2pix(generator, **options))
+    assert (translator.sees_all, translator.tile) == (sees_all, 2048 if sees_all else 512)
+
+
+def test_enlarging_needs_no_more_than_the_neighbours(enlarging):
+    assert (translating.make(enlarging).sees_all, translating.make(enlarging).tile) == (False, 512)
 
 
 # One picture.
@@ -157,70 +201,16 @@ def test_a_run_that_translates_nothing_is_refused(coloring):
         translating.make(coloring._replace(config=config))
 
 
-# Folders.
-
-
-def test_a_folder_keeps_names_sizes_and_alpha_and_goes_on_after_a_broken_file(enlarging, tmp_path):
-    source, output = tmp_path / 'source', tmp_path / 'output'
-    (source / 'sub').mkdir(parents=True)
-    alpha = np.tile(np.arange(0, 240, 20, dtype=np.uint8)[:, None], (1, 20))
-    rgba = np.concatenate([picture(12, 20), alpha[..., None]], axis=-1)
-    Image.fromarray(rgba).save(source / 'a.png')
-    Image.fromarray(picture(9, 30, 1)[..., 0]).save(source / 'grey.bmp')
-    Image.fromarray(picture(20, 10)).save(source / 'sub' / 'b.jpg')
-    Image.fromarray(picture(1, 1)).save(source / 'c.gif')
-    (source / 'broken.png').write_bytes(b'not a picture')
-    counts = []
-    written, skipped = translating.translate_files(
-        translating.make(enlarging), source, output, done=lambda *count: counts.append(count)
-    )
-    assert written == 4
-    assert counts[-1] == (5, 5)
-    assert len(skipped) == 1
-    assert 'broken.png cannot be read' in skipped[0]
-    found = {path.relative_to(output).as_posix() for path in output.rglob('*') if path.is_file()}
-    assert found == {'a.png', 'grey.bmp', 'sub/b.jpg', 'c.gif.png'}
-    with Image.open(output / 'a.png') as result:
-        assert (result.mode, result.size) == ('RGBA', (40, 24))
-        assert np.abs(np.asarray(result)[::2, ::2, 3].astype(int) - alpha).max() <= 20
-    with Image.open(output / 'grey.bmp') as result:
-        assert (result.mode, result.size) == ('L', (60, 18))
-    with Image.open(output / 'sub' / 'b.jpg') as result:
-        assert (result.format, result.size) == ('JPEG', (20, 40))
-
-
-def test_one_picture_goes_where_it_is_told(coloring, tmp_path):
-    source = tmp_path / 'a.png'
-    Image.fromarray(picture(8, 12)).save(source)
-    translator = translating.make(coloring)
-    translating.translate_files(translator, source, tmp_path / 'b.webp')
-    translating.translate_files(translator, source, tmp_path / 'out')
-    with Image.open(tmp_path / 'b.webp') as one, Image.open(tmp_path / 'out' / 'a.png') as two:
-        np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
-        assert one.size == (12, 8)
-
-
-@pytest.mark.parametrize(
-    ('source', 'output', 'message'),
-    [
-        ('pictures', 'pictures', 'would overwrite'),
-        ('pictures/a.png', 'pictures/a.png', 'would overwrite'),
-        ('nowhere', 'out', 'is no picture and no folder'),
-        ('empty', 'out', 'holds no pictures'),
-    ],
-)
-def test_where_pictures_come_from_and_go_is_checked_first(
-    coloring, tmp_path, source, output, message
-):
-    (tmp_path / 'pictures').mkdir()
-    (tmp_path / 'empty').mkdir()
-    Image.fromarray(picture(8, 8)).save(tmp_path / 'pictures' / 'a.png')
-    before = (tmp_path / 'pictures' / 'a.png').read_bytes()
-    with pytest.raises(UserError, match=message):
-        translating.translate_files(
-            translating.make(coloring), tmp_path / source, tmp_path / output
-        )
-    assert (tmp_path / 'pictures' / 'a.png').read_bytes() == before
+def test_a_run_of_noise_needs_no_pictures_and_takes_none(coloring):
+    run = pix2pix(data={'name': 'pairs', 'task': 'noise'})
+    three = list(translating.of_noise(run, num_images=3, seed=1))
+    assert [(output.shape, output.dtype) for output in three] == [((32, 32, 3), np.uint8)] * 3
+    np.testing.assert_array_equal(next(translating.of_noise(run, num_images=1, seed=1)), three[0])
+    assert np.any(three[0] != three[1])
+    with pytest.raises(UserError, match='noise and takes no --input'):
+        translating.make(run)
+    with pytest.raises(UserError, match='needs pictures: give one of --input'):
+        translating.of_noise(coloring, num_images=1)
 
 
 # Held-out pictures.
@@ -257,4 +247,25 @@ def test_the_page_shows_every_set_of_every_picture(coloring, photographs, tmp_pa
             assert page.count(f'src="{index:05d}_{name}.png"') == 1
             with Image.open(tmp_path / f'{index:05d}_{name}.png') as image:
                 assert image.size == (32, 32)
+    names = data.files(run.config['data'], split='test')
+    assert len(names) >= 3
+    for index, name in enumerate(names[:3]):
+        assert page.count(f'<td>{index} {name}</td>') == 1
+        truth = np.asarray(Image.open(tmp_path / f'{index:05d}_target.png'))
+        np.testing.assert_array_equal(truth, np.asarray(Image.open(photographs / name)))
     assert 'http' not in page  # It asks nothing of a network.
+
+
+def test_a_page_takes_the_place_of_the_one_that_was_there(coloring, photographs, tmp_path):
+    section = coloring.config['data'] | {'path': str(photographs), 'size': (32, 32)}
+    run = coloring._replace(config=coloring.config | {'data': section | {'test_fraction': 0.5}})
+    (tmp_path / '00007_mine.png').touch()
+    translation_page.write(run, tmp_path, num_images=3)
+    with pytest.raises(UserError):  # A page that fails leaves the older one as it was.
+        translation_page.write(
+            run._replace(config=run.config | {'method': {'name': 'gan'}}), tmp_path, num_images=1
+        )
+    assert (tmp_path / '00002_target.png').exists()
+    translation_page.write(run, tmp_path, num_images=2)
+    numbers = {path.name.split('_')[0] for path in tmp_path.glob('*.png')}
+    assert numbers == {'00000', '00001', '00007'}

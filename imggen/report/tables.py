@@ -5,6 +5,8 @@ from typing import Any
 
 from imggen.report.markup import Markup, element, is_number, literal, number
 
+_LONGEST_LINE = 40  # Characters. Longer ones wrap, or the measures beside them leave the page.
+
 
 def cell(value: Any, *, text: Any = None) -> Markup:
     """Writes one cell: numbers to the right, sorted as numbers; `text` is shown in their place."""
@@ -13,7 +15,8 @@ def cell(value: Any, *, text: Any = None) -> Markup:
         return element('td', shown, class_='number', data_sort=repr(value))
     if value is None:
         return element('td', shown, class_='blank', data_sort='')
-    return element('td', shown, data_sort=number(value))
+    wraps = len(str(shown)) > _LONGEST_LINE
+    return element('td', shown, class_='long' if wraps else None, data_sort=number(value))
 
 
 def _is_number(written: Markup) -> bool:
