@@ -6,7 +6,8 @@ python -m experiments.train --config=configs/gan_losses_fashion_mnist.py --workd
 
 DCGAN without batch normalisation in the discriminator, which the penalties forbid: they
 are of one image's gradient. What `get_hyper` gives each loss beside its name is what it
-needs to work at all (a bound, a penalty, an optimiser), not a search for its best.
+needs to work at all (a bound, a penalty, an optimiser), not a search for its best. Fréchet
+distances from 2.98 (hinge, two of five seeds) to 5.18 (results/gan_losses_fashion_mnist.md).
 """
 
 from ml_collections import ConfigDict

@@ -4,7 +4,10 @@ python -m experiments.train --config=configs/gan_perceptron_digits.py --workdir=
 python -m experiments.sample --workdir=runs/first --num=100 --output=runs/first/hundred.png
 
 13 passes over the digits in batches of 5, one update of the discriminator to one of the
-generator, a checkpoint every 5 passes; then 100 samples.
+generator, a checkpoint every 5 passes; then 100 samples. 32 seconds on one core, the start
+included. By `experiments.evaluate --workdir=runs/first` the Parzen window gives 13.5 +- 0.8
+nats (seed 0), as many training images 19.8, and the averages that k-means makes of them 20.7:
+the figure says little about quality.
 """
 
 from ml_collections import ConfigDict
