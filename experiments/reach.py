@@ -3,7 +3,7 @@ r"""Says how long runs trained until a measure was good enough.
 python -m experiments.reach --workdir=runs/growth --measure=frechet --values=20,10,5
 
 One row a variant, the median over its seeds. The runs measured while they trained
-(config.run.measure_every_steps); the time that took is not counted.
+(config.run.measure_every_steps); the time that took is not counted, nor that of compiling.
 """
 
 from absl import flags

@@ -6,6 +6,7 @@ python -m experiments.sample --workdir=runs/gan --num=64 --output=grid.png
 python -m experiments.sample --workdir=runs/gan --num=8 --interpolate --output=walk.gif
 python -m experiments.sample --workdir=runs/gan --film --output=film.gif
 python -m experiments.sample --workdir=runs/gan --project=photo.png --output=found.png
+    [--extractor=lite0]
 
 A folder gets one PNG an image, a .png file all of them on one sheet. --interpolate
 walks through latent space from one image to the next (.gif, or a folder of frames);
@@ -24,6 +25,7 @@ from imggen import (
     animation,
     devices,
     entry,
+    features,
     images,
     keys,
     projection,
@@ -47,6 +49,9 @@ _INTERPOLATE = flags.DEFINE_bool('interpolate', False, 'Walk through latent spac
 _FRAMES = flags.DEFINE_integer('frames', 16, 'Images between two stops.', lower_bound=1)
 _FILM = flags.DEFINE_bool('film', False, "Animate the run's sheets of samples.")
 _PROJECT = flags.DEFINE_list('project', [], 'Pictures to look for in latent space.')
+_EXTRACTOR = flags.DEFINE_enum(
+    'extractor', None, list(features.EXTRACTORS), 'Whose features count in --project beside pixels.'
+)
 
 
 def main(argv):
@@ -97,7 +102,10 @@ def _project(key, restored) -> np.ndarray:
     given = fixed.load(files=tuple(_PROJECT.value), size=(height, width), channels=channels)
     given = given.read(slice(None))['image']
     classes = None if _LABEL.value is None else np.full(len(given), _LABEL.value, np.int32)
-    found = projection.project(key, restored, images.from_uint8(given), classes=classes)
+    extractor = None if _EXTRACTOR.value is None else features.make(_EXTRACTOR.value)
+    found = projection.project(
+        key, restored, images.from_uint8(given), classes=classes, extractor=extractor
+    )
     for path, error in zip(_PROJECT.value, found.errors, strict=True):
         print(f'{path}: mean squared error {error:.4f} (pixels in [-1, 1])')
     return np.concatenate([given, images.to_uint8(found.images)], axis=2)

@@ -1,9 +1,9 @@
 """One update of a generator and a discriminator: what all adversarial methods share.
 
 The discriminator learns from one batch of real and one of generated images, and then
-the generator. The images are generated once: the generator's gradient goes back
-through the same forward pass that the discriminator learnt from, judged by the
-discriminator as it is after its update.
+the generator. The images are generated once, where published trainers draw new ones for
+each player: the generator's gradient goes back through the forward pass that the
+discriminator learnt from, judged by the discriminator as it is after its update.
 """
 
 import dataclasses
