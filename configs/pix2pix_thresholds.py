@@ -8,7 +8,7 @@ The input is one black and white layer a colour: which pixels are brighter than 
 of get_hyper is the paper's own ablation on this task, three seeds each: L1, an unconditional
 and a conditional discriminator, both; receptive fields of 1, 16 and 70 pixels; and the U-Net
 against an encoder-decoder without skips. On 64 x 64 pieces of photographs L1 alone has the
-smallest LPIPS of the losses, 0.355, with the discriminator 0.445: results/pix2pix_thresholds.md.
+smallest LPIPS of the losses, 0.355, with the discriminator 0.445: results/pix2pix_thresholds*.md.
 """
 
 from configs.pix2pix_autoencoder import parse, translation
