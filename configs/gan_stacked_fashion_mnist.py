@@ -14,7 +14,7 @@ from configs import common
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False)
+    arg = common.parse(arg, smoke=False, network='dcgan')
     config = ConfigDict()
     config.seed = 0
     config.total_images = 64 if arg.smoke else 200_000
@@ -25,18 +25,27 @@ def get_config(arg=None):
     config.method = ConfigDict()
     config.method.name = 'gan'
     config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
-    config.method.network = 'dcgan'
-    config.method.generator = ConfigDict({'features': 8 if arg.smoke else 32})
-    config.method.discriminator = ConfigDict(
-        {'features': 8 if arg.smoke else 32, 'normalise': False}
-    )
+    config.method.network = arg.network
     config.method.loss = 'relativistic'
     config.method.r1_gamma = 1.0
     config.method.r2_gamma = 1.0
     config.method.penalty_every_steps = 1
-    config.method.learning_rate = 2e-4
     config.method.b1 = 0.0
-    config.method.b2 = 0.99
+    if arg.network == 'residual':
+        features = (16, 8) if arg.smoke else (96, 48, 16)
+        config.method.generator = ConfigDict({'features': features})
+        config.method.discriminator = ConfigDict({'features': features})
+        config.method.gamma_end = 0.1
+        config.method.learning_rate = 1e-3
+        config.method.learning_rate_end = 0.25
+        config.method.b2 = 0.9
+        config.method.b2_end = 0.99
+    else:
+        features = 8 if arg.smoke else 32
+        config.method.generator = ConfigDict({'features': features})
+        config.method.discriminator = ConfigDict({'features': features, 'normalise': False})
+        config.method.learning_rate = 2e-4
+        config.method.b2 = 0.99
     config.method.ema_half_life_images = 10_000.0
     config.run = common.run(
         smoke=arg.smoke,
