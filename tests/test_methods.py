@@ -197,7 +197,7 @@ GOLDEN = {
     },
     'gan_adaptive': {
         'augment_probability': 0.5,
-        'discriminator_gradient': 1.07886,
+        'discriminator_gradient': 0.919448,
         'discriminator_loss': 2.00392,
         'generator_gradient': 0.472573,
         'generator_loss': -0.0327705,
