@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from tqdm import tqdm
 
 _PLAIN_EVERY_SECONDS = 15.0
+_SMOOTHING = 0.3  # Of the pace, as tqdm's: what the last units took counts for so much.
 
 
 class Progress:
     """Shows progress: one living line on a terminal, a plain line now and then elsewhere.
+
+    The time that is left follows the pace of the last units, and of those of the same
+    label alone: the phases of a run may take very different times a step.
 
     Args:
       total: how many units there are.
@@ -21,8 +25,8 @@ class Progress:
 
     def __init__(self, total: int, *, unit: str = 'step', initial: int = 0, active: bool = True):
         self._total, self._unit = total, unit
-        self._done = self._initial = initial
-        self._started = self._said = time.monotonic()
+        self._done, self._label, self._pace = initial, '', None
+        self._advanced = self._said = time.monotonic()
         self._active = active
         self._bar = None
         if active and sys.stderr.isatty():
@@ -35,16 +39,25 @@ class Progress:
             self._bar.set_description_str(label, refresh=False)
             self._bar.set_postfix(scalars, refresh=False)
             self._bar.update(done - self._done)
-        self._done = done
         now = time.monotonic()
+        self._measure(now, done, label)
         if self._active and self._bar is None:
             if now - self._said < _PLAIN_EVERY_SECONDS and done < self._total:
                 return
             self._said = now
-            left = (now - self._started) * (self._total - done) / max(done - self._initial, 1)
+            left = (self._pace or 0.0) * (self._total - done)
             counted = f'{label} {self._unit} {done}/{self._total}'.strip()
             values = [f'{name} {value}' for name, value in scalars.items()]
             self.say(', '.join([counted, f'{_clock(left)} left', *values]))
+
+    def _measure(self, now: float, done: int, label: str) -> None:
+        """Takes in how long the units since the last call took."""
+        if done > self._done:
+            pace = (now - self._advanced) / (done - self._done)
+            if self._pace is not None and label == self._label:
+                pace = _SMOOTHING * pace + (1.0 - _SMOOTHING) * self._pace
+            self._pace = pace
+        self._done, self._label, self._advanced = done, label, now
 
     def say(self, line: str) -> None:
         """Prints a line without tearing the progress line."""

@@ -1,0 +1,56 @@
+"""The time that is left, where nobody watches a terminal."""
+
+import pytest
+
+from imggen import progress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    class Clock:
+        now = 100.0
+
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: Clock.now)
+    return Clock
+
+
+def lines(capsys):
+    return capsys.readouterr().err.splitlines()
+
+
+def test_the_time_left_is_that_of_the_units_that_are_left(clock, capsys):
+    shown = progress.Progress(100)
+    for done in range(10, 60, 10):
+        clock.now += 20.0
+        shown.advance(done)
+    assert lines(capsys)[-1] == 'step 50/100, 1:40 left'
+
+
+def test_a_slower_phase_is_believed_at_once(clock, capsys):
+    """A hundred quick steps say nothing of the slow ones that are left."""
+    shown = progress.Progress(120, unit='step')
+    for done in range(10, 110, 10):
+        clock.now += 1.0
+        shown.advance(done, label='l1')
+    clock.now += 600.0
+    shown.advance(110, label='adversarial')
+    assert lines(capsys)[-1] == 'adversarial step 110/120, 10:00 left'
+
+
+def test_one_slow_record_among_many_counts_in_part(clock, capsys):
+    shown = progress.Progress(1000)
+    for done in range(10, 100, 10):
+        clock.now += 10.0
+        shown.advance(done)
+    clock.now += 110.0  # Compiling, or a machine that slept.
+    shown.advance(100)
+    assert lines(capsys)[-1] == 'step 100/1000, 1:00:00 left'  # Four seconds a step for now.
+
+
+def test_a_run_that_goes_on_counts_from_where_it_stood(clock, capsys):
+    shown = progress.Progress(100, initial=90)
+    clock.now += 20.0
+    shown.advance(95)
+    assert lines(capsys) == ['step 95/100, 0:20 left']
+    shown.advance(100)
+    assert lines(capsys) == ['step 100/100, 0:00 left']
