@@ -16,6 +16,10 @@ def log_sigmoid(x):
     return np.log(1.0 / (1.0 + np.exp(-np.asarray(x, np.float64))))
 
 
+def sides(loss):
+    return loss.discriminator, loss.generator
+
+
 def test_losses_follow_their_equations():
     real, fake = np.asarray(REAL, np.float64), np.asarray(FAKE, np.float64)
     expected = {
@@ -33,15 +37,21 @@ def test_losses_follow_their_equations():
 
 
 def test_relativistic_losses_ignore_a_constant_added_to_the_critic():
-    for side in LOSSES['relativistic']:
+    for side in sides(LOSSES['relativistic']):
         np.testing.assert_allclose(side(REAL + 7.0, FAKE + 7.0), side(REAL, FAKE), rtol=1e-5)
         np.testing.assert_allclose(side(REAL, REAL), np.log(2.0), rtol=1e-6)
 
 
 @pytest.mark.parametrize('name', LOSSES)
+def test_relative_losses_are_those_whose_critic_knows_differences_alone(name):
+    critic = LOSSES[name].discriminator
+    assert np.allclose(critic(REAL + 7.0, FAKE + 7.0), critic(REAL, FAKE)) == LOSSES[name].relative
+
+
+@pytest.mark.parametrize('name', LOSSES)
 def test_losses_stay_finite_at_extreme_logits(name):
     extreme = jnp.array([-1e4, 1e4])
-    for side in LOSSES[name]:
+    for side in sides(LOSSES[name]):
         total = lambda x, side=side: side(x, x[::-1]).sum()  # noqa: E731
         value, gradient = jax.value_and_grad(total)(extreme)
         assert jnp.isfinite(value) and jnp.isfinite(gradient).all()

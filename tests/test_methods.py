@@ -199,8 +199,8 @@ GOLDEN = {
         'augment_probability': 0.5,
         'discriminator_gradient': 0.919448,
         'discriminator_loss': 2.00392,
-        'generator_gradient': 0.472573,
-        'generator_loss': -0.0327705,
+        'generator_gradient': 0.464494,
+        'generator_loss': -0.032175,
     },
     'growing_gan': {
         'discriminator_gradient': 3.12287,
