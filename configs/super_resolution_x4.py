@@ -13,7 +13,8 @@ picture, by its name, is held out. `:full` is the published network and budget.
 On the photographs of experiments.fetch_photographs, seven of 34 held out, the first phase alone
 comes to 37.38 +- 0.01 dB where bicubic has 36.14 (three seeds), and both phases to an LPIPS of
 0.107 where bicubic has 0.239 (one seed; of eight weights and rates tried these were the best):
-results/super_resolution_x4_*.md.
+results/super_resolution_x4_*.md. That was on a GPU; on one core a quarter of the budget takes 5
+minutes and comes to 37.15 dB in the first phase alone.
 """
 
 from ml_collections import ConfigDict
