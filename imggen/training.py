@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imggen import data, devices, hooks, images, loop, measuring, methods, options
+from imggen import data, devices, hooks, images, loop, measuring, methods, options, translating
 from imggen.checkpoint import Checkpoints
 from imggen.errors import UserError
 from imggen.metrics import collapse
@@ -192,11 +192,11 @@ def _held_out_pairs(section: Mapping[str, Any], count: int) -> dict[str, np.ndar
     if section['name'] != 'pairs' or not section.get('test_fraction'):
         return None
     try:
-        pairs = data.paired_examples(section, split='test')
+        pairs = translating.held_out(section)
     except UserError:  # Of a few files none may fall to the test split: a run needs none.
         return None
     rows = np.linspace(0, len(pairs['target']) - 1, min(count, len(pairs['target'])), dtype=int)
-    return {side: images.from_uint8(pairs[side][rows]) for side in ('input', 'target')}
+    return {side: images.from_uint8(pictures[rows]) for side, pictures in pairs.items()}
 
 
 def _last_good(checkpoints: Checkpoints) -> str:
