@@ -14,10 +14,10 @@ from configs import common
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, network='dcgan')
+    arg = common.parse(arg, smoke=False, full=False, network='dcgan')
     config = ConfigDict()
     config.seed = 0
-    config.total_images = 64 if arg.smoke else 200_000
+    config.total_images = 64 if arg.smoke else 1_000_000 if arg.full else 200_000
     config.data = ConfigDict()
     config.data.name = 'stacked'
     config.data.num_examples = 1000 if arg.smoke else 128_000
@@ -41,12 +41,13 @@ def get_config(arg=None):
         config.method.b2 = 0.9
         config.method.b2_end = 0.99
     else:
-        features = 8 if arg.smoke else 32
+        features = 8 if arg.smoke else 64 if arg.full else 32
         config.method.generator = ConfigDict({'features': features})
         config.method.discriminator = ConfigDict({'features': features, 'normalise': False})
-        config.method.learning_rate = 2e-4
+        config.method.learning_rate = 2e-3
+        config.method.learning_rate_end = 0.05
         config.method.b2 = 0.99
-    config.method.ema_half_life_images = 10_000.0
+    config.method.ema_half_life_images = 50_000.0 if arg.full else 10_000.0
     config.run = common.run(
         smoke=arg.smoke,
         extractor='',
