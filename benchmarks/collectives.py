@@ -41,7 +41,7 @@ from imggen import devices, methods
 from imggen.method import Method
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', 'configs/gan_fashion_mnist.py', 'Whose method is compiled.'
+    'config', 'configs/gan_fashion_mnist.py:published', 'Whose method is compiled.'
 )
 _DEVICES = flags.DEFINE_list('devices', ['8', '64', '256'], 'Numbers of devices.')
 _IMAGES = flags.DEFINE_integer('images_per_device', 64, 'Images of a batch on one device.')

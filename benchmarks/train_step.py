@@ -45,23 +45,24 @@ _NUM_IMAGES = 10_000
 
 
 class Case(NamedTuple):
-    """A config of configs/ and the shape of the images that it is trained on."""
+    """A config of configs/, the shape of the images that it is trained on, and its argument."""
 
     config: str
     shape: tuple[int, int, int]
+    argument: str | None = None
 
 
 CASES = {
     'perceptron': Case('gan_perceptron_digits', (28, 28, 1)),
-    'dcgan': Case('gan_fashion_mnist', (28, 28, 1)),
-    'dcgan32': Case('gan_fashion_mnist', (32, 32, 3)),
+    'dcgan': Case('gan_fashion_mnist', (28, 28, 1), 'published'),
+    'dcgan32': Case('gan_fashion_mnist', (32, 32, 3), 'published'),
     'residual': Case('r3gan_fashion_mnist', (28, 28, 1)),
     'residual32': Case('r3gan_fashion_mnist', (32, 32, 3)),
 }
 
 
 def _method_section(case: Case) -> dict:
-    config = importlib.import_module(f'configs.{case.config}').get_config()
+    config = importlib.import_module(f'configs.{case.config}').get_config(case.argument)
     section = config.method.to_dict()
     section['num_steps'] = _DISPATCH_STEPS + _STEPS.value
     return section

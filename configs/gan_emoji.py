@@ -31,13 +31,19 @@ def get_config(arg=None):
     config.method.network = 'dcgan'
     config.method.latent_size = 128
     config.method.generator = ConfigDict({'features': 8 if arg.smoke else 32})
-    config.method.discriminator = ConfigDict({'features': 8 if arg.smoke else 32})
+    config.method.discriminator = ConfigDict(
+        {'features': 8 if arg.smoke else 32, 'normalise': False}
+    )
     config.method.augment = ConfigDict(
         {'kinds': ('translation', 'cutout'), 'probability': 0.5, 'target': 0.0}
     )
     config.method.loss = 'nonsaturating'
-    config.method.learning_rate = 2e-4
-    config.method.b1 = 0.5
+    config.method.r1_gamma = 1.0
+    config.method.penalty_every_steps = 4
+    config.method.learning_rate = 1e-3
+    config.method.learning_rate_end = 0.05
+    config.method.b1 = 0.0
+    config.method.b2 = 0.99
     config.method.ema_half_life_images = 10_000.0
     config.run = common.run(
         smoke=arg.smoke,

@@ -6,10 +6,10 @@ python -m experiments.train --config=configs/gan_folder.py --config.data.path=DI
 Any tree of png, jpeg, webp, bmp, tiff and gif; broken files are listed and skipped.
 Pictures are cut to `size` x `size`, or to any height and width by
 --config.data.size=height,width. `:network=residual` trades speed for the relativistic
-loss with both gradient penalties, which is harder to break; configs/gan_gamma_folder.py
-finds their weight. `:moved` turns, shifts, slants and zooms the pictures a little, as
-experiments.preview shows. Turn --config.data.augment.flip=False where mirrored pictures
-would be wrong (letters).
+loss with both gradient penalties on residual networks; configs/gan_gamma_folder.py finds the
+weight of the penalties of either. `:moved` turns, shifts, slants and zooms the pictures a
+little, as experiments.preview shows. Turn --config.data.augment.flip=False where mirrored
+pictures would be wrong (letters).
 """
 
 from ml_collections import ConfigDict
@@ -51,10 +51,14 @@ def get_config(arg=None):
         config.method.b2_end = 0.99
     else:
         config.method.generator = ConfigDict({'features': 32})
-        config.method.discriminator = ConfigDict({'features': 32})
+        config.method.discriminator = ConfigDict({'features': 32, 'normalise': False})
         config.method.loss = 'nonsaturating'
-        config.method.learning_rate = 2e-4
-        config.method.b1 = 0.5
+        config.method.r1_gamma = 1.0
+        config.method.penalty_every_steps = 4
+        config.method.learning_rate = 1e-3
+        config.method.learning_rate_end = 0.05
+        config.method.b1 = 0.0
+        config.method.b2 = 0.99
     config.run = common.run(
         smoke=arg.smoke,
         extractor='lite0',

@@ -5,16 +5,16 @@ python -m experiments.sweep --config=configs/gan_gamma_folder.py --config.data.p
 python -m experiments.train --config=configs/gan_gamma_folder.py --config.data.path=DIR
     --workdir=runs/one
 
-Short runs of configs/gan_folder.py:network=residual over five weights, a factor of four
-apart; take the one with the smallest distance in the table, as
---config.method.r1_gamma=... of the long run. A tenth of the pictures is held out.
+Short runs of configs/gan_folder.py over five weights, a factor of four apart; take the one with
+the smallest distance in the table, as --config.method.r1_gamma=... of the long run. A colon gives
+the arguments of the long run: `:network=residual`. A tenth of the pictures is held out.
 """
 
 from configs import gan_folder
 
 
 def get_config(arg=None):
-    config = gan_folder.get_config(','.join(filter(None, ['network=residual', arg])))
+    config = gan_folder.get_config(arg)
     config.total_images = min(config.total_images, 30_000)
     config.data.test_fraction = 0.1
     return config
