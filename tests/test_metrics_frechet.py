@@ -46,6 +46,16 @@ def test_diagonal_covariances():
     assert distance(a, b) == pytest.approx(expected, abs=1e-10)
 
 
+@pytest.mark.parametrize(('count_a', 'count_b', 'dimension'), [(5, 40, 30), (40, 5, 30), (9, 7, 3)])
+def test_distance_of_rows_is_that_of_their_moments(count_a, count_b, dimension):
+    rng = np.random.default_rng(7)
+    a = rng.standard_normal((count_a, dimension)) + 1
+    b = 2 * rng.standard_normal((count_b, dimension)) @ rng.standard_normal((dimension, dimension))
+    assert frechet.frechet_distance_of_rows(a, b) == pytest.approx(distance(a, b), rel=1e-9)
+    with pytest.raises(UserError, match='at least 2 images'):
+        frechet.frechet_distance_of_rows(a[:1], b)
+
+
 @pytest.mark.parametrize(('count', 'dimension'), [(512, 2), (1024, 64), (2**15, 16), (150, 128)])
 def test_agrees_with_scipy_where_covariances_have_full_rank(count, dimension):
     rng = np.random.default_rng(2023)

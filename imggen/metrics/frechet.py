@@ -103,7 +103,29 @@ def frechet_distance(a: Moments, b: Moments) -> float:
             f'Features of {a.mean.size} and {b.mean.size} dimensions cannot be compared: '
             'use one extractor for both sets.'
         )
+    if a.count > b.count:
+        a, b = b, a  # Where images are few, the root of their covariance is thin.
     return _distance(a, _root(a.covariance), b)
+
+
+def frechet_distance_of_rows(a, b) -> float:
+    """Returns d^2 between features [n, d] and [m, d] without any d x d matrix.
+
+    With A and B the deviations from the means over sqrt(n - 1) and sqrt(m - 1), S_a is
+    A^T A and S_b is B^T B, and tr (S_a S_b)^(1/2) is the sum of the singular values of
+    A B^T, which is n x m: cheaper than eigenvalues where n < d.
+    """
+    means, deviations = [], []
+    for features in (a, b):
+        features = np.asarray(features, np.float64)
+        if len(features) < 2:
+            raise UserError('A covariance needs at least 2 images: measure more.')
+        means.append(features.mean(axis=0))
+        deviations.append((features - means[-1]) / np.sqrt(len(features) - 1))
+    trace_of_root = np.linalg.svd(deviations[0] @ deviations[1].T, compute_uv=False).sum()
+    traces = sum(np.square(part).sum() for part in deviations)
+    delta = means[0] - means[1]
+    return max(0.0, float(delta @ delta + traces - 2 * trace_of_root))
 
 
 def rank_note(count: int, dimension: int) -> str:
@@ -179,6 +201,7 @@ def frechet_infinite(
       num_sizes: sizes to regress on, at least 2.
       min_size: upper limit of the smallest size.
     """
+    reference, generated = np.asarray(reference), np.asarray(generated)
     largest = min(len(reference), len(generated))
     smallest = min(min_size, largest // 10)
     if smallest < 2:
@@ -188,9 +211,12 @@ def frechet_infinite(
     for index, size in enumerate(sizes):
         keys = jax.random.split(jax.random.fold_in(key, index))
         parts = [
-            Moments.of(features[np.asarray(jax.random.permutation(subkey, len(features)))[:size]])
-            for subkey, features in zip(keys, map(np.asarray, (reference, generated)), strict=True)
+            features[np.asarray(jax.random.permutation(subkey, len(features)))[:size]]
+            for subkey, features in zip(keys, (reference, generated), strict=True)
         ]
-        distances.append(frechet_distance(*parts))
+        if size < reference.shape[1]:
+            distances.append(frechet_distance_of_rows(*parts))
+        else:
+            distances.append(frechet_distance(*map(Moments.of, parts)))
     slope, value = np.polyfit(1 / sizes, distances, 1)
     return Extrapolation(float(value), float(slope), tuple(map(int, sizes)), tuple(distances))
