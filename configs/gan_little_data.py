@@ -61,7 +61,7 @@ def get_config(arg=None):
     )
     config.method.loss = 'nonsaturating'
     config.method.r1_gamma = 0.1
-    config.method.learning_rate = 2e-4
+    config.method.learning_rate = 1e-3
     config.method.b1 = 0.0
     config.method.b2 = 0.99
     config.method.ema_half_life_images = 5_000.0
