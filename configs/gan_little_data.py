@@ -8,8 +8,8 @@ python -m experiments.train --config=configs/gan_little_data.py --config.data.pa
 
 Of the folder, `test_fraction` is held out. The evaluation says whether samples lie
 closer to the training pictures than held-out pictures do (`copying`). On 196 pictures of
-people and after 60,000 images (three to five minutes a run on one core) differentiable
-augmentation is better by 16 in 221, adaptive worse (results/gan_little_data.md).
+people and after 60,000 images (three to six minutes a run on one core) differentiable
+augmentation is better by 35 in 189, adaptive worse by 14 (results/gan_little_data.md).
 """
 
 from ml_collections import ConfigDict
