@@ -10,9 +10,9 @@ distribution, of 26,000 samples; a perfect sampler's KL is 0.019. After 200,000 
 three seeds the penalties reach 997 to 1,000 modes with KL 0.22 to 0.32, none of them 992 with
 0.50 (results/gan_stacked_fashion_mnist.md). `:full`, wider networks and 4,000,000 images in
 batches of 128, reaches 1,000 with KL 0.064 to 0.103 (seed 0,
-results/gan_stacked_full_fashion_mnist.md). Learning rates 1e-3 and 4e-3 were worse than 2e-3
-here: with both penalties KL 0.62 +- 0.18 and 0.32 +- 0.03 where it has 0.25 +- 0.03 (three
-seeds, one H100).
+results/gan_stacked_full_fashion_mnist.md). By --config.method.learning_rate and with both
+penalties, 1e-3, 2e-3 and 4e-3 came to KL 0.62 +- 0.18, 0.25 +- 0.03 and 0.32 +- 0.03 (seeds 0 to
+2 on one H100, apart from the table, whose 2e-3 has 0.27 +- 0.02: equal seeds differ there).
 """
 
 from ml_collections import ConfigDict
