@@ -29,7 +29,7 @@ install: .venv/installed
 	    $(PIP) -e ".[$$extra]" || echo "not installed: extra $$extra; what needs it says so"; \
 	  done; } || exit 1; \
 	wait $$system
-	$(BIN)/python -m imggen.data.fashion_mnist
+	$(BIN)/python -m imggen.data.loaders.fashion_mnist
 	touch $@
 
 # What pip cannot bring. Without root or apt it is only named.
@@ -58,7 +58,7 @@ lint: install
 	$(BIN)/ruff format --check .
 
 test-slurm: install
-	$(BIN)/python -m pytest -q tests/slurm
+	$(BIN)/python -m pytest -q tests/sweep/slurm
 
 reproduce: install
 	$(BIN)/python -m experiments.reproduce --config=$(CONFIG)

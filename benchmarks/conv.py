@@ -24,7 +24,7 @@ from absl import app, flags
 from jax import lax
 
 from imggen import devices
-from imggen.networks.conv import conv
+from imggen.networks.conv.layers import conv
 
 _LAYERS = flags.DEFINE_string('layers', '', 'Regular expression: time only layers that match it.')
 _SECONDS = flags.DEFINE_float(

@@ -39,7 +39,8 @@ _MOST, _TARGET = 20, 2
 
 
 def _ours(name: str) -> float:
-    from imggen import data, devices, loop, methods
+    from imggen import data, devices, methods
+    from imggen.training import loop
 
     def speed(chains):
         config = {
@@ -70,9 +71,9 @@ def _forward(name: str) -> float:
     import jax
 
     from imggen import devices
-    from imggen.evolution import judges
+    from imggen.methods.evolution import classifiers
 
-    judge = judges.load(name)
+    judge = classifiers.load(name)
     options = devices.compiler_options(devices.make_mesh())
 
     def speed(count):
@@ -86,9 +87,9 @@ def _forward(name: str) -> float:
 def _jax_loop(name: str) -> float:
     import jax
 
-    from imggen.evolution import judges
+    from imggen.methods.evolution import classifiers
 
-    judge = judges.load(name)
+    judge = classifiers.load(name)
     params = jax.device_put(judge.params)
     ask = jax.jit(lambda params, image: jax.nn.softmax(judge.logits(params, image)[0])[_TARGET])
     generator = np.random.default_rng(0)
@@ -136,10 +137,10 @@ def _write_weights(name: str, folder: str) -> None:
     """Writes the judge for the other side, with an answer that it must give too."""
     import jax
 
-    from imggen.evolution import judges
     from imggen.features import judge as files
+    from imggen.methods.evolution import classifiers
 
-    judge = judges.load(name)
+    judge = classifiers.load(name)
     files.save(f'{folder}/weights.npz', judge.params)
     image = np.random.default_rng(1).uniform(-1, 1, (1, *judge.shape)).astype(np.float32)
     probability = jax.nn.softmax(judge.logits(judge.params, image))[0, _TARGET]

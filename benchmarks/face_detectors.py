@@ -20,8 +20,9 @@ from typing import NamedTuple
 
 from absl import app, flags
 
-from imggen.data import decode, faces
-from imggen.data.boxes import Box, overlap
+from imggen.data import decode
+from imggen.data.faces import detectors
+from imggen.data.faces.boxes import Box, overlap
 
 _PHOTOGRAPHS = flags.DEFINE_string('photographs', None, 'Folder of photographs.', required=True)
 _TRUTH = flags.DEFINE_string(
@@ -66,7 +67,7 @@ def main(argv):
     pictures = {name: decode.decode(root / name) for name in truth}
     print('| detector | found | false | missed | ms a photograph |')
     print('|---|---|---|---|---|')
-    for name, make in faces.DETECTORS.items():
+    for name, make in detectors.DETECTORS.items():
         detect = make()
         detect(next(iter(pictures.values())))
         started = time.perf_counter()

@@ -24,8 +24,8 @@ from absl import app, flags
 from imggen.metrics.class_score import class_score
 from imggen.metrics.frechet import Moments, frechet_distance
 from imggen.metrics.kid import kid, kid_subsets
-from imggen.metrics.manifold import manifold_measures
 from imggen.metrics.paired import psnr, ssim
+from imggen.metrics.precision_recall import manifold_measures
 
 _NUM = flags.DEFINE_integer('num', 10_000, 'Images of each set.', lower_bound=20)
 _DIM = flags.DEFINE_integer('dim', 2048, 'Dimensions of a feature.', lower_bound=1)

@@ -6,7 +6,8 @@ r"""Times the training step of pix2pix side by side with PyTorch, and prints a M
 The published networks at 256 x 256, one picture a step: U-Net with dropout, PatchGAN, batch
 normalisation, the non-saturating game and L1. Every run is a process of its own and the two
 sides take turns. Ours goes through `loop.run`; the other is `torch_pix2pix`, which
-tests/test_pix2pix_parity.py compares with ours. A run is timed after its first 5 steps.
+tests/methods/translation/test_pix2pix_parity.py compares with ours. A run is timed after its
+first 5 steps.
 
 PyTorch may lie in an environment of its own. `--mallopt` makes glibc keep freed memory in both
 processes (see benchmarks/train_step.py); `--cores=1` leaves one core to either side.
@@ -37,7 +38,8 @@ _NUM_PICTURES = 32
 
 
 def _jax_side() -> dict:
-    from imggen.data import dataset, pairings, pipeline
+    from imggen.data import dataset, pipeline
+    from imggen.data.pairs import pairings
 
     shape = (_NUM_PICTURES, _SIZE.value, _SIZE.value, 6)
     pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

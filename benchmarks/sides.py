@@ -11,8 +11,9 @@ from typing import Any
 import jax
 from absl import app
 
-from imggen import devices, loop, methods
+from imggen import devices, methods
 from imggen.data.source import Source
+from imggen.training import loop
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of glibc's malloc.h.
 

@@ -53,7 +53,7 @@ def _batch(size: int) -> dict[str, np.ndarray]:
 
 def _write_problem(path: pathlib.Path, size: int) -> None:
     from imggen.features import vgg16
-    from imggen.style import networks
+    from imggen.methods.style import networks
 
     params, batch = networks.NETWORKS['vgg16'].load('', None), _batch(size)
     names = vgg16.CONVS[: vgg16.CONVS.index('block4_conv2') + 1]
@@ -77,7 +77,8 @@ def _transfer(size: int, method: dict, *, seconds: float | None = None):
     """
     import jax
 
-    from imggen import data, devices, loop, methods
+    from imggen import data, devices, methods
+    from imggen.training import loop
 
     started, records, cpu_ends = time.perf_counter(), [], []
     made = methods.make(
@@ -137,7 +138,7 @@ def _run(side: str, size: int, folder: pathlib.Path) -> dict:
 
 def _compare_sides() -> None:
     from imggen import devices
-    from imggen.metrics import style
+    from imggen.evaluation import style
 
     print(
         f'{devices.hardware()}; {_EVALUATIONS.value} evaluations from the content, style weight '
@@ -172,7 +173,7 @@ def _compare_sides() -> None:
 
 def _compare_scales() -> None:
     from configs import style_quality
-    from imggen.metrics import style
+    from imggen.evaluation import style
 
     quality = style_quality.get_config().method.to_dict()
     del quality['name']

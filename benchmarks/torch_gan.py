@@ -1,4 +1,4 @@
-"""The training step of `imggen.methods.gan` in PyTorch, to compare with.
+"""The training step of `imggen.methods.adversarial.gan` in PyTorch, to compare with.
 
 Written as PyTorch is written for speed: channels_last, the data set resident as
 uint8, generated images made once for both updates, the discriminator frozen in the
@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.utils import get_total_norm
 
 from benchmarks import torch_networks
-from imggen.methods.gan import NETWORKS, Config
+from imggen.methods.adversarial.gan import NETWORKS, Config
 
 # Real logits [n] and fake logits [n] -> losses [n], of the discriminator and the generator.
 LOSSES = {

@@ -50,7 +50,7 @@ def repeat(function, seconds: float) -> float:
 
 
 def dense(weights) -> torch.nn.Module:
-    """Builds imggen.networks.dense.DenseClassifier."""
+    """Builds imggen.networks.classifier.DenseClassifier."""
     return torch.nn.Sequential(
         torch.nn.Flatten(), _linear(weights, 0), torch.nn.ReLU(), _linear(weights, 1)
     ).eval()

@@ -1,4 +1,4 @@
-"""The training step of `imggen.methods.pix2pix` in PyTorch, to compare with.
+"""The training step of `imggen.methods.translation.pix2pix` in PyTorch, to compare with.
 
   python -m benchmarks.torch_pix2pix --size=256 --features=64 --steps=20
 

@@ -6,7 +6,7 @@ r"""Times whole training steps side by side with PyTorch, and prints a Markdown 
 Every run is a process of its own; the two sides take turns, so that a machine that
 slows down slows both. Both train the same networks with the same losses on the same
 number of random images. Our side goes through `loop.run`, from the data set to the
-report; the other is `torch_gan`, which tests/test_benchmark_parity.py compares with
+report; the other is `torch_gan`, which tests/benchmarks/test_parity.py compares with
 ours. A run is timed after its first dispatch of 10 steps. Images/s are the median of
 the runs and, in brackets, their range; the ratio is above 1 where ours is faster.
 "Start" is what our side spends before its first step: initialisation, tracing and
@@ -91,7 +91,7 @@ def _torch_side(case: Case) -> dict:
 
     from benchmarks import torch_gan
     from imggen import options
-    from imggen.methods import gan
+    from imggen.methods.adversarial import gan
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(0)

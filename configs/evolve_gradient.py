@@ -1,7 +1,7 @@
 r"""Gradient ascent, the upper bound: Adam on pixels, or on the latents of a generator.
 
 python -m experiments.train --config=configs/evolve_gradient.py --workdir=runs/gradient
-python -m experiments.evolve_table --folder=runs/gradient
+python -m experiments.studies.evolve_table --folder=runs/gradient
 
 Seed 0: all 40 images came to p >= 0.9999, after 53 evaluations (the median); the dense judge
 sees the class in 10 % of them.

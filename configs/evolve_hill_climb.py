@@ -1,7 +1,7 @@
 r"""Hill climbing from random pixels, all ten classes at once, against the convolutional judge.
 
 python -m experiments.train --config=configs/evolve_hill_climb.py --workdir=runs/climb
-python -m experiments.evolve_table --folder=runs/climb
+python -m experiments.studies.evolve_table --folder=runs/climb
 
 A sweep over acceptances and seeds:
 python -m experiments.sweep --config=configs/evolve_hill_climb.py --workdir=runs/climbs

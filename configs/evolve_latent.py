@@ -3,7 +3,7 @@ r"""Evolution in the latent space of a generator that was trained before.
 python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs/gan
 python -m experiments.train --config=configs/evolve_latent.py --workdir=runs/latent
     [--config.method.problem.encoding=runs/other]
-python -m experiments.evolve_table --folder=runs/latent
+python -m experiments.studies.evolve_table --folder=runs/latent
 
 Seed 0: after 1,000 images judged a chain p is 0.992 on average, and the dense judge sees the class
 in all 40 images; none came to p >= 0.9999. Gradient ascent in the same latents

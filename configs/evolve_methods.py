@@ -1,7 +1,7 @@
 r"""All searches on all encodings, at equal evaluations: the table of evolved images.
 
 python -m experiments.sweep --config=configs/evolve_methods.py --workdir=runs/methods
-python -m experiments.evolve_table --folder=runs/methods
+python -m experiments.studies.evolve_table --folder=runs/methods
 
 get_hyper runs 4 searches x 3 encodings x 5 seeds. A class has `evaluations` images judged, with
 every search: chains of one class that many, an archive of all ten classes ten times as many. The

@@ -13,11 +13,11 @@ Variants, as arguments after a colon (configs/evolve_original.py:quirk,...):
   ideas    its two ideas as further moves: inverted rectangles and sketched lines
   trap     un-normalised input: the judge is certain of some class whatever it sees
 
-Seed 0, 64 repetitions, by experiments.evolve_table (medians of images judged): p >= 0.5 after
-31, 0.9 after 73, 0.99 after 146, 0.999 after 282; 16 % came to 0.9999, and the convolutional
-judge sees a pullover in 8 % of the images. quirk: none came to 0.5, and p ends at 0.109 on
-average where the chains believe in 0.21. target: p ends at 0.711. ideas: all came to 0.9999,
-after 389. trap: 97 % came to 0.9999, half of them by 65; normalised, the same images have
+Seed 0, 64 repetitions, by experiments.studies.evolve_table (medians of images judged):
+p >= 0.5 after 31, 0.9 after 73, 0.99 after 146, 0.999 after 282; 16 % came to 0.9999, and the
+convolutional judge sees a pullover in 8 % of the images. quirk: none came to 0.5, and p ends at
+0.109 on average where the chains believe in 0.21. target: p ends at 0.711. ideas: all came to
+0.9999, after 389. trap: 97 % came to 0.9999, half of them by 65; normalised, the same images have
 p = 0.359.
 """
 

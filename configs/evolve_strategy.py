@@ -2,7 +2,7 @@ r"""Evolution strategies and population searches on pixels or on a pattern-produ
 
 python -m experiments.train --config=configs/evolve_strategy.py --workdir=runs/strategy
     [--config=configs/evolve_strategy.py:encoding=cppn] [--config.method.strategy=cma_es]
-python -m experiments.evolve_table --folder=runs/strategy
+python -m experiments.studies.evolve_table --folder=runs/strategy
 
 Seed 0 on pixels: all ten classes came to p >= 0.9999, after 3,177 images a class (the median);
 the dense judge sees the class in 2 of the 10 images.

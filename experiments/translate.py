@@ -22,17 +22,10 @@ import sys
 
 from absl import flags
 
-from imggen import (
-    animation,
-    devices,
-    entry,
-    images,
-    restoring,
-    translating,
-    translation_files,
-    translation_page,
-)
+from imggen import cli, devices, images
 from imggen.errors import UserError
+from imggen.evaluation import translation_page
+from imggen.inference import animation, load, translate, translate_files
 from imggen.progress import Progress
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
@@ -73,10 +66,10 @@ def main(argv):
         return 0
     jobs = None
     if _INPUT.value:
-        jobs = translation_files.list_jobs(pathlib.Path(_INPUT.value).expanduser(), output)
+        jobs = translate_files.list_jobs(pathlib.Path(_INPUT.value).expanduser(), output)
     devices.cache_compilations()
     which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
-    restored = restoring.restore(_WORKDIR.value, which=which)
+    restored = load.load(_WORKDIR.value, which=which)
     if jobs:
         return _translate(restored, jobs, output)
     if not _VALIDATION.value:
@@ -87,11 +80,11 @@ def main(argv):
 
 
 def _translate(restored, jobs, output):
-    translator = translating.make(
+    translator = translate.make(
         restored, tile=_TILE.value, overlap=_OVERLAP.value, filtered=_FILTERED.value
     )
     progress = Progress(len(jobs), unit='picture')
-    summary = translation_files.translate_files(
+    summary = translate_files.translate_files(
         translator, jobs, seed=_SEED.value, done=progress.advance
     )
     progress.close()
@@ -111,7 +104,7 @@ def _translate(restored, jobs, output):
 
 
 def _draw(restored, folder):
-    pictures = translating.of_noise(restored, num_images=_NUM.value, seed=_SEED.value)
+    pictures = translate.of_noise(restored, num_images=_NUM.value, seed=_SEED.value)
     _check_folder(folder)
     progress = Progress(_NUM.value, unit='picture')
     for index, picture in enumerate(pictures):
@@ -129,4 +122,4 @@ def _check_folder(output):
 
 if __name__ == '__main__':
     flags.mark_flags_as_required(['workdir', 'output'])
-    entry.run(main)
+    cli.run(main)

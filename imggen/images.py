@@ -3,9 +3,12 @@
 import math
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image
+
+from imggen.errors import UserError
 
 
 def from_uint8(images):
@@ -62,6 +65,43 @@ def cut(sheet, size: tuple[int, int], *, gap: int = 2) -> np.ndarray:
     return np.stack(
         [sheet[top : top + height, left : left + width] for top in tops for left in lefts]
     )
+
+
+def visible(layers):
+    """Returns any number of layers [..., k] as something to look at: [..., 1] or [..., 3].
+
+    Layers that come by threes are red, green and blue, the brightest of each colour;
+    others become one, the brightest. Takes NumPy and JAX arrays alike.
+    """
+    count = layers.shape[-1]
+    if count in (1, 3):
+        return layers
+    colours = 1 if count % 3 else 3
+    return layers.reshape(*layers.shape[:-1], count // colours, colours).max(-2)
+
+
+def downscale(images: jax.Array, scale: int) -> jax.Array:
+    """Divides height and width by `scale`: bicubic (a = -1/2) with antialiasing, rounded to 8 bits.
+
+    Args:
+      images: float [n, height, width, channels] in [-1, 1].
+      scale: the divisor of height and width.
+
+    Returns:
+      float32 [n, height / scale, width / scale, channels] in [-1, 1].
+
+    Raises:
+      UserError: height or width is not a multiple of `scale`.
+    """
+    count, height, width, channels = images.shape
+    if height % scale or width % scale:
+        raise UserError(
+            f'pictures of {height} x {width} do not divide by config.data.scale={scale}; '
+            'change config.data.size or config.data.augment.crop.'
+        )
+    shape = (count, height // scale, width // scale, channels)
+    small = jax.image.resize(images, shape, 'bicubic', antialias=True)
+    return from_uint8(jnp.clip(jnp.round(small * 127.5 + 127.5), 0.0, 255.0))
 
 
 def write_png(path: str | pathlib.Path, image) -> None:

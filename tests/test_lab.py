@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imggen import lab
+from imggen import color as lab
 
 color = pytest.importorskip('skimage.color')
 
@@ -20,19 +20,19 @@ def images():
 
 
 def test_it_is_scikit_images_lab(images):
-    ours = lab.from_rgb(jnp.asarray(2 * images - 1, jnp.float32))
+    ours = lab.rgb_to_lab(jnp.asarray(2 * images - 1, jnp.float32))
     np.testing.assert_allclose(ours, color.rgb2lab(images), atol=2e-3)
 
 
 def test_the_way_back_is_scikit_images_and_restores_every_colour(images):
     theirs = color.rgb2lab(images)
-    ours = lab.to_rgb(jnp.asarray(theirs, jnp.float32))
+    ours = lab.lab_to_rgb(jnp.asarray(theirs, jnp.float32))
     np.testing.assert_allclose((ours + 1) / 2, images, atol=2e-4)
     np.testing.assert_array_equal(np.rint((ours + 1) * 127.5), np.rint(images * 255))
 
 
 def test_colours_out_of_gamut_are_clipped():
-    rgb = lab.to_rgb(jnp.array([[50.0, 120.0, 120.0], [100.0, -80.0, 0.0], [0.0, 50.0, -90.0]]))
+    rgb = lab.lab_to_rgb(jnp.array([[50.0, 120.0, 120.0], [100.0, -80.0, 0.0], [0.0, 50.0, -90.0]]))
     assert float(jnp.abs(rgb).max()) <= 1
     assert bool(jnp.isfinite(rgb).all())
 
@@ -56,5 +56,5 @@ def test_networks_see_and_make_values_within_one(images):
 
 def test_gradients_are_finite_at_black_and_at_white():
     ends = jnp.array([[-1.0, -1, -1], [1, 1, 1], [-1, 1, -1]])
-    gradient = jax.grad(lambda x: jnp.sum(lab.to_rgb(lab.from_rgb(x)) ** 2))
+    gradient = jax.grad(lambda x: jnp.sum(lab.lab_to_rgb(lab.rgb_to_lab(x)) ** 2))
     assert bool(jnp.isfinite(gradient(ends)).all())

@@ -8,7 +8,7 @@ from flax import linen as nn
 from ml_collections import config_flags
 
 from configs import common, gan_perceptron_digits
-from imggen import entry, methods, options
+from imggen import cli, methods, options
 from imggen.errors import UserError
 
 
@@ -49,7 +49,7 @@ def test_flags_set_what_a_config_leaves_at_its_default():
     argv = ['train', '--config.method.r1_gamma=2', '--config.seed=3']
     values = flags.FlagValues()
     flag = config_flags.DEFINE_config_dict(
-        'config', config, '', values, sys_argv=argv, **entry.ANY_OPTION
+        'config', config, '', values, sys_argv=argv, **cli.ANY_OPTION
     )
     values(argv)
     assert flag.value.method.r1_gamma == 2 and flag.value.seed == 3

@@ -11,20 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from imggen.data import (
-    augment,
-    digits,
-    fashion_mnist,
-    fixed,
-    folder,
-    idx,
-    pairs,
-    pictures,
-    pipeline,
-    stacked,
-    tfds,
-)
+from imggen.augmentation import dataset as augment
+from imggen.data import pipeline
 from imggen.data.dataset import Dataset
+from imggen.data.loaders import digits, fashion_mnist, fixed, folder, idx, stacked, style, tfds
+from imggen.data.pairs import pairs
 from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.options import check_keywords, choose
@@ -38,7 +29,7 @@ SOURCES = {
     'folder': folder.load,
     'pairs': pairs.load,
     'stacked': stacked.load,
-    'style': pictures.load,
+    'style': style.load,
     'tfds': tfds.load,
 }
 
@@ -122,6 +113,17 @@ def paired_examples(config: Mapping[str, Any], *, split: str) -> dict[str, np.nd
     if dataset.pair is None:
         raise UserError(f'config.data.name={config["name"]!r} has no pairs; measure a run on some.')
     return pairs.examples(dataset)
+
+
+def held_out(config: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns the test split of a `data` section as uint8 batches: pairs, or single pictures."""
+    if config['name'] == 'pairs':
+        both = paired_examples(config, split='test')
+        return {side: both[side] for side in ('input', 'target')}
+    pictures, _ = examples(config, split='test')
+    if not isinstance(pictures, np.ndarray):
+        pictures = np.concatenate(list(pictures))
+    return {'image': pictures}
 
 
 def files(config: Mapping[str, Any], *, split: str) -> tuple[str, ...]:

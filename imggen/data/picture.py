@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from imggen import colors as color_lib
+from imggen import color as color_lib
 from imggen import images
 from imggen.data import decode
 from imggen.errors import UserError

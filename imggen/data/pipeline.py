@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 
 from imggen import images, keys
-from imggen.data import augment, order
+from imggen.augmentation import dataset as augment
+from imggen.data import order
 from imggen.data.dataset import Dataset
 from imggen.data.source import Source
 from imggen.data.stream import Stream

@@ -3,7 +3,7 @@
 Its weights ship with the package. Train and measure it anew with
 
     python -m experiments.train --config=configs/judge_fashion_mnist.py --workdir=runs/judge
-    python -m experiments.judge --workdir=runs/judge [--save]
+    python -m experiments.studies.judge --workdir=runs/judge [--save]
 """
 
 import json
@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imggen import images
 from imggen.errors import UserError
 from imggen.features import extractor
 from imggen.networks.classifier import Classifier
@@ -39,7 +38,7 @@ def make() -> extractor.Extractor:
     return extractor.Extractor(
         name='judge',
         params=params,
-        apply=_apply,
+        apply=apply,
         digest=found,
         note='grey, 28 x 28 (other sizes resized, linear with antialiasing), before the last layer',
     )
@@ -68,28 +67,7 @@ def save(path: pathlib.Path, variables: Mapping) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> float:
-    """Returns the expected calibration error (Guo et al. 2017, eq. 3).
-
-    sum over bins of |bin| / n * |accuracy(bin) - confidence(bin)|, bins of equal width.
-
-    Args:
-      probabilities: [n, classes].
-      labels: int [n].
-      bins: how many.
-    """
-    confidence = probabilities.max(-1)
-    correct = probabilities.argmax(-1) == labels
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        np.sum(index == i) * abs(correct[index == i].mean() - confidence[index == i].mean())
-        for i in range(bins)
-        if np.any(index == i)
-    ]
-    return float(np.sum(gaps) / len(labels))
-
-
-def _apply(params, batch):
+def apply(params, batch):
     if batch.shape[-1] == 3:
         batch = jnp.mean(batch, axis=-1, keepdims=True)
     if batch.shape[1:3] != _SIZE:
@@ -97,24 +75,3 @@ def _apply(params, batch):
         batch = jax.image.resize(batch, shape, 'linear', antialias=True)
     logits, features = _NETWORK.apply(params, batch, train=False)
     return {'features': features, 'logits': logits}
-
-
-def quality(variables: Mapping, *, logits=None) -> dict[str, float]:
-    """Returns accuracy and calibration error on the 10,000 test images.
-
-    Args:
-      variables: of the judge, or of another classifier.
-      logits: (variables, images) -> [n, classes] of another classifier.
-    """
-    from imggen import data
-
-    pictures, labels = data.examples({'name': 'fashion_mnist'}, split='test')
-    logits = logits or (lambda variables, batch: _apply(variables, batch)['logits'])
-    apply = jax.jit(lambda variables, batch: logits(variables, images.from_uint8(batch)))
-    answers = [apply(variables, chunk) for chunk in np.split(pictures, 20)]
-    probabilities = np.asarray(jax.nn.softmax(jnp.concatenate(answers)))
-    return {
-        'test_accuracy': float(np.mean(probabilities.argmax(-1) == labels)),
-        'calibration_error': calibration_error(probabilities, labels),
-        'test_images': len(labels),
-    }

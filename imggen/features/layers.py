@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from imggen.networks.conv import conv as _conv
+from imggen.networks.conv.layers import conv as _conv
 
 Layer = Mapping[str, jax.Array]
 
@@ -58,7 +58,7 @@ def channelwise(vector: jax.Array) -> jax.Array:
 
 
 def conv(x: jax.Array, layer: Layer, *, stride=1, padding='SAME') -> jax.Array:
-    """Convolves and adds the bias; arguments as in `imggen.networks.conv.conv`."""
+    """Convolves and adds the bias; arguments as in `imggen.networks.conv.layers.conv`."""
     y = _conv(x, layer['kernel'], stride=stride, padding=padding)
     return y + channelwise(layer['bias'])
 

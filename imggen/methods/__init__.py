@@ -5,41 +5,22 @@ from typing import Any
 
 from imggen import options
 from imggen.method import Method
-from imggen.methods import (
-    average_face,
-    boundary_equilibrium,
-    classifier,
-    energy_gan,
-    evaluator,
-    evolution_strategy,
-    flow_matching,
-    gan,
-    gradient_ascent,
-    growing_gan,
-    hill_climb,
-    map_elites,
-    pix2pix,
-    style,
-    super_resolution,
-    variational,
-)
+from imggen.methods import classifier, flow_matching, generators, pixel_average
+from imggen.methods.evolution import evolution_strategy, gradient_ascent, hill_climb, map_elites
+from imggen.methods.style import style_transfer
+from imggen.methods.translation import pix2pix, super_resolution
 
 METHODS = {
-    'average_face': average_face.make,
-    'boundary_equilibrium': boundary_equilibrium.make,
+    **generators.GENERATORS,
+    'average_face': pixel_average.make,
     'classifier': classifier.make,
-    'energy_gan': energy_gan.make,
-    'evaluator': evaluator.make,
-    'variational': variational.make,
     'evolution_strategy': evolution_strategy.make,
     'flow_matching': flow_matching.make,
-    'gan': gan.make,
     'gradient_ascent': gradient_ascent.make,
-    'growing_gan': growing_gan.make,
     'hill_climb': hill_climb.make,
     'map_elites': map_elites.make,
     'pix2pix': pix2pix.make,
-    'style': style.make,
+    'style': style_transfer.make,
     'super_resolution': super_resolution.make,
 }
 

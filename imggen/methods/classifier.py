@@ -13,11 +13,10 @@ import optax
 from flax import linen as nn
 from flax import struct
 
-from imggen import optimizers, options, schedules
+from imggen import options, schedules, train_state
 from imggen.method import Method, Phase
-from imggen.networks.classifier import Classifier
-from imggen.networks.dense import DenseClassifier
-from imggen.optimizers import Player
+from imggen.networks.classifier import Classifier, DenseClassifier
+from imggen.train_state import Player
 
 ARCHITECTURES = {'convolutional': Classifier, 'dense': DenseClassifier}
 
@@ -72,7 +71,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def init(key, frozen, batch):
         del frozen
         variables = network.init(key, batch['image'][:1], train=False)
-        player = optimizers.new_player(variables, optimizer)
+        player = train_state.new_player(variables, optimizer)
         return State(step=jnp.int32(0), player=player, average=variables)
 
     def step(key, state, frozen, batch):
@@ -98,16 +97,16 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             return loss, ({'loss': loss, 'accuracy': accuracy}, statistics)
 
         gradients, (report, statistics) = jax.grad(loss_fn, has_aux=True)(state.player.params)
-        gradients = optimizers.mean_over(axis_name, gradients)
-        report['gradient'] = optimizers.global_norm(gradients)
-        player = optimizers.update(state.player, gradients, optimizer, statistics=statistics)
+        gradients = train_state.mean_over(axis_name, gradients)
+        report['gradient'] = train_state.global_norm(gradients)
+        player = train_state.update(state.player, gradients, optimizer, statistics=statistics)
         count = len(batch['image']) * (jax.lax.axis_size(axis_name) if axis_name else 1)
         decay = schedules.half_life_decay(
             count, config.ema_half_life_images, (state.step + 1.0) * count
         )
-        average = optimizers.ema(state.average, player.variables, decay)
+        average = train_state.ema(state.average, player.variables, decay)
         state = State(step=state.step + 1, player=player, average=average)
-        return state, optimizers.mean_over(axis_name, report)
+        return state, train_state.mean_over(axis_name, report)
 
     def sample(key, state, frozen, batch):
         """The images of a batch by their most likely class, for a first look."""

@@ -22,11 +22,11 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from imggen import keys, latents, optimizers, options, schedules
+from imggen import keys, latents, options, schedules, train_state
 from imggen.errors import UserError
 from imggen.method import Method, Phase
 from imggen.networks.flow_unet import FlowUNet
-from imggen.optimizers import Player
+from imggen.train_state import Player
 
 _NO_LABEL = 2**30 + 1  # Folded into an image's key, beyond the numbers of images.
 
@@ -146,7 +146,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         label = latents.labels(batch, config.classes)
         label = None if label is None else label[:1]
         variables = network.init(key, batch['image'][:1], jnp.zeros(1), label)
-        player = optimizers.new_player(variables, optimizer)
+        player = train_state.new_player(variables, optimizer)
         return State(step=jnp.int32(0), player=player, average=variables)
 
     def step(key, state, frozen, batch):
@@ -164,16 +164,16 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             return jnp.mean(jnp.square(velocity - (image - noise)))
 
         loss, gradients = jax.value_and_grad(loss_fn)(state.player.params)
-        gradients = optimizers.mean_over(axis_name, gradients)
-        report = {'loss': loss, 'gradient': optimizers.global_norm(gradients)}
-        player = optimizers.update(state.player, gradients, optimizer)
+        gradients = train_state.mean_over(axis_name, gradients)
+        report = {'loss': loss, 'gradient': train_state.global_norm(gradients)}
+        player = train_state.update(state.player, gradients, optimizer)
         count = len(image) * (jax.lax.axis_size(axis_name) if axis_name else 1)
         decay = schedules.half_life_decay(
             count, config.ema_half_life_images, (state.step + 1.0) * count
         )
-        average = optimizers.ema(state.average, player.variables, decay)
+        average = train_state.ema(state.average, player.variables, decay)
         state = State(step=state.step + 1, player=player, average=average)
-        return state, optimizers.mean_over(axis_name, report)
+        return state, train_state.mean_over(axis_name, report)
 
     def sample(key, state, frozen, batch):
         del frozen

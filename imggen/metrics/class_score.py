@@ -107,9 +107,3 @@ def mode_coverage(classes, num_modes: int, *, reference_classes=None) -> Modes:
         kl_reference=reference,
         kl_floor=kl_floor(num_modes, int(counts.sum())),
     )
-
-
-def stacked_classes(digits) -> np.ndarray:
-    """Numbers the modes of stacked images: 100 r + 10 g + b of the digits [n, 3], int [n]."""
-    digits = np.asarray(digits)
-    return digits[:, 0] * 100 + digits[:, 1] * 10 + digits[:, 2]

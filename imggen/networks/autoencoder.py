@@ -8,7 +8,7 @@ import jax
 from flax import linen as nn
 
 from imggen.networks import blocks
-from imggen.networks.conv import Conv, ConvTranspose
+from imggen.networks.conv.layers import Conv, ConvTranspose
 
 
 class Encoder(nn.Module):

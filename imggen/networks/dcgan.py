@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from imggen.networks import blocks, conditional, spectral
-from imggen.networks.conv import Conv, ConvTranspose
+from imggen.networks.conv.layers import Conv, ConvTranspose
 
 _init = nn.initializers.normal(0.02)
 

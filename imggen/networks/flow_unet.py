@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from imggen.networks import blocks
-from imggen.networks.conv import Conv
+from imggen.networks.conv.layers import Conv
 
 _zeros = nn.initializers.zeros
 _FREQUENCIES = 32

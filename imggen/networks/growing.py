@@ -19,7 +19,7 @@ from flax import linen as nn
 
 from imggen.networks import conditional, spectral
 from imggen.networks.blocks import pad_to
-from imggen.networks.conv import Conv
+from imggen.networks.conv.layers import Conv
 
 _SLOPE = 0.2  # Of the leaky ReLU.
 _init = nn.initializers.he_normal()

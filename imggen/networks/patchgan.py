@@ -9,7 +9,7 @@ import jax
 from flax import linen as nn
 
 from imggen.errors import UserError
-from imggen.networks.conv import Conv
+from imggen.networks.conv.layers import Conv
 from imggen.networks.normalisation import Kind, Normalise, Statistics
 
 _WIDEST = 8

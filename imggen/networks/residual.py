@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from imggen.networks import blocks, conditional, spectral
-from imggen.networks.conv import Conv
+from imggen.networks.conv.layers import Conv
 
 _SLOPE = 0.2  # Of the leaky ReLU.
 _linear = nn.initializers.variance_scaling(1.0, 'fan_in', 'normal')

@@ -12,7 +12,7 @@ import jax
 from flax import linen as nn
 
 from imggen import options
-from imggen.networks.conv import Conv
+from imggen.networks.conv.layers import Conv
 
 UPSAMPLING = {
     'steps': 'doubles features into pixels once or twice, with convolutions at full size',

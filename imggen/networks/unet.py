@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from imggen.networks import blocks
-from imggen.networks.conv import Conv, ConvTranspose
+from imggen.networks.conv.layers import Conv, ConvTranspose
 from imggen.networks.normalisation import Kind, Normalise, Statistics
 
 _MAX_DEPTH = 8

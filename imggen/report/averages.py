@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imggen import runs as runs_lib
 from imggen.report.groups import MEASURES, Group
 from imggen.report.markup import is_number
+from imggen.workdir import reader as runs_lib
 
 _POINTS = 6000  # Of all curves in a plot together; between the bounds below for each.
 _MIN_POINTS, _MAX_POINTS = 40, 240

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imggen import runs as runs_lib
 from imggen.report import averages, axes
 from imggen.report.averages import Curve
 from imggen.report.groups import MEASURES, Group
 from imggen.report.markup import Markup, element, number
+from imggen.workdir import reader as runs_lib
 
 COLOURS = 8  # Groups that get a colour; the others are grey.
 _WIDTH, _HEIGHT = 300, 150  # Of the area that shows curves, in SVG units.

@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from imggen import runs as runs_lib
 from imggen.report import tables
 from imggen.report.groups import MEASURES
 from imggen.report.markup import Markup, duration, element, is_number, number
+from imggen.workdir import reader as runs_lib
 
 _FACTS = ('hardware', 'platform', 'devices', 'source', 'revision', 'versions', 'started', 'updated')
 

@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from imggen import runs as runs_lib
-from imggen import statistics
+from imggen import seed_statistics
 from imggen.report import dots, groups, tables
 from imggen.report.groups import Group, Protocol
 from imggen.report.markup import Markup, element, join, number, with_spread
+from imggen.workdir import reader as runs_lib
 
 _CAVEATS = {
     'interval contains zero': 'the interval contains zero, so no difference is shown',
@@ -105,7 +105,7 @@ def _comparison(runs, grouped, ranked, lines, name, colours) -> list[Markup]:
         sentence.append(f', {with_spread(second.mean, second.spread)}')
         sentence.append('. ')
         pair = [groups.by_seed(grouped[at], runs, lines, name) for at in (rest[0][0], best)]
-        sentence.append(difference(statistics.compare(*pair)))
+        sentence.append(difference(seed_statistics.compare(*pair)))
     legend = 'Large dot: mean; bar: one standard deviation either way; small dots: runs'
     floor = groups.floor(lines, name)
     if floor is not None:
@@ -127,7 +127,7 @@ def _comparison(runs, grouped, ranked, lines, name, colours) -> list[Markup]:
     ]
 
 
-def difference(found: statistics.Comparison | None) -> str:
+def difference(found: seed_statistics.Comparison | None) -> str:
     """Says by how much two groups differ, seed by seed, and what speaks against it."""
     if found is None:
         return 'They have no seed in common, so their order may be chance.'

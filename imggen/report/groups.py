@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from imggen import runs as runs_lib
-from imggen import statistics
+from imggen import seed_statistics
 from imggen.report.markup import is_number, literal
+from imggen.workdir import reader as runs_lib
 
 # Known measures: (what a reader calls it, whether less is better). The first
 # that was taken decides the order of what is compared.
@@ -168,7 +168,7 @@ def summarize(
     values = [float(line['measures'][name]) for line in lines]
     if not values:
         return None
-    mean, deviation, count = statistics.summarize(values)
+    mean, deviation, count = seed_statistics.summarize(values)
     if count == 1:
         own = (lines[0].get('spread') or {}).get(name)
         return Summary(mean, own if is_number(own) else None, values, 'resamples')

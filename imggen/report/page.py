@@ -8,11 +8,11 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from imggen import runs as runs_lib
 from imggen.errors import UserError
 from imggen.report import curves, facts, finding, groups, tables, wall
 from imggen.report.groups import Group
 from imggen.report.markup import Markup, breakable, duration, element, join, number, with_spread
+from imggen.workdir import reader as runs_lib
 
 _HERE = pathlib.Path(__file__).parent
 _MAX_FAILURES = 5

@@ -8,9 +8,9 @@ sheet in place and the earlier ones as data for the script.
 import hashlib
 from collections.abc import Sequence
 
-from imggen import runs as runs_lib
 from imggen.report import facts, sheets
 from imggen.report.markup import Markup, breakable, element, json_script, number
+from imggen.workdir import reader as runs_lib
 
 _SIDE, _FEW_SIDE = 260, 540  # CSS pixels that a sheet may take; the second where two stand.
 OPEN_CARDS = 24  # Runs whose pictures show at once; the others wait behind a click.

@@ -1,0 +1,1 @@
+"""Commands. Each file is run as `python -m experiments.NAME`."""

@@ -1,0 +1,1 @@
+"""Commands behind published tables and figures."""

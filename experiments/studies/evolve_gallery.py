@@ -1,0 +1,78 @@
+r"""Pictures of evolution: all classes by all searches, and one image on its way.
+
+python -m experiments.studies.evolve_gallery runs/climb runs/latent --output=gallery/
+    [--image=3] [--frames=10]
+
+classes.png has a row a run and a column a class: of each class the image that the run's
+judge is surest of. strip.png shows one image (number --image of the first run) as it was on
+each sheet of samples, first to last, and evolution.gif the first image of every class.
+"""
+
+import pathlib
+
+import numpy as np
+from absl import flags
+from PIL import Image
+
+from imggen import cli, devices, images
+from imggen.errors import UserError
+from imggen.evaluation import evolution
+from imggen.inference import animation, load
+from imggen.workdir import reader
+
+_OUTPUT = flags.DEFINE_string('output', None, 'Folder for the pictures.')
+_IMAGE = flags.DEFINE_integer('image', 0, 'Which image of the first run the strip shows.')
+_FRAMES = flags.DEFINE_integer('frames', 10, 'Images on the strip.', lower_bound=2)
+
+
+def main(argv):
+    workdirs = argv[1:]
+    if not workdirs:
+        raise UserError('Nothing to show; name one or more runs of evolution.')
+    devices.cache_compilations()
+    output = pathlib.Path(_OUTPUT.value)
+    rows = [_surest(load.load(workdir)) for workdir in workdirs]
+    if len({row.shape for row in rows}) > 1:
+        raise UserError('The runs differ in their classes or image sizes: show them one by one.')
+    images.write_png(
+        output / 'classes.png', images.grid(np.concatenate(rows), columns=len(rows[0]))
+    )
+
+    columns = len(rows[0])
+    frames = _sheets(workdirs[0], rows[0].shape[1:])
+    if _IMAGE.value >= frames.shape[1]:
+        raise UserError(f'--image={_IMAGE.value}: the sheets show {frames.shape[1]} images.')
+    shown = np.unique(np.linspace(0, len(frames) - 1, _FRAMES.value).round().astype(int))
+    strip = images.grid(frames[shown, _IMAGE.value], columns=len(shown))
+    images.write_png(output / 'strip.png', strip)
+    film = np.stack([images.grid(frame[:columns], columns=min(columns, 5)) for frame in frames])
+    animation.write_gif(output / 'evolution.gif', film, milliseconds=150)
+    print(f'{output}: classes.png, strip.png, evolution.gif')
+
+
+def _surest(restored) -> np.ndarray:
+    """Returns the image of each class with the largest probability, uint8 [classes, ...]."""
+    found = evolution.find(restored, num_images=restored.method.num_images, seed=0)
+    chosen = []
+    for number in dict.fromkeys(found.pursued.tolist()):
+        mine = np.flatnonzero(found.target == number)
+        chosen.append(found.images[mine[np.argmax(found.probability[mine])]])
+    return np.stack(chosen)
+
+
+def _sheets(workdir: str, shape) -> np.ndarray:
+    """Cuts a run's sheets of samples into images: uint8 [sheets, images, *shape]."""
+    run = reader.read(workdir)
+    if not run.samples:
+        raise UserError(f'{workdir} has no sheets of samples: train it first.')
+    sheets = []
+    for _, path in run.samples:
+        with Image.open(path) as picture:
+            sheet = np.asarray(picture).reshape(*picture.size[::-1], shape[-1])
+        sheets.append(images.cut(sheet, shape[:2]))
+    return np.stack(sheets)
+
+
+if __name__ == '__main__':
+    flags.mark_flag_as_required('output')
+    cli.run(main)

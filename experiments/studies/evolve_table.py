@@ -1,0 +1,110 @@
+r"""The table of evolved images: searches, encodings and classes, over seeds.
+
+python -m experiments.sweep --config=configs/evolve_methods.py --workdir=runs/methods
+python -m experiments.studies.evolve_table --folder=runs/methods [--output=methods.md]
+
+Reads every finished run of evolution below the folder. Runs that differ in their seed alone
+are one row a class: the median number of images judged until the judge gave the class that
+probability, over seeds and chains, with the interquartile range in brackets; "-" where half
+of them never came there. A search is named by its method and what its configs differ in.
+"""
+
+import pathlib
+import shlex
+import sys
+
+import numpy as np
+from absl import flags
+
+from imggen import cli, devices
+from imggen.errors import UserError
+from imggen.evaluation import evolution
+from imggen.inference import load
+from imggen.methods.evolution import tally
+from imggen.progress import Progress
+from imggen.workdir import reader
+
+_FOLDER = flags.DEFINE_string('folder', None, 'A run, a sweep, or a folder that holds either.')
+_NUM = flags.DEFINE_integer('num', 1000, 'Images of a run that are looked at, at most.')
+_OUTPUT = flags.DEFINE_string('output', None, 'A .md file to write the table to as well.')
+
+_NAMES = ['search', 'class', 'seeds x chains', 'evaluations']
+_NAMES += [f'p >= {threshold}' for threshold in tally.THRESHOLDS]
+_NAMES += ['success', 'p', 'transfer', 'second p']
+
+
+def main(argv):
+    del argv
+    devices.cache_compilations()
+    found = [run for run in reader.find(_FOLDER.value) if _is_finished_evolution(run)]
+    if not found:
+        raise UserError(f'{_FOLDER.value} holds no finished run of evolution: train one first.')
+    searches: dict[str, list[evolution.Findings]] = {}
+    progress = Progress(len(found), unit='run')
+    differing = reader.differing(found)
+    for number, run in enumerate(found, 1):
+        findings = evolution.find(load.load(run.path), num_images=_NUM.value, seed=0)
+        searches.setdefault(_name(run, differing), []).append(findings)
+        progress.advance(number)
+    progress.close()
+    lines = [_NAMES, ['---'] * len(_NAMES)]
+    for name, seeds in searches.items():
+        together = evolution.pool(seeds)
+        rows = {**evolution.by_class(together), 'all': evolution.summarise(together)}
+        for label, values in rows.items():
+            pursuits = len(together.first) // (1 if label == 'all' else len(rows) - 1)
+            counted = f'{len(seeds)} x {pursuits // len(seeds)}'
+            lines.append([name, label, counted, *_cells(values)])
+    table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    text = f'{_header(found)}\n\n{table}\n'
+    print(text)
+    if _OUTPUT.value:
+        pathlib.Path(_OUTPUT.value).write_text(text)
+
+
+def _header(found: list[reader.Run]) -> str:
+    def distinct(values) -> str:
+        return ', '.join(sorted({str(value) for value in values}))
+
+    return '\n'.join(
+        [
+            f'- command: python -m experiments.studies.evolve_table {shlex.join(sys.argv[1:])}',
+            f'- revision: {distinct(run.info.get("revision", "unknown") for run in found)}',
+            f'- hardware: {distinct(run.info.get("hardware", "unknown") for run in found)}',
+            f'- seeds: {distinct(run.config.get("seed", 0) for run in found)}',
+        ]
+    )
+
+
+def _is_finished_evolution(run: reader.Run) -> bool:
+    return run.info.get('status') == 'finished' and 'problem' in run.config['method']
+
+
+def _name(run: reader.Run, differing) -> str:
+    """Returns the method, and the options of it that the runs differ in."""
+    method = run.config['method']
+    flat = reader.flatten({'method': method})
+    parts = [method['name']]
+    for key in differing:
+        if key in flat and key not in ('method.name', 'method.num_steps'):
+            parts.append(f'{key.removeprefix("method.").removeprefix("problem.")}={flat[key]}')
+    return ' '.join(parts)
+
+
+def _cells(values) -> list[str]:
+    cells = [f'{values["evaluations"]:,.0f}']
+    for threshold in tally.THRESHOLDS:
+        middle = values.get(f'evaluations_to_{threshold}')
+        spread = values.get(f'evaluations_to_{threshold}_iqr')
+        cell = '-' if middle is None else f'{middle:,.0f}'
+        cells.append(cell if spread is None else f'{cell} ({spread:,.0f})')
+    cells.append(f'{values[f"success_{tally.THRESHOLDS[-1]}"]:.2f}')
+    for name in ('probability', 'transfer', 'transfer_probability'):
+        value = values.get(name)
+        cells.append('-' if value is None or not np.isfinite(value) else f'{value:.3f}')
+    return cells
+
+
+if __name__ == '__main__':
+    flags.mark_flag_as_required('folder')
+    cli.run(main)

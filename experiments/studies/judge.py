@@ -1,0 +1,40 @@
+r"""Says how good a judge is, and makes a run of its config the judge.
+
+python -m experiments.studies.judge [--judge=dense]
+python -m experiments.studies.judge --workdir=runs/judge [--save]
+"""
+
+import json
+
+import jax
+from absl import flags
+
+from imggen import cli
+from imggen.evaluation import classifier
+from imggen.features import judge
+from imggen.methods.evolution import classifiers
+
+_JUDGE = flags.DEFINE_enum('judge', 'convolutional', list(classifiers.WEIGHTS), 'A shipped one.')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'A run of configs/judge_*.py instead.')
+_SAVE = flags.DEFINE_bool('save', False, 'Put its weights into the package.')
+
+
+def main(argv):
+    del argv
+    found = classifiers.load(_WORKDIR.value or _JUDGE.value)
+    quality = classifier.quality(found.params, logits=found.logits)
+    facts = {
+        'digest': found.digest,
+        'parameters': sum(leaf.size for leaf in jax.tree.leaves(found.params['params'])),
+        **{name: round(value, 4) for name, value in quality.items()},
+    }
+    print(json.dumps(facts, indent=2))
+    if _SAVE.value:
+        path = classifiers.WEIGHTS[found.architecture]
+        judge.save(path, found.params)
+        path.with_suffix('.json').write_text(json.dumps(facts, indent=2) + '\n')
+        print(f'saved as {path}')
+
+
+if __name__ == '__main__':
+    cli.run(main)

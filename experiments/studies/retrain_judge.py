@@ -1,0 +1,135 @@
+r"""Teaches a judge an eleventh class, of evolved images, and evolves again: what changes?
+
+python -m experiments.studies.retrain_judge --workdir=runs/retrain [--rounds=3]
+    [--judge_config=configs/judge_dense_fashion_mnist.py]
+    [--evolve_config=configs/evolve_hill_climb.py] [--chains_per_class=60]
+
+Round 0 evolves images against a judge that is trained on Fashion-MNIST. Each round after it
+trains a new judge from scratch on Fashion-MNIST and on five sixths of all images that were
+evolved before, repeated to as many as a class has, and evolves anew against it. Printed, and
+written to retrain.md:
+  accuracy       of the round's judge on the 10,000 test images
+  success        share of the round's chains that came to p >= 0.9999
+  evaluations    that took them, the median; "-" where half of them never came there
+  old rejected   share of held out images of earlier rounds that the judge takes for evolved
+  new rejected   the same of the images that were evolved against it
+The same command goes on where it was stopped.
+
+With the defaults (dense judge, 600 images a round) success went 1.000, 1.000, 1.000, 0.947 from
+round 0 to 3 and the median of evaluations 191, 454, 642, 1,114; each judge rejected 99 % of the
+older images and none of those evolved against it. Its accuracy stayed between 0.881 and 0.884.
+"""
+
+import importlib.util
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from imggen import cli, data, devices
+from imggen.data.loaders import idx
+from imggen.evaluation import classifier, evolution
+from imggen.inference import load
+from imggen.methods.evolution import classifiers
+from imggen.training import train as training
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of all rounds; made if missing.')
+_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Judges trained with the class.', lower_bound=1)
+_JUDGE = flags.DEFINE_string(
+    'judge_config', 'configs/judge_dense_fashion_mnist.py', 'A config of a classifier.'
+)
+_EVOLVE = flags.DEFINE_string(
+    'evolve_config', 'configs/evolve_hill_climb.py', 'A config of chains that evolve.'
+)
+_CHAINS = flags.DEFINE_integer('chains_per_class', 60, 'Chains of a class.', lower_bound=6)
+_SMOKE = flags.DEFINE_bool('smoke', False, 'The smallest budgets, to see that all works.')
+
+_COLUMNS = ('round', 'accuracy', 'success', 'evaluations', 'old rejected', 'new rejected')
+_CLASSES = 10
+
+
+def main(argv):
+    del argv
+    devices.cache_compilations()
+    workdir = pathlib.Path(_WORKDIR.value)
+    train, test = (_examples(split) for split in ('train', 'test'))
+    lines = [_COLUMNS, ('---',) * len(_COLUMNS)]
+    learnt, held_out = [], []
+    for number in range(_ROUNDS.value + 1):
+        folder = workdir / f'round{number}'
+        _write(folder / 'data', 'train', train, learnt)
+        _write(folder / 'data', 'test', test, held_out)
+        judge = _train_judge(folder, classes=_CLASSES + bool(number))
+        found = _evolve(folder)
+        values = evolution.summarise(found)
+        middle = values.get('evaluations_to_0.9999')
+        lines.append(
+            (
+                str(number),
+                f'{classifier.quality(judge.params, logits=judge.logits)["test_accuracy"]:.4f}',
+                f'{values["success_0.9999"]:.3f}',
+                '-' if middle is None else f'{middle:,.0f}',
+                _rejected(judge, held_out) if number else '-',
+                _rejected(judge, [found.images]) if number else '-',
+            )
+        )
+        print(f'| {" | ".join(lines[-1])} |', flush=True)
+        is_held_out = np.arange(len(found.images)) // _CLASSES % 6 == 0
+        learnt.append(found.images[~is_held_out])
+        held_out.append(found.images[is_held_out])
+    text = '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+    (workdir / 'retrain.md').write_text(text)
+    print(text)
+
+
+def _examples(split):
+    pictures, labels = data.examples({'name': 'fashion_mnist'}, split=split)
+    return pictures[..., 0], labels
+
+
+def _write(folder, split, examples, evolved) -> None:
+    """Writes a data set with the evolved images as its last class."""
+    pictures, labels = examples
+    if evolved:
+        images = np.concatenate(evolved)[..., 0]
+        images = np.resize(images, (len(pictures) // _CLASSES, *images.shape[1:]))
+        pictures = np.concatenate([pictures, images])
+        labels = np.concatenate([labels, np.full(len(images), _CLASSES)])
+    idx.write(folder, split, pictures, labels)
+
+
+def _train_judge(folder, *, classes: int) -> classifiers.Judge:
+    config = _load(_JUDGE.value)
+    config.seed = 100 + int(folder.name.removeprefix('round'))
+    config.data = {**config.data.to_dict(), 'name': 'idx', 'path': str(folder / 'data')}
+    config.method.network.classes = classes
+    training.train(config.to_dict(), folder / 'judge')
+    return classifiers.load(str(folder / 'judge'))
+
+
+def _evolve(folder) -> evolution.Findings:
+    config = _load(_EVOLVE.value)
+    config.seed = int(folder.name.removeprefix('round'))
+    config.method.chains_per_class = 6 if _SMOKE.value else _CHAINS.value
+    config.method.problem.judge = str(folder / 'judge')
+    config.method.problem.classes = tuple(map(str, range(_CLASSES)))
+    training.train(config.to_dict(), folder / 'evolve')
+    restored = load.load(folder / 'evolve')
+    return evolution.find(restored, num_images=restored.method.num_images, seed=0)
+
+
+def _rejected(judge, evolved) -> str:
+    answers = evolution.answers(judge, np.concatenate(evolved))
+    return f'{np.mean(answers.argmax(-1) == _CLASSES):.3f}'
+
+
+def _load(path: str):
+    spec = importlib.util.spec_from_file_location(pathlib.Path(path).stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config('smoke' if _SMOKE.value else None)
+
+
+if __name__ == '__main__':
+    flags.mark_flag_as_required('workdir')
+    cli.run(main)

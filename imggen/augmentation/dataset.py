@@ -1,0 +1,116 @@
+"""Random flips, shifts, rotations, zooms and shears, on the device, keyed per image.
+
+Image i draws from `fold_in(key, i)` alone, so it is moved the same way in a batch
+of any size. Flips and whole-pixel shifts copy pixels; everything else is one
+affine map an image with bilinear sampling. An option at its default costs nothing.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from imggen import keys
+from imggen.augmentation import affine
+from imggen.errors import UserError
+
+_PAD_MODES = {'edge': 'edge', 'reflect': 'reflect', 'black': 'constant'}
+
+
+def augment(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    flip: bool = False,
+    shift_pixels: int = 0,
+    shift: float = 0.0,
+    rotation_degrees: float = 0.0,
+    zoom: float = 0.0,
+    shear: float = 0.0,
+    fill: str = 'edge',
+    crop: tuple[int, int] | None = None,
+) -> jax.Array:
+    """Moves each image at random.
+
+    Args:
+      key: of this step.
+      images: float [n, height, width, channels] in [-1, 1].
+      flip: mirrors left and right with probability 1/2.
+      shift_pixels: shifts by whole pixels, uniform in [-shift_pixels, shift_pixels]
+        down and across.
+      shift: shifts by a fraction of height and width, uniform in [-shift, shift].
+      rotation_degrees: turns by an angle uniform in [-rotation_degrees, rotation_degrees].
+      zoom: enlarges by a factor log-uniform in [1 / (1 + zoom), 1 + zoom].
+      shear: slants by a tangent uniform in [-shear, shear].
+      fill: what comes in from outside: 'edge' repeats the border, 'reflect' mirrors
+        the image, 'black' is -1.
+      crop: (height, width) of a piece that is cut out, everything else done, at a
+        place uniform over those where it fits; None for the whole image.
+
+    Returns:
+      Images of the same dtype in [-1, 1] and the same shape, but for the crop.
+    """
+    ranges = {
+        'shift_pixels': shift_pixels,
+        'shift': shift,
+        'rotation_degrees': rotation_degrees,
+        'zoom': zoom,
+        'shear': shear,
+    }
+    for name, value in ranges.items():
+        if value < 0:
+            raise UserError(f'config.data.augment.{name} is {value}; set it to 0 or more.')
+    if fill not in _PAD_MODES:
+        raise UserError(
+            f'config.data.augment.fill is {fill!r}; choose one of {", ".join(_PAD_MODES)}.'
+        )
+    count, height, width, _ = images.shape
+    if crop is not None:
+        crop = _check_crop(crop, height, width)
+    draws = jax.vmap(lambda image_key: jax.random.uniform(image_key, (10,)))(
+        keys.per_image(key, count)
+    ).T  # One row a decision, uniform in [0, 1), the same whichever options are on.
+    if flip:
+        images = jnp.where(draws[0][:, None, None, None] < 0.5, images[:, :, ::-1], images)
+    if shift_pixels:
+        offsets = jnp.floor(draws[1:3] * (2 * shift_pixels + 1)).astype(jnp.int32)
+        images = _crop(_pad(images, shift_pixels, fill), offsets, height, width)
+    if shift or rotation_degrees or zoom or shear:
+        down, across, turn, scale, slant = 2.0 * draws[3:8] - 1.0
+        matrices = affine.affine_matrices(
+            turn * jnp.deg2rad(rotation_degrees), (1.0 + zoom) ** -scale, slant * shear
+        )
+        shifts = jnp.stack([down * shift * height, across * shift * width], axis=-1)
+        offsets = affine.about_centre(matrices, shifts, height, width)
+        images = affine.warp(images, matrices, offsets, fill=fill)
+    if crop is not None:
+        free = jnp.asarray([height - crop[0], width - crop[1]])[:, None]
+        offsets = jnp.floor(draws[8:10] * (free + 1)).astype(jnp.int32)
+        images = _crop(images, offsets, *crop)
+    return images
+
+
+def _check_crop(crop, height, width):
+    where = f'config.data.augment.crop={crop}'
+    if isinstance(crop, int) or len(crop) != 2 or min(crop) < 1:
+        raise UserError(f'{where} is no size: give height,width.')
+    if crop[0] > height or crop[1] > width:
+        raise UserError(
+            f'{where} is larger than the pictures of {height} x {width}: make it smaller, or '
+            'config.data.size larger.'
+        )
+    return tuple(crop)
+
+
+def _pad(images, border, fill):
+    widths = ((0, 0), (border, border), (border, border), (0, 0))
+    if fill == 'black':
+        return jnp.pad(images, widths, constant_values=affine.BLACK)
+    return jnp.pad(images, widths, mode=_PAD_MODES[fill])
+
+
+def _crop(images, offsets, height, width):
+    channels = images.shape[-1]
+    return jax.vmap(
+        lambda image, row, column: jax.lax.dynamic_slice(
+            image, (row, column, 0), (height, width, channels)
+        )
+    )(images, offsets[0], offsets[1])

@@ -1,0 +1,164 @@
+"""Colors of images: luma and chroma, CIELAB, and the palette of one image on another.
+
+Images are float [..., height, width, 3] in [-1, 1].
+
+Brightness is the luma of ITU-R BT.601, Y = 0.299 R + 0.587 G + 0.114 B; the chroma is
+what is left, RGB - Y. To exchange Y and keep RGB - Y is to exchange Y of YCbCr (or of
+YIQ) and keep the other two: both are linear in RGB - Y.
+
+Lab is lightness L in [0, 100] and the opponent colors a (green to red) and b (blue to
+yellow), within about [-86, 98] and [-108, 94] for sRGB. The white point is D65 for the
+2 degree observer.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_LUMA = (0.299, 0.587, 0.114)
+_FLOOR = 1e-4  # Variance of a colour axis, in [-1, 1]^2: below it a picture has no such colour.
+# IEC 61966-2-1: linear RGB to XYZ, and XYZ of its white.
+_TO_XYZ = np.array(
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+)
+_WHITE = np.array([0.95047, 1.0, 1.08883])
+_EPSILON = (6 / 29) ** 3
+_SLOPE = (29 / 6) ** 2 / 3
+_OFFSET = 4 / 29
+_COLOR_SCALE = 110.0
+
+
+def luminance(images: jax.Array) -> jax.Array:
+    """Returns Y: [..., height, width, 1]; grey images [..., 1] are their own."""
+    if images.shape[-1] == 1:
+        return images
+    return jnp.einsum('...c,c->...', images, jnp.asarray(_LUMA))[..., None]
+
+
+def with_chroma(brightness: jax.Array, colored: jax.Array) -> jax.Array:
+    """Gives brightness [..., 1 or 3] the chroma of `colored`: [..., 3], clipped to [-1, 1]."""
+    return jnp.clip(luminance(brightness) + colored - luminance(colored), -1.0, 1.0)
+
+
+def match_luminance(style: jax.Array, content: jax.Array) -> jax.Array:
+    """Moves and scales the brightness of a style to the content's mean and deviation.
+
+    Y' = (Y - mu_s) sigma_c / sigma_s + mu_c (Gatys et al. 2017, eq. 10).
+
+    Args:
+      style, content: [height, width, 1 or 3], sizes may differ.
+
+    Returns:
+      [height, width, 1], clipped to [-1, 1].
+    """
+    style, content = luminance(style), luminance(content)
+    ratio = content.std() / jnp.maximum(style.std(), _FLOOR**0.5)
+    return jnp.clip((style - style.mean()) * ratio + content.mean(), -1.0, 1.0)
+
+
+def match_colors(style: jax.Array, content: jax.Array) -> jax.Array:
+    """Recolours a style so that its mean and covariance over RGB are the content's.
+
+    x' = C_c^(1/2) C_s^(-1/2) (x - mu_s) + mu_c, with symmetric roots (Gatys et al.
+    2017, eq. 7 and 9). Eigenvalues of C_s have a floor, so that a grey style, whose
+    covariance is singular, stays finite and does not turn its noise into colour.
+
+    Args:
+      style, content: [height, width, 3], sizes may differ.
+
+    Returns:
+      [height, width, 3], clipped to [-1, 1].
+    """
+    style_mean, style_root = _moments(style)
+    content_mean, content_root = _moments(content)
+    transform = content_root(0.5) @ style_root(-0.5)
+    return jnp.clip(
+        (style - style_mean[None, None]) @ transform.T + content_mean[None, None], -1, 1
+    )
+
+
+def rgb_to_lab(images: jax.Array) -> jax.Array:
+    """Turns sRGB [..., 3] in [-1, 1] into Lab [..., 3].
+
+    L = 116 f(Y) - 16, a = 500 (f(X) - f(Y)), b = 200 (f(Y) - f(Z)), with X, Y and Z those
+    of the white and f the cube root, straight near black.
+    """
+    linear = _linear((images + 1.0) / 2.0)
+    f = _compress(_product(linear, _TO_XYZ / _WHITE[:, None]))
+    x, y, z = f[..., 0], f[..., 1], f[..., 2]
+    return jnp.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
+
+
+def lab_to_rgb(lab: jax.Array) -> jax.Array:
+    """Turns Lab [..., 3] into sRGB [..., 3] in [-1, 1]; colours out of gamut are clipped."""
+    y = (lab[..., 0] + 16.0) / 116.0
+    f = jnp.stack([y + lab[..., 1] / 500.0, y, y - lab[..., 2] / 200.0], axis=-1)
+    linear = _product(_expand(f), np.linalg.inv(_TO_XYZ) * _WHITE)
+    return 2.0 * _companded(jnp.clip(linear, 0.0, 1.0)) - 1.0
+
+
+def lightness(images: jax.Array) -> jax.Array:
+    """Returns L of grey [..., 1] or sRGB [..., 3] images in [-1, 1]: [..., 1] in [0, 100]."""
+    if images.shape[-1] == 1:
+        # The luminance of a grey is its linear value: all three channels are the same.
+        return 116.0 * _compress(_linear((images + 1.0) / 2.0)) - 16.0
+    return rgb_to_lab(images)[..., :1]
+
+
+def lightness_input(images: jax.Array) -> jax.Array:
+    """Returns the lightness of grey or sRGB images as networks see it: [..., 1] in [-1, 1]."""
+    return lightness(images) / 50.0 - 1.0
+
+
+def color_target(images: jax.Array) -> jax.Array:
+    """Returns a and b of sRGB images [..., 3] as networks make them: [..., 2] in [-1, 1]."""
+    return rgb_to_lab(images)[..., 1:] / _COLOR_SCALE
+
+
+def recombined(lightness_input: jax.Array, colors: jax.Array) -> jax.Array:
+    """Returns sRGB [..., 3] of what `lightness_input` and `color_target` return."""
+    parts = [50.0 * (lightness_input + 1.0), _COLOR_SCALE * colors]
+    return lab_to_rgb(jnp.concatenate(parts, axis=-1))
+
+
+def _moments(image):
+    """Returns the mean over RGB and a function from an exponent to the covariance's power."""
+    pixels = image.reshape(-1, 3)
+    mean = pixels.mean(0)
+    centred = pixels - mean[None]
+    values, vectors = jnp.linalg.eigh(centred.T @ centred / len(pixels))
+
+    def power(exponent):
+        floored = jnp.maximum(values, _FLOOR if exponent < 0 else 0.0)
+        return (vectors * floored[None] ** exponent) @ vectors.T
+
+    return mean, power
+
+
+def _product(x, matrix):
+    return jnp.matmul(x, np.float32(matrix.T), precision=jax.lax.Precision.HIGHEST)
+
+
+# Both branches of a `where` are differentiated: each is given a value that it can take.
+
+
+def _linear(unit):
+    curved = ((jnp.maximum(unit, 0.04045) + 0.055) / 1.055) ** 2.4
+    return jnp.where(unit > 0.04045, curved, unit / 12.92)
+
+
+def _companded(linear):
+    curved = 1.055 * jnp.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    return jnp.where(linear > 0.0031308, curved, linear * 12.92)
+
+
+def _compress(t):
+    return jnp.where(t > _EPSILON, jnp.cbrt(jnp.maximum(t, _EPSILON)), _SLOPE * t + _OFFSET)
+
+
+def _expand(f):
+    return jnp.where(f > 6 / 29, f**3, (f - _OFFSET) / _SLOPE)

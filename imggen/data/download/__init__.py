@@ -1,0 +1,1 @@
+"""Free data sets, fetched by package name."""

@@ -1,0 +1,66 @@
+"""Every filter of one picture on one sheet, each with its name."""
+
+import numpy as np
+
+from imggen import images
+from imggen.data import decode
+from imggen.data.faces import contact_sheet
+from imggen.data.pairs import filters
+
+# These make binary layers, one a colour channel and level.
+_LAYERED = ('threshold', 'contours', 'canny')
+_COLOURS = ('red', 'green', 'blue')
+
+
+def draw(picture: np.ndarray, *, side: int = 240, columns: int = 8) -> np.ndarray:
+    """Returns a sheet: the picture, then every filter with its default settings.
+
+    Filters that make binary layers come last. Each level of theirs fills four tiles of
+    one row: its layers together in colour, then that of red, of green and of blue by
+    itself, white on black. Of a grey picture there is one tile a level.
+
+    Args:
+      picture: uint8 [height, width, 1 or 3].
+      side: of a tile in pixels.
+      columns: tiles a row.
+
+    Returns:
+      uint8 [sheet height, sheet width, 3].
+    """
+    picture = decode.resize(picture, _within(picture.shape, side), fit='stretch')
+    plain = [name for name in filters.FILTERS if name not in _LAYERED]
+    groups = [
+        [contact_sheet.tile(layers, [], caption=caption, side=side) for caption, layers in group]
+        for name in (*plain, *_LAYERED)
+        for group in _groups(name, picture)
+    ]
+    blank = np.full_like(groups[0][0], 255)
+    tiles = []
+    for group in groups:
+        room = -len(tiles) % columns
+        if room < len(group) <= columns:
+            tiles += [blank] * room  # What belongs together stays in one row.
+        tiles += group
+    return images.grid(np.stack(tiles), columns=columns)
+
+
+def _groups(name: str, picture: np.ndarray) -> list[list[tuple[str, np.ndarray]]]:
+    """Returns what a filter makes of a picture, (caption, layers) a tile, a list a level."""
+    layers, channels = filters.make(name, {})(picture), picture.shape[-1]
+    if name not in _LAYERED:
+        return [[(name, layers)]]
+    groups = []
+    levels = np.split(layers, layers.shape[-1] // channels, axis=-1)
+    for number, level in enumerate(levels, 1):
+        caption = f'{name}, level {number}' if len(levels) > 1 else name
+        groups.append([(caption, level)])
+        if channels > 1:
+            groups[-1] += [
+                (f'{caption}, {colour}', level[..., i : i + 1]) for i, colour in enumerate(_COLOURS)
+            ]
+    return groups
+
+
+def _within(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    scale = side / max(shape[:2])
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))

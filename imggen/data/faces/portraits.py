@@ -1,0 +1,121 @@
+"""From a photograph and the faces in it to portraits of one size."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from imggen.data.faces import alignment, boxes
+from imggen.data.faces.boxes import Box
+from imggen.data.faces.detectors import Face
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How portraits are made.
+
+    Attributes:
+      size: (height, width) in pixels.
+      margin_percent: around a face, of its own size; see `boxes.portrait`.
+      which: 'largest' or 'all' faces of a photograph.
+      missing: 'skip' leaves a photograph without a face out, 'keep' takes the whole
+        of it, its edges repeated to the proportions of the size, 'refuse' ends with
+        an error.
+      min_eyes: faces on which fewer eyes were found are left out.
+      align: brings the eyes to the same places (`alignment`) in place of the margin;
+        it takes both eyes.
+    """
+
+    size: tuple[int, int] = (480, 360)
+    margin_percent: float = 30.0
+    which: str = 'largest'
+    missing: str = 'skip'
+    min_eyes: int = 0
+    align: bool = False
+
+
+class Portrait(NamedTuple):
+    """One portrait.
+
+    Attributes:
+      picture: uint8 [*size, 1 or 3].
+      face: what it shows; None where it is the whole photograph.
+      box: what was cut out; None where it was aligned.
+      outside: what part of it lies outside of the photograph, whose edge is repeated
+        there, in [0, 1].
+    """
+
+    picture: np.ndarray
+    face: Face | None
+    box: Box | None
+    outside: float
+
+    def facts(self) -> dict[str, Any]:
+        """Returns all but the picture, ready for JSON, in pixels of the photograph."""
+        face = self.face
+        return {
+            'box': _rounded(face.box) if face else None,
+            'score': round(face.score, 4) if face else None,
+            'eyes': [[round(row, 1), round(column, 1)] for row, column in face.eyes]
+            if face
+            else [],
+            'portrait': _rounded(self.box) if self.box else None,
+            'outside': round(self.outside, 3),
+        }
+
+
+def take(picture: np.ndarray, faces: list[Face], settings: Settings) -> tuple[list[Portrait], str]:
+    """Returns the portraits of a photograph and, where there are none, the reason.
+
+    Args:
+      picture: uint8 [height, width, 1 or 3].
+      faces: found in it, the largest first.
+      settings: how portraits are made.
+    """
+    shape = picture.shape[:2]
+    least = max(settings.min_eyes, 2 if settings.align else 0)
+    seen = [face for face in faces if len(face.eyes) >= least]
+    if settings.which == 'largest':
+        seen = seen[:1]
+    if seen:
+        make = _aligned if settings.align else _cut
+        return [make(picture, face, settings) for face in seen], ''
+    if min(shape) <= 1:
+        return [], f'is {shape[1]} x {shape[0]} pixels, too small for a portrait'
+    if settings.missing == 'keep':
+        return [_whole(picture, settings.size)], ''
+    if faces:
+        return [], f'shows no face with {least} eye{"s" * (least > 1)}'
+    return [], 'shows no face'
+
+
+def _cut(picture: np.ndarray, face: Face, settings: Settings) -> Portrait:
+    shape, size = picture.shape[:2], settings.size
+    box = boxes.portrait(face.box, shape, size, margin_percent=settings.margin_percent)
+    return Portrait(boxes.cut(picture, box, size), face, box, boxes.outside(box, shape))
+
+
+def _aligned(picture: np.ndarray, face: Face, settings: Settings) -> Portrait:
+    aligned = alignment.align(picture, face.eyes, settings.size)
+    outside = _outside_aligned(face.eyes, picture.shape[:2], settings.size)
+    return Portrait(aligned, face, None, outside)
+
+
+def _whole(picture: np.ndarray, size: tuple[int, int]) -> Portrait:
+    shape = picture.shape[:2]
+    box = boxes.portrait(Box(0.0, 0.0, *map(float, shape)), shape, size, margin_percent=0.0)
+    return Portrait(boxes.fit(picture, size), None, box, boxes.outside(box, shape))
+
+
+def _outside_aligned(eyes, shape: tuple[int, int], size: tuple[int, int]) -> float:
+    """Returns what part of an aligned portrait's pixels have their middle outside a picture."""
+    matrix = alignment.similarity(eyes, alignment.eye_places(size))
+    turn, shift = matrix[:, :2], matrix[:, 2:]
+    places = np.indices(size).reshape(2, -1) + 0.5
+    points = np.linalg.solve(turn, places - shift)
+    limits = np.asarray(shape)[:, None]
+    return 1.0 - float(np.mean(np.all((points >= 0) & (points <= limits), axis=0)))
+
+
+def _rounded(box: Box) -> dict[str, float]:
+    return {name: round(side, 1) for name, side in box._asdict().items()}

@@ -1,0 +1,1 @@
+"""Loaders: one source of images a file, each returns a `Dataset`."""

@@ -1,0 +1,185 @@
+"""Any folder of pictures, decoded once.
+
+The tree is scanned for pictures; hidden files and folders are passed over. The
+pictures are decoded by threads, brought to one size and kept as one array in the
+user's cache, from which later runs read. Unreadable files are listed and skipped.
+"""
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from imggen.data import decode
+from imggen.data.dataset import Dataset
+from imggen.data.loaders import folder_cache
+from imggen.errors import UserError
+
+_FITS = (*decode.FITS, 'tiles')
+_MAX_LISTED = 20
+
+
+class Scan(NamedTuple):
+    """What lies in a folder.
+
+    Attributes:
+      files: paths of the pictures, relative to the folder, with forward slashes, sorted.
+      stamps: (size in bytes, time of the last change in ns) of each.
+      num_others: files that are no pictures, by their names.
+    """
+
+    files: tuple[str, ...]
+    stamps: tuple[tuple[int, int], ...]
+    num_others: int
+
+
+def load(
+    *,
+    path: str,
+    size: tuple[int, int],
+    split: str = 'train',
+    test_fraction: float = 0.0,
+    labels: str = 'none',
+    fit: str = 'crop',
+    channels: int | None = None,
+    matte: tuple[int, int, int] = decode.WHITE,
+) -> Dataset:
+    """Loads the pictures under a folder.
+
+    Args:
+      path: the folder.
+      size: (height, width) in pixels.
+      split: 'train' or 'test'.
+      test_fraction: part of the files held out for 'test', chosen by their names.
+      labels: 'folders' makes each sub-folder of `path` a class; 'none'.
+      fit: 'crop', 'pad' or 'stretch' (see `decode.resize`); 'tiles' cuts each
+        picture into as many as it holds.
+      channels: 1 or 3; None for grey where all are grey.
+      matte: RGB in [0, 255] that shows through where a picture is transparent.
+    """
+    if isinstance(size, int):
+        raise UserError(f'config.data.size={size} is one number: give height,width.')
+    size, matte = tuple(size), tuple(matte)
+    check_split(split, test_fraction)
+    if labels not in ('none', 'folders'):
+        raise UserError(f'config.data.labels is {labels!r}; choose one of none, folders.')
+    decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=_FITS)
+    root = root_of(path)
+    found = scan(root)
+    if not found.files:
+        suffixes = ', '.join(sorted(decode.SUFFIXES))
+        raise UserError(
+            f'{root} holds no pictures ({suffixes}); set config.data.path to a folder of some.'
+        )
+    options = folder_cache.Options(size=size, fit=fit, channels=channels, matte=matte)
+    images, index = folder_cache.load_or_build(root, found.files, found.stamps, options)
+    list_unreadable(root, index.unreadable)
+    if not index.files:
+        raise UserError(
+            f'None of the {len(found.files)} pictures in {root} can be read; the first: '
+            f'{index.unreadable[0][1]}.'
+        )
+    kept = np.asarray([in_split(file, split, test_fraction) for file in index.files])
+    rows = np.flatnonzero(kept)
+    if not len(rows):
+        raise UserError(
+            f'{root} has no pictures for the split {split!r} with config.data.test_fraction='
+            f'{test_fraction}; change the fraction.'
+        )
+    names, numbers = _labels(root, index.files) if labels == 'folders' else ((), None)
+    shape = (len(rows), *images.shape[1:])
+
+    def read(selection):
+        selected = rows[selection]
+        arrays = {'image': images[selected]}
+        if numbers is not None:
+            arrays['label'] = numbers[selected]
+        return arrays
+
+    description = (
+        f'{root} ({split}): {len(rows):,} images of {shape[1]} x {shape[2]} x {shape[3]} from '
+        f'{len(found.files):,} files, {len(index.unreadable):,} unreadable, '
+        f'{found.num_others:,} other files'
+    )
+    files = tuple(index.files[row] for row in rows)
+    return Dataset(read, shape, description, names, files=files)
+
+
+def root_of(path: str) -> pathlib.Path:
+    """Returns the folder that config.data.path names; an empty one would be the current."""
+    if not path:
+        raise UserError('config.data.path is missing: give --config.data.path=FOLDER.')
+    return pathlib.Path(path).expanduser()
+
+
+def scan(root: pathlib.Path, *, option: str = 'config.data.path') -> Scan:
+    """Lists the pictures under a folder; UserError where `option` names no folder."""
+    if not root.is_dir():
+        raise UserError(f'{root} is not a folder; set {option} to one.')
+    stamps, num_others = {}, 0
+    for parent, folders, names in os.walk(root, onerror=_warn):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        for name in names:
+            file = pathlib.Path(parent, name)
+            if name.startswith('.'):
+                continue
+            if file.suffix.lower() not in decode.SUFFIXES or file.is_fifo():
+                num_others += 1
+                continue
+            stamps[file.relative_to(root).as_posix()] = _stamp(file)
+    files = tuple(sorted(stamps))
+    return Scan(files, tuple(stamps[file] for file in files), num_others)
+
+
+def _stamp(file: pathlib.Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError:  # A dangling link: decoding reports it.
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _warn(error: OSError) -> None:
+    logging.warning('Skipped: %s cannot be listed (%s).', error.filename, error.strerror)
+
+
+def in_split(file: str, split: str, test_fraction: float) -> bool:
+    """Whether a file belongs to a split: decided by its name alone."""
+    digest = hashlib.sha256(os.fsencode(file)).digest()
+    is_test = int.from_bytes(digest[:8], 'big') < test_fraction * 2**64
+    return is_test == (split == 'test')
+
+
+def _labels(root: pathlib.Path, files: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray]:
+    for file in files:
+        if '/' not in file:
+            raise UserError(
+                f'{root / file} lies in no sub-folder; move it into one, or leave '
+                "config.data.labels at 'none'."
+            )
+    classes = [file.split('/', 1)[0] for file in files]
+    names = tuple(sorted(set(classes)))
+    numbers = {name: number for number, name in enumerate(names)}
+    return names, np.asarray([numbers[name] for name in classes], np.int32)
+
+
+def list_unreadable(root: pathlib.Path, unreadable: Sequence[tuple[str, str]]) -> None:
+    """Logs which files of a folder were skipped, each with its (file, reason)."""
+    for _, reason in unreadable[:_MAX_LISTED]:
+        logging.warning('Skipped: %s.', reason)
+    if len(unreadable) > _MAX_LISTED:
+        logging.warning('Skipped %d more in %s.', len(unreadable) - _MAX_LISTED, root)
+
+
+def check_split(split: str, test_fraction: float) -> None:
+    """Raises UserError for a split that there is not."""
+    if split not in ('train', 'test'):
+        raise UserError(f'config.data.split is {split!r}; choose one of train, test.')
+    if not 0 <= test_fraction < 1:
+        raise UserError(
+            f'config.data.test_fraction is {test_fraction}; set it to 0 or more and below 1.'
+        )

@@ -1,0 +1,206 @@
+"""Pictures for style transfer: contents and styles, and results back at the contents' size.
+
+The batch is the same at every step, float32 in [-1, 1]: 'image' [n, height, width,
+channels], the contents; 'style0', 'style1', ... [n, height, width, channels], each at
+its own size; 'style_weight' [n, number of styles]; where asked for 'initial',
+'image_mask' and 'style<i>_mask'. Sides are multiples of 16. A picture's proportions
+change by less than that asks for; its result gets the file's own size back.
+
+Colours are handled here alone: before, by what the method is given, and after, by what
+`deliver` makes of its results.
+"""
+
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from imggen import color as color_lib
+from imggen import images
+from imggen.data import decode
+from imggen.data.dataset import Dataset
+from imggen.data.loaders import style_masks as masks
+from imggen.data.picture import Picture, read, restore
+from imggen.errors import UserError
+
+_SIDE = 16  # Of which sides are multiples: no pool of a network cuts a border off.
+_SMALLEST = 32
+COLORS = ('style', 'content', 'luminance', 'recolored')
+FITS = ('keep', 'stretch')
+
+
+def load(
+    *,
+    content: str,
+    style: str,
+    size: int = 512,
+    fit: str = 'keep',
+    style_scale: float = 1.0,
+    style_weights: tuple[float, ...] = (),
+    colors: str = 'style',
+    initial: str = '',
+    content_mask: str = '',
+    style_masks: str = '',
+) -> Dataset:
+    """Reads contents and styles.
+
+    Args:
+      content: a picture, several with commas between, or a folder: a batch. Pictures
+        of other proportions than the first are surrounded by their mirror image.
+      style: a picture, several with commas between, or a folder: blended.
+      size: the longer side that is worked at, in pixels.
+      fit: 'keep' keeps proportions; 'stretch' makes contents and styles size x size.
+      style_scale: the styles' longer side over `size`; none is enlarged.
+      style_weights: of several styles, relative to each other; () for equal.
+      colors: 'style'; 'content', the content's chroma under the result's brightness;
+        'luminance', brightness alone is worked on; 'recolored', the styles take on the
+        first content's colours first.
+      initial: a picture to start from, for config.method.initial='file'.
+      content_mask: a picture whose grey levels number regions of every content.
+      style_masks: the same of each style, with commas between.
+    """
+    _check(size, fit, style_scale, colors)
+    contents = [read(path, 'config.data.content') for path in _paths(content, 'content')]
+    styles = [read(path, 'config.data.style') for path in _paths(style, 'style')]
+    weights = _weights(style_weights, len(styles))
+    shape = _shape(contents[0].rgb, size, fit, enlarge=True)
+    boxes = [_inside(picture.rgb, shape, fit) for picture in contents]
+
+    def content_pixels(picture, box):
+        return _mirrored(_resize(picture.rgb, box), shape)
+
+    pixels = [content_pixels(*pair) for pair in zip(contents, boxes, strict=True)]
+    first = images.from_uint8(_resize(contents[0].rgb, boxes[0]))
+    arrays = {'image': np.stack(pixels)}
+    if colors == 'luminance':
+        arrays['image'] = images.to_uint8(color_lib.luminance(images.from_uint8(arrays['image'])))
+    for index, picture in enumerate(styles):
+        style_size = max(_SMALLEST, round(size * style_scale))
+        small = images.from_uint8(
+            _resize(picture.rgb, _shape(picture.rgb, style_size, fit, enlarge=fit == 'stretch'))
+        )
+        arrays[f'style{index}'] = np.asarray(_recolored(small, first, colors))[None]
+    arrays['style_weight'] = np.asarray(weights, np.float32)[None]
+    if initial:
+        start = _resize(read(pathlib.Path(initial), 'config.data.initial').rgb, shape)
+        start = images.from_uint8(start)
+        start = color_lib.luminance(start) if colors == 'luminance' else start
+        arrays['initial'] = np.asarray(start)[None]
+    if bool(content_mask) != bool(style_masks):
+        raise UserError('config.data.content_mask and config.data.style_masks go together.')
+    if content_mask:
+        paths = _paths(style_masks, 'style_masks')
+        sizes = [arrays[f'style{index}'].shape[1:3] for index in range(len(styles))]
+        arrays |= masks.load(pathlib.Path(content_mask), paths, shape, sizes)
+    count = len(contents)
+    arrays = {
+        name: np.broadcast_to(array, (count, *array.shape[1:])) for name, array in arrays.items()
+    }
+
+    def deliver(results: np.ndarray) -> Mapping[str, np.ndarray]:
+        return {
+            name: restore(result, picture, box, colors)
+            for name, result, picture, box in zip(
+                _names(contents), results, contents, boxes, strict=True
+            )
+        }
+
+    several = f'{count} contents' if count > 1 else contents[0].path.name
+    description = f'{several} at {shape[0]} x {shape[1]}, {len(styles)} of style'
+    channels = arrays['image'].shape[-1]
+    return Dataset(
+        lambda rows: {name: array[rows] for name, array in arrays.items()},
+        (count, *shape, channels),
+        description,
+        fixed=True,
+        deliver=deliver,
+    )
+
+
+def _check(size, fit, style_scale, colors) -> None:
+    if not isinstance(size, int) or size < _SMALLEST:
+        raise UserError(f'config.data.size is {size!r}; set it to {_SMALLEST} pixels or more.')
+    if fit not in FITS:
+        raise UserError(f'config.data.fit is {fit!r}; choose one of {", ".join(FITS)}.')
+    if not style_scale > 0:
+        raise UserError(f'config.data.style_scale is {style_scale}; set it above 0.')
+    if colors not in COLORS:
+        raise UserError(f'config.data.colors is {colors!r}; choose one of {", ".join(COLORS)}.')
+
+
+def _paths(named: str, option: str) -> list[pathlib.Path]:
+    """Reads 'a.png', 'a.png,b.png' or 'folder/'."""
+    if not named:
+        raise UserError(f'config.data.{option} is empty; name a picture.')
+    whole = pathlib.Path(named).expanduser()
+    if whole.is_dir():
+        found = sorted(path for path in whole.iterdir() if path.suffix.lower() in decode.SUFFIXES)
+        if not found:
+            raise UserError(f'{whole} holds no pictures; name another in config.data.{option}.')
+        return found
+    if whole.exists() or ',' not in named:
+        return [whole]
+    return [pathlib.Path(part.strip()) for part in named.split(',')]
+
+
+def _weights(given, count: int) -> tuple[float, ...]:
+    weights = tuple(given) or (1.0,) * count
+    if len(weights) != count or min(weights) < 0 or sum(weights) <= 0:
+        raise UserError(
+            f'config.data.style_weights is {weights}; give each of the {count} styles a number, '
+            'none below 0.'
+        )
+    return weights
+
+
+def _shape(rgb: np.ndarray, size: int, fit: str, *, enlarge: bool) -> tuple[int, int]:
+    """Returns (height, width), multiples of 16, the longer `size` or the picture's own."""
+    if fit == 'stretch':
+        return (_multiple(size), _multiple(size))
+    height, width = rgb.shape[:2]
+    longer = size if enlarge else min(size, max(height, width))
+    return tuple(_multiple(side * longer / max(height, width)) for side in (height, width))
+
+
+def _multiple(side: float) -> int:
+    return max(_SMALLEST, round(side / _SIDE) * _SIDE)
+
+
+def _inside(rgb: np.ndarray, shape: tuple[int, int], fit: str) -> tuple[int, int]:
+    """Returns the size at which a picture fits into `shape`; all of it where nearly so."""
+    if fit == 'stretch':
+        return shape
+    height, width = rgb.shape[:2]
+    scale = min(shape[0] / height, shape[1] / width)
+    inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+    close = all(want - have < _SIDE for have, want in zip(inner, shape, strict=True))
+    return shape if close else inner
+
+
+def _mirrored(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Surrounds uint8 [height, width, 3] by its mirror image, out to `shape`."""
+    sides = []
+    for have, want in zip(pixels.shape, shape, strict=False):
+        sides.append(((want - have) // 2, want - have - (want - have) // 2))
+    return np.pad(pixels, (*sides, (0, 0)), mode='symmetric')
+
+
+def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return decode.resize(pixels, size, fit='stretch')
+
+
+def _recolored(style, content, colors: str):
+    if colors == 'recolored':
+        return color_lib.match_colors(style, content)
+    if colors == 'luminance':
+        return color_lib.match_luminance(style, content)
+    return style
+
+
+def _names(contents: list[Picture]) -> list[str]:
+    """Names results after their files; a name that comes twice gets a number."""
+    stems = [picture.path.stem for picture in contents]
+    return [
+        f'{stem}_{stems[:index].count(stem)}' if stem in stems[:index] else stem
+        for index, stem in enumerate(stems)
+    ]

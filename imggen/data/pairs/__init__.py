@@ -1,0 +1,1 @@
+"""Pairs of an input and a target image."""

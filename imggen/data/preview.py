@@ -1,0 +1,57 @@
+"""A look at what a config feeds its networks, before anything is trained."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from imggen import data, images, keys, options
+from imggen.augmentation import adaptive
+from imggen.augmentation.dataset import augment
+from imggen.errors import UserError
+
+
+class Preview(NamedTuple):
+    """A sheet uint8 [height, width, channels] and one line on the pictures it shows."""
+
+    sheet: np.ndarray
+    description: str
+
+
+def preview(config: Mapping[str, Any], *, num_images: int = 8, versions: int = 7) -> Preview:
+    """Shows pictures and their augmented versions.
+
+    One row a picture: as it is, then changed by config.data.augment in so many ways.
+    Where the discriminator's images are augmented too, by config.method.augment, a
+    second row shows that, at its strongest where the strength adapts.
+
+    Args:
+      config: nested dicts, as for a training.
+      num_images: pictures.
+      versions: augmented versions of each.
+    """
+    source = data.make({**config['data'], 'augment': {}}, seed=config['seed'])
+    batch = source.batch(0)
+    if 'image' not in batch:
+        raise UserError('the config reads no single pictures: there is nothing to preview.')
+    pictures = batch['image'][:num_images]
+    key = keys.stream(config['seed'], 'data')
+
+    def row(change):
+        change = jax.jit(change)
+        changed = [change(jax.random.fold_in(key, index), pictures) for index in range(versions)]
+        return images.to_uint8(np.stack([pictures, *changed], axis=1))
+
+    moves = dict(config['data'].get('augment') or {})
+    rows = [row(lambda key, x: augment(key, x, **moves))]
+    if section := dict(config['method'].get('augment') or {}):
+        seen = options.build(adaptive.Augmentation, section, where='config.method.augment')
+        strength = 1.0 if seen.target else seen.probability
+        rows.append(row(lambda key, x: adaptive.augment(_each(key, x), x, strength, seen.kinds)))
+    sheet = np.stack(rows, axis=1).reshape(-1, *rows[0].shape[2:])
+    return Preview(images.grid(sheet, columns=versions + 1), source.description)
+
+
+def _each(key, x):
+    return keys.per_image(key, len(x))

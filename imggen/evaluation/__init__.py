@@ -1,0 +1,1 @@
+"""What loads runs and data sets and measures them. Pure metrics of arrays: `imggen.metrics`."""

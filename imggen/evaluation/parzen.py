@@ -1,0 +1,139 @@
+"""The Parzen-window log-likelihood of the first adversarial nets (Goodfellow et al. 2014).
+
+A Gaussian of deviation sigma is set on each of n samples mu, pixels in [0, 1]:
+
+  log p(x) = log mean_i exp(-|x - mu_i|^2 / (2 sigma^2)) - d log(sigma sqrt(2 pi))
+
+sigma is the one of ten between 0.1 and 1 under which held-out training images are
+likeliest. The measure is a check against published figures, not of quality: the
+centres of k-means score higher than the training images themselves (Theis et al.
+2016), as `measure` shows beside every figure.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imggen import data, images, keys
+from imggen.errors import UserError
+from imggen.inference import sampling
+from imggen.metrics.pairwise import over_rows, squared_distances, squared_norms
+from imggen.workdir.restore import Restored
+
+SIGMAS = tuple(np.logspace(-1.0, 0.0, 10).tolist())
+_NUM_LAST, _NUM_VALIDATION = 10_000, 1_000
+
+
+class LogLikelihood(NamedTuple):
+    """Mean log-likelihood in nats, its standard error over images, and the deviation."""
+
+    value: float
+    standard_error: float
+    sigma: float
+
+
+@functools.partial(jax.jit, static_argnames='sigmas')
+def _log_likelihoods(samples, test, sigmas):
+    norms = squared_norms(samples)
+    sigmas = jnp.asarray(sigmas)
+    dimension = samples.shape[1]
+
+    def one(_, row):
+        squared = squared_distances(row, samples, norms)
+        exponents = -squared[None] / (2.0 * jnp.square(sigmas))[:, None]
+        return jax.nn.logsumexp(exponents, axis=1) - math.log(len(samples))
+
+    kernels = over_rows(one, test, len(samples) * len(sigmas))
+    return kernels - dimension * jnp.log(sigmas * math.sqrt(2.0 * math.pi))[None]
+
+
+def log_likelihoods(samples, test, *, sigmas: tuple[float, ...]) -> np.ndarray:
+    """Returns log p of test images under each deviation: float32 [m, len(sigmas)].
+
+    Args:
+      samples: float32 [n, d] in [0, 1], the centres.
+      test: float32 [m, d].
+      sigmas: deviations.
+    """
+    samples, test = (np.asarray(a, np.float32).reshape(len(a), -1) for a in (samples, test))
+    return np.asarray(_log_likelihoods(samples, test, tuple(sigmas)))
+
+
+def parzen(samples, validation, test, *, sigmas: tuple[float, ...] = SIGMAS) -> LogLikelihood:
+    """Chooses the deviation on `validation` and returns the log-likelihood of `test`.
+
+    All are images in [0, 1], [n, ...] of equal shapes.
+    """
+    sigma = sigmas[int(log_likelihoods(samples, validation, sigmas=sigmas).mean(0).argmax())]
+    values = log_likelihoods(samples, test, sigmas=(sigma,))[:, 0].astype(np.float64)
+    return LogLikelihood(
+        float(values.mean()), float(values.std() / math.sqrt(len(values))), float(sigma)
+    )
+
+
+@functools.partial(jax.jit, static_argnames=('clusters', 'rounds'))
+def k_means(key: jax.Array, points: jax.Array, *, clusters: int, rounds: int = 10) -> jax.Array:
+    """Returns the centres [clusters, d] of points [n, d] after some rounds of Lloyd's algorithm.
+
+    It starts from points drawn without replacement; a cluster that loses all its
+    points keeps its centre.
+    """
+    first = jax.random.choice(key, len(points), (clusters,), replace=False)
+
+    def one_round(_, centres):
+        norms = squared_norms(centres)
+        nearest = over_rows(
+            lambda _, row: jnp.argmin(squared_distances(row, centres, norms)), points, clusters
+        )
+        sums = jax.ops.segment_sum(points, nearest, clusters)
+        counts = jax.ops.segment_sum(jnp.ones(len(points)), nearest, clusters)[:, None]
+        return jnp.where(counts > 0, sums / jnp.maximum(counts, 1.0), centres)
+
+    return jax.lax.fori_loop(0, rounds, one_round, points[first])
+
+
+def measure(restored: Restored, *, num_images: int = 10_000, seed: int = 0) -> dict[str, float]:
+    """Measures a run by the published protocol: 10,000 samples, the deviation chosen on the
+    first 1,000 of the last 10,000 training images, all test images.
+
+    A set of fewer than 60,000 training images gives its last sixth for the choice.
+
+    Args:
+      restored: the trained method.
+      num_images: samples.
+      seed: of the samples.
+
+    Returns:
+      parzen, its standard error parzen_error and the deviation parzen_sigma;
+      parzen_training, of as many training images in place of samples; and
+      parzen_k_means, of the centres of k-means of those, half as many.
+    """
+    config = restored.config['data']
+    (train, _), (test, _) = (data.examples(config, split=split) for split in ('train', 'test'))
+    if not isinstance(train, np.ndarray):
+        raise UserError('the Parzen window needs a set within config.data.memory_budget_mib.')
+    train, test = train / np.float32(255), test / np.float32(255)
+    num_last = min(_NUM_LAST, len(train) // 6) or 1
+    train, validation = train[:-num_last], train[-num_last:][:_NUM_VALIDATION]
+
+    chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
+    samples = [images.to_uint8(next(iter(chunk.values()))) for chunk in chunks]
+    samples = np.concatenate(samples) / np.float32(255)
+    found = parzen(samples, validation, test)
+
+    key = keys.stream(seed, 'measure')
+    rows = np.asarray(jax.random.permutation(key, len(train)))[:num_images]
+    points = train[rows].reshape(len(rows), -1)
+    centres = np.asarray(k_means(key, points, clusters=max(1, len(rows) // 2)))
+    centres = centres.reshape(-1, *train.shape[1:])
+    return {
+        'parzen': found.value,
+        'parzen_error': found.standard_error,
+        'parzen_sigma': found.sigma,
+        'parzen_training': parzen(train[rows], validation, test).value,
+        'parzen_k_means': parzen(centres, validation, test).value,
+    }

@@ -1,0 +1,42 @@
+"""Animations: GIFs of frames, and the film of a run's sheets of samples."""
+
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from imggen.errors import UserError
+from imggen.workdir import reader
+
+_MIN_HEIGHT = 256  # Smaller frames are enlarged by whole factors.
+
+
+def write_gif(path: str | os.PathLike, frames: np.ndarray, *, milliseconds: int = 60) -> None:
+    """Writes uint8 [n, height, width, channels], 1 or 3 channels, as a GIF that repeats."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scale = max(1, _MIN_HEIGHT // frames.shape[1])
+    frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
+    pictures = [
+        Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames
+    ]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
+
+
+def film(workdir: str | os.PathLike) -> np.ndarray:
+    """Returns a run's sheets of samples in order: uint8 [n, height, width, channels].
+
+    Every sheet was made from the same keys, so that the film shows the same latents
+    while the network learns.
+    """
+    run = reader.read(workdir)
+    sheets = []
+    for _, path in run.samples:
+        with Image.open(path) as picture:
+            sheet = np.asarray(picture.convert('L' if picture.mode == 'L' else 'RGB'))
+        sheets.append(sheet[..., None] if sheet.ndim == 2 else sheet)
+    if not sheets:
+        raise UserError(f'{run.path} has no sheets of samples to make a film of: train it first.')
+    kept = [sheet for sheet in sheets if sheet.shape == sheets[-1].shape]
+    return np.stack(kept)

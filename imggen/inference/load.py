@@ -1,0 +1,24 @@
+"""From a workdir to a trained method that samples."""
+
+import pathlib
+
+from jax.sharding import Mesh
+
+from imggen import methods
+from imggen.workdir.restore import Restored, restore
+
+
+def load(
+    workdir: str | pathlib.Path, *, which: str | int = 'newest', mesh: Mesh | None = None
+) -> Restored:
+    """Restores a run of any method.
+
+    Args:
+      workdir: the folder of the run.
+      which: the checkpoint: 'newest', 'best' or the number of a step.
+      mesh: the devices; all of them by default.
+
+    Raises:
+      UserError: no run, no checkpoint, or no such step.
+    """
+    return restore(workdir, methods.make, which=which, mesh=mesh)

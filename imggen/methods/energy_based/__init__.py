@@ -1,0 +1,1 @@
+"""Adversarial games with an autoencoder as the energy of an image."""

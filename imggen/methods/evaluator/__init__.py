@@ -1,0 +1,1 @@
+"""A frozen evaluator teaches a generator."""

@@ -1,0 +1,1 @@
+"""Evolved images: encodings, classifiers, searches and how they are counted."""

@@ -1,0 +1,119 @@
+"""Encodings: what is searched instead of images, and how it becomes images.
+
+A genome is a vector of `size` numbers. `decode` is differentiable, so one encoding
+serves searches with gradients and without.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from imggen import keys
+from imggen.errors import UserError
+from imggen.methods import generators
+from imggen.networks import cppn
+from imggen.workdir.restore import restore
+
+_WEIGHT_LIMIT = 10.0  # Of a pattern-producing network, as Nguyen et al. (2015).
+
+
+class Encoding(NamedTuple):
+    """A space of genomes.
+
+    Attributes:
+      size: numbers in a genome.
+      init: (key) -> one random genome [size].
+      decode: (frozen, genomes [n, size]) -> images [n, height, width, channels] in [-1, 1].
+      limit: searches keep genomes in [-limit, limit].
+      image_shape: of a genome that is an image, (height, width, channels); None of others.
+      frozen: what `decode` needs of a trained generator; () without.
+    """
+
+    size: int
+    init: Callable[[jax.Array], jax.Array]
+    decode: Callable[[Any, jax.Array], jax.Array]
+    limit: float
+    image_shape: tuple[int, int, int] | None = None
+    frozen: Any = ()
+
+
+def make(name: str, shape: tuple[int, int, int], *, latent_limit: float = 4.0) -> Encoding:
+    """Returns an encoding of images.
+
+    Args:
+      name: 'pixels', the image itself, uniform in [-1, 1] at the start; 'cppn', the
+        weights of a pattern-producing network; or the workdir of a trained generator,
+        whose latents are searched, standard normal at the start.
+      shape: (height, width, channels) of the images that are wanted.
+      latent_limit: latents are kept in [-latent_limit, latent_limit].
+
+    Raises:
+      UserError: there is no such generator, or it makes images of another shape.
+    """
+    return ENCODINGS[name](shape) if name in ENCODINGS else _latent(name, shape, latent_limit)
+
+
+def _pixels(shape) -> Encoding:
+    size = math.prod(shape)
+
+    def init(key):
+        return jax.random.uniform(key, (size,), minval=-1.0, maxval=1.0)
+
+    def decode(frozen, genomes):
+        del frozen
+        return jnp.clip(genomes, -1.0, 1.0).reshape(-1, *shape)
+
+    return Encoding(size, init, decode, limit=1.0, image_shape=tuple(shape))
+
+
+def _cppn(shape) -> Encoding:
+    network = cppn.CPPN(shape)
+    like = jax.eval_shape(network.init, jax.random.key(0))
+    flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), like))
+
+    def init(key):
+        return ravel_pytree(network.init(key))[0]
+
+    def decode(frozen, genomes):
+        del frozen
+        return jax.vmap(lambda genome: network.apply(unravel(genome)))(genomes)
+
+    return Encoding(flat.size, init, decode, limit=_WEIGHT_LIMIT)
+
+
+def _latent(workdir: str, shape, limit: float) -> Encoding:
+    name = 'config.method.problem.encoding'
+    try:
+        restored = restore(workdir, generators.make)
+    except UserError as error:
+        known = ' or '.join(map(repr, ENCODINGS))
+        raise UserError(f'{name} is neither {known} nor a trained generator: {error}') from error
+    method, batch = restored.method, restored.batch
+    if method.latent_size is None:
+        raise UserError(f'{name}={workdir} has no latents: name the run of a generator.')
+
+    def init(key):
+        return jax.random.normal(key, (method.latent_size,))
+
+    def decode(frozen, genomes):
+        state, method_frozen = frozen
+        unused = keys.per_image(jax.random.key(0), len(genomes))
+        named = method.sample(unused, state, method_frozen, {**batch, 'latent': genomes})
+        return next(iter(named.values()))
+
+    frozen = (jax.device_get(restored.state), method.frozen)
+    genomes = jax.ShapeDtypeStruct((1, method.latent_size), jnp.float32)
+    made = jax.eval_shape(decode, frozen, genomes).shape[1:]
+    if made != tuple(shape):
+        raise UserError(
+            f'{name}={workdir} makes images of shape {made} where the judge takes '
+            f'{tuple(shape)}: name a generator and a judge that were trained on one data set.'
+        )
+    return Encoding(method.latent_size, init, decode, limit=limit, frozen=frozen)
+
+
+ENCODINGS = {'pixels': _pixels, 'cppn': _cppn}

@@ -1,0 +1,153 @@
+"""Gradient ascent: the upper bound, which asks the judge for its gradient.
+
+On pixels it is Adam with jitter, total variation and L2 as priors (Nguyen et al.
+2015; Mahendran & Vedaldi 2015). On the latents of a generator it is plug-and-play
+generation (Nguyen et al. 2017): the L2 prior is then the latents' own density and
+the noise makes it a sampler. A step judges twice, where it takes the gradient and
+where that led to, and both count; what the gradient itself costs is not counted.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.sharding import PartitionSpec as P
+
+from imggen import keys, options, train_state
+from imggen.losses.style import total_variation
+from imggen.method import Method, Phase
+from imggen.methods.evolution import problem as problems
+from imggen.methods.evolution import tally
+from imggen.methods.evolution.objectives import OBJECTIVES, log_odds
+from imggen.methods.evolution.tally import Tally
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `config.method`.
+
+    Attributes:
+      num_steps: updates.
+      problem: options of evolution.problem.Config.
+      chains_per_class: independent images that pursue each class.
+      objective: one of OBJECTIVES.
+      learning_rate: of Adam.
+      jitter_pixels: for the gradient the judge sees the image shifted by up to so many
+        pixels, around the border.
+      total_variation: weight of losses.style.total_variation.
+      l2: weight of half the squared norm of the genome.
+      noise: standard deviation of what is added to the genome after each update.
+    """
+
+    num_steps: int
+    problem: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    chains_per_class: int = 1
+    objective: str = 'log_odds'
+    learning_rate: float = 0.05
+    jitter_pixels: int = 0
+    total_variation: float = 0.0
+    l2: float = 0.0
+    noise: float = 0.0
+
+
+@struct.dataclass
+class State:
+    """What a checkpoint holds. Every leaf leads with the chain axis.
+
+    Attributes:
+      genome: what each chain has come to, [n, size].
+      opt_state: Adam's state of each chain.
+      odds: log-odds of the last judged genome, [n].
+      target: the class that each chain pursues, int32 [n].
+      tally: evaluations, and when each threshold was passed.
+    """
+
+    genome: jax.Array
+    opt_state: Any
+    odds: jax.Array
+    target: jax.Array
+    tally: Tally
+
+
+def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
+    """Builds the method from the options of `Config`."""
+    config = options.build(Config, config, where='config.method')
+    problem = problems.make(config.problem)
+    objective = options.choose(OBJECTIVES, config.objective, where='config.method.objective')
+    optimizer = optax.adam(config.learning_rate)
+    limit = problem.encoding.limit
+
+    def init(key, frozen, batch):
+        del batch
+        target = problem.targets(config.chains_per_class)
+        genome = jax.vmap(problem.encoding.init)(keys.per_image(key, len(target)))
+        odds = log_odds(problem.judged(frozen, genome), target)
+        return State(
+            genome=genome,
+            opt_state=jax.vmap(optimizer.init)(genome),
+            odds=odds,
+            target=target,
+            tally=tally.count(tally.start(target.shape), odds[:, None]),
+        )
+
+    def step(key, state, frozen, batch):
+        del batch
+        chain_keys = keys.per_image(key, len(state.target), axis_name=axis_name)
+        jitter_key, noise_key = jax.vmap(jax.random.split)(chain_keys).T
+
+        def loss_fn(genome):
+            # log p(class | image) + log p(image) + log p(genome), up to constants.
+            images = problem.images(frozen, genome)
+            seen = jitter(jitter_key, images, config.jitter_pixels)
+            values = objective(problem.logits(frozen, seen), state.target)
+            prior = config.total_variation * total_variation(images)
+            prior += config.l2 / 2.0 * jnp.sum(jnp.square(genome), axis=-1)
+            return jnp.sum(prior - values)
+
+        gradient = jax.grad(loss_fn)(state.genome)
+        updates, opt_state = jax.vmap(optimizer.update)(gradient, state.opt_state)
+        genome = state.genome + updates
+        if config.noise:
+            draw = jax.vmap(lambda key: jax.random.normal(key, genome.shape[1:]))
+            genome = genome + config.noise * draw(noise_key)
+        genome = jnp.clip(genome, -limit, limit)
+        odds = log_odds(problem.judged(frozen, genome), state.target)
+        state = State(
+            genome=genome,
+            opt_state=opt_state,
+            odds=odds,
+            target=state.target,
+            # The image that the gradient was taken at is not the chain's: it passes nothing.
+            tally=tally.count(state.tally, jnp.stack([jnp.full_like(odds, -jnp.inf), odds], -1)),
+        )
+        report = {
+            'log_odds': jnp.mean(odds),
+            'probability': jnp.mean(jax.nn.sigmoid(odds)),
+            'gradient': jnp.mean(jnp.linalg.norm(gradient, axis=-1)),
+            'reached_0.9999': tally.reached(state.tally, 0.9999),
+        }
+        return state, train_state.mean_over(axis_name, report)
+
+    return Method(
+        init,
+        (Phase('ascend', config.num_steps, step),),
+        problems.make_sample(problem, lambda state: state.genome),
+        frozen=problem.frozen,
+        state_spec=P('data'),
+        num_images=len(problem.classes) * config.chains_per_class,
+    )
+
+
+def jitter(image_keys: jax.Array, images: jax.Array, pixels: int) -> jax.Array:
+    """Shifts each image [n, height, width, channels] by up to `pixels` around its border."""
+    if not pixels:
+        return images
+
+    def shift(key, image):
+        return jnp.roll(image, jax.random.randint(key, (2,), -pixels, pixels + 1), axis=(0, 1))
+
+    return jax.vmap(shift)(image_keys, images)

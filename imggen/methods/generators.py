@@ -1,0 +1,31 @@
+"""Methods that train a generator of images from latents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from imggen import options
+from imggen.method import Method
+from imggen.methods import vae
+from imggen.methods.adversarial import gan, growing_gan
+from imggen.methods.energy_based import began, ebgan
+from imggen.methods.evaluator import evaluator
+
+GENERATORS = {
+    'boundary_equilibrium': began.make,
+    'energy_gan': ebgan.make,
+    'evaluator': evaluator.make,
+    'gan': gan.make,
+    'growing_gan': growing_gan.make,
+    'variational': vae.make,
+}
+
+
+def make(config: Mapping[str, Any]) -> Method:
+    """Builds the generator that a config's `method` section names.
+
+    Raises:
+      UserError: the section names no method of GENERATORS, or has an unknown option.
+    """
+    section = dict(config)
+    factory = options.choose(GENERATORS, section.pop('name', ''), where='config.method.name')
+    return factory(section)

@@ -1,0 +1,1 @@
+"""Style transfer: networks, objective, tiles, initial images, optimizers."""

@@ -1,0 +1,1 @@
+"""From image to image: pix2pix and super-resolution."""

@@ -1,0 +1,1 @@
+"""Convolutions whose form is chosen by platform and shape."""

@@ -1,1 +1,0 @@
-"""The parts of style transfer: networks, targets, tiles, initial images, optimisers."""

@@ -1,0 +1,1 @@
+"""Many runs from one config: points, plan, launchers, table."""

@@ -1,0 +1,221 @@
+"""Launchers: where the tasks of a sweep run. Here: processes on this machine; slurm.py: a cluster.
+
+Both take the same tasks and answer the same calls:
+
+  poll() -> {name: State}    what every task does now; starts what can start
+  stop()                     here: the runs save and end; on a cluster: they go on without us
+  where                      one line for the log
+
+A task is a list of commands, run one after the other, each in a process of its
+own; what they print goes to `logs/<name>.txt`. Every command must be safe to
+repeat: a run that was killed is continued by the same command.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import math
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from imggen.sweep.plan import Task, read_info
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+class State(NamedTuple):
+    """What a task does: kind is 'waiting', 'running' or 'ended'; reason is '' for success."""
+
+    kind: str
+    reason: str = ''
+
+
+def log_path(folder: pathlib.Path, name: str) -> pathlib.Path:
+    """Returns where the output of a task lies."""
+    return folder / 'logs' / f'{name}.txt'
+
+
+class Local:
+    """Processes on this machine, `jobs` at a time.
+
+    Several at once share the machine: each is bound to its part of the cores (and
+    of the GPUs, where there are any). XLA sizes its thread pools by the cores
+    that a process may use, so binding is what limits it; flags and
+    OMP_NUM_THREADS do not. XLA splits sums by the cores that it sees, so a run
+    with one core differs from a run with two in the last digits: to the bit, only
+    runs with equally many cores are the same, that is, with the same --jobs.
+
+    The processes inherit the folder's lock and, on Linux, get SIGTERM if this
+    process dies, so a killed sweep leaves nobody writing when it starts again.
+
+    Args of the constructor:
+      tasks: what is to be done.
+      folder: the sweep's folder.
+      jobs: tasks at a time.
+      lock: what `lock(folder)` yields.
+    """
+
+    def __init__(self, tasks: Sequence[Task], folder: pathlib.Path, *, jobs: int, lock: int):
+        self.where = f'{jobs} at a time on this machine'
+        self._folder = folder
+        self._lock = lock
+        self._slots = [_slot(index, jobs) for index in range(jobs)]
+        self._free = deque(range(jobs))
+        self._waiting = deque(tasks)
+        self._running = {}  # name -> (slot, task, index of the command, process)
+        self._states = {task.name: State('waiting') for task in tasks}
+
+    def poll(self) -> dict[str, State]:
+        for name, (slot, task, index, process) in list(self._running.items()):
+            if process.poll() is None:
+                continue
+            del self._running[name]
+            reason = why_ended(process.returncode, task)
+            if not reason and index + 1 < len(task.commands):
+                self._start(slot, task, index + 1)
+                continue
+            self._free.append(slot)
+            self._states[name] = State('ended', reason)
+        while self._waiting and self._free:
+            self._start(self._free.popleft(), self._waiting.popleft(), 0)
+        return dict(self._states)
+
+    def stop(self) -> None:
+        """Sends SIGTERM and waits until all have saved; a second Ctrl-C kills them."""
+        self._waiting.clear()
+        processes = [process for *_, process in self._running.values()]
+        for process in processes:
+            process.terminate()
+        try:
+            for process in processes:
+                process.wait()
+        except KeyboardInterrupt:
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _start(self, slot: int, task: Task, index: int) -> None:
+        cores, environment = self._slots[slot]
+        process = start(
+            task.commands[index],
+            log_path(self._folder, task.name),
+            cores=cores,
+            environment=environment,
+            keep=(self._lock,),
+        )
+        self._running[task.name] = (slot, task, index, process)
+        self._states[task.name] = State('running')
+
+
+@contextlib.contextmanager
+def lock(folder: pathlib.Path) -> Iterator[int]:
+    """Yields a locked file descriptor; waits for an earlier sweep, and for what it left running."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f'Waiting for runs of an earlier sweep in {folder}.', file=sys.stderr, flush=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        print(f'{folder} cannot be locked ({error.strerror}): run one sweep in it at a time.')
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def start(
+    command: Sequence[str],
+    log: pathlib.Path,
+    *,
+    cores: Sequence[int] = (),
+    environment: Mapping[str, str] | None = None,
+    keep: tuple[int, ...] = (),
+) -> subprocess.Popen:
+    """Starts a command that outlives no parent, in a session of its own.
+
+    Args:
+      command: program and arguments.
+      log: the file that its output is added to.
+      cores: the cores that it may use; all of ours by default.
+      environment: variables to add to ours.
+      keep: file descriptors that it inherits.
+    """
+    parent = os.getpid()
+    libc = ctypes.CDLL(None)  # Loaded here: a forked process should do as little as it can.
+
+    def prepare():
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning is for submitit alone.
+        if cores:
+            os.sched_setaffinity(0, cores)
+        if sys.platform == 'linux':
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open('ab') as output:
+        output.write(f'$ {shlex.join(command)}\n'.encode('utf-8', 'surrogateescape'))
+        output.flush()
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+            pass_fds=keep,
+            preexec_fn=prepare,
+        )
+
+
+def why_ended(status: int, task: Task) -> str:
+    """Says why a task cannot go on after a command's exit status; '' if it can."""
+    stopped = status in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+    if stopped and read_info(task.workdir).get('status') == 'stopped':
+        return 'stopped before its end; the same command continues it'
+    if status < 0:
+        name = signal.Signals(-status).name
+        return f'killed by {name}' + (', perhaps out of memory' if name == 'SIGKILL' else '')
+    return f'exit status {status}' if status else ''
+
+
+def _slot(index: int, jobs: int) -> tuple[list[int], dict[str, str]]:
+    """Returns the cores and the environment of one of `jobs` processes."""
+    if jobs == 1:
+        return [], {}
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
+    gpus = _gpus()
+    if not gpus:
+        return _share(cores, index, jobs), {}
+    environment = {'CUDA_VISIBLE_DEVICES': ','.join(_share(gpus, index, jobs))}
+    if jobs > len(gpus) and 'XLA_PYTHON_CLIENT_MEM_FRACTION' not in os.environ:
+        fraction = 0.9 / math.ceil(jobs / len(gpus))
+        environment['XLA_PYTHON_CLIENT_MEM_FRACTION'] = f'{fraction:.3f}'
+    return _share(cores, index, jobs), environment
+
+
+def _share(items: Sequence, index: int, count: int) -> list:
+    """Cuts items in `count` parts; with fewer items than parts, parts share one."""
+    if len(items) < count:
+        return [items[index % len(items)]] if items else []
+    return list(items[index * len(items) // count : (index + 1) * len(items) // count])
+
+
+def _gpus() -> list[str]:
+    if os.environ.get('JAX_PLATFORMS', '').startswith('cpu'):
+        return []
+    if 'CUDA_VISIBLE_DEVICES' in os.environ:
+        return [gpu for gpu in os.environ['CUDA_VISIBLE_DEVICES'].split(',') if gpu.strip()]
+    names = (path.name for path in pathlib.Path('/dev').glob('nvidia*'))
+    return sorted((name[6:] for name in names if re.fullmatch(r'nvidia\d+', name)), key=int)

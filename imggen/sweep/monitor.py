@@ -1,0 +1,166 @@
+"""Watches the tasks of a sweep: one line on a terminal, plain lines elsewhere."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from imggen.sweep.local import State, log_path
+from imggen.sweep.plan import Task, read_info
+
+_PLAIN_EVERY_SECONDS = 60.0
+_TAIL_BYTES = 65_536
+
+
+def watch(
+    launcher,
+    tasks: Sequence[Task],
+    folder: pathlib.Path,
+    *,
+    num_runs: int,
+    every_seconds: float = 0.5,
+    out: TextIO = sys.stderr,
+) -> dict[str, str]:
+    """Polls until every task has ended.
+
+    Args:
+      launcher: `launchers.Local` or `slurm.Slurm`.
+      tasks: what the launcher was given.
+      folder: the sweep's folder.
+      num_runs: runs of the whole sweep; those without a task count as finished.
+      every_seconds: between two polls.
+      out: where lines go.
+
+    Returns:
+      What went wrong, by the name of the task.
+
+    Raises:
+      KeyboardInterrupt: after `launcher.stop()`.
+    """
+    line = _Line(tasks, num_runs, out)
+    ended = {}
+    try:
+        while len(ended) < len(tasks):
+            states = launcher.poll()
+            for task in tasks:
+                state = states[task.name]
+                if state.kind != 'ended' or task.name in ended:
+                    continue
+                ended[task.name] = state.reason and explain(task, folder, state.reason)
+                verdict = f'FAILED: {state.reason and ended[task.name]}' if state.reason else 'done'
+                line.say(f'{task.name}: {verdict}')
+            line.show(states)
+            if len(ended) < len(tasks):
+                time.sleep(every_seconds)
+    except KeyboardInterrupt:
+        line.say('Stopping.')
+        launcher.stop()
+        raise
+    finally:
+        line.close()
+    return {name: reason for name, reason in ended.items() if reason}
+
+
+def explain(task: Task, folder: pathlib.Path, reason: str) -> str:
+    """Adds the last error line of a task's output to the reason of its end."""
+    log = log_path(folder, task.name)
+    found = _last_error(log)
+    return f'{reason}; {found} (see {log})' if found else f'{reason} (see {log})'
+
+
+def clock(seconds: float) -> str:
+    """Returns hours, minutes and seconds, such as '1:02:03' or '2:03'."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'
+
+
+class _Line:
+    """The progress line of the whole."""
+
+    def __init__(self, tasks: Sequence[Task], num_runs: int, out: TextIO):
+        self._tasks, self._num_runs, self._out = tasks, num_runs, out
+        self._living = out.isatty()
+        self._started = self._shown = time.monotonic()
+        self._initial = None
+
+    def show(self, states: Mapping[str, State]) -> None:
+        now = time.monotonic()
+        if not self._living and now - self._shown < _PLAIN_EVERY_SECONDS:
+            return
+        steps = {task.name: _step(task.workdir) for task in self._tasks}
+        fractions = {
+            name: 1.0 if states[name].kind == 'ended' else step / max(total, 1)
+            for name, (step, total) in steps.items()
+        }
+        done = sum(fractions.values())
+        if self._initial is None:
+            self._initial = done
+        self._shown = now
+        over = sum(state.kind == 'ended' for state in states.values())
+        parts = [f'{self._num_runs - len(self._tasks) + over} of {self._num_runs} runs']
+        if done > self._initial:
+            left = (now - self._started) * (len(self._tasks) - done) / (done - self._initial)
+            parts.append(f'{clock(left)} left')
+        parts += [
+            f'{name} {step}/{total or "?"}'
+            for name, (step, total) in steps.items()
+            if states[name].kind == 'running'
+        ]
+        self._print(' | '.join(parts), living=True)
+
+    def say(self, text: str) -> None:
+        self._print(text, living=False)
+
+    def close(self) -> None:
+        if self._living:
+            self._out.write('\r\x1b[K')
+            self._out.flush()
+
+    def _print(self, text: str, *, living: bool) -> None:
+        if self._living:
+            width = shutil.get_terminal_size().columns - 1
+            self._out.write(f'\r\x1b[K{text[:width]}' if living else f'\r\x1b[K{text}\n')
+        else:
+            self._out.write(f'{text}\n')
+        self._out.flush()
+
+
+def _step(workdir: pathlib.Path) -> tuple[int, int]:
+    """Returns the step that a run has reached, and how many it has (0: not known yet)."""
+    info = read_info(workdir)
+    step = info.get('step', 0)
+    for line in reversed(_tail(workdir / 'metrics.jsonl').split(b'\n')):
+        try:
+            step = max(step, json.loads(line)['step'])
+            break
+        except (ValueError, TypeError, KeyError):
+            continue  # Torn, empty, or cut by the tail.
+    return step, info.get('num_steps', 0)
+
+
+def _last_error(log: pathlib.Path) -> str:
+    """Returns the line that says what went wrong in the last command of a log.
+
+    JAX may end a traceback with remarks of its own, so a line that looks like an
+    error goes before the last one.
+    """
+    text = _tail(log).decode('utf-8', 'replace')
+    lines = [line.strip() for line in re.split(r'^\$ ', text, flags=re.M)[-1].splitlines()[1:]]
+    lines = [line for line in lines if line]
+    errors = [line for line in lines if re.match(r'error: |[\w.]*(Error|Exception|Exit)\b', line)]
+    return (errors or lines or [''])[-1][:500]
+
+
+def _tail(path: pathlib.Path) -> bytes:
+    try:
+        with path.open('rb') as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
+            return file.read()
+    except OSError:
+        return b''

@@ -1,0 +1,295 @@
+"""The table of a sweep: a row a variant, mean and spread over its seeds, and differences.
+
+The differences are to a baseline, the first variant unless another is named. A folder of
+sweeps gives one table of them all; their variants are named SWEEP/VARIANT. Files:
+table.csv (all numbers, in full), table.md and table.html (four digits, to read). Each
+opens with what made it.
+"""
+
+import csv
+import html
+import io
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from imggen import seed_statistics
+from imggen.errors import UserError
+from imggen.options import suggestion
+from imggen.seed_statistics import Comparison, Summary
+from imggen.sweep.plan import Plan, read_plan, replace_text
+from imggen.sweep.points import ALONE
+from imggen.workdir import reader
+
+_COSTS = {
+    'wall-clock seconds': lambda run: run.info.get('seconds'),
+    'images/s': lambda run: _speed(run),
+}
+
+
+class Row(NamedTuple):
+    """One variant: summaries by measure, and comparisons with the first row by measure."""
+
+    variant: str
+    summaries: dict[str, Summary]
+    comparisons: dict[str, Comparison | None]
+
+
+class Table(NamedTuple):
+    """What the three files show.
+
+    Attributes:
+      header: lines: command, revision, seeds, how the measures were taken, what is missing.
+      measures: names of the columns, costs last.
+      rows: variants in the order of the sweep.
+      baseline: the variant that the others are compared with.
+    """
+
+    header: list[str]
+    measures: list[str]
+    rows: list[Row]
+    baseline: str
+
+
+def write(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
+    """Writes table.csv, table.md and table.html of the sweep, or the sweeps, in `folder`."""
+    folder = pathlib.Path(folder)
+    table = make(folder, baseline=baseline)
+    for name, render in {'csv': to_csv, 'md': to_markdown, 'html': to_html}.items():
+        replace_text(folder / f'table.{name}', render(table))
+    return table
+
+
+def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
+    """Reads sweeps; only runs that finished count, the others are named in the header.
+
+    Raises:
+      UserError: there is no sweep in `folder`, or no variant of the baseline's name.
+    """
+    plans = _plans(pathlib.Path(folder))
+    variants: dict[str, dict[int, reader.Run]] = {}
+    missing = []
+    for place, plan in plans.items():
+        for name in plan.runs:
+            seeds = variants.setdefault(_variant(plan, name, place, folder), {})
+            run = _finished(place / name)
+            if run is None:
+                missing.append((place / name).relative_to(folder).as_posix())
+            else:
+                seeds[run.config.get('seed', 0)] = run
+    done = [run for seeds in variants.values() for run in seeds.values()]
+    measures = dict.fromkeys(key for run in done for key in _measures(run))
+    readers = {key: _reader(key) for key in measures} | _COSTS
+    values = {
+        variant: {
+            key: {
+                seed: float(value)
+                for seed, run in seeds.items()
+                if (value := read(run)) is not None
+            }
+            for key, read in readers.items()
+        }
+        for variant, seeds in variants.items()
+    }
+    if baseline is None:
+        baseline = next(iter(values))
+    if baseline not in values:
+        raise UserError(f'no variant is called {baseline!r}: {suggestion(baseline, list(values))}.')
+    rows = [
+        Row(
+            variant,
+            {key: seed_statistics.summarize(list(by.values())) for key, by in own.items() if by},
+            {}
+            if variant == baseline
+            else {
+                key: seed_statistics.compare(own[key], values[baseline][key]) for key in measures
+            },
+        )
+        for variant, own in values.items()
+    ]
+    commands = [plan.command for plan in plans.values()]
+    return Table(_header(commands, done, missing), list(readers), rows, baseline)
+
+
+def to_csv(table: Table) -> str:
+    """Lines of '# header', then one line a variant; floats in full."""
+    fields = ('mean', 'sd', 'n')
+    differences = ('difference', 'low', 'high', 'pairs', 'note')
+    compared = _compared(table)
+    names = ['variant']
+    for key in table.measures:
+        names += [f'{key} {field}' for field in fields + differences * (key in compared)]
+    out = io.StringIO()
+    for line in table.header:
+        out.write(f'# {line}\n')
+    writer = csv.writer(out, lineterminator='\n')
+    writer.writerow(names)
+    for row in table.rows:
+        cells = [row.variant]
+        for key in table.measures:
+            cells += row.summaries.get(key, ('',) * len(fields))
+            if key in compared:
+                cells += row.comparisons.get(key) or ('',) * len(differences)
+        writer.writerow(['' if cell is None else cell for cell in cells])
+    return out.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """Header lines as a list, then the values, then the differences."""
+    parts = ['\n'.join(f'- {_escape_markdown(line)}' for line in table.header)]
+    for title, names, rows in _sheets(table):
+        lines = [names, ['---'] * len(names), *rows]
+        text = '\n'.join(f'| {" | ".join(map(_escape_markdown, line))} |' for line in lines)
+        parts.append(f'{title}\n\n{text}')
+    return '\n\n'.join(parts) + '\n'
+
+
+def to_html(table: Table) -> str:
+    """A page that needs nothing else; everything from outside is escaped."""
+    parts = [
+        '<!doctype html><meta charset="utf-8"><title>Sweep</title>',
+        '<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:72em;padding:0 1em}'
+        'table{border-collapse:collapse;margin:1em 0}td,th{padding:.3em .8em;text-align:right;'
+        'border-bottom:1px solid #ccc;white-space:nowrap}td:first-child,th:first-child'
+        '{text-align:left}div{overflow-x:auto}li{overflow-wrap:anywhere}</style>',
+        '<ul>',
+        *(f'<li>{html.escape(line)}</li>' for line in table.header),
+        '</ul>',
+    ]
+    for title, names, rows in _sheets(table):
+        parts.append(f'<h2>{html.escape(title)}</h2><div><table>')
+        parts.append(_html_row('th', names))
+        parts += [_html_row('td', row) for row in rows]
+        parts.append('</table></div>')
+    return '\n'.join(parts) + '\n'
+
+
+def _sheets(table: Table) -> Iterable[tuple[str, list[str], list[list[str]]]]:
+    """Yields (title, names of columns, rows of text) as people read them."""
+    yield (
+        'Mean ± standard deviation over seeds (number of seeds)',
+        ['variant', *table.measures],
+        [
+            [row.variant, *(_show_summary(row.summaries.get(key)) for key in table.measures)]
+            for row in table.rows
+        ],
+    )
+    compared = _compared(table)
+    if compared:
+        yield (
+            f'Difference to {table.baseline}, paired by seed [95 % bootstrap interval]',
+            ['variant', *compared],
+            [
+                [row.variant, *(_show_comparison(row.comparisons.get(key)) for key in compared)]
+                for row in table.rows
+                if row.variant != table.baseline
+            ],
+        )
+
+
+def _compared(table: Table) -> list[str]:
+    return list(dict.fromkeys(key for row in table.rows for key in row.comparisons))
+
+
+def _show_summary(summary: Summary | None) -> str:
+    if summary is None:
+        return '-'
+    spread = '' if summary.deviation is None else f' ± {summary.deviation:.2g}'
+    return f'{summary.mean:.4g}{spread} ({summary.count})'
+
+
+def _show_comparison(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return '-'
+    interval = ''
+    if comparison.low is not None:
+        interval = f' [{comparison.low:+.3g}, {comparison.high:+.3g}]'
+    note = comparison.note and f' {comparison.note}'
+    return f'{comparison.difference:+.4g}{interval}{note}'
+
+
+def _plans(folder: pathlib.Path) -> dict[pathlib.Path, Plan]:
+    """Returns the plan of the sweep in `folder`, or of every sweep right below it, by place."""
+    if not (folder / 'sweep.json').exists():
+        below = sorted(path.parent for path in folder.glob('*/sweep.json'))
+        if below:
+            return {place: read_plan(place) for place in below}
+    return {folder: read_plan(folder)}
+
+
+def _variant(plan: Plan, name: str, place: pathlib.Path, folder: str | os.PathLike) -> str:
+    variant = plan.variant(name)
+    if place == pathlib.Path(folder):
+        return variant
+    return place.name if variant == ALONE else f'{place.name}/{variant}'
+
+
+def _finished(workdir: pathlib.Path) -> reader.Run | None:
+    if not (workdir / 'config.json').exists():
+        return None
+    run = reader.read(workdir)
+    return run if run.info.get('status') == 'finished' else None
+
+
+def _measures(run: reader.Run) -> Mapping[str, float]:
+    """Returns the measures of the last evaluation, if it is of the last step."""
+    last = run.measures[-1] if run.measures else {}
+    return last.get('measures', {}) if last.get('step') == run.info.get('step') else {}
+
+
+def _reader(measure: str) -> Callable[[reader.Run], float | None]:
+    return lambda run: _measures(run).get(measure)
+
+
+def _speed(run: reader.Run) -> float | None:
+    """Returns the median of the recorded images a second."""
+    speeds = [
+        record['images_per_second'] for record in run.records if 'images_per_second' in record
+    ]
+    return median(speeds) if speeds else None
+
+
+def _header(
+    commands: Sequence[str], done: Sequence[reader.Run], missing: Sequence[str]
+) -> list[str]:
+    def distinct(values) -> str:
+        return ', '.join(dict.fromkeys(str(value) for value in values)) or 'none'
+
+    lines = [
+        *(f'command: {command}' for command in commands),
+        f'revision: {distinct(run.info.get("revision", "unknown") for run in done)}',
+        f'hardware: {distinct(run.info.get("hardware", "unknown") for run in done)}',
+        f'seeds: {distinct(sorted(run.config.get("seed", 0) for run in done))}',
+    ]
+    last = [run.measures[-1] for run in done if _measures(run)]
+    taken = dict.fromkeys(
+        f'extractor {line.get("extractor")} {line.get("digest")}, '
+        f'{line.get("num_generated")} generated against {line.get("num_reference")} of '
+        f'{line.get("reference")}'
+        for line in last
+        if line.get('extractor')
+    )
+    lines += [f'measured with {how}' for how in taken]
+    if len(taken) > 1:
+        lines.append('warning: the runs were not measured alike; their differences mean nothing')
+    floors = {name: value for line in last for name, value in line.get('floor', {}).items()}
+    if floors:
+        text = ', '.join(f'{name} {value:.4g}' for name, value in floors.items())
+        lines.append(f'real against real: {text}')
+    if missing:
+        lines.append(f'not finished: {", ".join(missing)}')
+    lines.append(
+        'intervals are 95 % each, not corrected for how many there are; "interval contains zero" '
+        'and "within one spread" mark differences that seeds alone may make'
+    )
+    return [' '.join(line.split()) for line in lines]
+
+
+def _escape_markdown(text: str) -> str:
+    return html.escape(text, quote=False).replace('\\', '\\\\').replace('|', '\\|')
+
+
+def _html_row(tag: str, cells: Iterable[str]) -> str:
+    return '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells) + '</tr>'

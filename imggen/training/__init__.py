@@ -1,0 +1,1 @@
+"""The loop, what a run consists of, and what watches it."""

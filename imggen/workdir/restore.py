@@ -1,0 +1,83 @@
+"""From a workdir back to a method and its state, without the data it was trained on."""
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from imggen import devices
+from imggen.errors import UserError
+from imggen.method import Batch, Method
+from imggen.workdir import reader
+from imggen.workdir.checkpoint import Checkpoints
+
+
+class Restored(NamedTuple):
+    """A trained method.
+
+    Attributes:
+      config: the whole config of its run.
+      method: the method.
+      state: its state at `step`, on `mesh`.
+      step: of the checkpoint.
+      batch: zeros in the shapes of a training batch: what `sample` takes for shapes.
+      mesh: the devices.
+    """
+
+    config: Mapping[str, Any]
+    method: Method
+    state: Any
+    step: int
+    batch: Batch
+    mesh: Mesh
+
+
+def restore(
+    workdir: str | pathlib.Path,
+    make: Callable[[Mapping[str, Any]], Method],
+    *,
+    which: str | int = 'newest',
+    mesh: Mesh | None = None,
+) -> Restored:
+    """Restores the newest, the best or one numbered checkpoint of a run.
+
+    Args:
+      workdir: the folder of the run.
+      make: builds a method from the `method` section of a config. It is handed in, so
+        that a method can restore the run of another one; `imggen.inference.load` passes
+        `methods.make`.
+      which: 'newest', 'best' or the number of a step.
+      mesh: the devices; all of them by default.
+
+    Raises:
+      UserError: no run, no checkpoint, or no such step.
+    """
+    run = reader.read(workdir)
+    watch = run.config['run']
+    checkpoints = Checkpoints(
+        run.path / 'checkpoints', best_measure=watch.get('best_measure', ''), read_only=True
+    )
+    steps = checkpoints.steps()
+    if not steps:
+        raise UserError(f'{run.path} has no checkpoint yet: train it further first.')
+    step = {'newest': checkpoints.newest, 'best': checkpoints.best}.get(which, which)
+    if step not in steps:
+        raise UserError(f'{run.path} has no checkpoint {which}: there are {steps}.')
+    method = make(run.config['method'])
+    batch = {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in run.info['batch'].items()}
+    shapes = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    if mesh is None:
+        # A state whose leaves lead with an image axis is spread over the images.
+        is_spread = method.state_spec != P()
+        count = jax.tree.leaves(shapes)[0].shape[0] if is_spread else 0
+        mesh = devices.mesh_over(count) if is_spread else devices.make_mesh()
+    sharding = NamedSharding(mesh, method.state_spec)
+    devices.check_population(mesh, method.state_spec, shapes)
+    like = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
+    )
+    return Restored(run.config, method, checkpoints.restore(like, step=step), step, batch, mesh)

@@ -1,0 +1,38 @@
+"""Emoji of a colour font: the font is found or named, a picture has colour and holes."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from imggen.data.download import emoji
+from imggen.errors import UserError
+
+FONTS = [
+    font
+    for folder in emoji.FOLDERS
+    for font in sorted(pathlib.Path(folder).expanduser().rglob('NotoColorEmoji.ttf'))
+]
+
+
+def test_a_missing_font_is_told(tmp_path):
+    with pytest.raises(UserError, match='apt-get install fonts-noto-color-emoji'):
+        emoji.find_font(None, folders=(str(tmp_path),))
+    font = tmp_path / 'truetype' / 'NotoColorEmoji.ttf'
+    font.parent.mkdir()
+    font.write_bytes(b'no font')
+    assert emoji.find_font(None, folders=(str(tmp_path),)) == font
+    with pytest.raises(UserError, match='is no colour font'):
+        emoji.load_font(font)
+    with pytest.raises(UserError, match='there is no such file'):
+        emoji.find_font(path=tmp_path / 'nowhere.ttf')
+
+
+@pytest.mark.skipif(not FONTS, reason='the font is not here: fonts-noto-color-emoji')
+def test_an_emoji_has_colour_and_transparency():
+    font = emoji.load_font(FONTS[0])
+    heart = emoji.render(font, '\U0001f49a')  # A green one.
+    assert heart.shape == (128, 136, 4) and heart.dtype == np.uint8
+    assert heart[0, 0, 3] == 0 and heart[64, 68, 3] == 255
+    assert heart[64, 68, 1] > heart[64, 68, 0]
+    assert emoji.render(font, '\ufe0f') is None

@@ -1,0 +1,216 @@
+"""A folder of pictures: what is found, skipped, cached, held out and refused."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imggen.data.loaders import folder, folder_cache
+from imggen.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'imggen' / 'folders'
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Six colour pictures of one value each: cats 10, 20, 30 and dogs 110, 120, 130."""
+    root = tmp_path / 'pictures'
+    for kind, first in (('cats', 10), ('dogs', 110)):
+        (root / kind / 'more').mkdir(parents=True)
+        for number in range(3):
+            path = root / kind / ('more' if number == 2 else '') / f'{number}.PNG'
+            value = first + 10 * number
+            Image.new('RGB', (20, 10), (value, value, 0)).save(path)
+    return root
+
+
+def first_values(dataset):
+    return dataset.read(slice(None))['image'][:, 0, 0, 0].tolist()
+
+
+def test_reads_the_tree_in_the_order_of_its_names(root):
+    dataset = folder.load(path=str(root), size=(5, 8))
+    assert dataset.shape == (6, 5, 8, 3)
+    assert first_values(dataset) == [10, 20, 30, 110, 120, 130]
+    assert 'label' not in dataset.read(slice(None)) and dataset.labels == ()
+    rows = dataset.read(np.array([4, 0, 4]))['image']
+    np.testing.assert_array_equal(rows[:, 0, 0, 0], [120, 10, 120])
+
+
+def test_sub_folders_are_classes_when_asked(root):
+    dataset = folder.load(path=str(root), size=(4, 4), labels='folders')
+    assert dataset.labels == ('cats', 'dogs')
+    assert dataset.read(slice(None))['label'].tolist() == [0, 0, 0, 1, 1, 1]
+    Image.new('L', (9, 9)).save(root / 'stray.png')
+    with pytest.raises(UserError, match=r'stray\.png lies in no sub-folder'):
+        folder.load(path=str(root), size=(4, 4), labels='folders')
+
+
+def test_hidden_broken_and_other_files_are_passed_over_and_reported(root, caplog):
+    (root / 'cats' / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0 not a picture')
+    (root / 'cats' / 'notes.txt').write_text('no picture')
+    (root / '.thumbnails').mkdir()
+    for hidden in (root / '.thumbnails' / 'a.png', root / '.a.png'):
+        shutil.copy(root / 'cats' / '0.PNG', hidden)
+    os.symlink('nowhere.png', root / 'dangling.png')
+    os.mkfifo(root / 'pipe.png')
+    with caplog.at_level('WARNING', logger='absl'):
+        dataset = folder.load(path=str(root), size=(4, 4))
+    assert first_values(dataset) == [10, 20, 30, 110, 120, 130]
+    assert '8 files, 2 unreadable, 2 other files' in dataset.description
+    skipped = [record.getMessage() for record in caplog.records]
+    assert len(skipped) == 2
+    assert str(root / 'cats' / 'broken.jpg') in skipped[0] and 'dangling.png' in skipped[1]
+    # The list is kept with the cache: a second start reports the same.
+    assert folder.load(path=str(root), size=(4, 4)).description == dataset.description
+
+
+def test_grey_folders_have_one_channel_unless_told_otherwise(root, tmp_path):
+    grey = tmp_path / 'grey'
+    grey.mkdir()
+    Image.new('L', (6, 6), 40).save(grey / 'a.png')
+    Image.new('RGB', (6, 6), (90, 90, 90)).save(grey / 'b.png')
+    dataset = folder.load(path=str(grey), size=(4, 4))
+    assert dataset.shape == (2, 4, 4, 1) and first_values(dataset) == [40, 90]
+    assert folder.load(path=str(grey), size=(4, 4), channels=3).shape == (2, 4, 4, 3)
+    assert folder.load(path=str(root), size=(4, 4), channels=1).shape == (6, 4, 4, 1)
+
+
+def test_tiles_belong_to_the_file_they_come_from(root):
+    dataset = folder.load(path=str(root), size=(5, 5), fit='tiles', labels='folders')
+    assert dataset.shape == (6 * 8, 5, 5, 3)
+    assert first_values(dataset) == np.repeat([10, 20, 30, 110, 120, 130], 8).tolist()
+    assert dataset.read(slice(None))['label'].tolist() == [0] * 24 + [1] * 24
+
+
+def test_the_splits_part_the_files_by_name_alone(tmp_path):
+    root = tmp_path / 'many'
+    root.mkdir()
+    for number in range(200):
+        Image.new('L', (2, 2), number).save(root / f'{number:03}.png')
+    options = {'path': str(root), 'size': (2, 2), 'test_fraction': 0.25}
+    train, test = (first_values(folder.load(**options, split=split)) for split in ('train', 'test'))
+    assert sorted(train + test) == list(range(200))
+    assert 30 < len(test) < 70
+    for number in range(0, 200, 2):  # What is left keeps its side.
+        (root / f'{number:03}.png').unlink()
+    assert first_values(folder.load(**options, split='test')) == [n for n in test if n % 2]
+    with pytest.raises(UserError, match=r'no pictures for the split .test.'):
+        folder.load(path=str(root), size=(2, 2), split='test')
+
+
+def test_pictures_are_decoded_once(root, cache, monkeypatch):
+    before = folder.load(path=str(root), size=(4, 4)).read(slice(None))
+    (entry,) = cache.iterdir()
+    written = (entry / 'images.npy').stat().st_mtime_ns
+    monkeypatch.setattr(folder_cache, '_decode', None)  # Decoding again would fail.
+    after = folder.load(path=str(root), size=(4, 4)).read(slice(None))
+    np.testing.assert_array_equal(before['image'], after['image'])
+    assert (entry / 'images.npy').stat().st_mtime_ns == written
+    np.testing.assert_array_equal(np.load(entry / 'images.npy'), after['image'])
+
+
+def test_the_cache_notices_changed_added_and_removed_files(root):
+    options = {'path': str(root), 'size': (4, 4)}
+    folder.load(**options)
+    path = root / 'cats' / '0.PNG'
+    status = path.stat()
+    Image.new('RGB', (20, 10), (11, 12, 0)).save(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert first_values(folder.load(**options))[0] == 11
+    (root / 'cats' / '1.PNG').unlink()
+    Image.new('RGB', (20, 10), (99, 0, 0)).save(root / 'a.png')
+    assert first_values(folder.load(**options)) == [99, 11, 30, 110, 120, 130]
+    assert folder.load(**{**options, 'size': (3, 3)}).shape[1:3] == (3, 3)
+
+
+@pytest.mark.parametrize('name', ['images.npy', 'index.json'])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-7]),
+        lambda path: path.write_bytes(b''),
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(bytes(len(path.read_bytes()))),
+    ],
+)
+def test_a_damaged_cache_is_made_again(root, cache, name, damage):
+    folder.load(path=str(root), size=(4, 4))
+    (entry,) = cache.iterdir()
+    damage(entry / name)
+    assert first_values(folder.load(path=str(root), size=(4, 4))) == [10, 20, 30, 110, 120, 130]
+    assert [path.name for path in cache.iterdir()] == [entry.name]
+
+
+def test_a_cache_without_its_last_image_is_made_again(root, cache):
+    folder.load(path=str(root), size=(4, 4))
+    (entry,) = cache.iterdir()
+    index = json.loads((entry / 'index.json').read_text())
+    index['files'].pop()
+    (entry / 'index.json').write_text(json.dumps(index))
+    assert folder.load(path=str(root), size=(4, 4)).shape[0] == 6
+
+
+def test_an_interrupted_build_leaves_nothing_behind(root, cache, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder_cache, '_write_header', interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            folder.load(path=str(root), size=(4, 4))
+    assert list(cache.iterdir()) == []
+    assert folder.load(path=str(root), size=(4, 4)).shape[0] == 6
+
+
+def test_missing_empty_and_broken_folders_are_told(tmp_path):
+    with pytest.raises(UserError, match=r'config\.data\.path is missing'):
+        folder.load(path='', size=(8, 8))
+    with pytest.raises(UserError, match='is not a folder'):
+        folder.load(path=str(tmp_path / 'nowhere'), size=(4, 4))
+    root = tmp_path / 'pictures'
+    root.mkdir()
+    (root / 'readme.txt').write_text('none here')
+    with pytest.raises(UserError, match='holds no pictures'):
+        folder.load(path=str(root), size=(4, 4))
+    (root / 'a.png').write_bytes(b'')
+    (root / 'b.jpg').write_bytes(b'nothing')
+    with pytest.raises(UserError, match=r'None of the 2 pictures .* can be read.*a\.png'):
+        folder.load(path=str(root), size=(4, 4))
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'size': (4,)},
+        {'size': (0, 4)},
+        {'split': 'valid'},
+        {'labels': 'names'},
+        {'fit': 'zoom'},
+        {'channels': 2},
+        {'matte': (0, 0, 256)},
+        {'test_fraction': 1.5},
+    ],
+)
+def test_senseless_options_are_told(root, options):
+    with pytest.raises(UserError, match=f'config.data.{next(iter(options))}'):
+        folder.load(**{'path': str(root), 'size': (4, 4), **options})
+
+
+def test_an_unwritable_cache_is_told(root, tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    with pytest.raises(UserError, match='set XDG_CACHE_HOME'):
+        folder.load(path=str(root), size=(4, 4))
+
+
+def test_a_size_of_one_number_is_named(tmp_path):
+    with pytest.raises(UserError, match='size=8 is one number: give height,width'):
+        folder.load(path=str(tmp_path), size=8)

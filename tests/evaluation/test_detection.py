@@ -1,0 +1,122 @@
+"""Thresholds and curves of an evaluator as a detector; diversity and references of samples."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imggen.errors import UserError
+from imggen.evaluation import detection, diversity
+from imggen.inference import load
+from imggen.training import train
+
+ENERGIES = st.lists(st.integers(0, 6), min_size=1, max_size=30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(energies=ENERGIES, rate=st.floats(0, 0.99))
+def test_calibration_rejects_at_most_the_rate_and_no_less_than_it_could(energies, rate):
+    threshold = detection.calibrate(energies, rate)
+    assert detection.rejected(energies, threshold) <= rate + 1e-9
+    lower = [value for value in energies if value < threshold]
+    if lower:
+        assert detection.rejected(energies, max(lower)) > rate - 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(real=ENERGIES, other=ENERGIES)
+def test_area_is_that_of_scikit_learn_with_ties(real, other):
+    from sklearn.metrics import roc_auc_score
+
+    labels = [0] * len(real) + [1] * len(other)
+    expected = roc_auc_score(labels, real + other)
+    assert detection.area(real, other) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_curve_runs_from_everything_to_nothing():
+    curve = detection.roc([1.0, 2.0], [2.0, 3.0])
+    np.testing.assert_array_equal(curve.thresholds, [-np.inf, 1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(curve.false_rejects, [1.0, 0.5, 0.0, 0.0])
+    np.testing.assert_array_equal(curve.rejects, [1.0, 1.0, 0.5, 0.0])
+    assert detection.area([1.0, 2.0], [2.0, 3.0]) == 0.875
+
+
+@pytest.mark.parametrize('rate', [1.0, 1.5, -0.1, float('nan')])
+def test_a_rate_that_rejects_everything_is_refused(rate):
+    with pytest.raises(UserError, match='rejects every real picture'):
+        detection.calibrate([1.0, 2.0], rate)
+
+
+def test_energies_that_are_none_are_refused():
+    for energies in ([], [np.nan], [[1.0]]):
+        with pytest.raises(UserError, match='must be finite numbers'):
+            detection.calibrate(energies, 0.1)
+
+
+def test_the_mixture_of_references_is_found_again():
+    parts = np.random.default_rng(0).normal(size=(3, 40))
+    weights = np.array([0.2, 0.5, 0.3])
+    np.testing.assert_allclose(diversity.mixture(weights @ parts, parts), weights, atol=1e-9)
+
+
+def test_samples_that_copy_the_last_reference_are_told():
+    rows = np.random.default_rng(0).normal(size=(3, 40)).astype(np.float32)
+    measures = diversity.against_references(np.repeat(rows[-1:], 5, axis=0), rows)
+    assert measures['to_current'] == 0.0
+    assert measures['current_weight'] == pytest.approx(1.0)
+    assert measures['to_mean'] == pytest.approx(measures['mean_to_current'])
+    past = np.linalg.norm(rows[:2] - rows[2], axis=1).mean()
+    assert measures['to_past'] == pytest.approx(past, rel=1e-5)
+    only = diversity.against_references(rows, rows[-1:])
+    assert 'to_past' not in only
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """An evaluator of one digit, and a generator taught by three references."""
+    from configs import evaluator_reference
+
+    config = evaluator_reference.get_config('smoke,data=digits,kind=3')
+    config.total_images = 32 * 300
+    config.data.batch_size = 32
+    config.method.evaluator_share = 0.8
+    config.method.evaluator = {'features': 8, 'code_size': 8}
+    config.method.generator = {'features': 8}
+    config.method.num_epochs = 3
+    config.method.reference_epochs = 1
+    config.run.log_every_steps = 100
+    config.run.sample_every_steps = config.run.checkpoint_every_steps = 300
+    workdir = tmp_path_factory.mktemp('reference')
+    train.train(config.to_dict(), workdir)
+    return load.load(workdir)
+
+
+def test_a_trained_evaluator_tells_digits_from_noise(trained):
+    measures = detection.measure(trained, num_images=100, seed=0)
+    assert measures['area_noise'] > 0.95
+    assert measures['rejected_real'] < 0.3
+    assert measures['rejected_noise'] > measures['rejected_real']
+    assert {'area_shapes', 'area_patches', 'area_other_set', 'threshold'} <= measures.keys()
+
+
+def test_references_and_diversity_of_a_run_are_measured(trained):
+    measures = diversity.measure(trained, num_images=50, seed=0)
+    assert trained.state.references.shape == (3, 8, 8, 1)
+    assert 0 < measures['distinct'] <= 1 and 0 < measures['distinct_real'] <= 1
+    assert measures['pairwise'] < measures['pairwise_real']
+    assert measures['energy_real'] < measures['energy_noise']
+    assert {'to_current', 'to_past', 'to_mean', 'current_weight'} <= measures.keys()
+
+
+def test_a_threshold_that_rejects_everything_real_is_told(trained):
+    counts = np.zeros_like(trained.state.errors)
+    counts[:, 0] = 1.0  # As if every error had been smaller than any there is.
+    broken = trained._replace(state=trained.state.replace(errors=counts))
+    with pytest.raises(UserError, match=r'rejects all .* held-out real pictures'):
+        detection.measure(broken, num_images=100, seed=0)
+
+
+def test_a_method_without_an_evaluator_is_told(trained):
+    other = trained._replace(config={**trained.config, 'method': {'name': 'gan'}})
+    with pytest.raises(UserError, match="'gan' has no evaluator"):
+        detection.measure(other, num_images=10, seed=0)

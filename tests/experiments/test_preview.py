@@ -1,0 +1,52 @@
+"""The preview: pictures as they are, and as the networks see them."""
+
+import importlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imggen import images
+from imggen.data.preview import preview
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    for index in range(3):
+        rng = np.random.default_rng(index)
+        image = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        images.write_png(tmp_path / 'pictures' / f'{index}.png', image)
+    return tmp_path / 'pictures'
+
+
+def config_of(name, argument, path):
+    config = importlib.import_module(f'configs.{name}').get_config(argument)
+    config.data.path, config.data.size = str(path), (16, 16)
+    return config.to_dict()
+
+
+def test_pictures_stand_as_they_are_and_moved(pictures):
+    config = config_of('gan_folder', 'moved,smoke', pictures)
+    assert config['data']['augment'] == {
+        'flip': True,
+        'rotation_degrees': 10.0,
+        'shift': 0.1,
+        'shear': 0.15,
+        'zoom': 0.1,
+    }
+    sheet = preview(config, num_images=2, versions=3).sheet
+    assert sheet.shape == (2 * 18 - 2, 4 * 18 - 2, 3)
+    plain = {Image.open(path).tobytes() for path in pictures.iterdir()}
+    assert sheet[:16, :16].tobytes() in plain and sheet[18:, :16].tobytes() in plain
+    assert sheet[:16, 18:34].tobytes() not in plain
+
+
+def test_what_the_discriminator_sees_stands_below(pictures):
+    config = config_of('gan_little_data', 'smoke', pictures)
+    config['data']['test_fraction'] = 0.0
+    sheet = preview(config, num_images=1, versions=2).sheet
+    assert sheet.shape == (2 * 18 - 2, 3 * 18 - 2, 3)
+    np.testing.assert_array_equal(sheet[:16, :16], sheet[18:, :16])
+    np.testing.assert_array_equal(sheet[:16, :16], sheet[:16, 18:34])  # The data stay as they are.
+    assert (sheet[:16, :16] != sheet[18:, 18:34]).any()

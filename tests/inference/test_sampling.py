@@ -1,0 +1,124 @@
+"""Samples, walks and measures of a trained run."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from imggen import devices, features, images, keys
+from imggen.errors import UserError
+from imggen.evaluation import evaluate
+from imggen.inference import load, sampling
+from imggen.training import train
+from tests.configs import test_configs
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('run')
+    config = test_configs.load(test_configs.ROOT / 'configs' / 'gan_fashion_mnist.py')
+    config.data.max_examples = 2000  # Of 60,000, and of 10,000 to compare with.
+    config.run.best_measure = 'frechet'
+    config.run.measure_every_steps = 1
+    config.run.num_measured = 64
+    train.train(config.to_dict(), folder)
+    return folder
+
+
+def test_image_i_is_the_same_however_many_are_made(workdir):
+    restored = load.load(workdir)
+    key = keys.stream(0, 'sample')
+    many = np.concatenate(
+        [chunk['generated'] for chunk in sampling.generate(key, restored, 21, batch_size=8)]
+    )
+    few = next(sampling.generate(key, restored, 5, batch_size=12))['generated']
+    assert many.shape == (21, 28, 28, 1) and few.shape == (5, 28, 28, 1)
+    np.testing.assert_allclose(many[:5], few, atol=1e-5)
+
+
+def test_one_device_and_four_make_the_same_images(workdir):
+    key = keys.stream(0, 'sample')
+    one, four = (
+        next(sampling.generate(key, load.load(workdir, mesh=mesh), 8))['generated']
+        for mesh in (devices.make_mesh(devices=jax.devices()[:1]), devices.make_mesh())
+    )
+    np.testing.assert_allclose(one, four, atol=1e-5)
+
+
+def test_files_are_numbered_whatever_the_devices_make_of_a_batch(workdir, tmp_path):
+    """Four devices round a batch of 10 up to 12."""
+    given = [f'--workdir={workdir}', f'--output={tmp_path}', '--num=25', '--batch_size=10']
+    command = [sys.executable, '-m', 'experiments.sample', *given]
+    subprocess.run(command, check=True, capture_output=True, cwd=test_configs.ROOT)
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == [f'{index:06d}.png' for index in range(25)]
+    key = keys.stream(0, 'sample')
+    (expected,) = sampling.generate(key, load.load(workdir), 25)
+    expected = images.to_uint8(expected['generated'])
+    for file, picture in zip(files, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(Image.open(file)), picture[..., 0], atol=1)
+
+
+def test_a_walk_comes_back_and_takes_small_steps(workdir):
+    restored = load.load(workdir)
+    walk = sampling.interpolate(keys.stream(0, 'sample'), restored, 3, frames_between=5)
+    assert walk.shape == (15, 28, 28, 1)
+    steps = np.abs(walk - np.roll(walk, -1, axis=0)).mean((1, 2, 3))  # The last one leads back.
+    stops = walk[::5]
+    between_stops = np.abs(stops - np.roll(stops, -1, axis=0)).mean((1, 2, 3))
+    assert 0 < steps.max() < between_stops.min()
+
+
+def test_slerp_keeps_the_length_and_meets_its_ends():
+    start, end = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
+    path = sampling.slerp(start, end, jnp.array([0.0, 1 / 3, 1.0]))
+    np.testing.assert_allclose(path, [[1, 0], [np.cos(np.pi / 6), 0.5], [0, 1]], atol=1e-6)
+
+
+def test_measures_are_recorded_and_the_best_checkpoint_is_kept(workdir):
+    records = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    measured = {record['step']: record['frechet'] for record in records if 'frechet' in record}
+    assert sorted(measured) == [1, 2, 3, 4]
+    best = min(measured, key=measured.get)
+    assert load.load(workdir, which='best').step == best
+
+
+def test_evaluation_names_counts_extractor_and_floor(workdir):
+    restored = load.load(workdir)
+    how = evaluate.protocol(restored, num_images=200)
+    line = evaluate.evaluate(restored, how)
+    assert line['num_generated'] == 200 and line['num_reference'] == 2000
+    assert line['digest'] == features.make('judge').digest
+    assert line['reference'] == 'fashion_mnist test'
+    assert line['floor']['frechet'] < line['measures']['frechet']
+    assert line['spread']['kid'] > 0
+    evaluate.append(workdir, line)
+    assert evaluate.recorded(workdir, restored, how) == json.loads(json.dumps(line))
+    for other in (how._replace(seed=1), how._replace(only=('kid',)), how._replace(num_images=201)):
+        assert evaluate.recorded(workdir, restored, other) is None
+
+
+def test_unknown_measure_and_checkpoint_are_named(workdir):
+    with pytest.raises(UserError, match='has no checkpoint 17'):
+        load.load(workdir, which=17)
+    with pytest.raises(UserError, match='--measure=fid is no measure: there are frechet, kid'):
+        evaluate.protocol(load.load(workdir), num_images=64, only=['fid'])
+
+
+@pytest.mark.parametrize(
+    'changes, sentence',
+    [
+        ({'best_measure': 'fid', 'measure_every_steps': 5}, "'fid'; set it to 'frechet'"),
+        ({'best_measure': 'frechet'}, 'needs a measure of every checkpoint'),
+        ({'best_measure': 'frechet', 'measure_every_steps': 3}, 'to a divisor of'),
+    ],
+)
+def test_a_best_checkpoint_needs_its_measure(changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        train.Watch(checkpoint_every_steps=10, **changes)
+    train.Watch(checkpoint_every_steps=10, best_measure='frechet', measure_every_steps=5)

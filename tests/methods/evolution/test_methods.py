@@ -1,0 +1,282 @@
+"""Searches end to end: what they promise of chains, counts and images; their measures."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec as P
+
+from imggen import data, devices, methods
+from imggen.errors import UserError
+from imggen.evaluation import evolution
+from imggen.inference import load, sampling
+from imggen.methods.evolution import archive, tally
+from imggen.training import loop, train
+from tests.helpers import cases
+
+BAG = {'judge': 'dense', 'classes': ('Bag',)}
+FEW = {'few_pixels': {'least': 1, 'most': 20}}
+
+
+def climb(**changes):
+    config = {'name': 'hill_climb', 'num_steps': 30, 'problem': BAG, 'moves': FEW}
+    return methods.make({**config, **changes})
+
+
+def run(method, *, count=1, seed=0):
+    """Returns the state after the whole run, and its records, one a step."""
+    records = []
+    mesh = devices.make_mesh(devices=jax.devices()[:count])
+    source = data.make({'name': 'none'}, seed=seed)
+    result = loop.run(
+        method, source, seed=seed, mesh=mesh, log_every_steps=1, observers=[records.append]
+    )
+    return jax.device_get(result.state), records
+
+
+def test_greedy_chains_never_lose_and_count_what_they_ask():
+    state, records = run(climb(chains_per_class=8))
+    odds = [record.metrics['log_odds'] for record in records]
+    assert np.all(np.diff(odds) >= -1e-6)
+    assert odds[-1] > odds[0] + 0.5
+    assert state.tally.evaluations.tolist() == [31] * 8
+    kept = sum(record.metrics['accepted'] for record in records)
+    np.testing.assert_allclose(state.improvements.mean(), kept, rtol=1e-6)
+
+
+def test_equal_seeds_give_equal_images_and_others_do_not():
+    cases.assert_equal_bits(run(climb(num_steps=5))[0], run(climb(num_steps=5))[0])
+    other = run(climb(num_steps=5), seed=1)[0]
+    assert not np.allclose(other.genome, run(climb(num_steps=5))[0].genome)
+
+
+def test_a_chain_goes_the_same_way_in_a_population_of_any_size():
+    few, _ = run(climb(num_steps=10, chains_per_class=2))
+    many, _ = run(climb(num_steps=10, chains_per_class=8), count=4)
+    np.testing.assert_allclose(many.genome[:2], few.genome, atol=1e-6)
+    np.testing.assert_array_equal(many.improvements[:2], few.improvements)
+
+
+def test_the_original_judges_both_changes_and_its_oversight_only_the_first():
+    moves = {**FEW, 'many_pixels': {'least': 30, 'most': 200}}
+    options = {'moves': moves, 'order': 'sequence', 'chains_per_class': 16}
+    faithful, _ = run(climb(**options))
+    quirk, _ = run(climb(ask_again=False, **options))
+    assert faithful.tally.evaluations[0] == 61
+    assert quirk.tally.evaluations[0] == 31
+    # Whatever the first change was found to be, the second shares its fate.
+    assert np.all(quirk.improvements % 2 == 0)
+    problem = climb(**options)
+    judged = _log_odds(problem, quirk)
+    # The chains believe in images that they no longer have.
+    assert np.mean(quirk.odds - judged) > 0.5
+    np.testing.assert_allclose(_log_odds(problem, faithful), faithful.odds, atol=1e-4)
+    assert np.mean(_log_odds(problem, faithful)) > np.mean(judged)
+
+
+def _log_odds(method, state):
+    from imggen.methods.evolution import objectives, problem
+
+    judged = problem.make(BAG)
+    return objectives.log_odds(judged.judged(method.frozen, state.genome), state.target)
+
+
+def test_a_target_probability_is_approached_and_not_passed_by():
+    moves = {'few_pixels': {'least': 1, 'most': 20, 'target': 0.8}}
+    state, _ = run(
+        climb(num_steps=300, moves=moves, acceptance='target_probability', chains_per_class=4)
+    )
+    np.testing.assert_allclose(1 / (1 + np.exp(-state.odds)), 0.8, atol=0.02)
+
+
+def test_annealing_takes_steps_down_while_it_is_hot():
+    state, records = run(climb(acceptance='annealing', temperature=1e3, temperature_end=1e3))
+    assert records[0].metrics['accepted'] == 1.0
+    assert state.improvements.tolist() == [30]
+    cold, _ = run(climb(acceptance='annealing', temperature=1e-6, temperature_end=1e-6))
+    greedy, _ = run(climb())
+    np.testing.assert_array_equal(cold.genome, greedy.genome)
+
+
+def test_unnormalised_input_makes_the_judge_certain_of_noise():
+    from imggen.methods.evolution import problem
+
+    noise = jax.random.uniform(jax.random.key(0), (20, 784), minval=-1.0)
+    surest = []
+    for normalised in (True, False):
+        judged = problem.make({'judge': 'dense', 'normalised': normalised})
+        answers = jax.nn.softmax(judged.judged(judged.frozen, noise))
+        surest.append(float(jnp.median(answers.max(-1))))
+    assert surest[0] < 0.9
+    assert surest[1] > 0.9999
+
+
+@pytest.mark.parametrize('strategy', ['open_es', 'snes', 'sep_cma_es', 'genetic', 'differential'])
+def test_strategies_improve_on_their_first_generation(strategy):
+    options = {'num_steps': 12, 'population_size': 8, 'scale': 0.2, 'chains_per_class': 4}
+    config = {'name': 'evolution_strategy', 'strategy': strategy, 'problem': BAG, **options}
+    state, records = run(methods.make(config))
+    odds = [record.metrics['log_odds'] for record in records]
+    assert odds[-1] > odds[0]
+    assert np.all(np.diff(odds) >= 0)  # The best so far.
+    first = 8 if strategy in ('genetic', 'differential') else 1
+    assert state.tally.evaluations.tolist() == [first + 12 * 8] * 4
+    assert np.abs(state.genome).max() <= 1.0
+
+
+def test_cma_es_searches_the_weights_of_a_network():
+    problem = {**BAG, 'encoding': 'cppn'}
+    config = {'name': 'evolution_strategy', 'strategy': 'cma_es', 'problem': problem}
+    state, records = run(methods.make({**config, 'num_steps': 3, 'population_size': 8}))
+    assert records[-1].metrics['log_odds'] >= records[0].metrics['log_odds']
+    assert state.genome.shape == (1, 336)
+
+
+def test_elites_are_scored_for_every_class():
+    config = {'name': 'map_elites', 'num_steps': 6, 'initial': 16, 'children': 16}
+    method = methods.make({**config, 'archives': 2, 'problem': {'judge': 'dense'}})
+    state, records = run(method)
+    assert state.archive.odds.shape == (2, 10)
+    assert np.all(state.archive.odds > archive.EMPTY)
+    probabilities = [record.metrics['probability'] for record in records]
+    assert np.all(np.diff(probabilities) >= 0)
+    assert state.tally.evaluations.tolist() == [16 + 6 * 16] * 2
+    assert records[-1].metrics['coverage'] == 1.0
+
+
+def test_gradients_ascend():
+    config = {'name': 'gradient_ascent', 'num_steps': 15, 'chains_per_class': 2, 'problem': BAG}
+    priors = {'jitter_pixels': 1, 'total_variation': 1.0, 'l2': 1e-3, 'noise': 1e-3}
+    for options in ({}, priors):
+        state, records = run(methods.make({**config, **options}))
+        assert records[-1].metrics['log_odds'] > records[0].metrics['log_odds'] + 3.0
+        assert state.tally.evaluations.tolist() == [31, 31]
+        assert np.all(state.tally.first[:, 0] % 2 == 1)  # Passed by the chain's own image.
+
+
+def test_a_population_that_does_not_divide_by_the_devices_is_refused():
+    assert climb().state_spec == P('data')
+    with pytest.raises(UserError, match='population of 3 does not divide by the 2 devices'):
+        run(climb(chains_per_class=3), count=2)
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A workdir of a short hill climb, 2 chains for each of 4 classes."""
+    workdir = tmp_path_factory.mktemp('runs') / 'climb'
+    config = {
+        'seed': 0,
+        'data': {'name': 'none'},
+        'method': {
+            'name': 'hill_climb',
+            'num_steps': 40,
+            'chains_per_class': 2,
+            'moves': FEW,
+            'problem': {'judge': 'dense', 'classes': ('Bag', 'Coat', 'Dress', 'Shirt')},
+        },
+        'run': {'log_every_steps': 10, 'sample_every_steps': 10, 'num_samples': 64},
+    }
+    train.train(config, workdir)
+    return workdir
+
+
+def test_samples_are_the_images_of_the_state_one_by_one(finished):
+    restored = load.load(finished)
+    key = jax.random.key(0)
+    chunks = list(sampling.generate(key, restored, 7, batch_size=4))
+    images = np.concatenate([chunk['evolved'] for chunk in chunks])
+    expected = np.asarray(restored.state.genome)[:7].reshape(7, 28, 28, 1)
+    np.testing.assert_allclose(images, expected, atol=1e-6)
+    with pytest.raises(UserError, match='holds 8 images, not 9'):
+        next(sampling.generate(key, restored, 9))
+
+
+def test_measures_say_what_the_state_holds(finished):
+    restored = load.load(finished)
+    values = evolution.measure(restored, num_images=100, seed=0)
+    json.dumps(values, allow_nan=False)
+    assert values['evaluations'] == 41
+    first = np.asarray(restored.state.tally.first)[:, 0]
+    np.testing.assert_allclose(values['success_0.5'], np.mean(first != tally.NEVER))
+    assert 0.0 < values['total_variation'] < 4.0
+    assert 1.0 < values['nearest_distance'] < 28.0
+    odds = np.asarray(restored.state.odds)
+    # Rounded to 8 bits the images are not quite what the chains had.
+    np.testing.assert_allclose(values['probability'], (1 / (1 + np.exp(-odds))).mean(), atol=0.02)
+    found = evolution.find(restored, num_images=100, seed=0)
+    assert list(evolution.by_class(found)) == ['Bag', 'Coat', 'Dress', 'Shirt']
+    assert len(evolution.pool([found, found]).images) == 16
+
+
+def test_quartiles_count_those_that_never_came_as_last():
+    assert evolution.quartiles(np.array([5, 1, tally.NEVER, 3])) == (1.0, 3.0, 5.0)
+    never = np.array([4, tally.NEVER, tally.NEVER, tally.NEVER])
+    assert evolution.quartiles(never) == (4.0, np.inf, np.inf)
+
+
+def test_an_archive_with_bins_is_measured_without_its_empty_cells(tmp_path):
+    config = {
+        'seed': 0,
+        'data': {'name': 'none'},
+        'method': {
+            'name': 'map_elites',
+            'num_steps': 2,
+            'archives': 4,
+            'initial': 8,
+            'children': 8,
+            'bins': (2, 2),
+            'problem': {'judge': 'dense', 'classes': ('Bag', 'Coat')},
+        },
+        'run': {'log_every_steps': 1},
+    }
+    train.train(config, tmp_path)
+    restored = load.load(tmp_path)
+    filled = np.asarray(restored.state.archive.odds) > archive.EMPTY
+    assert 0 < filled.sum() < filled.size
+    values = evolution.measure(restored, num_images=100, seed=0)
+    np.testing.assert_allclose(values['coverage'], filled.mean())
+    assert len(evolution.find(restored, num_images=100, seed=0).images) == filled.sum()
+
+
+def test_evolution_of_latents_makes_images_of_the_generator(tmp_path):
+    generator = {
+        'seed': 0,
+        'data': {'name': 'fashion_mnist', 'batch_size': 4},
+        'method': {**cases.CONFIGS['gan_dcgan'], 'num_steps': 2},
+        'run': {'log_every_steps': 2},
+    }
+    train.train(generator, tmp_path)
+    problem = {**BAG, 'encoding': str(tmp_path)}
+    config = {'name': 'hill_climb', 'num_steps': 3, 'problem': problem}
+    method = methods.make(config)
+    state, _ = run(method)
+    assert state.genome.shape == (1, 4)
+    held = jax.jit(method.sample)(None, state, method.frozen, {'index': jnp.zeros(1, jnp.int32)})
+    restored = load.load(tmp_path)
+    keys = jax.random.split(jax.random.key(0), 1)
+    batch = {**restored.batch, 'latent': state.genome}
+    made = restored.method.sample(keys, restored.state, (), batch)['generated']
+    np.testing.assert_allclose(held['evolved'], made, atol=1e-5)
+
+
+def test_table_and_gallery_show_a_run(finished, tmp_path):
+    import subprocess
+    import sys
+
+    def call(*arguments):
+        return subprocess.run(
+            [sys.executable, '-m', *arguments], capture_output=True, text=True, check=True
+        ).stdout
+
+    table = call('experiments.studies.evolve_table', f'--folder={finished.parent}')
+    rows = [line.split(' | ') for line in table.splitlines() if 'hill_climb' in line]
+    assert [row[1] for row in rows] == ['Bag', 'Coat', 'Dress', 'Shirt', 'all']
+    assert [row[2] for row in rows] == ['1 x 2'] * 4 + ['1 x 8']
+    call('experiments.studies.evolve_gallery', str(finished), f'--output={tmp_path}')
+    assert {path.name for path in tmp_path.iterdir()} == {
+        'classes.png',
+        'strip.png',
+        'evolution.gif',
+    }

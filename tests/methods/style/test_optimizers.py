@@ -1,0 +1,90 @@
+"""The optimisers of an image: losses, steps that lead nowhere, batches, averages."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
+
+from imggen.methods.style import adam, lbfgs
+
+
+def minimise(optimizer, function, start, evaluations):
+    """Returns the losses where the search stands, evaluation by evaluation."""
+
+    @jax.jit
+    def step(state, _):
+        state = optimizer.advance(state, *jax.value_and_grad(function)(optimizer.point(state)))
+        return state, optimizer.loss(state)
+
+    state, losses = jax.lax.scan(step, optimizer.init(start), None, length=evaluations)
+    return state, np.asarray(losses)
+
+
+def rosenbrock(x):
+    x = x.reshape(-1)
+    return (100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2).sum()
+
+
+def test_lbfgs_is_as_good_as_scipys_at_the_same_number_of_evaluations():
+    start = jnp.full((1, 10, 1), -0.5)
+    optimizer = lbfgs.make(memory_size=10)
+    state, losses = minimise(optimizer, rosenbrock, start, 150)
+    assert (np.diff(losses) <= 1e-6 * losses[:-1]).all(), 'an accepted loss never rises'
+    reference = scipy.optimize.minimize(
+        lambda x: [np.float64(v) for v in jax.value_and_grad(rosenbrock)(jnp.float32(x))],
+        np.asarray(start).ravel(),
+        jac=True,
+        method='L-BFGS-B',
+        options={'maxfun': 75, 'maxcor': 10, 'ftol': 0, 'gtol': 0},
+    )
+    assert losses[-1] < max(1e-4, 2 * reference.fun)
+    np.testing.assert_allclose(optimizer.result(state), 1.0, atol=0.05)
+
+
+def test_lbfgs_survives_losses_that_are_not_finite():
+    def walled(x):
+        return jnp.where(jnp.abs(x).max() < 1.0, jnp.square(x - 0.9).sum(), jnp.nan)
+
+    state, losses = minimise(lbfgs.make(), walled, jnp.zeros((3, 3, 1)), 60)
+    assert np.isfinite(losses).all()
+    np.testing.assert_allclose(state.image, 0.9, atol=1e-3)
+
+
+def test_lbfgs_begins_anew_where_a_line_leads_nowhere():
+    def broken(x):  # The gradient points the wrong way.
+        return jnp.square(x).sum() + 2.0 * (jax.lax.stop_gradient(-4.0 * x) * x).sum()
+
+    state, losses = minimise(lbfgs.make(), broken, jnp.ones((2, 2, 1)), 30)
+    assert np.isfinite(losses).all() and jnp.isfinite(state.image).all()
+    assert int(state.memory.count) == 1
+
+
+def test_each_image_of_a_batch_searches_alone():
+    optimizer = lbfgs.make(memory_size=4)
+    starts = jnp.stack([jnp.full((1, 6, 1), -0.5), jnp.full((1, 6, 1), 2.0)])
+    single = [minimise(optimizer, rosenbrock, start, 40)[0].image for start in starts]
+
+    def step(state, _):
+        value, gradient = jax.vmap(jax.value_and_grad(rosenbrock))(jax.vmap(optimizer.point)(state))
+        return jax.vmap(optimizer.advance)(state, value, gradient), None
+
+    both, _ = jax.lax.scan(step, jax.vmap(optimizer.init)(starts), None, length=40)
+    np.testing.assert_allclose(both.image, jnp.stack(single), rtol=1e-3, atol=1e-4)
+
+
+def test_adams_average_of_a_constant_image_is_that_image():
+    optimizer = adam.make(learning_rate=0.0, decay=0.9)
+    image = jnp.linspace(-1, 1, 12).reshape(2, 2, 3)
+    state = optimizer.init(image)
+    np.testing.assert_array_equal(optimizer.result(state), image)
+    for _ in range(3):
+        state = optimizer.advance(state, jnp.float32(1.0), jnp.ones_like(image))
+        np.testing.assert_allclose(optimizer.result(state), image, rtol=1e-5)
+
+
+def test_adam_moves_and_stays_inside():
+    optimizer = adam.make(learning_rate=0.1, decay=0.5)
+    far = lambda x: jnp.square(x - jnp.array([0.3, 3.0, -3.0])[None, None]).sum()  # noqa: E731
+    state, losses = minimise(optimizer, far, jnp.zeros((2, 2, 3)), 60)
+    np.testing.assert_allclose(optimizer.result(state)[0, 0], [0.3, 1.0, -1.0], atol=0.02)
+    assert losses[-1] < losses[0]

@@ -1,0 +1,172 @@
+"""Flow matching against its closed forms: a Gaussian's velocity, a single image's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imggen import devices, keys, methods
+from imggen.errors import UserError
+from imggen.evaluation import flow_nfe
+from imggen.methods import flow_matching
+from imggen.networks.flow_unet import FlowUNet
+from imggen.workdir.restore import Restored
+from tests.helpers import cases
+
+MEAN, DEVIATION = 0.4, 0.3
+
+
+def gaussian_velocity(x, t):
+    """E[x1 - x0 | x_t = x] for images of N(MEAN, DEVIATION^2): the least squares v."""
+    variance = (1 - t) ** 2 + (t * DEVIATION) ** 2
+    return MEAN + (t * DEVIATION**2 - (1 - t)) * (x - t * MEAN) / variance
+
+
+NOISE = jnp.linspace(-2.5, 2.5, 11)
+
+
+@pytest.mark.parametrize('solver, order', [('euler', 1), ('heun', 2)])
+def test_solvers_carry_noise_to_a_gaussian_with_their_order(solver, order):
+    solve = jax.jit(flow_matching.SOLVERS[solver], static_argnums=(0, 2))
+    errors = []
+    for steps in (32, 64):
+        flow_nfe = steps * order
+        found = solve(gaussian_velocity, NOISE, flow_nfe)
+        # The flow of two Gaussians keeps the order of its points: x0 -> mean + deviation x0.
+        errors.append(float(jnp.abs(found - (MEAN + DEVIATION * NOISE)).max()))
+    assert errors[1] < 0.03
+    assert abs(np.log2(errors[0] / errors[1]) - order) < 0.3
+
+
+@pytest.mark.parametrize('solver', flow_matching.SOLVERS.values())
+@pytest.mark.parametrize('evaluations', [1, 2, 7, 8])
+def test_solvers_land_on_the_only_image(solver, evaluations):
+    image = 0.7  # Whose velocity does not exist at t = 1.
+    found = solver(lambda x, t: (image - x) / (1 - t), NOISE, flow_nfe)
+    np.testing.assert_allclose(found, image, atol=1e-6)
+
+
+@pytest.mark.parametrize('solver', flow_matching.SOLVERS)
+@pytest.mark.parametrize('evaluations', [1, 2, 3, 4, 7])
+def test_solvers_take_as_many_evaluations_as_asked(solver, evaluations):
+    calls = []
+
+    def velocity(x, t):
+        jax.debug.callback(lambda t: calls.append(float(t)), t, ordered=True)
+        return jnp.ones_like(x)
+
+    found = flow_matching.SOLVERS[solver](velocity, jnp.zeros(3), flow_nfe)
+    jax.effects_barrier()
+    np.testing.assert_allclose(found, 1.0, rtol=1e-6)
+    assert len(calls) == flow_nfe
+    assert calls[0] == 0.0 and max(calls) < 1.0
+
+
+def test_the_gaussian_velocity_is_where_the_loss_is_smallest():
+    noise, image = (
+        jax.random.normal(key, (200_000,)) for key in jax.random.split(jax.random.key(0))
+    )
+    image = MEAN + DEVIATION * image
+    time = jnp.full_like(image, 0.3)
+    x = flow_matching.between(noise, image, time)
+
+    def loss(slope, offset):
+        velocity = gaussian_velocity(x, 0.3) + slope * x + offset
+        return jnp.mean(jnp.square(velocity - (image - noise)))
+
+    gradients = jax.grad(loss, argnums=(0, 1))(0.0, 0.0)
+    np.testing.assert_allclose(gradients, 0.0, atol=0.02)
+    # What is left is the variance of x1 - x0 at a known x_t.
+    variance = 0.7**2 + (0.3 * DEVIATION) ** 2
+    np.testing.assert_allclose(loss(0.0, 0.0), DEVIATION**2 / variance, rtol=0.02)
+
+
+def test_times_are_drawn_as_named():
+    _, draws = flow_matching.draw_noise(keys.per_image(jax.random.key(0), 4000), (1,))
+    uniform, middle = (flow_matching.TIMES[name](draws) for name in ('uniform', 'logit_normal'))
+    np.testing.assert_allclose(
+        np.quantile(uniform, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.03
+    )
+    assert 0.2 < np.std(middle) < np.std(uniform)
+    assert float(middle.min()) > 0 and float(middle.max()) < 1
+
+
+def test_the_untrained_velocity_is_zero_and_any_size_will_do():
+    network = FlowUNet(features=(8, 8), heads=2)
+    for shape in ((8, 8, 1), (7, 10, 3)):
+        images = jax.random.normal(jax.random.key(0), (2, *shape))
+        time = jnp.array([0.0, 1.0])
+        velocity, _ = jax.jit(network.init_with_output)(jax.random.key(1), images, time)
+        assert velocity.shape == images.shape and not np.any(velocity)
+
+
+def with_noise(state, *, scale=0.1):
+    """Fills the parameters with noise: the untrained velocity is 0 whatever it is told."""
+    leaves, tree = jax.tree.flatten(state.average)
+    filled = [
+        leaf + scale * jax.random.normal(jax.random.fold_in(jax.random.key(3), i), leaf.shape)
+        for i, leaf in enumerate(leaves)
+    ]
+    return state.replace(average=jax.tree.unflatten(tree, filled))
+
+
+def test_a_flow_that_saw_one_image_draws_it():
+    image = jnp.where(jnp.arange(8)[:, None, None] < 4, 0.6, -0.4) * jnp.ones((8, 8, 1))
+    batch = {'image': jnp.broadcast_to(image, (16, 8, 8, 1))}
+    method = cases.method(
+        'flow_matching', classes=0, num_steps=150, learning_rate=1e-2, warmup_steps=5
+    )
+    (phase,) = method.phases
+
+    @jax.jit
+    def train(state):
+        step = lambda i, state: phase.step(jax.random.key(i), state, (), batch)[0]  # noqa: E731
+        return jax.lax.fori_loop(0, 150, step, state)
+
+    state = train(jax.jit(method.init)(jax.random.key(0), (), batch))
+    image_keys = keys.per_image(jax.random.key(7), 4)
+    drawn = jax.jit(method.sample)(image_keys, state, (), batch)['generated']
+    assert float(jnp.abs(drawn - batch['image'][:4]).mean()) < 0.1
+
+
+def test_guidance_goes_from_no_class_to_the_class_and_beyond():
+    batch = cases.source().batch(0)
+    state = jax.jit(cases.method('flow_matching').init)(jax.random.key(0), (), batch)
+    state = with_noise(state)
+
+    def one_euler_step(guidance, label):
+        """From the same noise: linear in the velocity, but for the clipping."""
+        count = 1 if guidance == 1.0 else 2
+        method = cases.method('flow_matching', guidance=guidance, solver='euler', evaluations=count)
+        inputs = {**batch, 'class': jnp.full(3, label, jnp.int32)}
+        image_keys = keys.per_image(jax.random.key(1), 3)
+        return np.asarray(jax.jit(method.sample)(image_keys, state, (), inputs)['generated'])
+
+    none, one, two = (one_euler_step(guidance, 2) for guidance in (0.0, 1.0, 2.0))
+    np.testing.assert_allclose(none, one_euler_step(0.0, 5), atol=1e-5)
+    assert np.abs(one - none).max() > 1e-3
+    inside = (np.abs([none, one, two]) < 1).all(0)
+    assert inside.mean() > 0.2
+    np.testing.assert_allclose(two[inside], (2 * one - none)[inside], atol=1e-4)
+
+
+def test_too_few_evaluations_are_told():
+    with pytest.raises(UserError, match='evaluations=1 is less than one step takes'):
+        cases.method('flow_matching', evaluations=1)
+
+
+def test_a_run_is_measured_by_its_evaluations():
+    section = {'name': 'flow_matching', 'num_steps': 1, 'network': {'features': (4, 4), 'heads': 1}}
+    method = methods.make(section)
+    batch = {'image': jnp.zeros((8, 28, 28, 1))}
+    state = jax.jit(method.init)(jax.random.key(0), (), batch)
+    config = {'method': section, 'data': {'name': 'fashion_mnist', 'max_examples': 40}}
+    run = Restored(config, method, state, 0, batch, devices.make_mesh())
+    found = flow_nfe.measure(run, num_images=40, evaluations=(1, 3))
+    # Heun's are Euler's where there is room for no correction.
+    assert set(found) == {'frechet_euler_1', 'frechet_euler_3', 'frechet_heun_3'}
+    # The untrained velocity is 0 and noise stays noise, the same for all.
+    assert len({round(value, 3) for value in found.values()}) == 1
+    with_noise_in = run._replace(state=with_noise(state, scale=0.3))
+    moved = flow_nfe.measure(with_noise_in, num_images=40, evaluations=(3,))
+    assert len({round(value, 3) for value in [*moved.values(), *found.values()]}) == 3

@@ -1,0 +1,231 @@
+"""What every method promises: the same result however it is cut, compiled or spread."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec as P
+
+from imggen import devices, keys
+from imggen.training import loop
+from imggen.workdir.checkpoint import Checkpoints
+from tests.helpers import cases
+
+NAMES = list(cases.CONFIGS)
+
+
+def run(name, *, mesh=None, **options):
+    return loop.run(
+        cases.method(name),
+        cases.source(),
+        seed=0,
+        mesh=mesh or devices.make_mesh(devices=jax.devices()[:1]),
+        **options,
+    )
+
+
+# The tests of one method run in one process, where they share its uninterrupted run.
+EACH = pytest.mark.parametrize(
+    'name', [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES]
+)
+
+
+# Several devices change what a method computes, not what its networks and losses are: of each
+# method the first case, and the one whose augmentation hears from the discriminator.
+FIRST = {cases.CONFIGS[name]['name']: name for name in reversed(NAMES)}.values()
+SPREAD = pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=pytest.mark.xdist_group(name))
+        for name in NAMES
+        if name in (*FIRST, 'gan_adaptive')
+    ],
+)
+
+
+@functools.cache
+def uninterrupted(name):
+    """Returns the end of a run on one device, its state after each step, and its records."""
+    states, records = [], []
+    look = loop.StateHook(1, lambda step, phase, state, _: states.append(jax.device_get(state)))
+    whole = run(name, log_every_steps=1, hooks=[look], observers=[records.append])
+    return whole, states, records
+
+
+@EACH
+def test_restored_run_equals_uninterrupted_bit_for_bit(name, tmp_path):
+    whole, _, _ = uninterrupted(name)
+    checkpoints = Checkpoints(tmp_path)
+
+    def save_then_stop(step, phase, state, measures):
+        checkpoints.save(step, state)
+
+    stopped = run(
+        name,
+        log_every_steps=2,
+        hooks=[loop.StateHook(3, save_then_stop, on_stop=True)],
+        stop=lambda: checkpoints.newest == 3,
+    )
+    assert not stopped.finished
+    assert checkpoints.newest == stopped.step
+    resumed = run(
+        name,
+        log_every_steps=4,
+        restore=lambda like: (checkpoints.newest, checkpoints.restore(like)),
+    )
+    assert resumed.step == whole.step == 6
+    cases.assert_equal_bits(resumed.state, whole.state)
+
+
+@SPREAD
+def test_four_devices_give_the_parameters_of_one(name):
+    one, _, _ = uninterrupted(name)
+    four = run(name, mesh=devices.make_mesh())
+    assert len(jax.tree.leaves(four.state)[-1].sharding.device_set) == 4
+    # Adam divides by the root of tiny second moments in its first steps, which
+    # magnifies the rounding of sums taken in another order.
+    cases.assert_close(jax.device_get(four.state), jax.device_get(one.state), rtol=2e-2, atol=1e-3)
+
+
+@SPREAD
+def test_pmap_gives_what_jit_gives(name):
+    # The second step, which the uninterrupted run has compiled.
+    _, (state, expected, *_), (_, record, *_) = uninterrupted(name)
+    method = cases.method(name, axis_name='devices')
+    key = jax.random.fold_in(keys.stream(0, 'loop'), 1)
+
+    def cut(tree):
+        return jax.tree.map(lambda leaf: leaf.reshape(4, -1, *leaf.shape[1:]), tree)
+
+    # A state whose leaves lead with an image axis is cut as the batch is.
+    is_cut = method.state_spec != P()
+    in_axes = (None, 0 if is_cut else None, None, 0)
+    step = jax.pmap(method.phases[0].step, axis_name='devices', in_axes=in_axes)
+    batch = cut(cases.source().batch(1))
+    states, metrics = step(key, cut(state) if is_cut else state, method.frozen, batch)
+    for device in range(4):
+        actual = jax.tree.map(lambda leaf, device=device: leaf[device], states)
+        wanted = expected
+        if is_cut:
+            wanted = jax.tree.map(lambda leaf, device=device: leaf[device], cut(expected))
+        cases.assert_close(actual, wanted, rtol=1e-3, atol=2e-4)
+    for metric, value in record.metrics.items():
+        np.testing.assert_allclose(metrics[metric][0], value, rtol=2e-3, atol=1e-5, err_msg=metric)
+
+
+def test_compiled_step_equals_the_step_as_written():
+    name = 'classifier'  # Op by op, the others would take minutes.
+    method, batch, key = cases.method(name), cases.source().batch(0), jax.random.key(5)
+    state = jax.jit(method.init)(key, (), batch)
+    compiled, _ = jax.jit(method.phases[0].step)(key, state, (), batch)
+    with jax.disable_jit():
+        plain, _ = method.phases[0].step(key, state, (), batch)
+    cases.assert_close(compiled, plain, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize('name', ['gan_dcgan', 'gan_residual'])
+def test_a_sample_depends_on_its_key_alone(name):
+    method, batch = cases.method(name), cases.source().batch(0)
+    state = jax.jit(method.init)(jax.random.key(0), (), batch)
+    sample = jax.jit(method.sample)
+    many = sample(keys.per_image(jax.random.key(1), 7), state, (), batch)['generated']
+    few = sample(keys.per_image(jax.random.key(1), 2, first=4), state, (), batch)['generated']
+    assert many.shape == (7, *cases.SHAPE)
+    assert float(jnp.abs(many).max()) <= 1.0
+    np.testing.assert_allclose(many[4:6], few, atol=1e-6)
+    assert not jnp.allclose(many[0], many[1])
+
+
+# One step from seed 0. If a refactoring was not meant to change what is computed, a
+# difference here is a bug in it.
+GOLDEN = {
+    # Of eight pictures of noise, by NumPy's mean and median.
+    'average_face': {'images': 8.0, 'change': 0.162669},
+    'average_face_median': {'images': 8.0, 'change': 0.266605},
+    'hill_climb': {'accepted': 0.875, 'log_odds': -2.62603, 'probability': 0.0936006},
+    'evolution_strategy': {'generation_log_odds': -3.12833, 'log_odds': -2.33393},
+    'map_elites': {'coverage': 1.0, 'improved': 0.5, 'probability': 0.166888},
+    'gradient_ascent': {'gradient': 2.68096, 'log_odds': -0.895937},
+    'pix2pix': {
+        'discriminator_gradient': 0.621634,
+        'discriminator_loss': 1.39695,
+        'generator_gradient': 4.55793,
+        'generator_loss': 0.689393,
+        'l1': 0.500102,
+    },
+    'super_resolution': {'generator_gradient': 0.035159, 'l1': 0.431626},
+    'style': {'loss': 6.250161},
+    'boundary_equilibrium': {
+        'convergence': 0.924203,
+        'evaluator_gradient': 0.278917,
+        'evaluator_loss': 0.571885,
+        'fake_energy': 0.0480005,
+        'generator_gradient': 0.519837,
+        'generator_loss': 0.0481509,
+        'ratio': 0.0,
+        'real_energy': 0.571885,
+    },
+    'energy_gan': {
+        'evaluator_gradient': 0.56187,
+        'evaluator_loss': 0.677346,
+        'fake_energy': 0.00422228,
+        'generator_gradient': 2.044,
+        'generator_loss': 0.0398305,
+        'pulling_away': 0.355465,
+        'real_energy': 0.481569,
+    },
+    'evaluator': {'evaluator_gradient': 0.501615, 'evaluator_loss': 0.383094},
+    'variational': {
+        'divergence': 0.693932,
+        'gradient': 654.171,
+        'loss': 402.121,
+        'squared_error': 1.18032,
+    },
+    'classifier': {'accuracy': 0.125, 'gradient': 0.980759, 'loss': 2.45016},
+    'gan_dcgan': {
+        'discriminator_gradient': 0.0717925,
+        'discriminator_loss': 1.38662,
+        'generator_gradient': 0.00765874,
+        'generator_loss': 0.692918,
+    },
+    'gan_perceptron': {
+        'discriminator_gradient': 30.5199,
+        'discriminator_loss': 0.401538,
+        'generator_loss': 0.0,  # The second step is its turn.
+        'gradient_penalty': 7.07701,
+    },
+    'gan_adaptive': {
+        'augment_probability': 0.5,
+        'discriminator_gradient': 0.919448,
+        'discriminator_loss': 2.00392,
+        'generator_gradient': 0.464494,
+        'generator_loss': -0.032175,
+    },
+    'growing_gan': {
+        'discriminator_gradient': 3.12287,
+        'discriminator_loss': 1.53262,
+        'fade': 1.0,
+        'generator_gradient': 1.08701,
+        'generator_loss': 0.627199,
+        'r1': 0.0791153,
+    },
+    'flow_matching': {'gradient': 1.28667, 'loss': 1.27777},
+    'gan_residual': {
+        'discriminator_gradient': 3.79953,
+        'discriminator_loss': 0.828837,
+        'generator_gradient': 2.55076,
+        'generator_loss': 0.751488,
+        'r1': 0.363331,
+        # Equal to r1: the untrained discriminator is linear.
+        'r2': 0.363331,
+    },
+}
+
+
+@EACH
+def test_first_step_has_its_golden_metrics(name):
+    _, _, records = uninterrupted(name)
+    for metric, value in GOLDEN[name].items():
+        np.testing.assert_allclose(records[0].metrics[metric], value, rtol=1e-3, err_msg=metric)

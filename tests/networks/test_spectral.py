@@ -1,0 +1,143 @@
+"""Spectral normalisation: the largest singular value becomes 1, whatever the layer."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from imggen.networks import conditional, dcgan, growing, perceptron, residual, spectral
+from imggen.networks.conv.layers import Conv
+
+
+class Layer(nn.Module):
+    kind: str
+    normalise: bool = True
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        layer = nn.Dense(6) if self.kind == 'dense' else Conv(6, 3)
+        return spectral.apply(layer, x, normalise=self.normalise, train=train)
+
+
+@pytest.mark.parametrize('kind', ['dense', 'conv'])
+def test_the_normalised_kernel_has_spectral_norm_one(kind):
+    x = jax.random.normal(jax.random.key(0), (2, 5, 5, 4))
+    module = Layer(kind)
+    variables = module.init(jax.random.key(1), x, train=False)
+    step = jax.jit(
+        lambda variables: module.apply(variables, x, train=True, mutable=['batch_stats'])
+    )
+    for _ in range(50):  # Power iterations.
+        y, statistics = step(variables)
+        variables = {**variables, **statistics}
+    (name,) = variables['params']
+    kernel = np.asarray(variables['params'][name]['kernel'])
+    largest = np.linalg.svd(kernel.reshape(-1, 6), compute_uv=False)[0]
+    divided = {'params': {name: {**variables['params'][name], 'kernel': kernel / largest}}}
+    expected = Layer(kind, normalise=False).apply(divided, x, train=False)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_scaled_kernel_gives_the_same_output():
+    x = jax.random.normal(jax.random.key(0), (2, 5))
+    module = Layer('dense')
+    variables = module.init(jax.random.key(1), x, train=False)
+    scaled = {**variables, 'params': jax.tree.map(lambda leaf: 9.0 * leaf, variables['params'])}
+    one, nine = (
+        module.apply(v, x, train=True, mutable=['batch_stats'])[0] for v in (variables, scaled)
+    )
+    np.testing.assert_allclose(one, nine, rtol=1e-4, atol=1e-6)
+
+
+class Projected(nn.Module):
+    """Logits of nought and a class's vector, which alone counts."""
+
+    @nn.compact
+    def __call__(self, label, *, train):
+        ones = jnp.eye(len(label), 4)
+        zeros = jnp.zeros(len(label))
+        return conditional.projected(zeros, ones, label, 3, normalise=True, train=train)
+
+
+def test_the_vectors_of_classes_are_normalised():
+    label = jnp.arange(3)
+    variables = Projected().init(jax.random.key(0), label, train=False)
+    (table,) = jax.tree.leaves(variables['params'])
+    for _ in range(100):
+        found, statistics = Projected().apply(variables, label, train=True, mutable=['batch_stats'])
+        variables = {**variables, **statistics}
+    expected = np.diag(table) / np.linalg.svd(table, compute_uv=False)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_normalised_residual_discriminator_is_no_steeper_than_its_blocks():
+    """Without blocks the network is linear; all its kernels together then have norm 1 at most."""
+    module = residual.Discriminator(features=(8, 4), blocks=0, spectral=True)
+    x = jax.random.normal(jax.random.key(0), (1, 8, 8, 1))
+    variables = module.init(jax.random.key(1), x, train=False)
+    large = {**variables, 'params': jax.tree.map(lambda leaf: 50.0 * leaf, variables['params'])}
+    for _ in range(50):
+        _, statistics = module.apply(large, x, train=True, mutable=['batch_stats'])
+        large = {**large, **statistics}
+    slope = jax.grad(lambda x: module.apply(large, x, train=False)[0])(x)
+    assert 0 < float(jnp.sqrt(jnp.sum(slope**2))) <= 1.001
+
+
+@pytest.mark.parametrize('level', [0, 1, 2])
+def test_a_growing_discriminator_is_normalised_at_every_level(level):
+    module = growing.Discriminator(features=(8, 4, 4), spectral=True)
+    key = jax.random.key(1)
+    variables = module.init(key, jnp.ones((1, 8, 8, 1)), level=2, fade=1.0, train=False)
+    side = 2 * 2**level
+    x = jax.random.normal(jax.random.key(0), (2, side, side, 1))
+    call = {'level': level, 'fade': 0.5, 'train': True, 'mutable': ['batch_stats']}
+    nine = {**variables, 'params': jax.tree.map(lambda leaf: 9.0 * leaf, variables['params'])}
+    (one, statistics), (scaled, _) = (module.apply(v, x, **call) for v in (variables, nine))
+    np.testing.assert_allclose(one, scaled, rtol=1e-4, atol=1e-6)
+    assert jax.tree.structure(statistics['batch_stats']) == jax.tree.structure(
+        variables['batch_stats']
+    )
+
+
+@pytest.mark.parametrize(
+    'module',
+    [
+        dcgan.Discriminator(features=4, normalise=False, spectral=True),
+        perceptron.Discriminator(features=(4,), pieces=2, spectral=True),
+        residual.Discriminator(features=(8, 4), spectral=True),
+    ],
+    ids=lambda module: type(module).__module__,
+)
+def test_every_discriminator_can_be_normalised_and_learns(module):
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
+    variables = module.init(jax.random.key(1), x, train=False)
+    assert variables['batch_stats']
+
+    @jax.jit
+    def gradient(params):
+        def loss(params):
+            logits, statistics = module.apply(
+                {**variables, 'params': params}, x, train=True, mutable=['batch_stats']
+            )
+            return jnp.sum(jnp.square(logits - 1.0)), statistics
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    gradients, statistics = gradient(variables['params'])
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+    kernels = [
+        leaf for path, leaf in jax.tree_util.tree_leaves_with_path(gradients) if leaf.ndim > 1
+    ]
+    assert all(np.any(kernel) for kernel in kernels)
+    before, after = (jax.tree.leaves(tree) for tree in (variables['batch_stats'], statistics))
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_parameters_are_named_as_without():
+    def shapes(flag):
+        module = dcgan.Discriminator(features=4, normalise=False, spectral=flag)
+        init = lambda: module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False)  # noqa: E731
+        return jax.eval_shape(init)['params']
+
+    assert jax.tree.structure(shapes(True)) == jax.tree.structure(shapes(False))

@@ -1,0 +1,70 @@
+"""Collapse is seen, and only collapse."""
+
+import json
+
+import numpy as np
+import pytest
+
+from imggen.training import collapse, train
+
+
+def detector(**options):
+    said = []
+    return collapse.Detector(said.append, **options), said
+
+
+def test_spread_is_the_distance_between_pairs():
+    images = np.random.default_rng(0).normal(size=(20, 3, 4, 1))
+    pairs = [np.mean((a - b) ** 2) for a in images for b in images]
+    expected = np.sqrt(np.sum(pairs) / (20 * 19))
+    np.testing.assert_allclose(collapse.spread(images), expected, rtol=1e-6)
+
+
+def test_a_discriminator_that_is_sure_of_everything_is_said_once():
+    watch, said = detector()
+    for step in range(10):
+        watch.record(step, {'real_logit': 9.0, 'fake_logit': -9.0})
+    assert len(said) == 1 and said[0].startswith('Warning, step 2: the discriminator tells every')
+
+
+def test_a_gap_that_closes_again_is_not_said():
+    watch, said = detector()
+    for gap in (20.0, 20.0, 1.0) * 4:
+        watch.record(0, {'real_logit': gap, 'fake_logit': 0.0})
+    for step in range(5):
+        watch.record(step, {'loss': 3.0})  # A method without logits.
+    wasserstein, also = detector(unbounded=True)
+    for step in range(5):
+        wasserstein.record(step, {'real_logit': 500.0, 'fake_logit': 0.0})
+    assert said == also == []
+
+
+def test_samples_that_are_much_alike_are_said():
+    rng = np.random.default_rng(0)
+    real = rng.uniform(-1, 1, (32, 8, 8, 1))
+    one = real[:1] + 0.01 * rng.normal(size=real.shape)
+    watch, said = detector()
+    for step in range(6):
+        watch.samples(step, real[::-1], real)
+    assert said == []
+    for step in range(6):
+        watch.samples(step, one, real)
+    assert len(said) == 1 and 'the samples are much alike' in said[0]
+
+
+@pytest.mark.parametrize('sure, sentence', [(12.0, 'much alike'), (-1e9, 'tells every image')])
+def test_a_run_says_it_and_keeps_it(tmp_path, monkeypatch, capsys, sure, sentence):
+    """An untrained generator draws nearly the same for every latent."""
+    monkeypatch.setattr(collapse, 'SURE', sure)
+    method = {'name': 'gan', 'num_steps': 4, 'network': 'dcgan', 'learning_rate': 0.0}
+    small = {'features': 4}
+    config = {
+        'seed': 0,
+        'data': {'name': 'digits', 'batch_size': 16},
+        'method': {**method, 'generator': small, 'discriminator': small},
+        'run': {'log_every_steps': 1, 'sample_every_steps': 0 if sure < 0 else 1},
+    }
+    train.train(config, tmp_path)
+    info = json.loads((tmp_path / 'run.json').read_text())
+    assert sentence in info['warning']
+    assert sentence in capsys.readouterr().err

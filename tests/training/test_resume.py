@@ -1,0 +1,203 @@
+"""Runs that are killed, stopped, filled up, damaged or wrongly asked for."""
+
+import os
+import resource
+import shutil
+import signal
+
+import pytest
+
+from imggen.workdir import reader
+from imggen.workdir.checkpoint import Checkpoints
+from tests.helpers import cases, processes
+
+NUM_STEPS = 60
+SAVE_EVERY = 10
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('resume')
+
+
+@pytest.fixture(scope='module')
+def config(folder):
+    return processes.write_config(
+        folder,
+        num_steps=NUM_STEPS,
+        log_every_steps=7,
+        checkpoint_every_steps=SAVE_EVERY,
+        keep_newest=3,
+        sample_every_steps=25,
+    )
+
+
+@pytest.fixture(scope='module')
+def whole(folder, config):
+    """The run that nothing interrupts."""
+    processes.finish(processes.start(config, folder / 'whole'))
+    return folder / 'whole'
+
+
+def unfinished(whole, copy):
+    """Copies the whole run as it was before its last checkpoint."""
+    shutil.copytree(whole, copy)
+    shutil.rmtree(copy / 'checkpoints' / str(NUM_STEPS))
+    return copy
+
+
+def newest(workdir):
+    return Checkpoints(workdir / 'checkpoints', read_only=True).newest
+
+
+def halves(workdir):
+    """Returns the checkpoints that are being written."""
+    return list((workdir / 'checkpoints').glob('*.orbax-checkpoint-tmp*'))
+
+
+def catches(process, signum):
+    """Whether a process has a handler of its own for a signal."""
+    with open(f'/proc/{process.pid}/status') as status:
+        caught = next(line for line in status if line.startswith('SigCgt:'))
+    return bool(int(caught.split()[1], 16) >> (signum - 1) & 1)
+
+
+def kill_in_a_save(process, workdir):
+    """Kills a run while it writes a checkpoint that is not its first."""
+
+    def caught():
+        if newest_on_disk(workdir) is None or not halves(workdir):
+            return False
+        process.send_signal(signal.SIGSTOP)  # Nothing can be renamed from here on.
+        if halves(workdir):
+            return True
+        process.send_signal(signal.SIGCONT)
+        return False
+
+    processes.wait_until(caught, process)
+    process.kill()
+    processes.finish(process, status=-signal.SIGKILL)
+
+
+def newest_on_disk(workdir):
+    steps = (workdir / 'checkpoints').glob('[0-9]*')
+    return max((int(step.name) for step in steps if step.name.isdecimal()), default=None)
+
+
+def assert_one_sentence(stderr, *parts):
+    (line,) = [line for line in stderr.splitlines() if line.startswith('error: ')]
+    for part in parts:
+        assert str(part) in line, line
+    assert line.endswith('.')
+
+
+def test_killed_and_stopped_and_run_again_it_is_the_same_run(folder, config, whole):
+    workdir = folder / 'killed'
+    kill_in_a_save(processes.start(config, workdir), workdir)
+    saved = newest(workdir)
+    assert halves(workdir)
+    assert saved and saved % SAVE_EVERY == 0
+    assert processes.records(workdir)[-1]['step'] >= saved + SAVE_EVERY
+
+    process = processes.start(config, workdir)
+    processes.wait_until(lambda: catches(process, signal.SIGTERM), process)
+    process.terminate()
+    processes.finish(process, status=143)
+    stopped = newest(workdir)
+    assert saved < stopped < NUM_STEPS
+    assert reader.read(workdir).info['status'] == 'stopped'
+
+    processes.finish(processes.start(config, workdir))
+    assert not halves(workdir)
+    assert reader.read(workdir).info['status'] == 'finished'
+    cases.assert_equal_bits(processes.state(workdir, NUM_STEPS), processes.state(whole, NUM_STEPS))
+    assert processes.records(workdir) == processes.records(whole)
+    for sheet in ('000025.png', '000050.png', '000060.png'):
+        assert (workdir / 'samples' / sheet).read_bytes() == (
+            whole / 'samples' / sheet
+        ).read_bytes()
+
+
+def test_a_finished_run_says_so_and_may_be_watched_otherwise(config, whole):
+    before = (whole / 'metrics.jsonl').read_bytes()
+    again = processes.start(config, whole, '--config.run.log_every_steps=3')
+    (stderr,) = processes.finish(again)
+    assert f'is finished: step {NUM_STEPS} of {NUM_STEPS}' in stderr
+    assert (whole / 'metrics.jsonl').read_bytes() == before
+
+
+def test_what_cannot_go_on_says_why_and_loses_nothing(folder, config, whole):
+    other = [
+        '--config.method.learning_rate=0.5',
+        '--config.data.batch_size=8',
+        '--config.run.log_every_steps=3',
+    ]
+    refused = processes.start(config, whole, *other)
+
+    damaged = unfinished(whole, folder / 'damaged')
+    for file in (damaged / 'checkpoints' / '50' / 'state').rglob('*'):
+        if file.is_file():
+            os.truncate(file, file.stat().st_size // 2)
+    unreadable = processes.start(config, damaged)
+
+    full = unfinished(whole, folder / 'full')
+    # No file may grow beyond the limit: what a full disk is to a process.
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))  # noqa: E731
+    unwritten = processes.start(config, full, preexec_fn=limit)
+
+    diverging = folder / 'diverging'
+    broken = processes.start(
+        config,
+        diverging,
+        '--config.method.learning_rate_end=1e33',  # The first step is harmless, the second is not.
+        '--config.run.checkpoint_every_steps=1',
+    )
+
+    said = processes.finish(refused, unreadable, unwritten, broken, status=1)
+    assert_one_sentence(said[0], whole, 'method.learning_rate', 'data.batch_size', '0.5')
+    assert 'log_every_steps' not in said[0]
+    assert newest(whole) == NUM_STEPS
+
+    assert_one_sentence(said[1], damaged / 'checkpoints' / '50', 'delete that folder')
+
+    assert_one_sentence(said[2], full, 'make room', 'step 50')
+    assert Checkpoints(full / 'checkpoints', read_only=True).steps() == [40, 50]
+    cases.assert_equal_bits(processes.state(full, 50), processes.state(whole, 50))
+
+    assert_one_sentence(said[3], 'NaN', 'at step 1', 'the last good checkpoint is step 1')
+    assert reader.read(diverging).info['status'] == 'failed'
+
+
+def test_a_damaged_checkpoint_can_be_deleted_as_the_message_says(folder, config, whole):
+    copy = unfinished(whole, folder / 'deleted')
+    shutil.rmtree(copy / 'checkpoints' / '50')
+    processes.finish(processes.start(config, copy))
+    cases.assert_equal_bits(processes.state(copy, NUM_STEPS), processes.state(whole, NUM_STEPS))
+
+
+def test_bad_input_gets_one_sentence_before_anything_is_written(folder, config):
+    other, empty, workdir = folder / 'other', folder / 'empty', folder / 'never'
+    other.mkdir()
+    empty.mkdir()
+    pictures = processes.write_config(
+        other, num_steps=NUM_STEPS, data={'name': 'folder', 'path': '', 'size': (8, 8)}
+    )
+    asked = {
+        ('learning_rte', 'learning_rate'): (config, '--config.method.learning_rte=1'),
+        ('config.nothing', 'no option'): (config, '--config.nothing=1'),
+        ('none',): (pictures, f'--config.data.path={folder}/none'),
+        ('empty',): (pictures, f'--config.data.path={empty}'),
+        ('batch_size=6', '4 devices'): (config, '--config.data.batch_size=6'),
+        ('smokee', 'smoke'): ('configs/gan_fashion_mnist.py:smokee',),
+        ('no_config.py',): ('no_config.py',),
+    }
+    said = processes.finish(
+        *(
+            processes.start(file, workdir, *options, num_devices=4)
+            for file, *options in asked.values()
+        ),
+        status=1,
+    )
+    for parts, stderr in zip(asked, said, strict=True):
+        assert_one_sentence(stderr, *parts)
+    assert not workdir.exists()
