@@ -16,7 +16,7 @@ Prints three Markdown tables:
    one device and the seconds of compilation.
 2. One row a collective of the first number, in the program's order: how many kernel
    gradients, vectors (gradients of scales and biases, statistics of batch
-   normalisation) and scalars (metrics) it carries. XLA merges whatever is ready at
+   normalization) and scalars (metrics) it carries. XLA merges whatever is ready at
    the same time.
 3. The milliseconds of a step: of computing, and of its collectives over links of a
    given bandwidth, nothing overlapped. Bandwidth, latency and speed are assumptions,

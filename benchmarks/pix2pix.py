@@ -4,7 +4,7 @@ r"""Times the training step of pix2pix side by side with PyTorch, and prints a M
   python -m benchmarks.pix2pix --runs=5 --mallopt --torch_python=/other/venv/bin/python
 
 The published networks at 256 x 256, one picture a step: U-Net with dropout, PatchGAN, batch
-normalisation, the non-saturating game and L1. Every run is a process of its own and the two
+normalization, the non-saturating game and L1. Every run is a process of its own and the two
 sides take turns. Ours goes through `loop.run`; the other is `torch_pix2pix`, which
 tests/methods/translation/test_pix2pix_parity.py compares with ours. A run is timed after its
 first 5 steps.

@@ -30,7 +30,7 @@ def time_training(
 
     Returns:
       `seconds` of the timed steps, `start`: seconds before the first step
-      (initialisation, tracing, compilation), `parameters` of both players, `version`
+      (initialization, tracing, compilation), `parameters` of both players, `version`
       and `hardware`.
     """
     records = []

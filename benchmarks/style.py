@@ -3,7 +3,7 @@ r"""Style transfer side by side with PyTorch's L-BFGS and with pystiche; a Markd
   python -m benchmarks.style --content=A --style=B [--torch_python=PATH] [--sizes=256,512]
   python -m benchmarks.style --content=A --style=B --compare=scales
 
-The sides minimise one loss with one network's weights from one picture, the content,
+The sides minimize one loss with one network's weights from one picture, the content,
 at one size, with the same number of evaluations of loss and gradient, each in a
 process of its own. They take turns. Seconds are the mean of an evaluation after the
 first few. The relative style loss is scored afterwards, for all alike: with VGG16, which

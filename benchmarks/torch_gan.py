@@ -32,7 +32,7 @@ LOSSES = {
 
 
 class Trainer:
-    """Both players, their optimisers and the average generator.
+    """Both players, their optimizers and the average generator.
 
     Args:
       config: options of the method; `loss` must be one of LOSSES.
@@ -84,8 +84,8 @@ class Trainer:
     def discriminator_loss(self, real, fake) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Returns the loss with its penalties, and the report."""
         config = self.config
-        real_logits, r1 = self._penalised(real, config.r1_gamma)
-        fake_logits, r2 = self._penalised(fake, config.r2_gamma)
+        real_logits, r1 = self._penalized(real, config.r1_gamma)
+        fake_logits, r2 = self._penalized(fake, config.r2_gamma)
         game = LOSSES[config.loss][0](real_logits, fake_logits).mean()
         report = {'discriminator_loss': game}
         report |= {'real_logit': real_logits.mean(), 'fake_logit': fake_logits.mean()}
@@ -93,7 +93,7 @@ class Trainer:
         report |= {'r2': r2.mean()} if config.r2_gamma else {}
         return game + r1.mean() + r2.mean(), {name: v.detach() for name, v in report.items()}
 
-    def _penalised(self, images, gamma: float):
+    def _penalized(self, images, gamma: float):
         """Returns logits [n] and gamma / 2 ||gradient||^2 of each image [n]."""
         if gamma == 0:
             logits = self.discriminator(images)

@@ -121,7 +121,7 @@ class ResidualBlock(nn.Module):
 
 
 class ScaledBasis(nn.Module):
-    """Latent [n, latent size] -> learnt images [channels, height, width], scaled by it."""
+    """Latent [n, latent size] -> learned images [channels, height, width], scaled by it."""
 
     def __init__(self, latent_size: int, size: tuple[int, int], channels: int):
         super().__init__()
@@ -135,7 +135,7 @@ class ScaledBasis(nn.Module):
 
 
 class SumOfBasis(nn.Module):
-    """Images [n, channels, height, width] -> their products with learnt images: [n, channels]."""
+    """Images [n, channels, height, width] -> their products with learned images: [n, channels]."""
 
     def __init__(self, size: tuple[int, int], channels: int):
         super().__init__()
@@ -205,9 +205,9 @@ def dcgan_discriminator(like: dcgan.Discriminator, shape: tuple[int, int, int]) 
     layers, channels = [], shape[2]
     for level in range(times):
         width = min(like.features * 2**level, like.max_features)
-        normalise = like.normalise and level > 0
-        layers.append(nn.Conv2d(channels, width, 4, 2, 1, bias=not normalise))
-        layers += [nn.BatchNorm2d(width)] if normalise else []
+        normalize = like.normalize and level > 0
+        layers.append(nn.Conv2d(channels, width, 4, 2, 1, bias=not normalize))
+        layers += [nn.BatchNorm2d(width)] if normalize else []
         layers.append(nn.LeakyReLU(_SLOPE, inplace=True))
         channels = width
     layers += [Vectors(), Logits(math.prod(base) * channels, bias=True)]

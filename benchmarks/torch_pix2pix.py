@@ -77,7 +77,7 @@ class PatchGAN(nn.Sequential):
 
 
 class Trainer:
-    """Both players with their optimisers; the non-saturating game and L1."""
+    """Both players with their optimizers; the non-saturating game and L1."""
 
     def __init__(self, *, inputs: int, outputs: int, features: int, depth: int, dropout: float):
         self.generator = UNet(inputs, outputs, features=features, depth=depth, dropout=dropout)
@@ -145,7 +145,7 @@ def load(trainer: Trainer, generator: Mapping, discriminator: Mapping) -> None:
             put(module.bias, layer['bias'])
     norms = [module for module in trainer.discriminator if isinstance(module, nn.BatchNorm2d)]
     for index, module in enumerate(norms):
-        put_norm(module, discriminator[f'Normalise_{index}'])
+        put_norm(module, discriminator[f'Normalize_{index}'])
 
 
 def main() -> None:

@@ -5,7 +5,7 @@
 Needs PyTorch and NumPy (and pystiche for the second) and nothing of imggen, so that it
 runs in an environment of its own. The problem holds VGG16's convolutions, the pictures
 as float32 [1, height, width, 3] in [-1, 1] and the weights of the losses. Both sides
-minimise what `configs/style_quality.py` minimises at one scale:
+minimize what `configs/style_quality.py` minimizes at one scale:
 
   |F - P|^2 / |P|^2 + style weight * mean over layers of |S - S'|^2 / |S'|^2
 """
@@ -58,7 +58,7 @@ def clock() -> Clock:
 
 
 class Input(nn.Module):
-    """Standardises pixels in [-1, 1] as the first convolution wants them."""
+    """Standardizes pixels in [-1, 1] as the first convolution wants them."""
 
     def __init__(self, problem):
         super().__init__()
@@ -121,7 +121,7 @@ def with_torch(problem, image: torch.Tensor, evaluations: int) -> list[Clock]:
 
 
 def with_pystiche(problem, image: torch.Tensor, evaluations: int) -> list[Clock]:
-    """Runs pystiche's own loop and optimiser with its losses, weighted to be the same."""
+    """Runs pystiche's own loop and optimizer with its losses, weighted to be the same."""
     # pystiche asks torchvision for tables of addresses that it no longer has.
     for name in ('alexnet', 'vgg'):
         module = importlib.import_module(f'torchvision.models.{name}')
@@ -141,7 +141,7 @@ def with_pystiche(problem, image: torch.Tensor, evaluations: int) -> list[Clock]
     def style_loss(layer_encoder, layer_weight):
         return loss.GramLoss(layer_encoder, score_weight=layer_weight)
 
-    normalised = lambda features: pystiche.gram_matrix(features, normalize=True)  # noqa: E731
+    normalized = lambda features: pystiche.gram_matrix(features, normalize=True)  # noqa: E731
     style_weight = float(problem['style_weight']) / len(_STYLE_LAYERS)
     criterion = loss.PerceptualLoss(
         loss.FeatureReconstructionLoss(
@@ -153,7 +153,7 @@ def with_pystiche(problem, image: torch.Tensor, evaluations: int) -> list[Clock]
             _STYLE_LAYERS,
             style_loss,
             layer_weights=[
-                style_weight * weight(name, style, normalised) for name in _STYLE_LAYERS
+                style_weight * weight(name, style, normalized) for name in _STYLE_LAYERS
             ],
         ),
     )

@@ -9,7 +9,7 @@ number of random images. Our side goes through `loop.run`, from the data set to 
 report; the other is `torch_gan`, which tests/benchmarks/test_parity.py compares with
 ours. A run is timed after its first dispatch of 10 steps. Images/s are the median of
 the runs and, in brackets, their range; the ratio is above 1 where ours is faster.
-"Start" is what our side spends before its first step: initialisation, tracing and
+"Start" is what our side spends before its first step: initialization, tracing and
 compilation, without a cache.
 
 `--mallopt` makes glibc keep freed memory in both processes, instead of giving it

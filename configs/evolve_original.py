@@ -11,13 +11,13 @@ Variants, as arguments after a colon (configs/evolve_original.py:quirk,...):
            listed code, which forgot to ask again
   target   the first criterion: what comes closer to 0.8 (few pixels) and 0.7 (many)
   ideas    its two ideas as further moves: inverted rectangles and sketched lines
-  trap     un-normalised input: the judge is certain of some class whatever it sees
+  trap     un-normalized input: the judge is certain of some class whatever it sees
 
 Seed 0, 64 repetitions, by experiments.studies.evolve_table (medians of images judged):
 p >= 0.5 after 31, 0.9 after 73, 0.99 after 146, 0.999 after 282; 16 % came to 0.9999, and the
 convolutional judge sees a pullover in 8 % of the images. quirk: none came to 0.5, and p ends at
 0.109 on average where the chains believe in 0.21. target: p ends at 0.711. ideas: all came to
-0.9999, after 389. trap: 97 % came to 0.9999, half of them by 65; normalised, the same images have
+0.9999, after 389. trap: 97 % came to 0.9999, half of them by 65; normalized, the same images have
 p = 0.359.
 """
 
@@ -48,7 +48,7 @@ def get_config(arg=None):
     config.method.problem = ConfigDict()
     config.method.problem.judge = 'dense'
     config.method.problem.classes = ('Pullover',)
-    config.method.problem.normalised = not arg.trap
+    config.method.problem.normalized = not arg.trap
     config.method.order = 'sequence'
     config.method.objective = 'probability'
     config.method.acceptance = 'target_probability' if arg.target else 'greedy'

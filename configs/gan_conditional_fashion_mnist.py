@@ -5,7 +5,7 @@ python -m experiments.sample --workdir=runs/classes --label=9 --output=boots.png
 
 Fréchet distance 0.85, precision .80, recall .47 (100,000 images, seed 0). R1 and its weight matter:
 with r1_gamma 1 it is 0.91 with recall .07; without a penalty each class collapses to one picture,
-2.42 and 0, and so it does with batch normalisation and 2e-4, 2.93 and 0. (Each by
+2.42 and 0, and so it does with batch normalization and 2e-4, 2.93 and 0. (Each by
 python -m experiments.evaluate.)
 """
 
@@ -28,7 +28,7 @@ def get_config(arg=None):
     config.method.network = 'dcgan'
     config.method.classes = 10
     config.method.generator = ConfigDict({'features': 32})
-    config.method.discriminator = ConfigDict({'features': 32, 'normalise': False})
+    config.method.discriminator = ConfigDict({'features': 32, 'normalize': False})
     config.method.loss = 'nonsaturating'
     config.method.r1_gamma = 10.0
     config.method.penalty_every_steps = 4

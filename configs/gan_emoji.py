@@ -1,4 +1,4 @@
-r"""A GAN on a folder of about 3,600 emoji in colour, 64 x 64.
+r"""A GAN on a folder of about 3,600 emoji in color, 64 x 64.
 
 python -m experiments.prepare.emoji --output=data/emoji
 python -m experiments.train --config=configs/gan_emoji.py --config.data.path=data/emoji
@@ -32,7 +32,7 @@ def get_config(arg=None):
     config.method.latent_size = 128
     config.method.generator = ConfigDict({'features': 8 if arg.smoke else 32})
     config.method.discriminator = ConfigDict(
-        {'features': 8 if arg.smoke else 32, 'normalise': False}
+        {'features': 8 if arg.smoke else 32, 'normalize': False}
     )
     config.method.augment = ConfigDict(
         {'kinds': ('translation', 'cutout'), 'probability': 0.5, 'target': 0.0}

@@ -4,12 +4,12 @@ python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs
 python -m experiments.evaluate --workdir=runs/gan
     [--config=configs/gan_fashion_mnist.py:published]
 
-The discriminator has no batch normalisation, and Adam no first moment: so both may learn five
+The discriminator has no batch normalization, and Adam no first moment: so both may learn five
 times as fast as published. Five seeds: Fréchet distance 1.32 +- 0.05 in the judge's features,
 10,000 generated against 10,000 test images (real against real 0.0075), precision .76, recall .53
 (results/gan_losses_fashion_mnist.md). A rate that falls is worse at this budget: 1.59 with
 --config.method.learning_rate_end=0.05, 1.31 without (seed 0). `:published` is DCGAN as its paper
-has it, normalised and at 2e-4, with twice the features: 2.05 +- 0.11 in three seeds
+has it, normalized and at 2e-4, with twice the features: 2.05 +- 0.11 in three seeds
 (results/gan_baselines_fashion_mnist.md).
 """
 
@@ -35,7 +35,7 @@ def get_config(arg=None):
     config.method.network = 'dcgan'
     features = 64 if arg.published else 32
     config.method.generator = ConfigDict({'features': features})
-    config.method.discriminator = ConfigDict({'features': features, 'normalise': arg.published})
+    config.method.discriminator = ConfigDict({'features': features, 'normalize': arg.published})
     config.method.loss = 'nonsaturating'
     config.method.learning_rate = 2e-4 if arg.published else 1e-3
     config.method.b1 = 0.5 if arg.published else 0.0

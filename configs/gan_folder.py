@@ -51,7 +51,7 @@ def get_config(arg=None):
         config.method.b2_end = 0.99
     else:
         config.method.generator = ConfigDict({'features': 32})
-        config.method.discriminator = ConfigDict({'features': 32, 'normalise': False})
+        config.method.discriminator = ConfigDict({'features': 32, 'normalize': False})
         config.method.loss = 'nonsaturating'
         config.method.r1_gamma = 1.0
         config.method.penalty_every_steps = 4

@@ -28,7 +28,7 @@ _ADAPTIVE = (
     'hue',
     'saturation',
 )
-_DIFFERENTIABLE = ('colour', 'translation', 'cutout')
+_DIFFERENTIABLE = ('color', 'translation', 'cutout')
 
 
 def get_config(arg=None):
@@ -49,7 +49,7 @@ def get_config(arg=None):
     config.method.network = 'dcgan'
     config.method.generator = ConfigDict({'features': 8 if arg.smoke else 32})
     config.method.discriminator = ConfigDict(
-        {'features': 8 if arg.smoke else 32, 'normalise': False}
+        {'features': 8 if arg.smoke else 32, 'normalize': False}
     )
     config.method.augment = ConfigDict(
         {

@@ -4,9 +4,9 @@ python -m experiments.sweep --config=configs/gan_losses_fashion_mnist.py --workd
     --jobs=2
 python -m experiments.train --config=configs/gan_losses_fashion_mnist.py --workdir=runs/one
 
-DCGAN without batch normalisation in the discriminator, which the penalties forbid: they
+DCGAN without batch normalization in the discriminator, which the penalties forbid: they
 are of one image's gradient. One Adam for all. What `get_hyper` gives a loss beside its name is
-what it needs to work at all (a bound, a penalty, normalisation), not a search for its best. Five
+what it needs to work at all (a bound, a penalty, normalization), not a search for its best. Five
 seeds: Fréchet distances from 1.25 to 1.43 for all but the Wasserstein losses, 1.56 and 3.39
 (results/gan_losses_fashion_mnist.md); at a learning rate of 2e-4 they were 2.98 to 5.18
 (results/gan_losses_slow_fashion_mnist.md).
@@ -31,7 +31,7 @@ def get_config(arg=None):
     config.method.network = 'dcgan'
     config.method.generator = ConfigDict({'features': 32})
     config.method.discriminator = ConfigDict(
-        {'features': 32, 'normalise': False, 'spectral': False}
+        {'features': 32, 'normalize': False, 'spectral': False}
     )
     config.method.loss = 'nonsaturating'
     config.method.r1_gamma = 0.0

@@ -52,7 +52,7 @@ def translation(arg, **data) -> ConfigDict:
     config.method = ConfigDict()
     config.method.name = 'pix2pix'
     config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
-    # A batch of one picture has that picture's statistics: the paper's normalisation.
+    # A batch of one picture has that picture's statistics: the paper's normalization.
     shared = {'features': 64 if arg.full else 32, 'norm': 'batch' if arg.full else 'instance'}
     config.method.generator = ConfigDict({**shared, 'skips': True, 'dropout': 0.5})
     config.method.discriminator = ConfigDict({**shared, 'layers': 3})
@@ -80,7 +80,7 @@ def translation(arg, **data) -> ConfigDict:
 
 
 def _sizes(arg) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Returns (height, width) of what is learnt, and of the pictures from which it is cut."""
+    """Returns (height, width) of what is learned, and of the pictures from which it is cut."""
     if not arg.size:
         side, whole = (16, 18) if arg.smoke else (256, 286) if arg.full else (64, 72)
         return (side, side), (whole, whole)

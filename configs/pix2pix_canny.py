@@ -4,7 +4,7 @@ python -m experiments.train --config=configs/pix2pix_canny.py --config.data.path
     --workdir=W
     [--config=configs/pix2pix_canny.py:full]
 
-The input is one layer of edges a colour. It says too little: after 6,000 pictures of 64 x 64 PSNR
+The input is one layer of edges a color. It says too little: after 6,000 pictures of 64 x 64 PSNR
 is 11.8 dB with L1 alone where the mean picture has 11.2 (results/pix2pix_canny.md).
 """
 

@@ -1,15 +1,15 @@
-r"""Grey to colour, by pix2pix.
+r"""Gray to color, by pix2pix.
 
 python -m experiments.train --config=configs/pix2pix_colorize.py --config.data.path=DIR
     --workdir=W
-python -m experiments.translate --workdir=W --input=black_and_white/ --output=coloured/
+python -m experiments.translate --workdir=W --input=black_and_white/ --output=colored/
     [--config=configs/pix2pix_colorize.py:colors=rgb]  [...:full]
 
 Predicted are a and b of CIELAB alone; lightness is the input's. With `colors=rgb` all three
 channels are drawn, as in the original. 200 epochs of 64 batches, as there. Pictures without
-colour are skipped. The sweep of get_hyper trains each colour space with and without a
+color are skipped. The sweep of get_hyper trains each color space with and without a
 discriminator, three seeds each. On 64 x 64 pieces of 34 photographs, seven of them held out,
-LPIPS came to 0.270 (L1 alone) and 0.284 in Lab and to 0.391 and 0.403 in RGB, where the grey
+LPIPS came to 0.270 (L1 alone) and 0.284 in Lab and to 0.391 and 0.403 in RGB, where the gray
 input has 0.359: results/pix2pix_colorize.md.
 """
 
@@ -18,7 +18,7 @@ from configs.pix2pix_autoencoder import parse, translation
 
 def get_config(arg=None):
     arg = parse(arg, colors='lab')
-    config = translation(arg, task='filter', filter='grey', require_colour=True)
+    config = translation(arg, task='filter', filter='gray', require_color=True)
     config.method.colors = arg.colors
     if not arg.smoke:
         config.total_images = 200 * 64 * config.data.batch_size

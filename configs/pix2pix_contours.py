@@ -4,7 +4,7 @@ python -m experiments.train --config=configs/pix2pix_contours.py --config.data.p
     --workdir=W
     [--config=configs/pix2pix_contours.py:full]
 
-The input draws, for each colour, the contours at 50, 100, 150 and 200: twelve layers.
+The input draws, for each color, the contours at 50, 100, 150 and 200: twelve layers.
 After 6,000 pictures of 64 x 64 LPIPS is 0.57 with L1 alone, 0.59 with the discriminator, where
 the mean picture has 0.73 (results/pix2pix_contours.md).
 """

@@ -4,7 +4,7 @@ python -m experiments.train --config=configs/pix2pix_thresholds.py --config.data
     --workdir=W
     [--config=configs/pix2pix_thresholds.py:full]
 
-The input is one black and white layer a colour: which pixels are brighter than 127. The sweep
+The input is one black and white layer a color: which pixels are brighter than 127. The sweep
 of get_hyper is the paper's own ablation on this task, three seeds each: L1, an unconditional
 and a conditional discriminator, both; receptive fields of 1, 16 and 70 pixels; and the U-Net
 against an encoder-decoder without skips. On 64 x 64 pieces of photographs L1 alone has the

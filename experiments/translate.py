@@ -1,6 +1,6 @@
 r"""Applies a trained translation or enlargement to pictures of any size.
 
-python -m experiments.translate --workdir=runs/colorize --input=photos/ --output=coloured/
+python -m experiments.translate --workdir=runs/colorize --input=photos/ --output=colored/
 python -m experiments.translate --workdir=runs/colorize --input=a.jpg --output=b.png
 python -m experiments.translate --workdir=runs/colorize --validation --output=page/
 python -m experiments.translate --workdir=runs/colorize --film --output=training.gif
@@ -13,8 +13,8 @@ side; --film the sheets of its fixed pictures, from the first to the last of the
 run that starts from noise takes no input.
 
 Pictures of more than --tile x --tile pixels are cut into tiles. That is 512 x 512, but 2048 x
-2048 for a run that normalises by the statistics of each picture (pix2pix, as configured here):
-its tiles are normalised each on its own and may differ in tone, which is said.
+2048 for a run that normalizes by the statistics of each picture (pix2pix, as configured here):
+its tiles are normalized each on its own and may differ in tone, which is said.
 """
 
 import pathlib
@@ -39,11 +39,11 @@ _TILE = flags.DEFINE_integer(
     'tile',
     None,
     'Pictures of more than TILE x TILE pixels are cut into tiles of this side; by default 512, '
-    'and 2048 for a run that normalises by the statistics of each picture, whose tiles may '
+    'and 2048 for a run that normalizes by the statistics of each picture, whose tiles may '
     'differ in tone.',
     lower_bound=8,
 )
-_OVERLAP = flags.DEFINE_integer('overlap', 64, 'Pixels that neighbouring tiles share.')
+_OVERLAP = flags.DEFINE_integer('overlap', 64, 'Pixels that neighboring tiles share.')
 _NUM = flags.DEFINE_integer(
     'num',
     64,
@@ -94,7 +94,7 @@ def _translate(restored, jobs, output):
         count, side = len(summary.cut), translator.tile
         print(
             f'cut: {count} of more than {side} x {side} pixels, {summary.cut[0]} the first; tiles '
-            'are normalised each on its own and may differ in tone: a larger --tile takes '
+            'are normalized each on its own and may differ in tone: a larger --tile takes '
             'pictures whole.',
             file=sys.stderr,
         )

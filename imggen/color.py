@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 _LUMA = (0.299, 0.587, 0.114)
-_FLOOR = 1e-4  # Variance of a colour axis, in [-1, 1]^2: below it a picture has no such colour.
+_FLOOR = 1e-4  # Variance of a color axis, in [-1, 1]^2: below it a picture has no such color.
 # IEC 61966-2-1: linear RGB to XYZ, and XYZ of its white.
 _TO_XYZ = np.array(
     [
@@ -33,7 +33,7 @@ _COLOR_SCALE = 110.0
 
 
 def luminance(images: jax.Array) -> jax.Array:
-    """Returns Y: [..., height, width, 1]; grey images [..., 1] are their own."""
+    """Returns Y: [..., height, width, 1]; gray images [..., 1] are their own."""
     if images.shape[-1] == 1:
         return images
     return jnp.einsum('...c,c->...', images, jnp.asarray(_LUMA))[..., None]
@@ -61,11 +61,11 @@ def match_luminance(style: jax.Array, content: jax.Array) -> jax.Array:
 
 
 def match_colors(style: jax.Array, content: jax.Array) -> jax.Array:
-    """Recolours a style so that its mean and covariance over RGB are the content's.
+    """Recolors a style so that its mean and covariance over RGB are the content's.
 
     x' = C_c^(1/2) C_s^(-1/2) (x - mu_s) + mu_c, with symmetric roots (Gatys et al.
-    2017, eq. 7 and 9). Eigenvalues of C_s have a floor, so that a grey style, whose
-    covariance is singular, stays finite and does not turn its noise into colour.
+    2017, eq. 7 and 9). Eigenvalues of C_s have a floor, so that a gray style, whose
+    covariance is singular, stays finite and does not turn its noise into color.
 
     Args:
       style, content: [height, width, 3], sizes may differ.
@@ -94,7 +94,7 @@ def rgb_to_lab(images: jax.Array) -> jax.Array:
 
 
 def lab_to_rgb(lab: jax.Array) -> jax.Array:
-    """Turns Lab [..., 3] into sRGB [..., 3] in [-1, 1]; colours out of gamut are clipped."""
+    """Turns Lab [..., 3] into sRGB [..., 3] in [-1, 1]; colors out of gamut are clipped."""
     y = (lab[..., 0] + 16.0) / 116.0
     f = jnp.stack([y + lab[..., 1] / 500.0, y, y - lab[..., 2] / 200.0], axis=-1)
     linear = _product(_expand(f), np.linalg.inv(_TO_XYZ) * _WHITE)
@@ -102,15 +102,15 @@ def lab_to_rgb(lab: jax.Array) -> jax.Array:
 
 
 def lightness(images: jax.Array) -> jax.Array:
-    """Returns L of grey [..., 1] or sRGB [..., 3] images in [-1, 1]: [..., 1] in [0, 100]."""
+    """Returns L of gray [..., 1] or sRGB [..., 3] images in [-1, 1]: [..., 1] in [0, 100]."""
     if images.shape[-1] == 1:
-        # The luminance of a grey is its linear value: all three channels are the same.
+        # The luminance of a gray is its linear value: all three channels are the same.
         return 116.0 * _compress(_linear((images + 1.0) / 2.0)) - 16.0
     return rgb_to_lab(images)[..., :1]
 
 
 def lightness_input(images: jax.Array) -> jax.Array:
-    """Returns the lightness of grey or sRGB images as networks see it: [..., 1] in [-1, 1]."""
+    """Returns the lightness of gray or sRGB images as networks see it: [..., 1] in [-1, 1]."""
     return lightness(images) / 50.0 - 1.0
 
 
@@ -129,8 +129,8 @@ def _moments(image):
     """Returns the mean over RGB and a function from an exponent to the covariance's power."""
     pixels = image.reshape(-1, 3)
     mean = pixels.mean(0)
-    centred = pixels - mean[None]
-    values, vectors = jnp.linalg.eigh(centred.T @ centred / len(pixels))
+    centerd = pixels - mean[None]
+    values, vectors = jnp.linalg.eigh(centerd.T @ centerd / len(pixels))
 
     def power(exponent):
         floored = jnp.maximum(values, _FLOOR if exponent < 0 else 0.0)

@@ -69,7 +69,7 @@ def quick_options(mesh: Mesh) -> dict[str, int]:
     """Returns the options for a program that runs once, such as the first parameters'.
 
     On a CPU LLVM takes seconds over each draw of random numbers at its usual level
-    of optimisation; at level 1 it takes a twentieth.
+    of optimization; at level 1 it takes a twentieth.
     """
     return {'xla_backend_optimization_level': 1} if _on_cpu(mesh) else {}
 

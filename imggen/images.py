@@ -70,14 +70,14 @@ def cut(sheet, size: tuple[int, int], *, gap: int = 2) -> np.ndarray:
 def visible(layers):
     """Returns any number of layers [..., k] as something to look at: [..., 1] or [..., 3].
 
-    Layers that come by threes are red, green and blue, the brightest of each colour;
+    Layers that come by threes are red, green and blue, the brightest of each color;
     others become one, the brightest. Takes NumPy and JAX arrays alike.
     """
     count = layers.shape[-1]
     if count in (1, 3):
         return layers
-    colours = 1 if count % 3 else 3
-    return layers.reshape(*layers.shape[:-1], count // colours, colours).max(-2)
+    colors = 1 if count % 3 else 3
+    return layers.reshape(*layers.shape[:-1], count // colors, colors).max(-2)
 
 
 def downscale(images: jax.Array, scale: int) -> jax.Array:

@@ -2,7 +2,7 @@
 
 A method is a bundle of pure functions over a state pytree, in the manner of
 `optax.GradientTransformation`. It knows no file, no mesh and no loop, so one
-loop runs evolution, adversarial training and the optimisation of one image.
+loop runs evolution, adversarial training and the optimization of one image.
 """
 
 from collections.abc import Mapping

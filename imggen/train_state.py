@@ -1,4 +1,4 @@
-"""Optimisers, and the player: a network's variables together with its optimiser's state."""
+"""Optimizers, and the player: a network's variables together with its optimizer's state."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +17,8 @@ class Player:
 
     Attributes:
       params: its parameters.
-      statistics: its other variables (running means of batch normalisation); {} without.
-      opt_state: its optimiser's state.
+      statistics: its other variables (running means of batch normalization); {} without.
+      opt_state: its optimizer's state.
     """
 
     params: Any

@@ -5,7 +5,7 @@ import os
 
 os.environ['JAX_NUM_CPU_DEVICES'] = '4'
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-# Most of the suite's time is compilation, a quarter less of it without LLVM's optimiser.
+# Most of the suite's time is compilation, a quarter less of it without LLVM's optimizer.
 os.environ['XLA_FLAGS'] = ' '.join(
     (
         os.environ.get('XLA_FLAGS', ''),

@@ -1,4 +1,4 @@
-"""Colours: luma and chroma apart, and palettes that change hands."""
+"""Colors: luma and chroma apart, and palettes that change hands."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,12 +24,12 @@ def test_brightness_of_one_and_chroma_of_the_other():
     np.testing.assert_allclose(color.with_chroma(cat, cat), cat, atol=1e-6)
 
 
-def test_grey_brightness_is_its_own():
+def test_gray_brightness_is_its_own():
     cat, _ = photographs()
-    grey = color.luminance(cat)
-    assert grey.shape == (40, 60, 1)
-    np.testing.assert_array_equal(color.luminance(grey), grey)
-    np.testing.assert_allclose(color.with_chroma(grey, cat), color.with_chroma(cat, cat), atol=1e-6)
+    gray = color.luminance(cat)
+    assert gray.shape == (40, 60, 1)
+    np.testing.assert_array_equal(color.luminance(gray), gray)
+    np.testing.assert_allclose(color.with_chroma(gray, cat), color.with_chroma(cat, cat), atol=1e-6)
 
 
 def test_matched_luminance_has_the_contents_mean_and_deviation():
@@ -48,12 +48,12 @@ def test_matched_colors_have_the_contents_mean_and_covariance():
     np.testing.assert_allclose(np.cov(found.T), np.cov(expected.T), atol=1e-3)
 
 
-def test_grey_and_flat_styles_stay_finite_and_grey_styles_gain_no_noise():
+def test_gray_and_flat_styles_stay_finite_and_gray_styles_gain_no_noise():
     cat, astronaut = photographs()
-    grey = jnp.repeat(color.luminance(astronaut), 3, axis=-1)
-    nearly = grey + 1e-3 * jnp.asarray(np.random.default_rng(0).normal(size=grey.shape))
-    for style in (grey, nearly, jnp.zeros_like(grey), jnp.full_like(grey, -1.0)):
+    gray = jnp.repeat(color.luminance(astronaut), 3, axis=-1)
+    nearly = gray + 1e-3 * jnp.asarray(np.random.default_rng(0).normal(size=gray.shape))
+    for style in (gray, nearly, jnp.zeros_like(gray), jnp.full_like(gray, -1.0)):
         assert jnp.isfinite(color.match_colors(style, cat)).all()
         assert jnp.isfinite(color.match_luminance(style, cat)).all()
-    plain, noisy = color.match_colors(grey, cat), color.match_colors(nearly, cat)
+    plain, noisy = color.match_colors(gray, cat), color.match_colors(nearly, cat)
     assert jnp.abs(plain - noisy).mean() < 0.02

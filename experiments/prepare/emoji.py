@@ -1,4 +1,4 @@
-r"""Renders the emoji of a colour font into a folder: a set of about 3,600 small pictures.
+r"""Renders the emoji of a color font into a folder: a set of about 3,600 small pictures.
 
 python -m experiments.prepare.emoji --output=data/emoji [--font=NotoColorEmoji.ttf]
 

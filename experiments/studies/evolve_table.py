@@ -50,7 +50,7 @@ def main(argv):
     lines = [_NAMES, ['---'] * len(_NAMES)]
     for name, seeds in searches.items():
         together = evolution.pool(seeds)
-        rows = {**evolution.by_class(together), 'all': evolution.summarise(together)}
+        rows = {**evolution.by_class(together), 'all': evolution.summarize(together)}
         for label, values in rows.items():
             pursuits = len(together.first) // (1 if label == 'all' else len(rows) - 1)
             counted = f'{len(seeds)} x {pursuits // len(seeds)}'

@@ -54,14 +54,14 @@ def main(argv):
     workdir = pathlib.Path(_WORKDIR.value)
     train, test = (_examples(split) for split in ('train', 'test'))
     lines = [_COLUMNS, ('---',) * len(_COLUMNS)]
-    learnt, held_out = [], []
+    learned, held_out = [], []
     for number in range(_ROUNDS.value + 1):
         folder = workdir / f'round{number}'
-        _write(folder / 'data', 'train', train, learnt)
+        _write(folder / 'data', 'train', train, learned)
         _write(folder / 'data', 'test', test, held_out)
         judge = _train_judge(folder, classes=_CLASSES + bool(number))
         found = _evolve(folder)
-        values = evolution.summarise(found)
+        values = evolution.summarize(found)
         middle = values.get('evaluations_to_0.9999')
         lines.append(
             (
@@ -75,7 +75,7 @@ def main(argv):
         )
         print(f'| {" | ".join(lines[-1])} |', flush=True)
         is_held_out = np.arange(len(found.images)) // _CLASSES % 6 == 0
-        learnt.append(found.images[~is_held_out])
+        learned.append(found.images[~is_held_out])
         held_out.append(found.images[is_held_out])
     text = '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
     (workdir / 'retrain.md').write_text(text)

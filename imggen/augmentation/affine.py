@@ -65,11 +65,11 @@ def resample(
     return top * (1 - down) + bottom * down
 
 
-def about_centre(matrices, shifts, height, width):
-    """Returns the offset that keeps the centre in place but for the shift: c - M (c + shift)."""
-    centre = jnp.asarray([(height - 1) / 2, (width - 1) / 2], matrices.dtype)[None]
-    source = centre + shifts
-    return centre - (matrices[..., 0] * source[:, :1] + matrices[..., 1] * source[:, 1:])
+def about_center(matrices, shifts, height, width):
+    """Returns the offset that keeps the center in place but for the shift: c - M (c + shift)."""
+    center = jnp.asarray([(height - 1) / 2, (width - 1) / 2], matrices.dtype)[None]
+    source = center + shifts
+    return center - (matrices[..., 0] * source[:, :1] + matrices[..., 1] * source[:, 1:])
 
 
 def _border(index, size, fill):

@@ -79,7 +79,7 @@ def augment(
             turn * jnp.deg2rad(rotation_degrees), (1.0 + zoom) ** -scale, slant * shear
         )
         shifts = jnp.stack([down * shift * height, across * shift * width], axis=-1)
-        offsets = affine.about_centre(matrices, shifts, height, width)
+        offsets = affine.about_center(matrices, shifts, height, width)
         images = affine.warp(images, matrices, offsets, fill=fill)
     if crop is not None:
         free = jnp.asarray([height - crop[0], width - crop[1]])[:, None]

@@ -1,6 +1,6 @@
 """Random changes of images that a gradient passes through, for discriminators that see little.
 
-Two families: those of DiffAugment (Zhao et al. 2020), `colour`, `translation`,
+Two families: those of DiffAugment (Zhao et al. 2020), `color`, `translation`,
 `cutout`; and those of adaptive augmentation (Karras et al. 2020), the rest, with the
 distributions of its table 1. Their geometry is one affine map an image, here with
 bilinear sampling and mirrored borders.
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imggen.augmentation.affine import about_centre, resample
+from imggen.augmentation.affine import about_center, resample
 from imggen.errors import UserError
 
 # In the order in which they are applied.
@@ -31,12 +31,12 @@ KINDS = (
     'luma_flip',
     'hue',
     'saturation',
-    'colour',
+    'color',
     'cutout',
 )
 _AFFINE = ('quarter_turn', 'scale', 'rotation', 'aspect', 'shift')
 _MAX_TRANSLATION = 0.125  # Of the image's height and width.
-_NEUTRAL = 0.0  # Mid-grey, which comes in from outside and fills holes.
+_NEUTRAL = 0.0  # Mid-gray, which comes in from outside and fills holes.
 
 
 def augment(
@@ -59,7 +59,7 @@ def augment(
     images = _copy_pixels(images, draws, kinds)
     if any(kind in kinds for kind in _AFFINE):
         images = _warp(images, draws, kinds)
-    images = _recolour(images, draws, kinds)
+    images = _recolor(images, draws, kinds)
     return _cut_out(images, draws) if 'cutout' in kinds else images
 
 
@@ -169,7 +169,7 @@ def _warp(images, draws, kinds):
             for axis, side in enumerate((height, width))
         )
         shifts = jnp.stack([down, across], axis=-1)
-    offsets = about_centre(matrices, shifts, height, width)
+    offsets = about_center(matrices, shifts, height, width)
     return resample(images, matrices, offsets, fill='reflect')
 
 
@@ -179,51 +179,51 @@ def _product(matrices, a, b, c, d):
     return jnp.sum(matrices[:, :, :, None] * right[:, None], axis=2)
 
 
-def _recolour(images, draws, kinds):
-    """Colour as seen from its grey axis; what turns about that axis leaves grey images alone."""
+def _recolor(images, draws, kinds):
+    """Color as seen from its gray axis; what turns about that axis leaves gray images alone."""
     if 'brightness' in kinds:
         images = images + draws.value('brightness', draws.normal('brightness', 0.2), 0.0)
     if 'contrast' in kinds:
         images = images * draws.value('contrast', 2.0 ** draws.normal('contrast', 0.5), 1.0)
     if 'luma_flip' in kinds:
         mirrored = draws.uniform('luma_flip', 0, 1) < 0.5
-        grey = images.mean(-1, keepdims=True)
-        images = images - draws.value('luma_flip', jnp.where(mirrored, 2.0, 0.0), 0.0) * grey
+        gray = images.mean(-1, keepdims=True)
+        images = images - draws.value('luma_flip', jnp.where(mirrored, 2.0, 0.0), 0.0) * gray
     if 'hue' in kinds and images.shape[-1] == 3:
         images = _turn_hue(images, draws.value('hue', draws.uniform('hue', -jnp.pi, jnp.pi), 0.0))
     if 'saturation' in kinds and images.shape[-1] == 3:
         factor = draws.value('saturation', 2.0 ** draws.normal('saturation', 1.0), 1.0)
         images = _about(images.mean(-1, keepdims=True), images, factor)
-    if 'colour' in kinds:
-        images = images + draws.value('colour', draws.uniform('colour', -0.5, 0.5, 0), 0.0)
-        factor = draws.value('colour', draws.uniform('colour', 0.0, 2.0, 1), 1.0)
+    if 'color' in kinds:
+        images = images + draws.value('color', draws.uniform('color', -0.5, 0.5, 0), 0.0)
+        factor = draws.value('color', draws.uniform('color', 0.0, 2.0, 1), 1.0)
         images = _about(images.mean(-1, keepdims=True), images, factor)
-        factor = draws.value('colour', draws.uniform('colour', 0.5, 1.5, 2), 1.0)
+        factor = draws.value('color', draws.uniform('color', 0.5, 1.5, 2), 1.0)
         images = _about(images.mean((1, 2, 3), keepdims=True), images, factor)
     return images
 
 
-def _about(centre, images, factor):
-    """Moves images away from `centre`; returned as they are, to the bit, where the factor is 1."""
-    return images + (factor - 1.0) * (images - centre)
+def _about(center, images, factor):
+    """Moves images away from `center`; returned as they are, to the bit, where the factor is 1."""
+    return images + (factor - 1.0) * (images - center)
 
 
 def _turn_hue(images, angle):
-    """Turns RGB about the grey axis v (Rodrigues).
+    """Turns RGB about the gray axis v (Rodrigues).
 
     x cos a + (v x x) sin a + v (v . x) (1 - cos a)
     """
     red, green, blue = (images[..., channel : channel + 1] for channel in range(3))
     across = jnp.concatenate([blue - green, red - blue, green - red], -1) / np.sqrt(3.0)
-    grey = images.mean(-1, keepdims=True)
-    return images * jnp.cos(angle) + across * jnp.sin(angle) + grey * (1.0 - jnp.cos(angle))
+    gray = images.mean(-1, keepdims=True)
+    return images * jnp.cos(angle) + across * jnp.sin(angle) + gray * (1.0 - jnp.cos(angle))
 
 
 def _cut_out(images, draws):
-    """Fills a box of half the height and width, about a uniform centre, with mid-grey."""
+    """Fills a box of half the height and width, about a uniform center, with mid-gray."""
     inside = draws.happens('cutout')[:, None, None]
     for axis, size in enumerate(images.shape[1:3]):
-        centre = draws.uniform('cutout', 0, size, axis)
-        near = jnp.abs(jnp.arange(size)[None] + 0.5 - centre[:, None]) < size / 4
+        center = draws.uniform('cutout', 0, size, axis)
+        near = jnp.abs(jnp.arange(size)[None] + 0.5 - center[:, None]) < size / 4
         inside = inside & jnp.expand_dims(near, 2 - axis)
     return jnp.where(inside[..., None], _NEUTRAL, images)

@@ -1,6 +1,6 @@
 """One picture file to one uint8 array, whatever the format; and bringing it to size.
 
-Pictures are uint8 [height, width, channels], 1 channel (grey) or 3 (RGB).
+Pictures are uint8 [height, width, channels], 1 channel (gray) or 3 (RGB).
 """
 
 import pathlib
@@ -55,7 +55,7 @@ def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.nda
       matte: RGB in [0, 255] that shows through where the picture is transparent.
 
     Returns:
-      uint8 [height, width, 1] for grey files, [height, width, 3] for others.
+      uint8 [height, width, 1] for gray files, [height, width, 3] for others.
     """
     try:
         with Image.open(path) as image:
@@ -70,7 +70,7 @@ def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.nda
         raise DecodeError(f'{path} cannot be read ({error or type(error).__name__})') from error
 
 
-def is_grey(picture: np.ndarray) -> bool:
+def is_gray(picture: np.ndarray) -> bool:
     """Whether the channels of a picture are the same."""
     return bool(np.all(picture[..., 1:] == picture[..., :1]))
 
@@ -125,15 +125,15 @@ def resize(
     )
     if inner == tuple(size):
         return small
-    colour = to_channels(np.asarray(matte, np.uint8)[None, None], channels)
-    sheet = np.broadcast_to(colour, (*size, channels)).copy()
+    color = to_channels(np.asarray(matte, np.uint8)[None, None], channels)
+    sheet = np.broadcast_to(color, (*size, channels)).copy()
     top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
     sheet[top : top + inner[0], left : left + inner[1]] = small
     return sheet
 
 
 def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Cuts a picture into tiles at its own scale, centred, dropping what remains at the sides.
+    """Cuts a picture into tiles at its own scale, centerd, dropping what remains at the sides.
 
     A picture smaller than a tile is enlarged to fill one.
 

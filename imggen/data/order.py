@@ -12,7 +12,7 @@ The rounds alternate
 
     l <- (l + F(k_i, r)) mod a        r <- (r + F(k_i, l)) mod b
 
-each of which can be undone, whatever F is. F is a 32-bit finaliser with full
+each of which can be undone, whatever F is. F is a 32-bit finalizer with full
 avalanche (Appleby's MurmurHash3) of its argument and the round's key; the round
 keys of an epoch are `jax.random.bits(fold_in(key, epoch))`. A value in [n, ab)
 goes through the network again until it falls below n ("cycle walking"), which
@@ -132,7 +132,7 @@ def start(step: jax.Array, batch_size: int, size: jax.Array) -> tuple[jax.Array,
 
 
 def _mix(value):
-    """Finalises uint32: every bit of the input moves every bit of the output."""
+    """Finalizes uint32: every bit of the input moves every bit of the output."""
     value = (value ^ (value >> 16)) * jnp.uint32(0x85EBCA6B)
     value = (value ^ (value >> 13)) * jnp.uint32(0xC2B2AE35)
     return value ^ (value >> 16)

@@ -1,4 +1,4 @@
-"""One picture file with all that has to come back: its own size, its colours, its alpha."""
+"""One picture file with all that has to come back: its own size, its colors, its alpha."""
 
 import pathlib
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Picture(NamedTuple):
 
     Attributes:
       path: where it lies.
-      rgb: uint8 [height, width, 3], over its mean colour where it is transparent.
+      rgb: uint8 [height, width, 3], over its mean color where it is transparent.
       alpha: uint8 [height, width]; None where it is opaque.
     """
 
@@ -29,7 +29,7 @@ class Picture(NamedTuple):
 def read(path: pathlib.Path, where: str) -> Picture:
     """Reads a picture, turned as EXIF says, with its alpha.
 
-    What is transparent gets the mean of what is not: a colour that no style loss sees
+    What is transparent gets the mean of what is not: a color that no style loss sees
     as an edge.
 
     Raises:
@@ -46,7 +46,7 @@ def read(path: pathlib.Path, where: str) -> Picture:
 
 
 def restore(result: np.ndarray, picture: Picture, box: tuple[int, int], colors: str) -> np.ndarray:
-    """Brings a result to its content's own size, colours and alpha.
+    """Brings a result to its content's own size, colors and alpha.
 
     Args:
       result: float [height, width, 1 or 3] in [-1, 1].

@@ -12,7 +12,7 @@ judged alike.
     transfer              of the images that the judge takes for their class, the share
                           that a second judge of another architecture does too
     transfer_probability  of the class in the second judge's eyes, the mean over those
-    nearest_distance      to the nearest training image, Euclidean, in grey levels [0, 1]
+    nearest_distance      to the nearest training image, Euclidean, in gray levels [0, 1]
     total_variation       see losses.style.total_variation
     coverage, coverage_P  share of an archive's cells that hold an image, that hold one
                           whose class has probability P
@@ -121,7 +121,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     )
     flat = lambda pictures: pictures.reshape(len(pictures), -1).astype(np.float32) / 255  # noqa: E731
     distances, _ = nearest(flat(found.images), flat(training))
-    values = summarise(found)
+    values = summarize(found)
     values['nearest_distance'] = float(distances.mean())
     values['total_variation'] = float(total_variation(images.from_uint8(found.images)).mean())
     if found.cells is not None:
@@ -146,7 +146,7 @@ def by_class(found: Findings) -> dict[str, dict[str, float]]:
     rows = {}
     for number in dict.fromkeys(found.pursued.tolist()):
         mine, pursuits = found.target == number, found.pursued == number
-        rows[found.labels[number]] = summarise(
+        rows[found.labels[number]] = summarize(
             found._replace(
                 images=found.images[mine],
                 target=found.target[mine],
@@ -161,7 +161,7 @@ def by_class(found: Findings) -> dict[str, dict[str, float]]:
     return rows
 
 
-def summarise(found: Findings) -> dict[str, float]:
+def summarize(found: Findings) -> dict[str, float]:
     """Returns the measures that need no other images."""
     values: dict[str, float] = {}
     for threshold, first in zip(tally.THRESHOLDS, found.first.T, strict=True):

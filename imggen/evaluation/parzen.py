@@ -6,7 +6,7 @@ A Gaussian of deviation sigma is set on each of n samples mu, pixels in [0, 1]:
 
 sigma is the one of ten between 0.1 and 1 under which held-out training images are
 likeliest. The measure is a check against published figures, not of quality: the
-centres of k-means score higher than the training images themselves (Theis et al.
+centers of k-means score higher than the training images themselves (Theis et al.
 2016), as `measure` shows beside every figure.
 """
 
@@ -55,7 +55,7 @@ def log_likelihoods(samples, test, *, sigmas: tuple[float, ...]) -> np.ndarray:
     """Returns log p of test images under each deviation: float32 [m, len(sigmas)].
 
     Args:
-      samples: float32 [n, d] in [0, 1], the centres.
+      samples: float32 [n, d] in [0, 1], the centers.
       test: float32 [m, d].
       sigmas: deviations.
     """
@@ -77,21 +77,21 @@ def parzen(samples, validation, test, *, sigmas: tuple[float, ...] = SIGMAS) -> 
 
 @functools.partial(jax.jit, static_argnames=('clusters', 'rounds'))
 def k_means(key: jax.Array, points: jax.Array, *, clusters: int, rounds: int = 10) -> jax.Array:
-    """Returns the centres [clusters, d] of points [n, d] after some rounds of Lloyd's algorithm.
+    """Returns the centers [clusters, d] of points [n, d] after some rounds of Lloyd's algorithm.
 
     It starts from points drawn without replacement; a cluster that loses all its
-    points keeps its centre.
+    points keeps its center.
     """
     first = jax.random.choice(key, len(points), (clusters,), replace=False)
 
-    def one_round(_, centres):
-        norms = squared_norms(centres)
+    def one_round(_, centers):
+        norms = squared_norms(centers)
         nearest = over_rows(
-            lambda _, row: jnp.argmin(squared_distances(row, centres, norms)), points, clusters
+            lambda _, row: jnp.argmin(squared_distances(row, centers, norms)), points, clusters
         )
         sums = jax.ops.segment_sum(points, nearest, clusters)
         counts = jax.ops.segment_sum(jnp.ones(len(points)), nearest, clusters)[:, None]
-        return jnp.where(counts > 0, sums / jnp.maximum(counts, 1.0), centres)
+        return jnp.where(counts > 0, sums / jnp.maximum(counts, 1.0), centers)
 
     return jax.lax.fori_loop(0, rounds, one_round, points[first])
 
@@ -110,7 +110,7 @@ def measure(restored: Restored, *, num_images: int = 10_000, seed: int = 0) -> d
     Returns:
       parzen, its standard error parzen_error and the deviation parzen_sigma;
       parzen_training, of as many training images in place of samples; and
-      parzen_k_means, of the centres of k-means of those, half as many.
+      parzen_k_means, of the centers of k-means of those, half as many.
     """
     config = restored.config['data']
     (train, _), (test, _) = (data.examples(config, split=split) for split in ('train', 'test'))
@@ -128,12 +128,12 @@ def measure(restored: Restored, *, num_images: int = 10_000, seed: int = 0) -> d
     key = keys.stream(seed, 'measure')
     rows = np.asarray(jax.random.permutation(key, len(train)))[:num_images]
     points = train[rows].reshape(len(rows), -1)
-    centres = np.asarray(k_means(key, points, clusters=max(1, len(rows) // 2)))
-    centres = centres.reshape(-1, *train.shape[1:])
+    centers = np.asarray(k_means(key, points, clusters=max(1, len(rows) // 2)))
+    centers = centers.reshape(-1, *train.shape[1:])
     return {
         'parzen': found.value,
         'parzen_error': found.standard_error,
         'parzen_sigma': found.sigma,
         'parzen_training': parzen(train[rows], validation, test).value,
-        'parzen_k_means': parzen(centres, validation, test).value,
+        'parzen_k_means': parzen(centers, validation, test).value,
     }

@@ -21,7 +21,7 @@ from imggen.workdir.restore import Restored
 
 _MOST_DECIBELS = 100.0  # Of two pictures that are the same.
 _SMALLEST_LPIPS = 32
-_LEAST_CHROMA = 0.1  # Of grey pictures, for which there is no ratio.
+_LEAST_CHROMA = 0.1  # Of gray pictures, for which there is no ratio.
 
 
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
@@ -39,7 +39,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
       them where targets are others of a subset), or 'nearest_psnr', 'bicubic_psnr' and
       'lanczos_psnr' of super-resolution, which also has 'psnr_y' and 'ssim_y' of the luma
       less a border of `scale` pixels, as published tables do. 'spread' is the variance
-      between outputs in that between targets, 'chroma' the colourfulness likewise.
+      between outputs in that between targets, 'chroma' the colorfulness likewise.
     """
     perceptual = _lpips_params()
     baselines = _Baselines(restored)
@@ -135,7 +135,7 @@ def _scores(perceptual, candidate, target, scale: int) -> dict[str, jax.Array]:
 
 
 class _Moments:
-    """Sums from which come the variance between pictures and their colourfulness."""
+    """Sums from which come the variance between pictures and their colorfulness."""
 
     def __init__(self):
         self._sums = {}
@@ -179,5 +179,5 @@ def _chroma(pictures):
 
 
 def _rgb(pictures) -> jax.Array:
-    """Repeats a grey channel, so that grey and colour can be compared."""
+    """Repeats a gray channel, so that gray and color can be compared."""
     return jnp.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else jnp.asarray(pictures)

@@ -45,7 +45,7 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
             f'{images.shape[1]}x{images.shape[2]}; enlarge them or compare with VGG16.'
         )
     outputs = {}
-    x = layers.normalise(images, params['input'])
+    x = layers.normalize(images, params['input'])
     for name, (stride, padding) in CONVS.items():
         x = jax.nn.relu(layers.conv(x, params[name], stride=stride, padding=padding))
         if name in names:

@@ -12,12 +12,12 @@ class Extractor(NamedTuple):
     """A frozen feature extractor.
 
     Attributes:
-      name: what figures are labelled with, for example 'judge'.
+      name: what figures are labeled with, for example 'judge'.
       params: pytree of arrays, an argument of `apply` so that it is never baked into a program.
       apply: (params, images float32 [n, height, width, channels] in [-1, 1]) ->
         {'features': float32 [n, d]} and, where the network classifies,
         {'logits': float32 [n, classes]}. Pure and traceable; it resizes and
-        normalises as the network wants.
+        normalizes as the network wants.
       digest: 12 hexadecimal digits of the SHA-256 of `params`, printed beside every figure.
       note: what `apply` does to an image before the network sees it, one line.
     """

@@ -8,12 +8,12 @@ torchvision in five places, and figures depend on each:
             not aligned, no half-pixel shift), then (x - 128) / 128
   pooling   average pools of the blocks do not count padding
   Mixed_7c  the pool of the last block is a max pool, in Mixed_7b an average
-  norm      batch normalisation with epsilon 1e-3, without scale
+  norm      batch normalization with epsilon 1e-3, without scale
   classes   1008 logits; the measures that use them leave the bias out
 
 The weights are those of torch-fidelity, converted from that graph. Parameters are
 {'Conv2d_1a_3x3': {'kernel': [height, width, in, out], 'bias': [out]}, ...}, named as
-in the file, batch normalisation folded in, and {'fc': {'kernel': [2048, 1008], 'bias'}}.
+in the file, batch normalization folded in, and {'fc': {'kernel': [2048, 1008], 'bias'}}.
 """
 
 import os
@@ -138,7 +138,7 @@ def resize(images: jax.Array) -> jax.Array:
 
 
 def from_tensors(tensors: Mapping[str, np.ndarray]) -> Params:
-    """Turns a state dict into parameters: OIHW to HWIO, batch normalisation folded in.
+    """Turns a state dict into parameters: OIHW to HWIO, batch normalization folded in.
 
     Raises:
       KeyError: a tensor is missing.
@@ -181,7 +181,7 @@ def make() -> Extractor:
     """
     params = pretrained()
     note = (
-        f'rounded to uint8, grey repeated to RGB, resized to {_SIZE}x{_SIZE} as TensorFlow 1 does'
+        f'rounded to uint8, gray repeated to RGB, resized to {_SIZE}x{_SIZE} as TensorFlow 1 does'
     )
     return Extractor('inception', params, apply, digest(params), note)
 

@@ -40,7 +40,7 @@ def make() -> extractor.Extractor:
         params=params,
         apply=apply,
         digest=found,
-        note='grey, 28 x 28 (other sizes resized, linear with antialiasing), before the last layer',
+        note='gray, 28 x 28 (other sizes resized, linear with antialiasing), before the last layer',
     )
 
 

@@ -1,7 +1,7 @@
 """The few operations that the frozen networks are made of.
 
 A convolution's parameters are {'kernel': [height, width, in, out], 'bias': [out]},
-batch normalisation folded in. Images are float32 [n, height, width, channels].
+batch normalization folded in. Images are float32 [n, height, width, channels].
 """
 
 import functools
@@ -27,13 +27,13 @@ def affine(mean: Sequence[float], std: Sequence[float], *, white: float = 1.0) -
 IMAGENET_INPUT = affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def normalise(images: jax.Array, affine: Layer) -> jax.Array:
-    """Returns (images - mean) / std, grey repeated to RGB: [n, height, width, 3]."""
+def normalize(images: jax.Array, affine: Layer) -> jax.Array:
+    """Returns (images - mean) / std, gray repeated to RGB: [n, height, width, 3]."""
     return (rgb(images) - channelwise(affine['mean'])) / channelwise(affine['std'])
 
 
 def rgb(images: jax.Array) -> jax.Array:
-    """Repeats a grey channel three times; leaves three channels alone.
+    """Repeats a gray channel three times; leaves three channels alone.
 
     Raises:
       ValueError: there are neither 1 nor 3 channels.
@@ -45,7 +45,7 @@ def rgb(images: jax.Array) -> jax.Array:
 
 
 def resize(images: jax.Array, height: int, width: int) -> jax.Array:
-    """Resizes bilinearly with half-pixel centres, averaging where it shrinks."""
+    """Resizes bilinearly with half-pixel centers, averaging where it shrinks."""
     n, *size, channels = images.shape
     if size == [height, width]:
         return images

@@ -6,7 +6,7 @@ PyTorch file, which is read without PyTorch. Padding is TensorFlow's 'SAME'.
 
 Parameters are {'input': {'mean', 'std'}, 'stem', 'block0.expand',
 'block0.depthwise', 'block0.project', ..., 'head', 'classifier'}, each a {'kernel':
-[height, width, in, out], 'bias': [out]} with batch normalisation folded in.
+[height, width, in, out], 'bias': [out]} with batch normalization folded in.
 """
 
 from collections.abc import Collection, Mapping
@@ -51,7 +51,7 @@ LAYERS = (
     ),
     'head',
 )
-_EPSILON = 1e-3  # TensorFlow's batch normalisation.
+_EPSILON = 1e-3  # TensorFlow's batch normalization.
 _SIZE = 224
 
 _PACKAGE = (
@@ -76,7 +76,7 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
       stride is 2 at the stem and 32 at the head.
     """
     outputs = {}
-    x = layers.normalise(images, params['input'])
+    x = layers.normalize(images, params['input'])
     x = outputs['stem'] = _relu6(layers.conv(x, params['stem'], stride=2))
     for index, (stride, is_widened) in enumerate(_BLOCKS):
         inputs = x
@@ -146,7 +146,7 @@ def make() -> Extractor:
         with jax.default_matmul_precision('highest'):
             return classify(params, layers.resize(images, _SIZE, _SIZE))
 
-    note = f'grey repeated to RGB, resized to {_SIZE}x{_SIZE} (bilinear, antialiased)'
+    note = f'gray repeated to RGB, resized to {_SIZE}x{_SIZE} (bilinear, antialiased)'
     return Extractor('lite0', params, apply, digest(params), note)
 
 

@@ -1,4 +1,4 @@
-"""Raw pixels as features: the extractor that has learnt nothing, as a yardstick."""
+"""Raw pixels as features: the extractor that has learned nothing, as a yardstick."""
 
 import math
 

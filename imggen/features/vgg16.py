@@ -90,7 +90,7 @@ def activations(
             f'side, not {images.shape[1]}x{images.shape[2]}; enlarge them or name earlier layers.'
         )
     outputs = {}
-    x = layers.normalise(images, params['input'])
+    x = layers.normalize(images, params['input'])
     for name in LAYERS[: deepest + 1]:
         if name.endswith('pool'):
             x = POOLS[pooling](x, 2, 2)
@@ -193,7 +193,7 @@ def make() -> Extractor:
             last = activations(params, images, ('block5_conv3',))['block5_conv3']
         return {'features': last.mean((1, 2))}
 
-    note = f'grey repeated to RGB, resized to {_SIZE}x{_SIZE} (bilinear, antialiased)'
+    note = f'gray repeated to RGB, resized to {_SIZE}x{_SIZE} (bilinear, antialiased)'
     return Extractor('vgg16', params, apply, digest(params), note)
 
 

@@ -36,7 +36,7 @@ def in_tiles(
         any channels].
       picture: float [height, width, channels].
       tile: the largest side of a tile, in pixels of the picture.
-      overlap: pixels that neighbours share at least.
+      overlap: pixels that neighbors share at least.
 
     Returns:
       float64 [scale * height, scale * width, any channels].

@@ -2,11 +2,11 @@
 
 A picture of up to `tile` x `tile` pixels is translated whole, mirrored out to a multiple of
 32 so that few sizes are compiled. A larger one is cut into tiles that overlap; in an overlap
-one tile fades into the next, and the rim of a tile, where its network sees no neighbours, is
+one tile fades into the next, and the rim of a tile, where its network sees no neighbors, is
 not used at all.
 
-A network that normalises by the statistics of the picture sees all of it at once: its tiles,
-normalised each on its own, differ in tone from the whole. There `tile` is 2048 by default,
+A network that normalizes by the statistics of the picture sees all of it at once: its tiles,
+normalized each on its own, differ in tone from the whole. There `tile` is 2048 by default,
 for which the published U-Net takes about 1 GiB; else it is 512.
 """
 
@@ -63,7 +63,7 @@ def make(
       restored: a trained method whose `sample` maps batch['input'] to 'output'.
       tile: side of a tile in pixels of the input; pictures of up to tile x tile pixels are
         translated whole. By default 512, and 2048 where the method sees all of a picture.
-      overlap: pixels that neighbouring tiles share.
+      overlap: pixels that neighboring tiles share.
       filtered: takes pictures for the run's inputs; else its filter, if its data has one,
         makes the inputs of them.
 
@@ -195,7 +195,7 @@ def _is_of_noise(restored: Restored) -> bool:
 
 
 def _sees_all(section: Mapping) -> bool:
-    """Whether a method's network normalises by the statistics of the picture at hand."""
+    """Whether a method's network normalizes by the statistics of the picture at hand."""
     if section['name'] != 'pix2pix':
         return False
     norm = section.get('generator', {}).get('norm', unet.UNet.norm)

@@ -138,7 +138,7 @@ def _name(file: str) -> str:
 
 def _write(path: pathlib.Path, picture: Picture, pixels: np.ndarray, scale: int) -> None:
     """Writes pixels with the picture's alpha; a reader never sees half a file."""
-    if scale > 1 and decode.is_grey(picture.rgb):
+    if scale > 1 and decode.is_gray(picture.rgb):
         pixels = decode.to_channels(pixels, 1)
     if picture.alpha is not None:
         alpha = decode.resize(picture.alpha[..., None], pixels.shape[:2], fit='stretch')

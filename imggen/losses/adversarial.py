@@ -113,7 +113,7 @@ def squared_gradient_norm(critic, images: jax.Array):
     return logits, jnp.sum(jnp.square(gradients), axis=(1, 2, 3)), rest
 
 
-def penalised(critic, images: jax.Array, gamma: float, scale: jax.Array):
+def penalized(critic, images: jax.Array, gamma: float, scale: jax.Array):
     """Returns a critic's answer with the penalty R1 or R2 of each image.
 
     scale gamma / 2 ||grad_x D(x)||^2

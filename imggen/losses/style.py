@@ -200,7 +200,7 @@ def over_regions(losses: jax.Array, image: Moments) -> jax.Array:
 
 
 def total_variation(images: jax.Array) -> jax.Array:
-    """Mean squared difference of neighbours, down plus across: [n].
+    """Mean squared difference of neighbors, down plus across: [n].
 
     Mahendran and Vedaldi 2015, with beta = 2, over the number of pixels.
     """

@@ -4,7 +4,7 @@ With noise x0 ~ N(0, I), an image x1 and a time t in [0, 1]:
 
   x_t = (1 - t) x0 + t x1        loss = mean |v(x_t, t) - (x1 - x0)|^2
 
-The v that minimises it is the velocity of a flow that carries noise to images.
+The v that minimizes it is the velocity of a flow that carries noise to images.
 `sample` follows the flow of an average of the weights with a number of evaluations of
 the network, where an adversarial generator needs one. With labels the velocity is
 

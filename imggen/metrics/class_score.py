@@ -43,7 +43,7 @@ def class_score(logits) -> ClassScore:
     Salimans et al. (2016) call it the Inception score where the classifier is
     Inception. It is computed over the whole set, not over ten parts. The standard
     error is that of the mean of the divergences: an error in p(y), which
-    minimises that mean, enters only at second order.
+    minimizes that mean, enters only at second order.
 
     Args:
       logits: [n, classes], n >= 2.

@@ -9,7 +9,7 @@ import numpy as np
 
 from imggen.errors import UserError
 from imggen.metrics.pairwise import (
-    centred,
+    centerd,
     check_features,
     nearest,
     over_rows,
@@ -32,7 +32,7 @@ def _summed_distances(features):
 
 def mean_pairwise_distance(features) -> float:
     """Returns the mean Euclidean distance over all pairs of different images of [n, d], n >= 2."""
-    (features,) = centred(*check_features(generated=features))
+    (features,) = centerd(*check_features(generated=features))
     count = len(features)
     if count < 2:
         raise UserError('A pairwise distance needs at least 2 images.')

@@ -45,7 +45,7 @@ class Features(NamedTuple):
 
 
 def label(extractor: Extractor) -> str:
-    """Returns what figures are labelled with: name and digest."""
+    """Returns what figures are labeled with: name and digest."""
     return f'{extractor.name}-{extractor.digest}'
 
 

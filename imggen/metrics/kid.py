@@ -102,12 +102,12 @@ def kid(reference, generated) -> Kid:
     rows_xy, rows_yx, square_xy = rows_xy / n, rows_yx / m, square_xy.mean() / n
     value = rows_xx.mean() + rows_yy.mean() - 2 * rows_xy.mean()
 
-    def doubly_centred(square, rows, columns):
+    def doubly_centerd(square, rows, columns):
         return max(0.0, square - np.square(rows).mean() - columns.var())
 
-    g_xx = doubly_centred(square_xx, rows_xx, rows_xx)
-    g_yy = doubly_centred(square_yy, rows_yy, rows_yy)
-    g_xy = doubly_centred(square_xy, rows_xy, rows_yx)
+    g_xx = doubly_centerd(square_xx, rows_xx, rows_xx)
+    g_yy = doubly_centerd(square_yy, rows_yy, rows_yy)
+    g_xy = doubly_centerd(square_xy, rows_xy, rows_yx)
     f_x = max(0.0, np.var(rows_xx - rows_xy, ddof=1) - g_xx / (m - 1) - g_xy / n)
     f_y = max(0.0, np.var(rows_yy - rows_yx, ddof=1) - g_yy / (n - 1) - g_xy / m)
     variance = 4 * f_x / m + 4 * f_y / n

@@ -1,4 +1,4 @@
-"""LPIPS: a learnt perceptual distance between two images.
+"""LPIPS: a learned perceptual distance between two images.
 
 Zhang et al., 'The Unreasonable Effectiveness of Deep Features as a Perceptual
 Metric', 2018, version 0.1: ImageNet VGG16 or AlexNet with the published linear heads.

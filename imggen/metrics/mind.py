@@ -13,7 +13,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from imggen.metrics.pairwise import centred, check_features
+from imggen.metrics.pairwise import centerd, check_features
 
 
 def mind(key: jax.Array, reference, generated, *, num_directions: int = 1024) -> float:
@@ -26,7 +26,7 @@ def mind(key: jax.Array, reference, generated, *, num_directions: int = 1024) ->
       num_directions: how many are averaged.
     """
     sets = check_features(reference=reference, generated=generated)
-    reference, generated = map(jnp.asarray, centred(*sets))
+    reference, generated = map(jnp.asarray, centerd(*sets))
     return float(_mind(key, reference, generated, num_directions=num_directions))
 
 

@@ -37,7 +37,7 @@ def check_features(**named) -> list[np.ndarray]:
     return checked
 
 
-def centred(*sets: np.ndarray) -> list[np.ndarray]:
+def centerd(*sets: np.ndarray) -> list[np.ndarray]:
     """Subtracts the first set's mean from every set [n, d]: distances stay, rounding shrinks."""
     mean = sets[0].mean(axis=0, dtype=np.float64).astype(np.float32)
     return [features - mean for features in sets]
@@ -76,7 +76,7 @@ def squared_norms(features: jax.Array) -> jax.Array:
 def neighbor_distances(features: jax.Array, *, num_neighbors: int) -> jax.Array:
     """Returns squared distances to the nearest others of the set: [n, num_neighbors], rising.
 
-    Features are [n, d] with n > num_neighbors; a vector is no neighbour of itself,
+    Features are [n, d] with n > num_neighbors; a vector is no neighbor of itself,
     an equal one is.
     """
     norms = squared_norms(features)
@@ -119,5 +119,5 @@ def nearest(queries, references) -> tuple[np.ndarray, np.ndarray]:
       Euclidean distances float32 [n] and indices into `references` int32 [n].
     """
     references, queries = check_features(reference=references, query=queries)
-    distances, indices = _nearest(*centred(references, queries)[::-1])
+    distances, indices = _nearest(*centerd(references, queries)[::-1])
     return np.asarray(distances), np.asarray(indices)

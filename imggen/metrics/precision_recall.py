@@ -1,6 +1,6 @@
 """Precision, recall, density and coverage: two sets as unions of balls.
 
-Each image has the ball around it that reaches its k-th nearest neighbour in its own
+Each image has the ball around it that reaches its k-th nearest neighbor in its own
 set, itself not counted. With real x_i, generated y_j and open balls B,
 
   precision  mean_j [y_j in some B_3(x_i)]        recall  mean_i [x_i in some B_3(y_j)]
@@ -24,7 +24,7 @@ import numpy as np
 
 from imggen.errors import UserError
 from imggen.metrics.pairwise import (
-    centred,
+    centerd,
     check_features,
     neighbor_distances,
     over_rows,
@@ -104,16 +104,16 @@ def manifold_measures(
       inclusive: whether a point at exactly the radius lies in a ball.
 
     Raises:
-      UserError: a set has no more images than neighbours.
+      UserError: a set has no more images than neighbors.
     """
     reference, generated = check_features(reference=reference, generated=generated)
     most = max(num_neighbors, num_density_neighbors)
     if len(reference) <= most or len(generated) <= num_neighbors:
         raise UserError(
             f'{len(reference)} reference and {len(generated)} generated images are too few for '
-            f'{most} and {num_neighbors} nearest neighbours: measure more images.'
+            f'{most} and {num_neighbors} nearest neighbors: measure more images.'
         )
-    reference, generated = centred(reference, generated)
+    reference, generated = centerd(reference, generated)
     radii = neighbor_distances(reference, num_neighbors=most).T
     radii = radii[jnp.array([num_neighbors - 1, num_density_neighbors - 1])]
     generated_radii = neighbor_distances(generated, num_neighbors=num_neighbors)[:, -1]

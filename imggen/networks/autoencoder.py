@@ -1,6 +1,6 @@
 """A convolutional autoencoder: strided convolutions down to a code, and back.
 
-For images of any size and number of channels. There is no normalisation, so what it
+For images of any size and number of channels. There is no normalization, so what it
 makes of an image depends on that image alone; its error can then judge one image.
 """
 

@@ -30,7 +30,7 @@ def halvings(
 
 
 def crop(images: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Cuts the centre of [n, height, width, channels] to `size`."""
+    """Cuts the center of [n, height, width, channels] to `size`."""
     top, left = (images.shape[1] - size[0]) // 2, (images.shape[2] - size[1]) // 2
     return images[:, top : top + size[0], left : left + size[1]]
 
@@ -78,7 +78,7 @@ def upsample(x: jax.Array) -> jax.Array:
     Beyond the border the image repeats its edge.
     """
     for axis in (1, 2):
-        before, after = _neighbours(x, axis)
+        before, after = _neighbors(x, axis)
         pair = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis=axis + 1)
         shape = list(x.shape)
         shape[axis] *= 2
@@ -97,13 +97,13 @@ def downsample(x: jax.Array) -> jax.Array:
         pairs = x.reshape(shape)
         even = jax.lax.index_in_dim(pairs, 0, axis + 1, keepdims=False)
         odd = jax.lax.index_in_dim(pairs, 1, axis + 1, keepdims=False)
-        before, _ = _neighbours(odd, axis, edge=even)
-        _, after = _neighbours(even, axis, edge=odd)
+        before, _ = _neighbors(odd, axis, edge=even)
+        _, after = _neighbors(even, axis, edge=odd)
         x = (before + 3.0 * (even + odd) + after) / 8.0
     return x
 
 
-def _neighbours(x, axis, *, edge=None):
+def _neighbors(x, axis, *, edge=None):
     """Returns x shifted by one to either side; the gap takes the edge of `edge`, by default x."""
     edge = x if edge is None else edge
     length = x.shape[axis]

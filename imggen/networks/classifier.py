@@ -11,7 +11,7 @@ from imggen.networks.conv.layers import Conv
 class Classifier(nn.Module):
     """Images [n, height, width, channels] in [-1, 1] -> (logits, features).
 
-    A stage is some 3x3 convolutions with batch normalisation and ReLU; between
+    A stage is some 3x3 convolutions with batch normalization and ReLU; between
     stages the size is halved by the maximum. The features are the mean over what
     is left of the image, [n, stages[-1]].
 

@@ -12,7 +12,7 @@ from imggen.networks import spectral
 
 
 def with_class(latent: jax.Array, label: jax.Array | None, classes: int) -> jax.Array:
-    """Appends the class's learnt vector to a latent [n, d]: [n, 2 d]."""
+    """Appends the class's learned vector to a latent [n, d]: [n, 2 d]."""
     if not classes:
         return latent
     vectors = nn.Embed(classes, latent.shape[-1], embedding_init=nn.initializers.normal(1.0))
@@ -25,17 +25,17 @@ def projected(
     label: jax.Array | None,
     classes: int,
     *,
-    normalise: bool,
+    normalize: bool,
     train: bool,
 ) -> jax.Array:
     """Adds <v(label), features> to logits [n]: Miyato and Koyama 2018, eq. 3.
 
-    `features` are [n, d], those that the unconditional logit is linear in; `normalise`
+    `features` are [n, d], those that the unconditional logit is linear in; `normalize`
     and `train` are spectral.apply's, for the table of the v.
     """
     if not classes:
         return logits
     init = nn.initializers.normal(features.shape[-1] ** -0.5)
     vectors = nn.Embed(classes, features.shape[-1], embedding_init=init)
-    vectors = spectral.apply(vectors, label, normalise=normalise, train=train)
+    vectors = spectral.apply(vectors, label, normalize=normalize, train=train)
     return logits + jnp.sum(vectors * features, axis=-1)

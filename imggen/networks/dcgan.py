@@ -1,4 +1,4 @@
-"""DCGAN (Radford et al. 2016): strided convolutions with batch normalisation.
+"""DCGAN (Radford et al. 2016): strided convolutions with batch normalization.
 
 For images of any size and number of channels. The features double at every
 halving, up to `max_features`.
@@ -64,7 +64,7 @@ class Discriminator(nn.Module):
     Attributes:
       features: at half the images' size.
       max_features: the most, at the smallest size.
-      normalise: batch normalisation after all convolutions but the first.
+      normalize: batch normalization after all convolutions but the first.
       spectral: divides every kernel by its largest singular value.
       classes: of the labels that it is told; 0 for none.
       axis_name: the pmap axis over which batch statistics are taken.
@@ -72,7 +72,7 @@ class Discriminator(nn.Module):
 
     features: int = 64
     max_features: int = 512
-    normalise: bool = True
+    normalize: bool = True
     spectral: bool = False
     classes: int = 0
     axis_name: str | None = None
@@ -80,18 +80,18 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, label=None, *, train: bool) -> jax.Array:
         def layer(module, x):
-            return spectral.apply(module, x, normalise=self.spectral, train=train)
+            return spectral.apply(module, x, normalize=self.spectral, train=train)
 
         times, base = blocks.halvings(images.shape[1:3], least=1)
         x = blocks.pad_to(images, (base[0] * 2**times, base[1] * 2**times))
         for level in range(times):
             width = min(self.features * 2**level, self.max_features)
-            normalise = self.normalise and level > 0
+            normalize = self.normalize and level > 0
             conv = Conv(
-                width, (4, 4), stride=2, padding=1, use_bias=not normalise, kernel_init=_init
+                width, (4, 4), stride=2, padding=1, use_bias=not normalize, kernel_init=_init
             )
             x = layer(conv, x)
-            if normalise:
+            if normalize:
                 x = nn.BatchNorm(
                     use_running_average=not train, momentum=0.9, axis_name=self.axis_name
                 )(x)
@@ -99,5 +99,5 @@ class Discriminator(nn.Module):
         x = x.reshape(x.shape[0], -1)
         logits = layer(nn.Dense(1, kernel_init=_init), x)[:, 0]
         return conditional.projected(
-            logits, x, label, self.classes, normalise=self.spectral, train=train
+            logits, x, label, self.classes, normalize=self.spectral, train=train
         )

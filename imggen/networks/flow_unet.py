@@ -1,6 +1,6 @@
 """A small U-Net that is told the time: the velocity of a flow, for images of any size.
 
-Residual blocks with group normalisation at each resolution, two convolutions each,
+Residual blocks with group normalization at each resolution, two convolutions each,
 shifted and scaled by an embedding of the time and the class; one self-attention at the
 smallest resolution. The last layers start at zero, so that the untrained velocity is 0.
 """
@@ -26,10 +26,10 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, embedding: jax.Array) -> jax.Array:
-        y = Conv(self.features, 3)(nn.silu(_normalise(x)))
+        y = Conv(self.features, 3)(nn.silu(_normalize(x)))
         change = nn.Dense(2 * self.features, kernel_init=_zeros)(embedding)[:, None, None]
         scale, shift = jnp.split(change, 2, axis=-1)
-        y = nn.silu(_normalise(y) * (1.0 + scale) + shift)
+        y = nn.silu(_normalize(y) * (1.0 + scale) + shift)
         y = Conv(self.features, 3, kernel_init=_zeros)(y)
         return y + (x if x.shape[-1] == self.features else Conv(self.features, 1)(x))
 
@@ -70,7 +70,7 @@ class FlowUNet(nn.Module):
                 x = Block(features)(jnp.concatenate([x, kept.pop()], axis=-1), embedding)
             if level:
                 x = Conv(self.features[level - 1], 3)(blocks.upsample(x))
-        x = Conv(images.shape[-1], 3, kernel_init=_zeros)(nn.silu(_normalise(x)))
+        x = Conv(images.shape[-1], 3, kernel_init=_zeros)(nn.silu(_normalize(x)))
         return blocks.crop(x, images.shape[1:3])
 
     def _embed(self, time, label):
@@ -85,10 +85,10 @@ class FlowUNet(nn.Module):
 
     def _attend(self, x):
         n, height, width, channels = x.shape
-        tokens = _normalise(x).reshape(n, height * width, channels)
+        tokens = _normalize(x).reshape(n, height * width, channels)
         attend = nn.MultiHeadDotProductAttention(self.heads, out_kernel_init=_zeros)
         return attend(tokens).reshape(x.shape)
 
 
-def _normalise(x):
+def _normalize(x):
     return nn.GroupNorm(num_groups=math.gcd(_GROUPS, x.shape[-1]))(x)

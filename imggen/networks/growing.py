@@ -111,7 +111,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, images, label=None, *, level: int, fade, train: bool) -> jax.Array:
         def layer(module, x):
-            return spectral.apply(module, x, normalise=self.spectral, train=train)
+            return spectral.apply(module, x, normalize=self.spectral, train=train)
 
         def from_image(number, images):
             conv = Conv(self.features[number], 1, kernel_init=_init, name=f'from_image_{number}')
@@ -130,7 +130,7 @@ class Discriminator(nn.Module):
         x = nn.leaky_relu(layer(conv, x), _SLOPE).reshape(x.shape[0], -1)
         logits = layer(nn.Dense(1, kernel_init=_linear, name='logit'), x)[:, 0]
         return conditional.projected(
-            logits, x, label, self.classes, normalise=self.spectral, train=train
+            logits, x, label, self.classes, normalize=self.spectral, train=train
         )
 
 

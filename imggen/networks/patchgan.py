@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from imggen.errors import UserError
 from imggen.networks.conv.layers import Conv
-from imggen.networks.normalisation import Kind, Normalise, Statistics
+from imggen.networks.normalization import Kind, Normalize, Statistics
 
 _WIDEST = 8
 _init = nn.initializers.normal(0.02)
@@ -44,17 +44,17 @@ class PatchGAN(nn.Module):
         size, padding = (4, 1) if self.layers else (1, 0)
         x = images
         for layer in range(max(self.layers, 1) + 1):
-            normalised = layer > 0
+            normalized = layer > 0
             x = Conv(
                 self.features * min(2**layer, _WIDEST),
                 size,
                 stride=2 if layer < self.layers else 1,
                 padding=padding,
-                use_bias=not normalised or self.norm == 'none',
+                use_bias=not normalized or self.norm == 'none',
                 kernel_init=_init,
             )(x)
-            if normalised:
-                x = Normalise(self.norm, self.axis_name)(x, statistics=statistics)
+            if normalized:
+                x = Normalize(self.norm, self.axis_name)(x, statistics=statistics)
             x = nn.leaky_relu(x, 0.2)
         return Conv(1, size, padding=padding, kernel_init=_init)(x)[..., 0]
 

@@ -58,7 +58,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, label=None, *, train: bool) -> jax.Array:
         def linear(width, x):
-            return spectral.apply(nn.Dense(width), x, normalise=self.spectral, train=train)
+            return spectral.apply(nn.Dense(width), x, normalize=self.spectral, train=train)
 
         x = images.reshape(images.shape[0], -1)
         for width in self.features:
@@ -66,5 +66,5 @@ class Discriminator(nn.Module):
             x = blocks.largest(x, -1)
         logits = linear(1, x)[:, 0]
         return conditional.projected(
-            logits, x, label, self.classes, normalise=self.spectral, train=train
+            logits, x, label, self.classes, normalize=self.spectral, train=train
         )

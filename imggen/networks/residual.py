@@ -1,4 +1,4 @@
-"""The residual networks of R3GAN (Huang et al. 2024), at any size: no normalisation.
+"""The residual networks of R3GAN (Huang et al. 2024), at any size: no normalization.
 
 A stage is a change of resolution and some residual blocks; the discriminator
 mirrors the generator. Residual branches start at zero (Fixup), so the untrained
@@ -36,7 +36,7 @@ class ResidualBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         def layer(module, x):
-            return spectral.apply(module, x, normalise=self.spectral, train=train)
+            return spectral.apply(module, x, normalize=self.spectral, train=train)
 
         features = x.shape[-1]
         inner = features * self.expansion
@@ -111,7 +111,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, label=None, *, train: bool) -> jax.Array:
         def layer(module, x):
-            return spectral.apply(module, x, normalise=self.spectral, train=train)
+            return spectral.apply(module, x, normalize=self.spectral, train=train)
 
         times, base = blocks.halvings(images.shape[1:3])
         widths = stage_widths(self.features, times + 1)
@@ -134,7 +134,7 @@ class Discriminator(nn.Module):
         x = jnp.sum(x * basis, axis=(1, 2))
         logits = layer(nn.Dense(1, use_bias=False, kernel_init=_linear), x)[:, 0]
         return conditional.projected(
-            logits, x, label, self.classes, normalise=self.spectral, train=train
+            logits, x, label, self.classes, normalize=self.spectral, train=train
         )
 
 

@@ -1,6 +1,6 @@
-"""A residual network that enlarges pictures, without batch normalisation.
+"""A residual network that enlarges pictures, without batch normalization.
 
-The recipe of MSRResNet, which is SRResNet (Ledig et al. 2017) without its normalisation: 64
+The recipe of MSRResNet, which is SRResNet (Ledig et al. 2017) without its normalization: 64
 features, 16 blocks and upsampling 'steps' are the published network, 1,517,571 parameters
 at x4. It learns what is missing from the bicubic enlargement, where it starts.
 """

@@ -16,7 +16,7 @@ from flax import linen as nn
 
 from imggen.networks import blocks
 from imggen.networks.conv.layers import Conv, ConvTranspose
-from imggen.networks.normalisation import Kind, Normalise, Statistics
+from imggen.networks.normalization import Kind, Normalize, Statistics
 
 _MAX_DEPTH = 8
 _WIDEST = 8  # Features at the deepest levels, in those of the first.
@@ -56,13 +56,13 @@ class UNet(nn.Module):
         Args:
           key: one a picture, [n], for dropout; None drops nothing.
           images: float32 [n, height, width, any channels].
-          statistics: of batch normalisation, see networks.normalisation.
+          statistics: of batch normalization, see networks.normalization.
         """
         depth = self.depth or depth_for(images.shape[1:3])
         plain = {'padding': 1, 'kernel_init': _init, 'use_bias': self.norm == 'none'}
 
-        def normalise(x, name):
-            return Normalise(self.norm, self.axis_name, name=name)(x, statistics=statistics)
+        def normalize(x, name):
+            return Normalize(self.norm, self.axis_name, name=name)(x, statistics=statistics)
 
         x = blocks.pad_to(images, padded_size(images.shape[1:3], depth), mode='symmetric')
         levels = []
@@ -70,13 +70,13 @@ class UNet(nn.Module):
             x = nn.leaky_relu(x, 0.2) if level else x
             x = Conv(self._width(level), 4, stride=2, **plain, name=f'down{level}')(x)
             if 0 < level < depth - 1:
-                x = normalise(x, f'down{level}_norm')
+                x = normalize(x, f'down{level}_norm')
             levels.append(x)
         x = levels.pop()
         for level in reversed(range(1, depth)):
             x = nn.relu(x)
             x = ConvTranspose(self._width(level - 1), 4, stride=2, **plain, name=f'up{level}')(x)
-            x = normalise(x, f'up{level}_norm')
+            x = normalize(x, f'up{level}_norm')
             if key is not None and self.dropout and level >= depth - _DROPPED_LEVELS:
                 x = drop(fold_in(key, level), x, self.dropout)
             if self.skips:

@@ -106,7 +106,7 @@ def _average(group: int, per_run) -> Curve:
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
-    """Averages [n] over a centred triangular window of about n / 16; shorter at the ends."""
+    """Averages [n] over a centerd triangular window of about n / 16; shorter at the ends."""
     count, reach = len(values), max(1, len(values) // 16)
     window = 1.0 - np.abs(np.arange(-reach, reach + 1)) / (reach + 1)
     weight = np.convolve(np.ones(count), window)[reach : reach + count]

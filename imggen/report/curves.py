@@ -1,6 +1,6 @@
-"""Curves of scalars over training steps, as inline SVG that takes the page's colours.
+"""Curves of scalars over training steps, as inline SVG that takes the page's colors.
 
-Dense curves are smoothed with a centred window, which does not lag; the values as
+Dense curves are smoothed with a centerd window, which does not lag; the values as
 they were lie faintly underneath. The band is one standard deviation over seeds to
 either side.
 """
@@ -16,7 +16,7 @@ from imggen.report.groups import MEASURES, Group
 from imggen.report.markup import Markup, element, number
 from imggen.workdir import reader as runs_lib
 
-COLOURS = 8  # Groups that get a colour; the others are grey.
+COLOURS = 8  # Groups that get a color; the others are gray.
 _WIDTH, _HEIGHT = 300, 150  # Of the area that shows curves, in SVG units.
 _LEFT, _TOP, _BOTTOM, _RIGHT = 46, 8, 24, 10
 _SMOOTH_FROM = 48  # Points from which a curve is smoothed.
@@ -28,7 +28,7 @@ def section(
     runs: Sequence[runs_lib.Run],
     grouped: Sequence[Group],
     order: Sequence[int],
-    colours: dict[int, int],
+    colors: dict[int, int],
 ) -> list[Markup]:
     """Draws every recorded scalar, by kind, under one legend.
 
@@ -36,7 +36,7 @@ def section(
       runs: all runs.
       grouped: their groups.
       order: of the groups in the legend.
-      colours: group -> 0 .. COLOURS - 1; other groups are grey.
+      colors: group -> 0 .. COLOURS - 1; other groups are gray.
     """
     kinds = averages.names(runs)
     if not kinds:
@@ -50,7 +50,7 @@ def section(
     for kind, names in kinds.items():
         figures = [
             plot(
-                name, *averages.curves(runs, grouped, name), x_axis, grouped, colours, phases=phases
+                name, *averages.curves(runs, grouped, name), x_axis, grouped, colors, phases=phases
             )
             for name in names
         ]
@@ -68,18 +68,18 @@ def section(
         names = ', '.join(f'{name} from step {number(step)}' for step, name in phases)
         words.append(f'dashed: {names}')
     return [
-        _legend(grouped, order, colours) if len(grouped) > 1 else None,
+        _legend(grouped, order, colors) if len(grouped) > 1 else None,
         element('div', drawn, class_='curves many' if many else 'curves'),
         element('p', '; '.join(words) + '.', class_='note'),
     ]
 
 
-def _legend(grouped: Sequence[Group], order, colours) -> Markup:
-    shown = [index for index in order if index in colours]
+def _legend(grouped: Sequence[Group], order, colors) -> Markup:
+    shown = [index for index in order if index in colors]
     buttons = [
         element(
             'button',
-            element('i', class_=f'c{colours[index]}'),
+            element('i', class_=f'c{colors[index]}'),
             grouped[index].label,
             type='button',
             aria_pressed='false',
@@ -109,7 +109,7 @@ def plot(
     lost: int,
     x_axis: axes.Axis,
     grouped: Sequence[Group],
-    colours: dict[int, int],
+    colors: dict[int, int],
     *,
     phases: Sequence[tuple[int, str]] = (),
 ) -> Markup:
@@ -121,16 +121,16 @@ def plot(
       lost: how many values were not finite.
       x_axis: the axis of steps.
       grouped: all groups.
-      colours: group -> 0 .. COLOURS - 1; other groups are grey.
+      colors: group -> 0 .. COLOURS - 1; other groups are gray.
       phases: (first step, name) of each phase after the first.
     """
     dense = name.rpartition('/')[2] not in MEASURES
     shown = [_shown(curve, dense) for curve in made]
     values = [value for mean, _ in shown for value in mean.tolist()]
     y_axis = _y_axis(made, shown, with_bands=len(grouped) <= _BANDS_TO)
-    # Grey curves first, coloured ones over them.
-    ordered = sorted(made, key=lambda curve: colours.get(curve.group, -1))
-    lines = [_line(curve, x_axis, y_axis, grouped, colours, dense) for curve in ordered]
+    # Gray curves first, colored ones over them.
+    ordered = sorted(made, key=lambda curve: colors.get(curve.group, -1))
+    lines = [_line(curve, x_axis, y_axis, grouped, colors, dense) for curve in ordered]
     notes = ['log scale'] if y_axis.log else []
     if lost:
         notes.append(f'{lost:,} values not finite')
@@ -217,9 +217,9 @@ def _frame(x_axis: axes.Axis, y_axis: axes.Axis) -> list[Markup]:
     return parts
 
 
-def _line(curve, x_axis, y_axis, grouped, colours, dense) -> Markup:
+def _line(curve, x_axis, y_axis, grouped, colors, dense) -> Markup:
     """Draws one curve: its band, its values faintly if it is smoothed, itself."""
-    colour = f'c{colours[curve.group]}' if curve.group in colours else 'other'
+    color = f'c{colors[curve.group]}' if curve.group in colors else 'other'
     mean, spread = _shown(curve, dense)
     parts = []
     if spread is not None:
@@ -243,7 +243,7 @@ def _line(curve, x_axis, y_axis, grouped, colours, dense) -> Markup:
     return element(
         'g',
         parts,
-        class_=colour,
+        class_=color,
         data_group=curve.group,
         data_label=one.label,
         data_find=one.about,

@@ -17,7 +17,7 @@ def plot(
     groups: Sequence[Group],
     ranked: Sequence[tuple[int, Summary]],
     floor: float | None,
-    colours: dict[int, int],
+    colors: dict[int, int],
     *,
     title: str,
 ) -> Markup:
@@ -42,7 +42,7 @@ def plot(
         x = _x(axis, floor)
         parts.append(element('line', x1=x, x2=x, y1=_TOP, y2=_TOP + height, class_='floor'))
     for row, (index, summary) in enumerate(shown):
-        parts.append(_row(groups[index], summary, axis, _TOP + _ROW * (row + 0.5), index, colours))
+        parts.append(_row(groups[index], summary, axis, _TOP + _ROW * (row + 0.5), index, colors))
     return element(
         'svg',
         parts,
@@ -62,7 +62,7 @@ def shorten(label: str) -> str:
     return label if len(label) <= _LABEL_LETTERS else label[: _LABEL_LETTERS - 1] + '…'
 
 
-def _row(group: Group, summary: Summary, axis: axes.Axis, y: float, index: int, colours) -> Markup:
+def _row(group: Group, summary: Summary, axis: axes.Axis, y: float, index: int, colors) -> Markup:
     label = shorten(group.label)
     parts = [
         element('title', f'{group.label}: {with_spread(summary.mean, summary.spread)}'),
@@ -84,8 +84,8 @@ def _row(group: Group, summary: Summary, axis: axes.Axis, y: float, index: int, 
             class_='label',
         )
     )
-    colour = f'c{colours[index]}' if index in colours else 'other'
-    return element('g', parts, class_=colour, data_find=group.about)
+    color = f'c{colors[index]}' if index in colors else 'other'
+    return element('g', parts, class_=color, data_find=group.about)
 
 
 def _extent(summary: Summary) -> list[float]:

@@ -36,7 +36,7 @@ def last_step(run: runs_lib.Run) -> Any:
 
 
 def chip(run: runs_lib.Run) -> Markup:
-    """Writes the status as a coloured word with the sentence behind it."""
+    """Writes the status as a colored word with the sentence behind it."""
     kind, sentence = status(run)
     return element('span', kind, class_=f'chip {kind}', title=sentence)
 

@@ -22,7 +22,7 @@ def section(
     runs: Sequence[runs_lib.Run],
     grouped: Sequence[Group],
     evaluated: dict[Protocol, dict[int, dict[str, Any]]],
-    colours: dict[int, int],
+    colors: dict[int, int],
 ) -> list[Markup]:
     """Writes the finding under each protocol; values of two protocols never share a table."""
     if not evaluated:
@@ -37,7 +37,7 @@ def section(
     for protocol, lines in evaluated.items():
         if len(evaluated) > 1:
             parts.append(element('h3', _protocol_title(protocol)))
-        parts += _under(protocol, lines, runs, grouped, colours)
+        parts += _under(protocol, lines, runs, grouped, colors)
     return parts
 
 
@@ -47,7 +47,7 @@ def _protocol_title(protocol: Protocol) -> str:
     return f'{protocol.extractor}, against {protocol.reference or "no reference"}'
 
 
-def _under(protocol, lines, runs, grouped, colours) -> list[Markup]:
+def _under(protocol, lines, runs, grouped, colors) -> list[Markup]:
     names = groups.measure_names(lines)
     if not names:
         return [element('p', 'The evaluation holds no measures.')]
@@ -58,7 +58,7 @@ def _under(protocol, lines, runs, grouped, colours) -> list[Markup]:
     else:
         ranked = groups.rank(grouped, lines, names[0])
         if ranked:
-            parts += _comparison(runs, grouped, ranked, lines, names[0], colours)
+            parts += _comparison(runs, grouped, ranked, lines, names[0], colors)
         best_first = [index for index, _ in ranked]
         present = best_first + [index for index in present if index not in best_first]
         parts.append(_table(grouped, present, lines, names))
@@ -86,7 +86,7 @@ def _tiles(one: Group, lines, names) -> Markup:
     return element('dl', tiles, class_='tiles')
 
 
-def _comparison(runs, grouped, ranked, lines, name, colours) -> list[Markup]:
+def _comparison(runs, grouped, ranked, lines, name, colors) -> list[Markup]:
     """States which group is best, by how much, and how far that is to be trusted."""
     (best, first), *rest = ranked
     label = groups.title(name)
@@ -119,7 +119,7 @@ def _comparison(runs, grouped, ranked, lines, name, colours) -> list[Markup]:
             element('figcaption', element('span', f'{groups.title(name)}', class_='name')),
             element(
                 'div',
-                dots.plot(grouped, ranked, floor, colours, title=label),
+                dots.plot(grouped, ranked, floor, colors, title=label),
                 class_='scroll',
             ),
             element('p', f'{legend}.', class_='note'),
@@ -147,15 +147,15 @@ def _over(summary: groups.Summary) -> str:
 def _table(grouped, present, lines, names) -> Markup:
     """Lists the groups: what sets them apart, and every measure with its spread."""
     keys = list(grouped[0].settings)
-    labelled = not keys or len(keys) > MAX_SETTINGS
-    if labelled:
+    labeled = not keys or len(keys) > MAX_SETTINGS
+    if labeled:
         keys = []  # Groups of so many settings are called by their runs.
-    headers = (['group'] if labelled else []) + keys + ['seeds']
+    headers = (['group'] if labeled else []) + keys + ['seeds']
     headers += [groups.title(name) for name in names]
     rows = []
     for index in present:
         one = grouped[index]
-        cells = [tables.cell(one.label)] if labelled else []
+        cells = [tables.cell(one.label)] if labeled else []
         cells += [tables.setting(one.settings.get(key)) for key in keys]
         cells.append(tables.cell(sum(member in lines for member in one.members)))
         for name in names:

@@ -71,12 +71,12 @@ def render(runs: Sequence[runs_lib.Run], *, title: str, planned: int = 0) -> str
     grouped = groups.group(runs)
     evaluated = groups.evaluations(runs)
     order, captions = _order(runs, grouped, evaluated)
-    colours = {index: place for place, index in enumerate(order[: curves.COLOURS])}
+    colors = {index: place for place, index in enumerate(order[: curves.COLOURS])}
     pictures, left_out = wall.section(runs, _members(grouped, order), captions)
     sections = {
-        'Finding': finding.section(runs, grouped, evaluated, colours),
+        'Finding': finding.section(runs, grouped, evaluated, colors),
         'Samples': pictures,
-        'Curves': curves.section(runs, grouped, order, colours),
+        'Curves': curves.section(runs, grouped, order, colors),
         'Runs' if len(runs) > 1 else 'The run': _runs(runs, evaluated),
     }
     body = [

@@ -47,7 +47,7 @@ class Detector:
             gap > SURE,
             f'step {step}: the discriminator tells every image ({gap:.1f} between the logits of '
             'real and generated ones), and the generator learns little from it: raise r1_gamma '
-            '(without batch normalisation: discriminator.normalise=False), lower the learning '
+            '(without batch normalization: discriminator.normalize=False), lower the learning '
             'rate, or augment (config.method.augment) where images are few.',
         )
 
@@ -60,7 +60,7 @@ class Detector:
             share < ALIKE,
             f'step {step}: the samples are much alike ({share:.0%} of the distance between real '
             'images): the generator has collapsed; go back to an earlier checkpoint, or take '
-            "loss='relativistic' with r1_gamma and r2_gamma (and discriminator.normalise=False).",
+            "loss='relativistic' with r1_gamma and r2_gamma (and discriminator.normalize=False).",
         )
 
     def _note(self, sign: str, present: bool, sentence: str) -> None:

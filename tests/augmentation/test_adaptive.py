@@ -35,7 +35,7 @@ def test_a_kind_happens_to_about_as_many_images_as_asked(kind):
 
 
 def test_an_image_depends_on_its_key_alone():
-    kinds = ('rotation', 'colour', 'cutout')
+    kinds = ('rotation', 'color', 'cutout')
     few = augment(kinds, images=IMAGES[2:4], image_keys=KEYS[2:4])
     np.testing.assert_allclose(few, augment(kinds)[2:4], atol=1e-6)
     assert not jnp.allclose(augment(kinds), augment(kinds, image_keys=KEYS[::-1]))
@@ -50,24 +50,24 @@ def test_a_kind_that_is_added_changes_nothing_about_the_others():
 @pytest.mark.parametrize('kinds', [('flip',), ('quarter_turn',), ('translation', 'flip')])
 def test_copied_pixels_keep_their_values(kinds):
     images = IMAGES[:, :, :8]  # A quarter turn of a square moves pixels onto pixels.
-    known = np.append(np.asarray(images).ravel(), 0.0)  # Mid-grey comes in from outside.
+    known = np.append(np.asarray(images).ravel(), 0.0)  # Mid-gray comes in from outside.
     changed = np.asarray(augment(kinds, images=images)).ravel()
     assert np.abs(changed[:, None] - known[None]).min(1).max() < 1e-4
 
 
-def test_colours_move_as_their_names_say():
-    grey = IMAGES.mean(-1, keepdims=True)
+def test_colors_move_as_their_names_say():
+    gray = IMAGES.mean(-1, keepdims=True)
     for kind in ('hue', 'saturation'):
         changed = augment([kind])
-        np.testing.assert_allclose(changed.mean(-1, keepdims=True), grey, atol=1e-5)
+        np.testing.assert_allclose(changed.mean(-1, keepdims=True), gray, atol=1e-5)
         np.testing.assert_allclose(
-            augment([kind], images=jnp.broadcast_to(grey, IMAGES.shape)),
-            jnp.broadcast_to(grey, IMAGES.shape),
+            augment([kind], images=jnp.broadcast_to(gray, IMAGES.shape)),
+            jnp.broadcast_to(gray, IMAGES.shape),
             atol=1e-5,
         )
-    turned = augment(['hue']) - grey
+    turned = augment(['hue']) - gray
     length = lambda x: jnp.linalg.norm(x, axis=-1)  # noqa: E731
-    np.testing.assert_allclose(length(turned), length(IMAGES - grey), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(length(turned), length(IMAGES - gray), rtol=1e-4, atol=1e-5)
     added = augment(['brightness']) - IMAGES
     assert float(added.std((1, 2, 3)).max()) < 1e-6 and float(added.std()) > 0.05
     flipped = augment(['luma_flip'])

@@ -107,7 +107,7 @@ def test_a_quarter_turn_is_exact():
     matrices = affine.affine_matrices(jnp.full(6, jnp.pi / 2), jnp.ones(6), jnp.zeros(6))
     offsets = jnp.array([3.0, 3.0])[None] - matrices @ jnp.array([3.0, 3.0])
     turned = dataset.warp(square, matrices, offsets)
-    # output[y, x] = input[M (y, x)], with M (y, x) = (-x, y) about the centre.
+    # output[y, x] = input[M (y, x)], with M (y, x) = (-x, y) about the center.
     expected = np.rot90(np.asarray(square), k=-1, axes=(1, 2))
     np.testing.assert_allclose(turned, expected, atol=1e-5)
 
@@ -118,7 +118,7 @@ def test_a_fractional_shift_of_whole_pixels_copies_them():
     np.testing.assert_array_equal(moved[:, :7, 1:], IMAGES[:, 2:, :-1])
 
 
-def test_the_centre_stays_under_rotation_zoom_and_shear():
+def test_the_center_stays_under_rotation_zoom_and_shear():
     images = jnp.full((50, 9, 9, 1), -1.0).at[:, 4, 4].set(1.0)
     moved = dataset.augment(KEY, images, rotation_degrees=180.0, zoom=0.5, shear=0.3)
     np.testing.assert_allclose(moved[:, 4, 4, 0], 1.0, atol=1e-4)

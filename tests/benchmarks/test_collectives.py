@@ -48,7 +48,7 @@ def test_without_batch_statistics_a_step_has_one_collective_an_update(reports):
     assert (discriminator.scalars, generator.scalars > 0) == (0, True)
 
 
-def test_each_layer_of_batch_normalisation_adds_one_collective_forward_and_one_back(reports):
+def test_each_layer_of_batch_normalization_adds_one_collective_forward_and_one_back(reports):
     # At 8 x 8 pixels the generator has one such layer and the discriminator none.
     assert len(reports['gan']['collectives']) == 2 + 2
 

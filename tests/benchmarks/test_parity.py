@@ -29,11 +29,11 @@ CASES = {
         {'network': 'dcgan', 'generator': {'features': 8}, 'discriminator': {'features': 8}},
         (28, 28, 1),
     ),
-    'dcgan_penalised': (
+    'dcgan_penalized': (
         {
             'network': 'dcgan',
             'generator': {'features': 8, 'max_features': 24},
-            'discriminator': {'features': 8, 'normalise': False},
+            'discriminator': {'features': 8, 'normalize': False},
             'r1_gamma': 0.5,
         },
         (16, 16, 3),
@@ -134,7 +134,7 @@ def test_networks_give_the_same_outputs(both):
 
 
 def test_steps_report_the_same(both):
-    """Losses, penalties, logits and the norms of both gradients, and what was learnt in three."""
+    """Losses, penalties, logits and the norms of both gradients, and what was learned in three."""
     step = jax.jit(both.method.phases[0].step, compiler_options=QUICK)
     state = both.state
     for index in range(3):
@@ -153,8 +153,8 @@ def test_steps_report_the_same(both):
         (state.average['params'], both.state.average['params'], trainer.average),
     ):
         ours, before = in_torch(theirs, ours), in_torch(theirs, before)
-        learnt = flat(theirs) - before
-        assert (learnt - (ours - before)).norm() < 1e-3 * learnt.norm()
+        learned = flat(theirs) - before
+        assert (learned - (ours - before)).norm() < 1e-3 * learned.norm()
 
 
 def in_torch(network, params):

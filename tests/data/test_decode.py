@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 
 
 def gradient(height=12, width=16):
-    """A smooth colour picture: lossy formats and filters keep it nearly as it is."""
+    """A smooth color picture: lossy formats and filters keep it nearly as it is."""
     rows, columns = np.mgrid[0:height, 0:width]
     parts = [rows * 255 / (height - 1), columns * 255 / (width - 1), (rows + columns) * 4]
     return np.clip(np.stack(parts, axis=-1), 0, 255).astype(np.uint8)
@@ -42,7 +42,7 @@ def test_formats(tmp_path, name, options, tolerance):
 
 
 def test_gif_gives_its_first_frame(tmp_path):
-    frames = [Image.new('P', (4, 3), colour) for colour in (1, 2)]
+    frames = [Image.new('P', (4, 3), color) for color in (1, 2)]
     for frame in frames:
         frame.putpalette([0, 0, 0, 200, 10, 20, 7, 7, 7])
     path = saved(tmp_path, frames[0], 'a.gif', save_all=True, append_images=frames[1:])
@@ -71,14 +71,14 @@ def test_exif_orientation_is_undone(tmp_path, orientation):
 
 
 @pytest.mark.parametrize('name', ['a.png', 'a.tif'])
-def test_16_bit_grey_is_scaled_not_clipped(tmp_path, name):
+def test_16_bit_gray_is_scaled_not_clipped(tmp_path, name):
     values = np.array([[0, 128, 129, 257], [32768, 65278, 65407, 65535]], np.uint16)
     picture = decode.decode(saved(tmp_path, Image.fromarray(values), name))
     np.testing.assert_array_equal(picture[..., 0], np.rint(values / 257))
     assert picture.shape == (2, 4, 1)
 
 
-def test_16_bit_colour_is_scaled(tmp_path):
+def test_16_bit_color_is_scaled(tmp_path):
     import cv2
 
     values = np.multiply(gradient(), 257, dtype=np.uint16)
@@ -95,9 +95,9 @@ def test_float_pictures_in_0_to_1_are_scaled_and_others_refused(tmp_path):
 
 
 def test_palettes_cmyk_and_bilevel(tmp_path):
-    colours = Image.fromarray(gradient()).quantize(16)
-    expected = np.asarray(colours.convert('RGB'))
-    np.testing.assert_array_equal(decode.decode(saved(tmp_path, colours, 'p.png')), expected)
+    colors = Image.fromarray(gradient()).quantize(16)
+    expected = np.asarray(colors.convert('RGB'))
+    np.testing.assert_array_equal(decode.decode(saved(tmp_path, colors, 'p.png')), expected)
 
     ink = Image.new('CMYK', (8, 8), (255, 0, 0, 0))  # Cyan.
     cyan = decode.decode(saved(tmp_path, ink, 'c.jpg', quality=100))
@@ -109,8 +109,8 @@ def test_palettes_cmyk_and_bilevel(tmp_path):
 
 
 def test_alpha_is_composited_over_the_matte(tmp_path):
-    colour = np.dstack([gradient(), np.full((12, 16), 64, np.uint8)])
-    path = saved(tmp_path, Image.fromarray(colour), 'a.png')
+    color = np.dstack([gradient(), np.full((12, 16), 64, np.uint8)])
+    path = saved(tmp_path, Image.fromarray(color), 'a.png')
     for matte in ((255, 255, 255), (10, 200, 30)):
         expected = gradient() * (64 / 255) + np.array(matte) * (191 / 255)
         assert np.abs(decode.decode(path, matte=matte) - expected).max() <= 1.0
@@ -152,11 +152,11 @@ def test_decompression_bombs_are_refused_before_they_open(tmp_path, monkeypatch,
 
 
 def test_channels(tmp_path):
-    grey = RNG.integers(0, 256, (3, 4, 1), dtype=np.uint8)
-    tripled = decode.to_channels(grey, 3)
-    assert tripled.shape == (3, 4, 3) and decode.is_grey(tripled) and decode.is_grey(grey)
-    np.testing.assert_array_equal(decode.to_channels(tripled, 1), grey)
-    assert not decode.is_grey(gradient())
+    gray = RNG.integers(0, 256, (3, 4, 1), dtype=np.uint8)
+    tripled = decode.to_channels(gray, 3)
+    assert tripled.shape == (3, 4, 3) and decode.is_gray(tripled) and decode.is_gray(gray)
+    np.testing.assert_array_equal(decode.to_channels(tripled, 1), gray)
+    assert not decode.is_gray(gradient())
     luma = gradient() @ np.array([0.299, 0.587, 0.114])
     assert np.abs(decode.to_channels(gradient(), 1)[..., 0] - luma).max() <= 1
 
@@ -178,7 +178,7 @@ def test_shrinking_is_anti_aliased():
     stripes = np.zeros((64, 64, 1), np.uint8)
     stripes[:, ::2] = 255
     small = decode.resize(stripes, (8, 8))
-    assert np.abs(small.astype(int) - 127.5).max() < 20  # Their mean, not one of the colours.
+    assert np.abs(small.astype(int) - 127.5).max() < 20  # Their mean, not one of the colors.
 
 
 @pytest.mark.parametrize('shape', [(1, 1), (1, 9), (9, 1), (13, 7), (300, 2)])

@@ -86,7 +86,7 @@ def test_each_place_of_an_epoch_is_uniform(num_examples):
     assert scipy.stats.kstest(pvalues, 'uniform').pvalue > 1e-3
 
 
-def test_neighbours_of_an_epoch_are_independent():
+def test_neighbors_of_an_epoch_are_independent():
     epoch = stream(KEY, batch_size=100, num_examples=20_000, num_steps=200)
     table = np.histogram2d(epoch[:-1], epoch[1:], bins=10)[0]
     assert scipy.stats.chi2_contingency(table).pvalue > 1e-4

@@ -52,10 +52,10 @@ def test_the_deviation_is_chosen_on_held_out_images():
     np.testing.assert_allclose(parzen.SIGMAS, np.logspace(-1, 0, 10))
 
 
-def test_k_means_finds_centres_as_good_as_scikit_learns():
+def test_k_means_finds_centers_as_good_as_scikit_learns():
     rng = np.random.default_rng(0)
-    centres = rng.random((6, 8)) * 4
-    points = (centres[rng.integers(0, 6, 600)] + 0.1 * rng.normal(size=(600, 8))).astype(np.float32)
+    centers = rng.random((6, 8)) * 4
+    points = (centers[rng.integers(0, 6, 600)] + 0.1 * rng.normal(size=(600, 8))).astype(np.float32)
     found = np.asarray(parzen.k_means(jax.random.key(0), points, clusters=12, rounds=30))
     squared = ((points[:, None] - found[None]) ** 2).sum(-1).min(1).sum()
     theirs = KMeans(12, n_init=1, init='random', random_state=0).fit(points).inertia_
@@ -65,12 +65,12 @@ def test_k_means_finds_centres_as_good_as_scikit_learns():
 def test_k_means_scores_higher_than_the_training_images_themselves():
     """Why the figure says nothing about quality (Theis et al. 2016)."""
     rng = np.random.default_rng(0)
-    # Many dimensions, in which neighbours are far: averages lie closer to unseen images.
+    # Many dimensions, in which neighbors are far: averages lie closer to unseen images.
     draw = lambda n: (0.5 + 0.25 * rng.normal(size=(n, 60))).astype(np.float32)  # noqa: E731
     training, validation, test = draw(1000), draw(100), draw(200)
-    centres = np.asarray(parzen.k_means(jax.random.key(0), training, clusters=50))
+    centers = np.asarray(parzen.k_means(jax.random.key(0), training, clusters=50))
     of_training = parzen.parzen(training, validation, test).value
-    assert parzen.parzen(centres, validation, test).value > of_training + 1
+    assert parzen.parzen(centers, validation, test).value > of_training + 1
 
 
 def test_a_run_is_measured_by_the_published_protocol():

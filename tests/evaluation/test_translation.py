@@ -19,7 +19,7 @@ SIZE = (16, 24)
 
 @pytest.fixture(scope='module')
 def photographs(tmp_path_factory):
-    """Smooth pictures in colour, half of them held out."""
+    """Smooth pictures in color, half of them held out."""
     path = tmp_path_factory.mktemp('photographs')
     rng = np.random.default_rng(0)
     for index in range(8):
@@ -105,20 +105,20 @@ def test_baselines_of_a_translation(section, photographs):
         'gan_weight': 0.0,
         'generator': {'features': 2, 'depth': 1},
     }
-    run = untrained(method, section | {'filter': 'grey'}, batch)
+    run = untrained(method, section | {'filter': 'gray'}, batch)
     measures = translation.measure(run, num_images=100, seed=0)
     held_out = data.held_out(run.config['data'])
     target = 2 * (held_out['target'] / 255.0) - 1
     assert len(target) == count_held_out(photographs)
-    grey = 2 * (held_out['input'] / 255.0) - 1
-    assert measures['input_l1'] == pytest.approx(np.abs(grey - target).mean(), rel=1e-4)
+    gray = 2 * (held_out['input'] / 255.0) - 1
+    assert measures['input_l1'] == pytest.approx(np.abs(gray - target).mean(), rel=1e-4)
     train = [translate.data.paired_examples(run.config['data'], split='train')['target'].mean(0)]
     mean = 2 * (np.rint(train[0]) / 255.0) - 1
     assert measures['mean_picture_l1'] == pytest.approx(np.abs(mean - target).mean(), rel=1e-4)
     assert measures['spread'] < 0.1  # Untrained, all outputs look the same,
     assert measures['chroma'] < 0.5  # and pale.
     fewer = translation.measure(run, num_images=1, seed=0)
-    assert fewer['input_l1'] == pytest.approx(np.abs(grey[0] - target[0]).mean(), rel=1e-4)
+    assert fewer['input_l1'] == pytest.approx(np.abs(gray[0] - target[0]).mean(), rel=1e-4)
     assert 'spread' not in fewer
 
 

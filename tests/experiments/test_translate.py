@@ -69,14 +69,14 @@ def test_the_command_films_the_training(workdir, tmp_path):
     )
 
 
-def test_tiles_that_are_normalised_each_on_its_own_are_named(photographs, tmp_path):
+def test_tiles_that_are_normalized_each_on_its_own_are_named(photographs, tmp_path):
     config = pix2pix_autoencoder.get_config('smoke')
     workdir = train_pix2pix(config, photographs, tmp_path / 'run')
     flags = ('--tile=16', '--overlap=8', f'--input={photographs / "0.png"}')
     done = call('translate', workdir, *flags, f'--output={tmp_path / "0.png"}')
     assert done.returncode == 0, done.stderr
     assert (
-        'cut: 1 of more than 16 x 16 pixels, 0.png the first; tiles are normalised each on its '
+        'cut: 1 of more than 16 x 16 pixels, 0.png the first; tiles are normalized each on its '
         'own and may differ in tone: a larger --tile takes pictures whole.'
     ) in done.stderr
     done = call('translate', workdir, *flags[2:], f'--output={tmp_path / "0.png"}')

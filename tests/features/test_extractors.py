@@ -18,7 +18,7 @@ def test_unknown_name_lists_the_known_ones():
 
 
 @pytest.mark.parametrize('name', ['lite0', 'pixels', 'vgg16'])
-def test_extractor_keeps_the_contract_for_grey_and_colour(name):
+def test_extractor_keeps_the_contract_for_gray_and_color(name):
     try:
         extractor = features.make(name)
     except UserError as error:

@@ -152,7 +152,7 @@ def test_random_network_agrees_with_torch_fidelity(tensors, images, found, tmp_p
     path = tmp_path / 'inception.pth'
     torch.save({name: torch.from_numpy(tensor) for name, tensor in tensors.items()}, path)
     names = ['2048', 'logits_unbiased']
-    # Files saved before batch normalisation counted its batches have no such entries.
+    # Files saved before batch normalization counted its batches have no such entries.
     state = torch.load(path) | {
         f'{name}.bn.num_batches_tracked': torch.tensor(0) for name in shapes()
     }
@@ -170,7 +170,7 @@ def test_resize_samples_where_tensorflow_1_does():
     image = jnp.asarray(np.broadcast_to(row[None, None, :, None], (1, 5, 3, 1)))
     found = inception.resize(image)
     assert found.shape == (1, 299, 299, 1)
-    # Output i samples input i * 3 / 299; beyond the last pixel's centre it repeats.
+    # Output i samples input i * 3 / 299; beyond the last pixel's center it repeats.
     positions = np.minimum(np.arange(299) * 3 / 299, 2)
     expected = np.interp(positions, [0, 1, 2], row)
     np.testing.assert_allclose(found[0, 0, :, 0], expected, atol=1e-4)

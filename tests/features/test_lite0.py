@@ -52,8 +52,8 @@ def test_number_of_parameters_is_the_published_one():
     except UserError as error:
         pytest.skip(str(error))
     tensors = pickles.read_torch(path)
-    learnt = [t.size for name, t in tensors.items() if name.endswith(('weight', 'bias'))]
-    assert sum(learnt) == 4_652_008
+    learned = [t.size for name, t in tensors.items() if name.endswith(('weight', 'bias'))]
+    assert sum(learned) == 4_652_008
 
 
 def test_logits_agree_with_pytorch(extractor, cat, found):

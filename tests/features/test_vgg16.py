@@ -96,11 +96,11 @@ def test_average_pooling_takes_means(small):
     np.testing.assert_array_equal(most['block1_pool'], expected)
 
 
-def test_grey_is_the_same_as_three_equal_channels(small):
-    grey = jax.random.uniform(jax.random.key(2), (1, 16, 16, 1), minval=-1.0)
+def test_gray_is_the_same_as_three_equal_channels(small):
+    gray = jax.random.uniform(jax.random.key(2), (1, 16, 16, 1), minval=-1.0)
     name = 'block2_conv1'
-    one = vgg16.activations(small, grey, (name,))[name]
-    three = vgg16.activations(small, jnp.repeat(grey, 3, -1), (name,))[name]
+    one = vgg16.activations(small, gray, (name,))[name]
+    three = vgg16.activations(small, jnp.repeat(gray, 3, -1), (name,))[name]
     np.testing.assert_array_equal(one, three)
     with pytest.raises(ValueError, match='1 or 3 channels, not 4'):
         vgg16.activations(small, jnp.zeros((1, 16, 16, 4)), (name,))

@@ -102,7 +102,7 @@ CONFIGS = {
             'adaptation_images': 100.0,
         },
         'generator': {'features': 4},
-        'discriminator': {'features': 4, 'normalise': False, 'spectral': True},
+        'discriminator': {'features': 4, 'normalize': False, 'spectral': True},
         'latent_size': 4,
     },
     # A checkpoint at step 3 lies in the middle of the fade, from 2 to 4.

@@ -23,11 +23,11 @@ def config_of(*, loss='hinge', width=32, seed=0):
 
 
 def pictures(rng, *, count=36, size=28, sharpness=1.0):
-    """Draws discs in colours over a slope, uint8 [count, size, size, 3]; noise at sharpness 0."""
+    """Draws discs in colors over a slope, uint8 [count, size, size, 3]; noise at sharpness 0."""
     y, x = np.mgrid[0:size, 0:size][:, None] / (size - 1)
-    centre = rng.uniform(0.3, 0.7, (2, count, 1, 1))
+    center = rng.uniform(0.3, 0.7, (2, count, 1, 1))
     radius = rng.uniform(0.15, 0.3, (count, 1, 1))
-    inside = ((y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2)[..., None]
+    inside = ((y - center[0]) ** 2 + (x - center[1]) ** 2 < radius**2)[..., None]
     back = 0.75 + 0.2 * (y * rng.uniform(-1, 1, (count, 1, 1)))[..., None]
     drawn = np.where(inside, rng.uniform(0, 0.8, (count, 1, 1, 3)), back)
     noise = rng.uniform(0, 1, drawn.shape)

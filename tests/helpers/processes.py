@@ -22,7 +22,7 @@ def get_config():
     return ConfigDict({config!r})
 """
 BATCH_SIZE = 16
-# A GAN with batch normalisation in the generator: what one device computes depends on all.
+# A GAN with batch normalization in the generator: what one device computes depends on all.
 _METHOD = {
     'name': 'gan',
     'network': 'dcgan',

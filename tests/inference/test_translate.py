@@ -58,7 +58,7 @@ def enlarging():
 @pytest.fixture(scope='module')
 def coloring():
     batch = {'input': jnp.zeros((1, 32, 32, 1)), 'target': jnp.zeros((1, 32, 32, 3))}
-    return restored(TRANSLATE, {'name': 'pairs', 'task': 'filter', 'filter': 'grey'}, batch)
+    return restored(TRANSLATE, {'name': 'pairs', 'task': 'filter', 'filter': 'gray'}, batch)
 
 
 def pix2pix(generator=None, *, data=None, **options):
@@ -130,7 +130,7 @@ def test_every_tile_draws_anew():
     assert np.abs(output[:, 6:58].astype(int) - output[:, 62:114]).max() > 2
 
 
-def test_a_picture_that_is_normalised_as_one_is_translated_whole():
+def test_a_picture_that_is_normalized_as_one_is_translated_whole():
     run, image = pix2pix({'norm': 'instance'}), picture(544, 544)
     batch = {'input': images.from_uint8(image)[None]}
     sets = run.method.sample(jax.random.key(0)[None], run.state, (), batch)
@@ -151,12 +151,12 @@ def test_a_picture_that_is_normalised_as_one_is_translated_whole():
         ({'norm': 'none'}, {}, False),
     ],
 )
-def test_what_is_normalised_by_the_picture_gets_the_larger_tile(generator, options, sees_all):
+def test_what_is_normalized_by_the_picture_gets_the_larger_tile(generator, options, sees_all):
     translator = translating.make(pix2pix(generator, **options))
     assert (translator.sees_all, translator.tile) == (sees_all, 2048 if sees_all else 512)
 
 
-def test_enlarging_needs_no_more_than_the_neighbours(enlarging):
+def test_enlarging_needs_no_more_than_the_neighbors(enlarging):
     assert (translating.make(enlarging).sees_all, translating.make(enlarging).tile) == (False, 512)
 
 
@@ -184,9 +184,9 @@ def test_a_picture_of_the_trained_size_is_what_sample_makes(coloring):
 def test_the_runs_filter_makes_the_inputs(coloring):
     translate = translating.make(coloring).translate
     image = picture(32, 32)
-    grey = np.asarray(Image.fromarray(image).convert('L'))[..., None]
+    gray = np.asarray(Image.fromarray(image).convert('L'))[..., None]
     key = jax.random.key(0)
-    np.testing.assert_array_equal(translate(key, image), translate(key, grey))
+    np.testing.assert_array_equal(translate(key, image), translate(key, gray))
 
 
 def test_layers_that_no_picture_holds_need_the_filter():

@@ -35,7 +35,7 @@ def test_a_folder_keeps_names_sizes_and_alpha_and_goes_on_after_a_broken_file(en
     alpha = np.tile(np.arange(0, 240, 20, dtype=np.uint8)[:, None], (1, 20))
     rgba = np.concatenate([picture(12, 20), alpha[..., None]], axis=-1)
     Image.fromarray(rgba).save(source / 'a.png')
-    Image.fromarray(picture(9, 30, 1)[..., 0]).save(source / 'grey.bmp')
+    Image.fromarray(picture(9, 30, 1)[..., 0]).save(source / 'gray.bmp')
     Image.fromarray(picture(20, 10)).save(source / 'sub' / 'b.jpg')
     Image.fromarray(picture(1, 1)).save(source / 'c.gif')
     (source / 'broken.png').write_bytes(b'not a picture')
@@ -46,11 +46,11 @@ def test_a_folder_keeps_names_sizes_and_alpha_and_goes_on_after_a_broken_file(en
     assert len(skipped) == 1
     assert 'broken.png cannot be read' in skipped[0]
     found = {path.relative_to(output).as_posix() for path in output.rglob('*') if path.is_file()}
-    assert found == {'a.png', 'grey.bmp', 'sub/b.jpg', 'c.gif.png'}
+    assert found == {'a.png', 'gray.bmp', 'sub/b.jpg', 'c.gif.png'}
     with Image.open(output / 'a.png') as result:
         assert (result.mode, result.size) == ('RGBA', (40, 24))
         assert np.abs(np.asarray(result)[::2, ::2, 3].astype(int) - alpha).max() <= 20
-    with Image.open(output / 'grey.bmp') as result:
+    with Image.open(output / 'gray.bmp') as result:
         assert (result.mode, result.size) == ('L', (60, 18))
     with Image.open(output / 'sub' / 'b.jpg') as result:
         assert (result.format, result.size) == ('JPEG', (20, 40))

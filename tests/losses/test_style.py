@@ -51,7 +51,7 @@ def test_gram_loss_of_features_that_are_nowhere_active_is_one(features):
     np.testing.assert_allclose(style.gram(means(0 * target), means(target)), 1.0, rtol=1e-6)
 
 
-def test_centred_statistics_do_not_see_the_order_of_positions(features):
+def test_centerd_statistics_do_not_see_the_order_of_positions(features):
     image, target = features
     shuffled = image.reshape(2, 20, 3)[:, np.random.default_rng(1).permutation(20)]
     for name, statistic in style.STATISTICS.items():
@@ -121,7 +121,7 @@ def test_regions_are_pictures_of_their_own(features):
     np.testing.assert_allclose(style.means(whole).second, means(image).second, rtol=1e-5)
 
 
-def test_total_variation_counts_steps_between_neighbours():
+def test_total_variation_counts_steps_between_neighbors():
     images = np.zeros((2, 4, 4, 1), np.float32)
     images[1, :, 2:] = 0.5
     np.testing.assert_allclose(style.total_variation(jnp.asarray(images)), [0, 4 * 0.25 / 12])

@@ -25,7 +25,7 @@ def test_the_shipped_judge_is_what_its_card_says():
     assert abs(accuracy - card['test_accuracy']) < 0.02
 
 
-def test_features_are_one_vector_an_image_of_any_size_or_colour():
+def test_features_are_one_vector_an_image_of_any_size_or_color():
     made = features.make('judge')
     for shape in [(28, 28, 1), (32, 40, 3)]:
         batch = jax.random.uniform(jax.random.key(0), (2, *shape), minval=-1.0)

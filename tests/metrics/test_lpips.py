@@ -131,7 +131,7 @@ def test_gradient_is_finite_where_every_feature_is_zero():
     np.testing.assert_array_equal(gradient, np.zeros_like(image))
 
 
-def test_grey_is_compared_as_three_equal_channels(params, pairs):
+def test_gray_is_compared_as_three_equal_channels(params, pairs):
     a, b = (x.mean(-1, keepdims=True) for x in pairs)
     three = lpips(params, jnp.repeat(a, 3, -1), jnp.repeat(b, 3, -1))
     np.testing.assert_allclose(lpips(params, a, b), three, rtol=1e-5)

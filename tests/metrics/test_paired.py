@@ -68,18 +68,18 @@ def test_one_value_an_image_whatever_the_batch():
 
 
 def test_known_values():
-    black, grey = jnp.full((1, 12, 12, 1), -1.0), jnp.zeros((1, 12, 12, 1))
-    assert mae(black, grey)[0] == 1
-    assert psnr(black, grey)[0] == pytest.approx(10 * np.log10(4), rel=1e-6)
-    # Flat images: the structure term is 1. Black has the mean 0, grey 1, white 2.
+    black, gray = jnp.full((1, 12, 12, 1), -1.0), jnp.zeros((1, 12, 12, 1))
+    assert mae(black, gray)[0] == 1
+    assert psnr(black, gray)[0] == pytest.approx(10 * np.log10(4), rel=1e-6)
+    # Flat images: the structure term is 1. Black has the mean 0, gray 1, white 2.
     c1 = (0.01 * 2) ** 2
-    assert ssim(black, grey)[0] == pytest.approx(c1 / (1 + c1), rel=1e-3)
-    assert ssim(grey, grey + 1)[0] == pytest.approx((4 + c1) / (5 + c1), rel=1e-5)
+    assert ssim(black, gray)[0] == pytest.approx(c1 / (1 + c1), rel=1e-3)
+    assert ssim(gray, gray + 1)[0] == pytest.approx((4 + c1) / (5 + c1), rel=1e-5)
 
 
 def test_luma_of_the_extremes():
-    colours = jnp.array([[-1, -1, -1], [1, 1, 1], [1, -1, -1]], jnp.float32)
-    y = luma(colours.reshape(3, 1, 1, 3))
+    colors = jnp.array([[-1, -1, -1], [1, 1, 1], [1, -1, -1]], jnp.float32)
+    y = luma(colors.reshape(3, 1, 1, 3))
     assert y.shape == (3, 1, 1, 1)
     np.testing.assert_allclose(y.ravel(), [16, 235, 81.481], rtol=1e-5)
 

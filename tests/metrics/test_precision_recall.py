@@ -115,7 +115,7 @@ def test_standard_errors_are_those_of_repeated_draws():
     assert results[:, 5].mean() == pytest.approx(deviations[2], rel=0.15)
 
 
-def test_neighbours_count_repeated_distances_each():
+def test_neighbors_count_repeated_distances_each():
     features = np.array([[0], [1], [-1], [3], [0]], np.float32)
     found = np.sqrt(np.asarray(neighbor_distances(features, num_neighbors=4)))
     np.testing.assert_array_equal(found[0], [0, 1, 1, 3])

@@ -61,7 +61,7 @@ def test_residual_branches_start_at_zero():
     assert jnp.array_equal(block.apply(variables, x), x)
 
 
-def test_images_of_a_batch_do_not_see_each_other_without_normalisation():
+def test_images_of_a_batch_do_not_see_each_other_without_normalization():
     network = residual.Discriminator(features=(8, 4))
     images = jax.random.normal(jax.random.key(0), (3, 8, 8, 1))
     variables = jax.jit(partial(network.init, train=True))(jax.random.key(1), images)

@@ -1,4 +1,4 @@
-"""Spectral normalisation: the largest singular value becomes 1, whatever the layer."""
+"""Spectral normalization: the largest singular value becomes 1, whatever the layer."""
 
 import jax
 import jax.numpy as jnp
@@ -12,16 +12,16 @@ from imggen.networks.conv.layers import Conv
 
 class Layer(nn.Module):
     kind: str
-    normalise: bool = True
+    normalize: bool = True
 
     @nn.compact
     def __call__(self, x, *, train):
         layer = nn.Dense(6) if self.kind == 'dense' else Conv(6, 3)
-        return spectral.apply(layer, x, normalise=self.normalise, train=train)
+        return spectral.apply(layer, x, normalize=self.normalize, train=train)
 
 
 @pytest.mark.parametrize('kind', ['dense', 'conv'])
-def test_the_normalised_kernel_has_spectral_norm_one(kind):
+def test_the_normalized_kernel_has_spectral_norm_one(kind):
     x = jax.random.normal(jax.random.key(0), (2, 5, 5, 4))
     module = Layer(kind)
     variables = module.init(jax.random.key(1), x, train=False)
@@ -35,7 +35,7 @@ def test_the_normalised_kernel_has_spectral_norm_one(kind):
     kernel = np.asarray(variables['params'][name]['kernel'])
     largest = np.linalg.svd(kernel.reshape(-1, 6), compute_uv=False)[0]
     divided = {'params': {name: {**variables['params'][name], 'kernel': kernel / largest}}}
-    expected = Layer(kind, normalise=False).apply(divided, x, train=False)
+    expected = Layer(kind, normalize=False).apply(divided, x, train=False)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -57,10 +57,10 @@ class Projected(nn.Module):
     def __call__(self, label, *, train):
         ones = jnp.eye(len(label), 4)
         zeros = jnp.zeros(len(label))
-        return conditional.projected(zeros, ones, label, 3, normalise=True, train=train)
+        return conditional.projected(zeros, ones, label, 3, normalize=True, train=train)
 
 
-def test_the_vectors_of_classes_are_normalised():
+def test_the_vectors_of_classes_are_normalized():
     label = jnp.arange(3)
     variables = Projected().init(jax.random.key(0), label, train=False)
     (table,) = jax.tree.leaves(variables['params'])
@@ -71,7 +71,7 @@ def test_the_vectors_of_classes_are_normalised():
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-def test_a_normalised_residual_discriminator_is_no_steeper_than_its_blocks():
+def test_a_normalized_residual_discriminator_is_no_steeper_than_its_blocks():
     """Without blocks the network is linear; all its kernels together then have norm 1 at most."""
     module = residual.Discriminator(features=(8, 4), blocks=0, spectral=True)
     x = jax.random.normal(jax.random.key(0), (1, 8, 8, 1))
@@ -85,7 +85,7 @@ def test_a_normalised_residual_discriminator_is_no_steeper_than_its_blocks():
 
 
 @pytest.mark.parametrize('level', [0, 1, 2])
-def test_a_growing_discriminator_is_normalised_at_every_level(level):
+def test_a_growing_discriminator_is_normalized_at_every_level(level):
     module = growing.Discriminator(features=(8, 4, 4), spectral=True)
     key = jax.random.key(1)
     variables = module.init(key, jnp.ones((1, 8, 8, 1)), level=2, fade=1.0, train=False)
@@ -103,13 +103,13 @@ def test_a_growing_discriminator_is_normalised_at_every_level(level):
 @pytest.mark.parametrize(
     'module',
     [
-        dcgan.Discriminator(features=4, normalise=False, spectral=True),
+        dcgan.Discriminator(features=4, normalize=False, spectral=True),
         perceptron.Discriminator(features=(4,), pieces=2, spectral=True),
         residual.Discriminator(features=(8, 4), spectral=True),
     ],
     ids=lambda module: type(module).__module__,
 )
-def test_every_discriminator_can_be_normalised_and_learns(module):
+def test_every_discriminator_can_be_normalized_and_learns(module):
     x = jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
     variables = module.init(jax.random.key(1), x, train=False)
     assert variables['batch_stats']
@@ -136,7 +136,7 @@ def test_every_discriminator_can_be_normalised_and_learns(module):
 
 def test_parameters_are_named_as_without():
     def shapes(flag):
-        module = dcgan.Discriminator(features=4, normalise=False, spectral=flag)
+        module = dcgan.Discriminator(features=4, normalize=False, spectral=flag)
         init = lambda: module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False)  # noqa: E731
         return jax.eval_shape(init)['params']
 

@@ -118,7 +118,7 @@ def test_padding_mirrors_the_picture():
 
 @pytest.fixture(scope='module')
 def small():
-    """A network of batch normalisation whose running averages are not those of any picture."""
+    """A network of batch normalization whose running averages are not those of any picture."""
     network = UNet(1, features=2)
     images = jax.random.uniform(jax.random.key(1), (3, 8, 8, 1), minval=-1)
     variables = network.init(jax.random.key(0), None, images, statistics='average')
@@ -142,7 +142,7 @@ def test_at_test_time_a_picture_does_not_see_its_batch(small):
     assert not jnp.allclose(apply(None, images[:1], 'batch'), apply(None, images, 'batch')[:1])
 
 
-def test_the_three_statistics_are_three_behaviours(small):
+def test_the_three_statistics_are_three_behaviors(small):
     apply, images = small
     one = [apply(None, images, statistics) for statistics in ('batch', 'image', 'average')]
     assert all(not jnp.allclose(one[i], one[j], atol=1e-2) for i, j in ((0, 1), (0, 2), (1, 2)))

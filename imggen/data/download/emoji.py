@@ -1,4 +1,4 @@
-"""The emoji of a colour font as pictures: about 3,600 of 136 x 128 with transparency.
+"""The emoji of a color font as pictures: about 3,600 of 136 x 128 with transparency.
 
 Sequences (flags, skin tones, people at work) are found by trying: one that the font
 knows is as wide as a single emoji.
@@ -55,7 +55,7 @@ def load_font(path: pathlib.Path) -> ImageFont.FreeTypeFont:
         # By its bytes: for a path that is no font Pillow takes another of the same name.
         return ImageFont.truetype(io.BytesIO(path.read_bytes()), _POINTS)
     except OSError as error:
-        raise UserError(f'{path} is no colour font that can be read ({error}).') from error
+        raise UserError(f'{path} is no color font that can be read ({error}).') from error
 
 
 def pictures(font: ImageFont.FreeTypeFont) -> Iterator[tuple[str, np.ndarray]]:
@@ -94,7 +94,7 @@ def sequences(font: ImageFont.FreeTypeFont) -> Iterator[str]:
 
 
 def render(font: ImageFont.FreeTypeFont, text: str) -> np.ndarray | None:
-    """Draws one text in colour: RGBA uint8 [128, 136, 4]; None where nothing coloured appears."""
+    """Draws one text in color: RGBA uint8 [128, 136, 4]; None where nothing colored appears."""
     picture = Image.new('RGBA', (_WIDTH, _HEIGHT))
     ImageDraw.Draw(picture).text((0, 0), text, font=font, embedded_color=True)
     pixels = np.asarray(picture)

@@ -17,14 +17,14 @@ from imggen.data.download import debian
 from imggen.errors import UserError
 from imggen.progress import Progress
 
-# Package: (its pictures, and the names of those among them that are drawn, computed or grey).
+# Package: (its pictures, and the names of those among them that are drawn, computed or gray).
 PICTURES = {
     'mate-backgrounds': ('usr/share/backgrounds/mate/nature/*.jpg', ()),
     'lomiri-wallpapers-16.04': ('usr/share/backgrounds/*.jpg', ('analogpattern', 'umang')),
     'lomiri-wallpapers-20.04': ('usr/share/backgrounds/Kleiber*.jpg', ()),
     'plasma-workspace-wallpapers': (
         'usr/share/wallpapers/*/contents/images/2560x1600.jpg',
-        ('Autumn', 'ColdRipple', 'DarkestHour', 'Grey'),
+        ('Autumn', 'ColdRipple', 'DarkestHour', 'Gray'),
     ),
 }
 
@@ -34,7 +34,7 @@ def photographs(*, side: int, sources=None) -> Iterator[tuple[str, np.ndarray]]:
 
     Args:
       side: pixels; smaller pictures stay as they are. Halved or reduced further they keep
-        next to nothing of the artefacts of the JPEG files.
+        next to nothing of the artifacts of the JPEG files.
       sources: as PICTURES, which they are by default.
 
     Raises:

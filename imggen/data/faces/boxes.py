@@ -22,7 +22,7 @@ class Box(NamedTuple):
     width: float
 
     @property
-    def centre(self) -> tuple[float, float]:
+    def center(self) -> tuple[float, float]:
         """The (row, column) in its middle."""
         return self.top + self.height / 2, self.left + self.width / 2
 
@@ -64,7 +64,7 @@ def portrait(
     least = _proportioned(face, 1.0, size)
     fitting = min(1.0, picture[0] / wanted[0], picture[1] / wanted[1])
     height, width = max((wanted[0] * fitting, wanted[1] * fitting), least)
-    middle = face.centre
+    middle = face.center
     return Box(
         _inside(middle[0] - height / 2, height, picture[0]),
         _inside(middle[1] - width / 2, width, picture[1]),
@@ -134,7 +134,7 @@ def _proportioned(face: Box, growth: float, size: tuple[int, int]) -> tuple[floa
 
 
 def _inside(start: float, length: float, limit: float) -> float:
-    """Moves a stretch inside [0, limit] as far as it fits; one that does not is centred."""
+    """Moves a stretch inside [0, limit] as far as it fits; one that does not is centerd."""
     if length > limit:
         return (limit - length) / 2
     return min(max(start, 0.0), limit - length)

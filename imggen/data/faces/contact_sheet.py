@@ -18,13 +18,13 @@ class Mark(NamedTuple):
     Attributes:
       box: its rectangle, in pixels of the picture; what lies outside the square that the
         picture is shrunk into is drawn at its edge.
-      colour: RGB in [0, 255].
+      color: RGB in [0, 255].
       text: what stands at its upper edge.
       points: (row, column) of dots.
     """
 
     box: Box
-    colour: tuple[int, int, int]
+    color: tuple[int, int, int]
     text: str = ''
     points: tuple[tuple[float, float], ...] = ()
 
@@ -56,12 +56,12 @@ def tile(
         # A portrait's box may reach beyond the picture, and then beyond the square.
         edges = (left + box.left, top + box.top, left + box.left + box.width)
         edges = [min(max(edge, 0.0), side - 1.0) for edge in (*edges, top + box.top + box.height)]
-        draw.rectangle(edges, outline=mark.colour, width=2)
+        draw.rectangle(edges, outline=mark.color, width=2)
         if mark.text:
-            draw.text((edges[0] + 3, edges[1] + 2), mark.text, fill=mark.colour)
+            draw.text((edges[0] + 3, edges[1] + 2), mark.text, fill=mark.color)
         for row, column in mark.points:
             x, y = left + column * scale, top + row * scale
-            draw.ellipse([(x - 2, y - 2), (x + 2, y + 2)], fill=mark.colour)
+            draw.ellipse([(x - 2, y - 2), (x + 2, y + 2)], fill=mark.color)
     draw.rectangle([(0, side), (side, side + _CAPTION_PIXELS)], fill='white')
     draw.text((2, side + 1), _printable(caption)[: side // 6], fill='black')
     return np.asarray(page)

@@ -51,7 +51,7 @@ def haar(
     *,
     cascades: str = '',
     scale_step: float = 1.1,
-    neighbours: int = 5,
+    neighbors: int = 5,
     min_side: int = 48,
     max_side: int = 800,
 ) -> Detector:
@@ -60,7 +60,7 @@ def haar(
     Args:
       cascades: folder of the XML files; where OpenCV keeps them by default.
       scale_step: factor between two sizes that are searched for.
-      neighbours: detections that must agree on a face.
+      neighbors: detections that must agree on a face.
       min_side: smallest face, in pixels of the picture; see `smallest`.
       max_side: pictures are shrunk to it.
     """
@@ -78,12 +78,12 @@ def haar(
         small, factor = _shrink(decode.to_channels(picture, 1), max_side)
         if min(small.shape[:2]) < SMALLEST['haar']:
             return []
-        grey = np.ascontiguousarray(small[..., 0])
+        gray = np.ascontiguousarray(small[..., 0])
         least = max(SMALLEST['haar'], round(min_side * factor))
         boxes, _, weights = face_cascade.detectMultiScale3(
-            grey,
+            gray,
             scaleFactor=scale_step,
-            minNeighbors=neighbours,
+            minNeighbors=neighbors,
             minSize=(least, least),
             outputRejectLevels=True,
         )
@@ -94,7 +94,7 @@ def haar(
                 tuple(
                     ((row + top) / factor, (column + left) / factor)
                     for row, column in _eyes(
-                        eye_cascade, grey[top : top + height, left : left + width]
+                        eye_cascade, gray[top : top + height, left : left + width]
                     )
                 ),
             )

@@ -7,7 +7,7 @@ from imggen.data import decode
 from imggen.data.faces import contact_sheet
 from imggen.data.pairs import filters
 
-# These make binary layers, one a colour channel and level.
+# These make binary layers, one a color channel and level.
 _LAYERED = ('threshold', 'contours', 'canny')
 _COLOURS = ('red', 'green', 'blue')
 
@@ -16,8 +16,8 @@ def draw(picture: np.ndarray, *, side: int = 240, columns: int = 8) -> np.ndarra
     """Returns a sheet: the picture, then every filter with its default settings.
 
     Filters that make binary layers come last. Each level of theirs fills four tiles of
-    one row: its layers together in colour, then that of red, of green and of blue by
-    itself, white on black. Of a grey picture there is one tile a level.
+    one row: its layers together in color, then that of red, of green and of blue by
+    itself, white on black. Of a gray picture there is one tile a level.
 
     Args:
       picture: uint8 [height, width, 1 or 3].
@@ -56,7 +56,7 @@ def _groups(name: str, picture: np.ndarray) -> list[list[tuple[str, np.ndarray]]
         groups.append([(caption, level)])
         if channels > 1:
             groups[-1] += [
-                (f'{caption}, {colour}', level[..., i : i + 1]) for i, colour in enumerate(_COLOURS)
+                (f'{caption}, {color}', level[..., i : i + 1]) for i, color in enumerate(_COLOURS)
             ]
     return groups
 

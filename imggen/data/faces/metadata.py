@@ -27,7 +27,7 @@ def describe(path: pathlib.Path, picture: np.ndarray) -> dict[str, Any]:
 
     Returns:
       `width` and `height` in pixels, upright; `format`, `mode` and `bytes` of the
-      file; `grey`; `brightness` (mean luma) and `contrast` (its standard deviation)
+      file; `gray`; `brightness` (mean luma) and `contrast` (its standard deviation)
       in [0, 255]; `saturation`, the mean of max - min over RGB; `sharpness`, the
       variance of the Laplacian; and of EXIF the times, camera and orientation.
     """
@@ -42,7 +42,7 @@ def describe(path: pathlib.Path, picture: np.ndarray) -> dict[str, Any]:
         'width': picture.shape[1],
         'height': picture.shape[0],
         **facts,
-        'grey': decode.is_grey(picture),
+        'gray': decode.is_gray(picture),
         'brightness': round(float(luma.mean()), 2),
         'contrast': round(float(luma.std()), 2),
         'saturation': round(float(np.ptp(picture, axis=-1).mean()), 2),

@@ -1,4 +1,4 @@
-"""The 8 x 8 digits of scikit-learn: 1,797 grey pictures in its package, the smallest real set.
+"""The 8 x 8 digits of scikit-learn: 1,797 gray pictures in its package, the smallest real set.
 
 They come without a split; the last fifth, by other writers, is 'test'.
 """

@@ -28,7 +28,7 @@ def load(
       files: paths of pictures.
       size: (height, width) to bring them to; None keeps theirs, which must then agree.
       fit: 'crop', 'pad' or 'stretch'; see `decode.resize`.
-      channels: 1 or 3; None for grey where all are grey.
+      channels: 1 or 3; None for gray where all are gray.
       matte: RGB in [0, 255] that shows through where a picture is transparent.
     """
     decode.check_options(size=size, fit=fit, channels=channels, matte=matte)
@@ -39,7 +39,7 @@ def load(
     except decode.DecodeError as error:
         raise UserError(f'{error}; name another file in config.data.files.') from error
     if channels is None:
-        channels = 1 if all(decode.is_grey(picture) for picture in pictures) else 3
+        channels = 1 if all(decode.is_gray(picture) for picture in pictures) else 3
     pictures = [decode.to_channels(picture, channels) for picture in pictures]
     if size is not None:
         pictures = [decode.resize(picture, size, fit=fit, matte=matte) for picture in pictures]

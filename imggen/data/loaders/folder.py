@@ -58,7 +58,7 @@ def load(
       labels: 'folders' makes each sub-folder of `path` a class; 'none'.
       fit: 'crop', 'pad' or 'stretch' (see `decode.resize`); 'tiles' cuts each
         picture into as many as it holds.
-      channels: 1 or 3; None for grey where all are grey.
+      channels: 1 or 3; None for gray where all are gray.
       matte: RGB in [0, 255] that shows through where a picture is transparent.
     """
     if isinstance(size, int):

@@ -141,9 +141,9 @@ def _build(
             images = decode_file(root, file, options)
         except decode.DecodeError as error:
             return error
-        return images, decode.is_grey(images)
+        return images, decode.is_gray(images)
 
-    origins, unreadable, all_grey = [], [], True
+    origins, unreadable, all_gray = [], [], True
     shape = (*options.size, options.channels or 3)
     with (
         open(folder / 'images.npy', 'wb') as target,
@@ -157,8 +157,8 @@ def _build(
                 if isinstance(result, decode.DecodeError):
                     unreadable.append((file, str(result)))
                     continue
-                images, grey = result
-                all_grey &= grey
+                images, gray = result
+                all_gray &= gray
                 origins += [file] * len(images)
                 target.write(images.tobytes())
             logging.log_every_n_seconds(
@@ -168,8 +168,8 @@ def _build(
         _write_header(target, (len(origins), *shape))
         target.flush()
         os.fsync(target.fileno())
-    if options.channels is None and all_grey and origins:
-        _drop_colour(folder / 'images.npy')
+    if options.channels is None and all_gray and origins:
+        _drop_color(folder / 'images.npy')
     index = {'files': origins, 'unreadable': unreadable}
     (folder / 'index.json').write_text(json.dumps(index))
 
@@ -190,14 +190,14 @@ def _write_header(target, shape: tuple[int, ...]) -> None:
     )
 
 
-def _drop_colour(path: pathlib.Path) -> None:
+def _drop_color(path: pathlib.Path) -> None:
     """Rewrites an array of three equal channels with one."""
-    colour = np.load(path, mmap_mode='r', allow_pickle=False)
-    narrow = path.with_suffix('.grey')
+    color = np.load(path, mmap_mode='r', allow_pickle=False)
+    narrow = path.with_suffix('.gray')
     with open(narrow, 'wb') as target:
-        _write_header(target, (*colour.shape[:-1], 1))
-        for first in range(0, len(colour), _CHUNK):
-            target.write(colour[first : first + _CHUNK, ..., :1].tobytes())
+        _write_header(target, (*color.shape[:-1], 1))
+        for first in range(0, len(color), _CHUNK):
+            target.write(color[first : first + _CHUNK, ..., :1].tobytes())
         target.flush()
         os.fsync(target.fileno())
     narrow.replace(path)

@@ -6,7 +6,7 @@ its own size; 'style_weight' [n, number of styles]; where asked for 'initial',
 'image_mask' and 'style<i>_mask'. Sides are multiples of 16. A picture's proportions
 change by less than that asks for; its result gets the file's own size back.
 
-Colours are handled here alone: before, by what the method is given, and after, by what
+Colors are handled here alone: before, by what the method is given, and after, by what
 `deliver` makes of its results.
 """
 
@@ -54,9 +54,9 @@ def load(
       style_weights: of several styles, relative to each other; () for equal.
       colors: 'style'; 'content', the content's chroma under the result's brightness;
         'luminance', brightness alone is worked on; 'recolored', the styles take on the
-        first content's colours first.
+        first content's colors first.
       initial: a picture to start from, for config.method.initial='file'.
-      content_mask: a picture whose grey levels number regions of every content.
+      content_mask: a picture whose gray levels number regions of every content.
       style_masks: the same of each style, with commas between.
     """
     _check(size, fit, style_scale, colors)

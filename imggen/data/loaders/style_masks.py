@@ -1,4 +1,4 @@
-"""Masks: pictures whose grey levels number the regions of other pictures."""
+"""Masks: pictures whose gray levels number the regions of other pictures."""
 
 import pathlib
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def load(
 
     Args:
       content: the content's mask.
-      styles: one mask a style; each has every grey level that the content's has.
+      styles: one mask a style; each has every gray level that the content's has.
       size: (height, width) to bring the content's mask to.
       style_sizes: the same for each style's.
 
@@ -39,7 +39,7 @@ def load(
     levels = np.unique(_read(content, 'config.data.content_mask'))
     if len(levels) > _MOST_LEVELS:
         raise UserError(
-            f'{content} has {len(levels)} grey levels; give a mask of at most {_MOST_LEVELS}, '
+            f'{content} has {len(levels)} gray levels; give a mask of at most {_MOST_LEVELS}, '
             'one a region.'
         )
     masks = {'image_mask': _regions(_read(content, 'config.data.content_mask'), levels, size)}
@@ -47,7 +47,7 @@ def load(
         values = _read(path, 'config.data.style_masks')
         if missing := sorted(set(levels.tolist()) - set(np.unique(values).tolist())):
             raise UserError(
-                f'{path} lacks the grey level {missing[0]} of {content}; paint a region for it.'
+                f'{path} lacks the gray level {missing[0]} of {content}; paint a region for it.'
             )
         masks[f'style{index}_mask'] = _regions(values, levels, style_size)
     return masks

@@ -73,8 +73,8 @@ def load(
             f'{dataset} was prepared in a format without random access; '
             f'prepare it again: {_recipe(dataset)}.'
         ) from error
-    labelled = label_feature in features
-    names = getattr(features[label_feature], 'names', None) if labelled else None
+    labeled = label_feature in features
+    names = getattr(features[label_feature], 'names', None) if labeled else None
 
     def read(rows):
         numbers = np.arange(len(source))[rows]
@@ -85,8 +85,8 @@ def load(
             for row, example in enumerate(source.__getitems__(together), first):
                 picture = decode.to_channels(_opaque(example[image_feature]), channels)
                 images[row] = decode.resize(picture, size, fit=fit)
-                labels[row] = example[label_feature] if labelled else 0
-        return {'image': images, 'label': labels} if labelled else {'image': images}
+                labels[row] = example[label_feature] if labeled else 0
+        return {'image': images, 'label': labels} if labeled else {'image': images}
 
     return Dataset(
         read,

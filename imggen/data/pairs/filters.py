@@ -1,8 +1,8 @@
 """Filters: what a picture is reduced to, for a network to learn the way back.
 
-A filter maps uint8 [height, width, channels], 1 (grey) or 3 (RGB), to uint8 of the
+A filter maps uint8 [height, width, channels], 1 (gray) or 3 (RGB), to uint8 of the
 same height and width; how many channels come out is the filter's own. Those that
-draw lines or layers do so in each colour channel by itself, white on black. The
+draw lines or layers do so in each color channel by itself, white on black. The
 layers of several levels stand level by level: red, green and blue of the first,
 then of the second.
 """
@@ -30,7 +30,7 @@ def identity(picture: np.ndarray) -> np.ndarray:
     return picture
 
 
-def grey(picture: np.ndarray) -> np.ndarray:
+def gray(picture: np.ndarray) -> np.ndarray:
     """Returns the luma (ITU-R 601): 1 channel."""
     return decode.to_channels(picture, 1)
 
@@ -44,7 +44,7 @@ def threshold(picture: np.ndarray, *, level: int = 127) -> np.ndarray:
 def contours(picture: np.ndarray, *, levels: Sequence[int] = (50, 100, 150, 200)) -> np.ndarray:
     """Draws where each channel rises above each level: channels x levels layers.
 
-    A contour is every pixel above the level with one of its four neighbours at or
+    A contour is every pixel above the level with one of its four neighbors at or
     below it: the border that OpenCV's `findContours` follows, but for the picture's
     own edge, where nothing is drawn.
     """
@@ -107,7 +107,7 @@ def downscale(picture: np.ndarray, *, factor: float = 4.0) -> np.ndarray:
 
 
 def mask(picture: np.ndarray, *, fraction: float = 0.5) -> np.ndarray:
-    """Covers the middle, `fraction` of the height and of the width, with mid-grey."""
+    """Covers the middle, `fraction` of the height and of the width, with mid-gray."""
     if not 0 < fraction <= 1:
         raise UserError(
             f'config.data.filter_options.fraction is {fraction}; set it above 0 and up to 1.'
@@ -122,7 +122,7 @@ def mask(picture: np.ndarray, *, fraction: float = 0.5) -> np.ndarray:
 
 FILTERS = {
     'identity': identity,
-    'grey': grey,
+    'gray': gray,
     'threshold': threshold,
     'contours': contours,
     'canny': canny,

@@ -30,7 +30,7 @@ class Options:
       fit: 'crop', 'pad', 'stretch' or 'tiles'; see `folder.load`.
       matte: RGB in [0, 255] behind transparent pictures.
       max_enlargement: a picture that would have to be enlarged more is refused.
-      require_colour: refuses targets that are grey.
+      require_color: refuses targets that are gray.
       filter, filter_options: of the layout 'filter'.
       target_path: folder of the targets, of the layout 'two_folders'.
       targets: the target of each input there.
@@ -43,7 +43,7 @@ class Options:
     fit: str = 'crop'
     matte: tuple[int, int, int] = decode.WHITE
     max_enlargement: float = 4.0
-    require_colour: bool = False
+    require_color: bool = False
     filter: str = 'identity'
     filter_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     target_path: str = ''
@@ -151,8 +151,8 @@ LAYOUTS = {
 
 def _check_target(path: pathlib.Path, picture: np.ndarray, options: Options) -> None:
     _check_size(path, picture, options)
-    if options.require_colour and decode.is_grey(picture):
-        raise DecodeError(f'{path} is grey where colour is needed')
+    if options.require_color and decode.is_gray(picture):
+        raise DecodeError(f'{path} is gray where color is needed')
 
 
 def _fit(path: pathlib.Path, picture: np.ndarray, options: Options, channels: int) -> np.ndarray:

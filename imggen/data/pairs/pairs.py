@@ -73,7 +73,7 @@ def load(
     channels: int = 3,
     matte: tuple[int, int, int] = decode.WHITE,
     max_enlargement: float = 4.0,
-    require_colour: bool = False,
+    require_color: bool = False,
 ) -> Dataset:
     """Loads the pairs under a folder.
 
@@ -97,7 +97,7 @@ def load(
       channels: 1 or 3, of both sides of files.
       matte: RGB in [0, 255] that shows through where a picture is transparent.
       max_enlargement: pictures that would have to be enlarged more are skipped.
-      require_colour: skips targets that are grey.
+      require_color: skips targets that are gray.
     """
     if isinstance(size, int) or isinstance(test_size, int):
         raise UserError('config.data.size and test_size are two numbers: give height,width.')
@@ -129,7 +129,7 @@ def load(
         fit=fit,
         matte=matte,
         max_enlargement=float(max_enlargement),
-        require_colour=require_colour,
+        require_color=require_color,
         filter='identity' if on_the_fly else filter,
         filter_options={} if on_the_fly else dict(sorted(settings.items())),
         target_path=target_path,

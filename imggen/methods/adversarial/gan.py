@@ -92,11 +92,11 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
 
 def _check(config: Config, discriminator) -> None:
-    """Penalties are of one image's gradient, which batch normalisation mixes with others'."""
+    """Penalties are of one image's gradient, which batch normalization mixes with others'."""
     names = ('r1_gamma', 'r2_gamma', 'gradient_penalty')
     asked = [name for name in names if getattr(config, name)]
-    if asked and getattr(discriminator, 'normalise', False):
+    if asked and getattr(discriminator, 'normalize', False):
         raise UserError(
-            f'config.method.{asked[0]} penalises the gradient of single images, which batch '
-            'normalisation mixes: set config.method.discriminator.normalise=False.'
+            f'config.method.{asked[0]} penalizes the gradient of single images, which batch '
+            'normalization mixes: set config.method.discriminator.normalize=False.'
         )

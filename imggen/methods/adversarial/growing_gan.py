@@ -3,7 +3,7 @@
 One phase a resolution over a state of fixed shape (networks/growing.py). A phase
 begins with the fade of its new layers, whose weight is a function of the step alone,
 so that a run that is cut in the middle of a fade goes on as it would have. The
-optimisers start anew with each phase: the moments of layers that had no gradient
+optimizers start anew with each phase: the moments of layers that had no gradient
 would make their first updates too large.
 
 The penalties' weights are for the full size; at half the size a gradient with respect

@@ -3,7 +3,7 @@
 The discriminator learns from one batch of real and one of generated images, and then
 the generator. The images are generated once, where published trainers draw new ones for
 each player: the generator's gradient goes back through the forward pass that the
-discriminator learnt from, judged by the discriminator as it is after its update.
+discriminator learned from, judged by the discriminator as it is after its update.
 """
 
 import dataclasses
@@ -98,7 +98,7 @@ class Game(NamedTuple):
 
     Attributes:
       start: (generator's variables, discriminator's) -> State.
-      restart: State -> State, with the optimisers as they are at the start.
+      restart: State -> State, with the optimizers as they are at the start.
       update: (key, state, batch, generate, criticise) -> (state, metrics), where
         generate(variables, latent, label, train=, mutable=) makes images and
         criticise(variables, images, label, train=, mutable=) logits, as the `apply`
@@ -182,10 +182,10 @@ def make(
                 return lambda images: criticised(params, statistics, images, use)
 
             statistics = state.discriminator.statistics
-            real_logits, r1, statistics = adversarial.penalised(
+            real_logits, r1, statistics = adversarial.penalized(
                 critic(statistics, 0), real, weight * config.r1_gamma, gamma_scale
             )
-            fake_logits, r2, statistics = adversarial.penalised(
+            fake_logits, r2, statistics = adversarial.penalized(
                 critic(statistics, 1), fake, weight * config.r2_gamma, gamma_scale
             )
             game = jnp.mean(loss.discriminator(real_logits, fake_logits))

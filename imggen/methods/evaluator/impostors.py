@@ -19,20 +19,20 @@ def noise(key: jax.Array, images: jax.Array) -> jax.Array:
 
 
 def shapes(key: jax.Array, images: jax.Array) -> jax.Array:
-    """Returns filled rectangles and ellipses of random place, size and colour on one colour."""
+    """Returns filled rectangles and ellipses of random place, size and color on one color."""
     height, width, channels = images.shape[1:]
     rows = jnp.linspace(0.0, 1.0, height)[:, None]
     columns = jnp.linspace(0.0, 1.0, width)[None]
 
     def paint(picture, key):
-        place, colour, kind = jax.random.split(key, 3)
+        place, color, kind = jax.random.split(key, 3)
         x, y, half_width, half_height = jax.random.uniform(place, (4,))
         half_width, half_height = 0.05 + 0.3 * half_width, 0.05 + 0.3 * half_height
         across, down = jnp.abs(columns - x) / half_width, jnp.abs(rows - y) / half_height
         box = jnp.maximum(across, down) < 1.0
         ellipse = across**2 + down**2 < 1.0
         inside = jnp.where(jax.random.bernoulli(kind), box, ellipse)
-        tone = jax.random.uniform(colour, (1, 1, channels), minval=-1.0, maxval=1.0)
+        tone = jax.random.uniform(color, (1, 1, channels), minval=-1.0, maxval=1.0)
         return jnp.where(inside[..., None], tone, picture), None
 
     def draw(key):

@@ -63,7 +63,7 @@ def autoencoder(config: Mapping[str, Any], shape: tuple[int, int, int]) -> Evalu
 def cnn(config: Mapping[str, Any], shape: tuple[int, int, int]) -> Evaluator:
     """Judges by -log of the probability of a real picture, beside noise, shapes and patches."""
     del shape
-    options_ = {**config, 'normalise': False}
+    options_ = {**config, 'normalize': False}
     network = options.build(Discriminator, options_, where='config.method.evaluator')
 
     def logits(params, images):

@@ -63,13 +63,13 @@ def descriptors(images: jax.Array) -> jax.Array:
     """Brightness and roughness of images [n, height, width, channels] in [-1, 1]: [n, 2].
 
     Brightness is the mean of the pixels in [0, 1], roughness the mean absolute
-    difference of neighbours as a share of MAX_ROUGHNESS, at most 1.
+    difference of neighbors as a share of MAX_ROUGHNESS, at most 1.
     """
-    grey = (images + 1.0) / 2.0
-    down = jnp.abs(grey[:, 1:] - grey[:, :-1]).mean((1, 2, 3))
-    right = jnp.abs(grey[:, :, 1:] - grey[:, :, :-1]).mean((1, 2, 3))
+    gray = (images + 1.0) / 2.0
+    down = jnp.abs(gray[:, 1:] - gray[:, :-1]).mean((1, 2, 3))
+    right = jnp.abs(gray[:, :, 1:] - gray[:, :, :-1]).mean((1, 2, 3))
     roughness = jnp.minimum((down + right) / (2.0 * MAX_ROUGHNESS), 1.0)
-    return jnp.stack([grey.mean((1, 2, 3)), roughness], axis=-1)
+    return jnp.stack([gray.mean((1, 2, 3)), roughness], axis=-1)
 
 
 def bin_of(images: jax.Array, bins: tuple[int, int]) -> jax.Array:

@@ -23,7 +23,7 @@ class Config:
     Attributes:
       classes: names of the classes to evolve; () for all that the judge knows.
       judge: 'convolutional', 'dense' or the workdir of a classifier's run.
-      normalised: whether the judge gets images in [-1, 1], as in its training. Without,
+      normalized: whether the judge gets images in [-1, 1], as in its training. Without,
         it gets them in [0, 255] and is certain of some class even where it sees noise.
       encoding: 'pixels', 'cppn' or the workdir of a trained generator.
       latent_limit: a generator's latents are kept in [-limit, limit]; the smaller, the
@@ -32,7 +32,7 @@ class Config:
 
     classes: tuple[str, ...] = ()
     judge: str = 'convolutional'
-    normalised: bool = True
+    normalized: bool = True
     encoding: str = 'pixels'
     latent_limit: float = 1.0
 
@@ -44,7 +44,7 @@ class Problem(NamedTuple):
       classes: numbers of the classes in the judge's order, int32 [classes].
       labels: their names.
       judge, encoding: as configured.
-      normalised: see Config.
+      normalized: see Config.
       frozen: parameters of the judge and the encoding: a method's `frozen`.
     """
 
@@ -52,7 +52,7 @@ class Problem(NamedTuple):
     labels: tuple[str, ...]
     judge: Judge
     encoding: Encoding
-    normalised: bool
+    normalized: bool
     frozen: Any
 
     def images(self, frozen, genomes: jax.Array) -> jax.Array:
@@ -61,7 +61,7 @@ class Problem(NamedTuple):
 
     def logits(self, frozen, images: jax.Array) -> jax.Array:
         """Asks the judge about images [n, height, width, channels]: [n, classes of the judge]."""
-        scaled = images if self.normalised else (images + 1.0) * 127.5
+        scaled = images if self.normalized else (images + 1.0) * 127.5
         return self.judge.logits(frozen['judge'], scaled)
 
     def judged(self, frozen, genomes: jax.Array) -> jax.Array:
@@ -100,7 +100,7 @@ def make(section: Mapping[str, Any]) -> Problem:
         labels=labels,
         judge=judge,
         encoding=encoding,
-        normalised=config.normalised,
+        normalized=config.normalized,
         frozen={'judge': judge.params, 'encoding': encoding.frozen},
     )
 

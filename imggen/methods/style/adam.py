@@ -34,7 +34,7 @@ class Descent:
 
 
 def make(*, learning_rate: float = 0.04, decay: float = 0.99) -> Optimizer:
-    """Returns the optimiser.
+    """Returns the optimizer.
 
     Args:
       learning_rate: of Adam, pixels in [-1, 1].

@@ -1,4 +1,4 @@
-"""Where the optimisation of an image starts."""
+"""Where the optimization of an image starts."""
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,8 @@ def content(key: jax.Array, shape, batch) -> jax.Array:
     return resize(batch['image'], shape)
 
 
-def grey(key: jax.Array, shape, batch) -> jax.Array:
-    """Grey, with noise of one level of 255 so that no two pixels are bound to stay equal."""
+def gray(key: jax.Array, shape, batch) -> jax.Array:
+    """Gray, with noise of one level of 255 so that no two pixels are bound to stay equal."""
     del batch
     return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0) / 255.0
 
@@ -37,7 +37,7 @@ def file(key: jax.Array, shape, batch) -> jax.Array:
 
 
 # Each: (key, shape of an image, its part of the batch) -> float32 `shape` in [-1, 1].
-INITIAL = {'noise': noise, 'content': content, 'grey': grey, 'style': style, 'file': file}
+INITIAL = {'noise': noise, 'content': content, 'gray': gray, 'style': style, 'file': file}
 
 
 def resize(image: jax.Array, shape) -> jax.Array:

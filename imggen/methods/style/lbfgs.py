@@ -48,7 +48,7 @@ class Search:
 
 
 def make(*, memory_size: int = 10) -> Optimizer:
-    """Returns the optimiser; `memory_size` pairs of changes approximate the Hessian."""
+    """Returns the optimizer; `memory_size` pairs of changes approximate the Hessian."""
     precondition = optax.scale_by_lbfgs(memory_size)
 
     def init(image):

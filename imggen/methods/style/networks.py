@@ -2,7 +2,7 @@
 
 The activations of VGG16 are those of pixels in [0, 255], the units of the published
 losses, whatever file its weights came from: the network is homogeneous of degree one in
-its first kernel and all its biases together, so a file that takes standardised pixels
+its first kernel and all its biases together, so a file that takes standardized pixels
 is brought to the same units by one factor.
 """
 

@@ -1,4 +1,4 @@
-"""What optimises one image: a rule that is fed one evaluation at a time.
+"""What optimizes one image: a rule that is fed one evaluation at a time.
 
 The caller evaluates the loss where `point` says and hands value and gradient to
 `advance`. A step of the loop is then one evaluation, whatever the rule does with it:

@@ -1,4 +1,4 @@
-"""Neural style transfer: one image's pixels are optimised, for every image of a batch.
+"""Neural style transfer: one image's pixels are optimized, for every image of a batch.
 
 Gatys, Ecker and Bethge, 'Image style transfer using convolutional neural networks',
 2016. The batch is the same at every step: 'image' [n, height, width, channels], the
@@ -85,7 +85,7 @@ class Scale:
       evaluations: made here, int32 [n].
       targets: what the loss compares with.
       parts: of the loss, where the search stands: {name: [n]}.
-      search: the optimiser's state of each image.
+      search: the optimizer's state of each image.
     """
 
     evaluations: jax.Array

@@ -26,7 +26,7 @@ from imggen.errors import UserError
 from imggen.losses import adversarial
 from imggen.method import Method, Phase
 from imggen.networks import patchgan, unet
-from imggen.networks.normalisation import STATISTICS
+from imggen.networks.normalization import STATISTICS
 from imggen.train_state import Player
 
 COLORS = {'rgb': 'the target', 'lab': "the target's a and b; lightness is the input's"}
@@ -46,7 +46,7 @@ class Config:
       colors: one of COLORS: what is predicted.
       test_dropout: whether dropout also acts at test time, as in the paper. The noise of a
         picture comes from its key.
-      test_statistics: of batch normalisation at test time: 'image', those of each picture
+      test_statistics: of batch normalization at test time: 'image', those of each picture
         alone, as in the paper; or 'average', those of training.
       learning_rate: of Adam, for both players.
       constant_fraction: of the run, after which the learning rate falls linearly to 0.
@@ -219,12 +219,12 @@ def _target(batch):
 
 
 def _wanted(config: Config, batch) -> jax.Array:
-    """Returns what the generator should make, y: the target, or its colours in [-1, 1]."""
+    """Returns what the generator should make, y: the target, or its colors in [-1, 1]."""
     if config.colors == 'rgb':
         return _target(batch)
     if _target(batch).shape[-1] != 3:
         raise UserError(
-            "config.method.colors='lab' predicts the colours of RGB targets, but these are grey: "
+            "config.method.colors='lab' predicts the colors of RGB targets, but these are gray: "
             'set config.data.channels=3 or colors=rgb.'
         )
     return color.color_target(_target(batch))

@@ -1,6 +1,6 @@
 """Super-resolution: pictures enlarged twice or four times, in two phases of one method.
 
-The phase 'l1' minimises E |y - G(x)|, which makes the best likeness and leaves it smooth.
+The phase 'l1' minimizes E |y - G(x)|, which makes the best likeness and leaves it smooth.
 The phase 'adversarial' goes on from there and draws the texture that a picture could have
 (Ledig et al. 2017):
 

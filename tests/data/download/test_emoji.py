@@ -1,4 +1,4 @@
-"""Emoji of a colour font: the font is found or named, a picture has colour and holes."""
+"""Emoji of a color font: the font is found or named, a picture has color and holes."""
 
 import pathlib
 
@@ -22,14 +22,14 @@ def test_a_missing_font_is_told(tmp_path):
     font.parent.mkdir()
     font.write_bytes(b'no font')
     assert emoji.find_font(None, folders=(str(tmp_path),)) == font
-    with pytest.raises(UserError, match='is no colour font'):
+    with pytest.raises(UserError, match='is no color font'):
         emoji.load_font(font)
     with pytest.raises(UserError, match='there is no such file'):
         emoji.find_font(path=tmp_path / 'nowhere.ttf')
 
 
 @pytest.mark.skipif(not FONTS, reason='the font is not here: fonts-noto-color-emoji')
-def test_an_emoji_has_colour_and_transparency():
+def test_an_emoji_has_color_and_transparency():
     font = emoji.load_font(FONTS[0])
     heart = emoji.render(font, '\U0001f49a')  # A green one.
     assert heart.shape == (128, 136, 4) and heart.dtype == np.uint8

@@ -24,8 +24,8 @@ def dots(size, points, *, radius=3.0):
     return np.rint(255 * np.clip(bright, 0, 1)).astype(np.uint8)[..., None]
 
 
-def centre(picture, columns):
-    """The centre of brightness of some columns of a picture."""
+def center(picture, columns):
+    """The center of brightness of some columns of a picture."""
     weights = np.zeros(picture.shape[:2])
     weights[:, columns] = picture[:, columns, 0]
     rows, places = np.indices(weights.shape) + 0.5
@@ -66,8 +66,8 @@ def test_eyes_come_to_their_places(eyes):
     aligned = alignment.align(picture, eyes, size)
     assert aligned.shape == (80, 64, 1) and aligned.dtype == np.uint8
     left, right = alignment.eye_places(size)
-    np.testing.assert_allclose(centre(aligned, slice(0, 32)), left, atol=0.35)
-    np.testing.assert_allclose(centre(aligned, slice(32, 64)), right, atol=0.35)
+    np.testing.assert_allclose(center(aligned, slice(0, 32)), left, atol=0.35)
+    np.testing.assert_allclose(center(aligned, slice(32, 64)), right, atol=0.35)
 
 
 def test_eyes_in_place_leave_a_picture_as_it_is():
@@ -77,7 +77,7 @@ def test_eyes_in_place_leave_a_picture_as_it_is():
 
 
 def test_a_picture_that_is_shrunk_is_not_aliased():
-    """A fine checkerboard becomes grey, not a coarse pattern."""
+    """A fine checkerboard becomes gray, not a coarse pattern."""
     fine = 255 * (np.indices((400, 320)).sum(0) % 2).astype(np.uint8)[..., None]
     row, left, right = 168.0, 112.0, 208.0
     aligned = alignment.align(fine, ((row, left), (row, right)), (50, 40))

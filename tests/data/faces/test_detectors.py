@@ -48,7 +48,7 @@ def test_boxes_and_eyes_follow_a_picture_that_is_shrunk_to_be_searched(name, ast
 
 
 @pytest.mark.parametrize('name', list(detectors.DETECTORS))
-def test_grey_pictures_work_and_the_largest_face_comes_first(name, astronaut):
+def test_gray_pictures_work_and_the_largest_face_comes_first(name, astronaut):
     half = np.asarray(Image.fromarray(astronaut).resize((256, 256)).convert('L'))
     sheet = np.full((512, 800), 128, np.uint8)
     sheet[:256, 520:776] = half
@@ -152,8 +152,8 @@ def test_cutting_whole_pixels_copies_them():
     np.testing.assert_array_equal(piece, picture[4:12, 7:13])
     over = boxes.cut(picture, Box(-2.0, 27.0, 8.0, 6.0), (8, 6))
     np.testing.assert_array_equal(over, np.pad(picture, ((2, 0), (0, 3), (0, 0)), 'edge')[:8, 27:])
-    grey = boxes.cut(picture[..., :1], Box(4.0, 7.0, 8.0, 6.0), (8, 6))
-    np.testing.assert_array_equal(grey[..., 0], picture[4:12, 7:13, 0])
+    gray = boxes.cut(picture[..., :1], Box(4.0, 7.0, 8.0, 6.0), (8, 6))
+    np.testing.assert_array_equal(gray[..., 0], picture[4:12, 7:13, 0])
 
 
 def test_a_circle_stays_round():

@@ -45,7 +45,7 @@ def test_binary_layers_stand_side_by_side_each_by_itself():
                 np.testing.assert_array_equal(seen[first + 1 + channel], expected)
 
 
-def test_grey_pictures_and_narrow_sheets_have_their_filters_too():
+def test_gray_pictures_and_narrow_sheets_have_their_filters_too():
     seen = tiles(filter_sheet.draw(PICTURE[..., :1], side=SIDE))
     shown = [tile for tile in seen if not np.all(tile == 255)]
     assert len(shown) == len(filters.FILTERS) + 3  # Contours at four levels.

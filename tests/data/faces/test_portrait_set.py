@@ -97,7 +97,7 @@ def test_the_manifest_says_where_each_portrait_comes_from(source, tmp_path):
     assert record['portrait'] == {'top': 10, 'left': 25, 'height': 40, 'width': 30}
     facts = record['picture']
     assert (facts['width'], facts['height'], facts['format']) == (90, 60, 'TIFF')
-    assert facts['camera'] == 'Box camera' and not facts['grey']
+    assert facts['camera'] == 'Box camera' and not facts['gray']
     assert record['outside'] == 0
     with Image.open(source / 'a.tif') as image:  # The place is there, but not told.
         assert image.getexif().get_ifd(0x8825)[1] == 'N'
@@ -219,8 +219,8 @@ def test_the_contact_sheet_shows_boxes_that_reach_beyond_it():
 def test_the_contact_sheet_draws_every_face(source, tmp_path):
     prepare(source, tmp_path / 'out')
     sheet = decode.decode(tmp_path / 'out' / 'contact_000.png')
-    colours = {tuple(colour) for colour in sheet.reshape(-1, 3)}
-    assert {(40, 220, 60), (255, 150, 0), (255, 255, 255)} <= colours
+    colors = {tuple(color) for color in sheet.reshape(-1, 3)}
+    assert {(40, 220, 60), (255, 150, 0), (255, 255, 255)} <= colors
 
 
 def test_many_photographs_fill_several_sheets(tmp_path, monkeypatch):

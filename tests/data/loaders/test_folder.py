@@ -20,7 +20,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def root(tmp_path):
-    """Six colour pictures of one value each: cats 10, 20, 30 and dogs 110, 120, 130."""
+    """Six color pictures of one value each: cats 10, 20, 30 and dogs 110, 120, 130."""
     root = tmp_path / 'pictures'
     for kind, first in (('cats', 10), ('dogs', 110)):
         (root / kind / 'more').mkdir(parents=True)
@@ -72,14 +72,14 @@ def test_hidden_broken_and_other_files_are_passed_over_and_reported(root, caplog
     assert folder.load(path=str(root), size=(4, 4)).description == dataset.description
 
 
-def test_grey_folders_have_one_channel_unless_told_otherwise(root, tmp_path):
-    grey = tmp_path / 'grey'
-    grey.mkdir()
-    Image.new('L', (6, 6), 40).save(grey / 'a.png')
-    Image.new('RGB', (6, 6), (90, 90, 90)).save(grey / 'b.png')
-    dataset = folder.load(path=str(grey), size=(4, 4))
+def test_gray_folders_have_one_channel_unless_told_otherwise(root, tmp_path):
+    gray = tmp_path / 'gray'
+    gray.mkdir()
+    Image.new('L', (6, 6), 40).save(gray / 'a.png')
+    Image.new('RGB', (6, 6), (90, 90, 90)).save(gray / 'b.png')
+    dataset = folder.load(path=str(gray), size=(4, 4))
     assert dataset.shape == (2, 4, 4, 1) and first_values(dataset) == [40, 90]
-    assert folder.load(path=str(grey), size=(4, 4), channels=3).shape == (2, 4, 4, 3)
+    assert folder.load(path=str(gray), size=(4, 4), channels=3).shape == (2, 4, 4, 3)
     assert folder.load(path=str(root), size=(4, 4), channels=1).shape == (6, 4, 4, 1)
 
 

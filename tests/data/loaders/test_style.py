@@ -68,7 +68,7 @@ def test_result_comes_back_at_its_own_size_with_its_alpha(files):
     assert np.abs(difference).mean() < 4, 'an unchanged picture comes back as it was'
 
 
-def test_what_is_transparent_has_the_mean_colour_of_what_is_not(files):
+def test_what_is_transparent_has_the_mean_color_of_what_is_not(files):
     found = picture.read(files[0], 'config.data.content')
     original = np.asarray(Image.open(files[0])).astype(float)
     share = original[..., 3:] / original[..., 3].sum()
@@ -91,7 +91,7 @@ def test_exif_turns_content_and_alpha_is_absent_where_opaque(tmp_path, files):
     assert back.shape == (100, 60, 3)
 
 
-def test_sixteen_bit_grey_and_palette_pictures_are_read(tmp_path, files):
+def test_sixteen_bit_gray_and_palette_pictures_are_read(tmp_path, files):
     deep = tmp_path / 'deep.png'
     ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
     Image.fromarray(ramp).save(deep)
@@ -154,7 +154,7 @@ def chroma(pixels):
     return values - (values @ np.array([0.299, 0.587, 0.114]))[..., None]
 
 
-def test_colours_of_the_content_are_kept(tmp_path, files):
+def test_colors_of_the_content_are_kept(tmp_path, files):
     content = tmp_path / 'soft.png'
     soft = (96 + noise(64, 64) // 4).astype(np.uint8)
     Image.fromarray(soft).save(content)
@@ -171,13 +171,13 @@ def test_colours_of_the_content_are_kept(tmp_path, files):
         np.testing.assert_allclose(luma, 1.2 * 127.5, atol=1.5)
 
 
-def test_recolored_style_has_the_contents_colours(files):
+def test_recolored_style_has_the_contents_colors(files):
     found = batch(load(files, colors='recolored'))
     content = np.asarray(images.from_uint8(found['image'][0])).reshape(-1, 3)
     style = found['style0'][0].reshape(-1, 3)
     np.testing.assert_allclose(style.mean(0), content.mean(0), atol=0.1)
-    grey = np.repeat(noise(64, 64, 1), 3, -1)
-    Image.fromarray(grey).save(files[1])
+    gray = np.repeat(noise(64, 64, 1), 3, -1)
+    Image.fromarray(gray).save(files[1])
     assert np.isfinite(batch(load(files, colors='recolored'))['style0']).all()
 
 
@@ -196,10 +196,10 @@ def test_masks_become_regions(tmp_path, files):
     with pytest.raises(UserError, match='go together'):
         load(files, content_mask=str(content_mask))
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(style_mask)
-    with pytest.raises(UserError, match='lacks the grey level 255'):
+    with pytest.raises(UserError, match='lacks the gray level 255'):
         load(files, **masks)
     Image.fromarray(np.arange(81, dtype=np.uint8).reshape(9, 9)).save(content_mask)
-    with pytest.raises(UserError, match='81 grey levels'):
+    with pytest.raises(UserError, match='81 gray levels'):
         load(files, **masks)
 
 
@@ -215,7 +215,7 @@ def test_initial_picture_comes_to_the_contents_size(files):
         ({'style': 'gone.png'}, r'gone\.png cannot be read .*config\.data\.style'),
         ({'size': 8}, r'config\.data\.size is 8'),
         ({'fit': 'crop'}, r"config\.data\.fit is 'crop'"),
-        ({'colors': 'grey'}, r"config\.data\.colors is 'grey'"),
+        ({'colors': 'gray'}, r"config\.data\.colors is 'gray'"),
         ({'style_scale': 0.0}, r'config\.data\.style_scale is 0\.0'),
         ({'style_weights': (1.0, 2.0)}, r'config\.data\.style_weights'),
     ],

@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (13, 9, 3), dtype=np.uint8)
 SMOOTH = cv2.GaussianBlur(RNG.integers(0, 256, (64, 48, 3), dtype=np.uint8), (0, 0), 4)
 SMOOTH = cv2.normalize(SMOOTH, None, 0, 255, cv2.NORM_MINMAX)
-CHANNELS = {'grey': (1, 1), 'contours': (4, 12)}
+CHANNELS = {'gray': (1, 1), 'contours': (4, 12)}
 
 
 @pytest.mark.parametrize('name', list(filters.FILTERS))
@@ -27,14 +27,14 @@ def test_a_filter_keeps_size_and_type_and_leaves_the_picture_alone(name, channel
     before = picture.copy()
     chosen = filters.make(name, {})
     result = chosen(picture)
-    grey, colour = CHANNELS.get(name, (1, 3))
+    gray, color = CHANNELS.get(name, (1, 3))
     assert result.dtype == np.uint8
-    assert result.shape == (*size, colour if channels == 3 else grey)
+    assert result.shape == (*size, color if channels == 3 else gray)
     assert filters.num_channels(chosen, channels) == result.shape[-1]
     np.testing.assert_array_equal(picture, before)
 
 
-def test_thresholds_are_binary_layers_of_each_colour():
+def test_thresholds_are_binary_layers_of_each_color():
     picture = np.array([[[0, 127, 128], [255, 126, 127]]], np.uint8)
     np.testing.assert_array_equal(filters.threshold(picture), [[[0, 0, 255], [255, 0, 0]]])
     np.testing.assert_array_equal(
@@ -81,9 +81,9 @@ def test_canny_works_on_each_channel_by_itself():
     )
 
 
-def test_grey_is_the_luma_of_itu_r_601():
+def test_gray_is_the_luma_of_itu_r_601():
     expected = SMOOTH.astype(float) @ [0.299, 0.587, 0.114]
-    np.testing.assert_allclose(filters.grey(SMOOTH)[..., 0], expected, atol=0.6)
+    np.testing.assert_allclose(filters.gray(SMOOTH)[..., 0], expected, atol=0.6)
 
 
 def test_downscaling_keeps_what_is_coarse_and_drops_what_is_fine():
@@ -116,16 +116,16 @@ def test_a_mask_covers_the_middle_alone():
 @settings(deadline=None, max_examples=40)
 @given(
     arrays.arrays(np.uint8, st.tuples(st.integers(2, 9), st.integers(2, 9), st.just(3))),
-    st.sampled_from(['threshold', 'contours', 'grey', 'identity']),
+    st.sampled_from(['threshold', 'contours', 'gray', 'identity']),
     st.sampled_from([0, 1]),
 )
-def test_what_looks_at_neighbours_alone_commutes_with_mirroring(picture, name, axis):
+def test_what_looks_at_neighbors_alone_commutes_with_mirroring(picture, name, axis):
     chosen = filters.make(name, {})
     mirrored = np.ascontiguousarray(np.flip(picture, axis))
     np.testing.assert_array_equal(chosen(mirrored), np.flip(chosen(picture), axis))
 
 
-def test_layers_are_shown_by_the_brightest_of_each_colour():
+def test_layers_are_shown_by_the_brightest_of_each_color():
     layers = np.zeros((2, 2, 12), np.uint8)
     layers[0, 0, 4] = 200  # Second level, green.
     layers[0, 0, 10] = 255  # Fourth level, green.
@@ -138,8 +138,8 @@ def test_layers_are_shown_by_the_brightest_of_each_colour():
 @pytest.mark.parametrize(
     ('name', 'given', 'message'),
     [
-        ('grej', {}, "config.data.filter='grej' is no choice: did you mean 'grey'"),
-        ('grey', {'level': 3}, 'filter_options.level is no option: there are none'),
+        ('grej', {}, "config.data.filter='grej' is no choice: did you mean 'gray'"),
+        ('gray', {'level': 3}, 'filter_options.level is no option: there are none'),
         ('threshold', {'levl': 3}, "did you mean 'level'"),
         ('threshold', {'level': 255}, 'filter_options.level is 255'),
         ('contours', {'levels': (50, -1)}, 'filter_options.levels is -1'),

@@ -69,7 +69,7 @@ def test_the_input_is_a_filter_of_the_target(root, cached):
 
 
 def test_a_cached_filter_equals_one_computed_on_the_fly(root):
-    for name, given in (('canny', {'low': 30.0}), ('grey', {}), ('mask', {'fraction': 0.3})):
+    for name, given in (('canny', {'low': 30.0}), ('gray', {}), ('mask', {'fraction': 0.3})):
         config = section(root, filter=name, filter_options=given)
         first, second = (
             data.paired_examples({**config, 'cache_filter': cached}, split='train')
@@ -86,11 +86,11 @@ def test_an_autoencoder_has_one_picture_on_both_sides(root):
 
 @pytest.mark.parametrize('augment', [{'flip': True}, {'flip': True, 'crop': (7, 6)}])
 def test_jitter_moves_both_sides_together(root, augment):
-    """Grey is a function of each pixel: it stays one wherever a pixel goes."""
+    """Gray is a function of each pixel: it stays one wherever a pixel goes."""
     seen = set()
-    for batch in both(section(root, filter='grey', augment=augment), steps=range(8)):
+    for batch in both(section(root, filter='gray', augment=augment), steps=range(8)):
         for side, target in zip(levels(batch['input']), levels(batch['target']), strict=True):
-            np.testing.assert_array_equal(side, filters.grey(target.astype(np.uint8)))
+            np.testing.assert_array_equal(side, filters.gray(target.astype(np.uint8)))
             seen.add(target.tobytes())
     pictures = data.paired_examples(section(root), split='train')['target']
     height, width = augment.get('crop', SIZE)
@@ -163,7 +163,7 @@ def test_held_out_pictures_come_whole_and_at_their_own_size(tmp_path):
     for number in range(40):
         write(tmp_path / 'p' / f'{number}.png', np.full((9, 9, 3), number, np.uint8))
     config = section(tmp_path / 'p', size=(9, 9), test_size=(6, 6), test_fraction=0.3)
-    config |= {'augment': {'crop': (6, 6)}, 'filter': 'grey'}
+    config |= {'augment': {'crop': (6, 6)}, 'filter': 'gray'}
     train, test = (data.paired_examples(config, split=split) for split in ('train', 'test'))
     assert train['target'].shape[1:] == (9, 9, 3) and test['target'].shape[1:] == (6, 6, 3)
     assert test['input'].shape[1:] == (6, 6, 1)
@@ -179,16 +179,16 @@ def test_held_out_pictures_come_whole_and_at_their_own_size(tmp_path):
 def test_what_makes_no_pair_is_named_and_the_rest_goes_on(root, caplog):
     write(root / 'a' / 'dot.png', np.zeros((1, 1, 3), np.uint8))
     write(root / 'a' / 'small.png', RNG.integers(0, 256, (3, 90, 3), dtype=np.uint8))
-    write(root / 'a' / 'grey.png', RNG.integers(0, 256, (*SIZE, 1), dtype=np.uint8))
+    write(root / 'a' / 'gray.png', RNG.integers(0, 256, (*SIZE, 1), dtype=np.uint8))
     (root / 'a' / 'broken.png').write_bytes(b'no picture')
-    config = section(root, filter='grey', require_colour=True, max_enlargement=3.0)
+    config = section(root, filter='gray', require_color=True, max_enlargement=3.0)
     with caplog.at_level('WARNING', logger='absl'):
         source = data.make(config, seed=0)
     assert source.num_examples == 9 and '4 skipped' in source.description
     skipped = '\n'.join(record.getMessage() for record in caplog.records)
     assert f'{root}/a/dot.png is 1 x 1 pixels, too small for 10 x 12' in skipped
     assert f'{root}/a/small.png is 90 x 3 pixels, too small' in skipped
-    assert f'{root}/a/grey.png is grey where colour is needed' in skipped
+    assert f'{root}/a/gray.png is gray where color is needed' in skipped
     assert f'{root}/a/broken.png cannot be read' in skipped
 
 
@@ -226,9 +226,9 @@ def test_changed_filters_and_files_are_decoded_anew(root):
     ('change', 'message'),
     [
         ({'task': 'pairs'}, "config.data.task is 'pairs'; choose one of filter, side_by_side"),
-        ({'filter': 'gray'}, "config.data.filter='gray' is no choice: did you mean 'grey'"),
+        ({'filter': 'gray'}, "config.data.filter='gray' is no choice: did you mean 'gray'"),
         (
-            {'task': 'noise', 'filter': 'grey'},
+            {'task': 'noise', 'filter': 'gray'},
             'config.data.filter is no option of config.data.task',
         ),
         (

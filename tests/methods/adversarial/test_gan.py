@@ -131,11 +131,11 @@ def test_the_average_forgets_half_in_its_half_life():
 
 
 @pytest.mark.parametrize('name', ['r1_gamma', 'r2_gamma', 'gradient_penalty'])
-def test_a_penalty_beside_batch_normalisation_is_told(name):
+def test_a_penalty_beside_batch_normalization_is_told(name):
     method = cases.method('gan_dcgan', **{name: 1.0})
-    with pytest.raises(UserError, match=f'{name} penalises .*discriminator.normalise=False'):
+    with pytest.raises(UserError, match=f'{name} penalizes .*discriminator.normalize=False'):
         jax.eval_shape(method.init, jax.random.key(0), (), cases.source().batch(0))
-    without = cases.method('gan_dcgan', **{name: 1.0}, discriminator={'normalise': False})
+    without = cases.method('gan_dcgan', **{name: 1.0}, discriminator={'normalize': False})
     jax.eval_shape(without.init, jax.random.key(0), (), cases.source().batch(0))
 
 
@@ -168,7 +168,7 @@ def test_senseless_steps_are_told():
 
 NETWORKS = {
     'perceptron': ({'features': (8,)}, {'features': (4,), 'pieces': 2}),
-    'dcgan': ({'features': 4}, {'features': 4, 'normalise': False}),
+    'dcgan': ({'features': 4}, {'features': 4, 'normalize': False}),
     'residual': ({'features': (8, 4)}, {'features': (8, 4)}),
 }
 

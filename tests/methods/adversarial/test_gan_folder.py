@@ -1,6 +1,6 @@
 """What users of other trainers complain of, on one difficult folder: here it just works.
 
-Fewer pictures than a batch, a broken file, grey, transparent and huge ones among them,
+Fewer pictures than a batch, a broken file, gray, transparent and huge ones among them,
 a size that is neither square nor a power of two, sub-folders as classes, no
 accelerator. Resuming with the configuration enforced: test_configs.py; NaN told with
 the last good step: test_loop.py and test_resume.py.
@@ -59,7 +59,7 @@ def run(tmp_path_factory):
         (root / kind).mkdir()
     noise = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)  # noqa: E731
     Image.fromarray(noise(50, 70, 3)).save(root / 'cats' / 'a.jpg')
-    Image.fromarray(noise(20, 20)).save(root / 'cats' / 'grey.png')
+    Image.fromarray(noise(20, 20)).save(root / 'cats' / 'gray.png')
     Image.fromarray(noise(64, 33, 4)).save(root / 'dogs' / 'transparent.png')
     Image.fromarray(noise(37, 53, 3)).convert('P').save(root / 'dogs' / 'palette.gif')
     Image.fromarray(noise(1200, 900, 3)).save(root / 'dogs' / 'large.png')
@@ -111,8 +111,8 @@ def test_truncation_draws_latents_within_its_bound_and_keeps_keys_apart(run):
     )['generated']
     whole, near, nearly = make(8), make(8, truncation=0.5), make(3, truncation=0.5)
     np.testing.assert_allclose(near[:3], nearly, atol=1e-5)
-    centre = make(8, truncation=1e-3)
-    assert centre.std(0).max() < near.std(0).mean() < whole.std(0).mean()
+    center = make(8, truncation=1e-3)
+    assert center.std(0).max() < near.std(0).mean() < whole.std(0).mean()
     with pytest.raises(UserError, match='leaves no latent'):
         make(1, truncation=0.0)
 

@@ -1,4 +1,4 @@
-"""Growth: the fade in both networks and the real images, the phases, the optimisers."""
+"""Growth: the fade in both networks and the real images, the phases, the optimizers."""
 
 import jax
 import jax.numpy as jnp
@@ -126,7 +126,7 @@ def test_samples_do_not_jump_where_a_phase_begins(begun):
     assert not jnp.allclose(images[1], images[2])
 
 
-def test_optimisers_begin_anew_with_a_phase_and_go_on_within_it(begun):
+def test_optimizers_begin_anew_with_a_phase_and_go_on_within_it(begun):
     method, batch, state = begun
     step = jax.jit(method.phases[1].step)
     worn = jax.tree.map(lambda leaf: leaf + 7, state.generator.opt_state)

@@ -100,13 +100,13 @@ def test_annealing_takes_steps_down_while_it_is_hot():
     np.testing.assert_array_equal(cold.genome, greedy.genome)
 
 
-def test_unnormalised_input_makes_the_judge_certain_of_noise():
+def test_unnormalized_input_makes_the_judge_certain_of_noise():
     from imggen.methods.evolution import problem
 
     noise = jax.random.uniform(jax.random.key(0), (20, 784), minval=-1.0)
     surest = []
-    for normalised in (True, False):
-        judged = problem.make({'judge': 'dense', 'normalised': normalised})
+    for normalized in (True, False):
+        judged = problem.make({'judge': 'dense', 'normalized': normalized})
         answers = jax.nn.softmax(judged.judged(judged.frozen, noise))
         surest.append(float(jnp.median(answers.max(-1))))
     assert surest[0] < 0.9

@@ -216,12 +216,12 @@ def test_a_finer_scale_goes_on_from_the_coarser_ones_result():
 def test_masks_keep_styles_in_their_regions():
     dark = jnp.full((1, 16, 16, 3), -0.8)
     light = jnp.full((1, 16, 16, 3), 0.8)
-    grey = jnp.zeros((1, 16, 32, 3))
+    gray = jnp.zeros((1, 16, 32, 3))
     left = jnp.repeat(jnp.array([1.0, 0.0]), 16)
     mask = jnp.broadcast_to(left[None, None, :, None], (1, 16, 32, 1))
     mask = jnp.concatenate([mask, 1 - mask], -1)
     batch = {
-        'image': grey,
+        'image': gray,
         'style0': jnp.concatenate([dark, light], 2),
         'image_mask': mask,
         'style0_mask': mask,
@@ -243,7 +243,7 @@ def test_initial_images():
     assert all(image.shape == shape for image in made.values())
     assert all(jnp.abs(image).max() <= 1.0 for image in made.values())
     np.testing.assert_allclose(made['noise'].std(), 1 / np.sqrt(3), rtol=0.02)
-    assert jnp.abs(made['grey']).max() <= 1 / 255
+    assert jnp.abs(made['gray']).max() <= 1 / 255
     np.testing.assert_allclose(made['content'], -made['file'], atol=1e-5)
     np.testing.assert_allclose(made['style'].mean((0, 1)), batch['style0'].mean((0, 1)), atol=0.05)
 

@@ -1,4 +1,4 @@
-"""The optimisers of an image: losses, steps that lead nowhere, batches, averages."""
+"""The optimizers of an image: losses, steps that lead nowhere, batches, averages."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import scipy.optimize
 from imggen.methods.style import adam, lbfgs
 
 
-def minimise(optimizer, function, start, evaluations):
+def minimize(optimizer, function, start, evaluations):
     """Returns the losses where the search stands, evaluation by evaluation."""
 
     @jax.jit
@@ -28,7 +28,7 @@ def rosenbrock(x):
 def test_lbfgs_is_as_good_as_scipys_at_the_same_number_of_evaluations():
     start = jnp.full((1, 10, 1), -0.5)
     optimizer = lbfgs.make(memory_size=10)
-    state, losses = minimise(optimizer, rosenbrock, start, 150)
+    state, losses = minimize(optimizer, rosenbrock, start, 150)
     assert (np.diff(losses) <= 1e-6 * losses[:-1]).all(), 'an accepted loss never rises'
     reference = scipy.optimize.minimize(
         lambda x: [np.float64(v) for v in jax.value_and_grad(rosenbrock)(jnp.float32(x))],
@@ -45,7 +45,7 @@ def test_lbfgs_survives_losses_that_are_not_finite():
     def walled(x):
         return jnp.where(jnp.abs(x).max() < 1.0, jnp.square(x - 0.9).sum(), jnp.nan)
 
-    state, losses = minimise(lbfgs.make(), walled, jnp.zeros((3, 3, 1)), 60)
+    state, losses = minimize(lbfgs.make(), walled, jnp.zeros((3, 3, 1)), 60)
     assert np.isfinite(losses).all()
     np.testing.assert_allclose(state.image, 0.9, atol=1e-3)
 
@@ -54,7 +54,7 @@ def test_lbfgs_begins_anew_where_a_line_leads_nowhere():
     def broken(x):  # The gradient points the wrong way.
         return jnp.square(x).sum() + 2.0 * (jax.lax.stop_gradient(-4.0 * x) * x).sum()
 
-    state, losses = minimise(lbfgs.make(), broken, jnp.ones((2, 2, 1)), 30)
+    state, losses = minimize(lbfgs.make(), broken, jnp.ones((2, 2, 1)), 30)
     assert np.isfinite(losses).all() and jnp.isfinite(state.image).all()
     assert int(state.memory.count) == 1
 
@@ -62,7 +62,7 @@ def test_lbfgs_begins_anew_where_a_line_leads_nowhere():
 def test_each_image_of_a_batch_searches_alone():
     optimizer = lbfgs.make(memory_size=4)
     starts = jnp.stack([jnp.full((1, 6, 1), -0.5), jnp.full((1, 6, 1), 2.0)])
-    single = [minimise(optimizer, rosenbrock, start, 40)[0].image for start in starts]
+    single = [minimize(optimizer, rosenbrock, start, 40)[0].image for start in starts]
 
     def step(state, _):
         value, gradient = jax.vmap(jax.value_and_grad(rosenbrock))(jax.vmap(optimizer.point)(state))
@@ -85,6 +85,6 @@ def test_adams_average_of_a_constant_image_is_that_image():
 def test_adam_moves_and_stays_inside():
     optimizer = adam.make(learning_rate=0.1, decay=0.5)
     far = lambda x: jnp.square(x - jnp.array([0.3, 3.0, -3.0])[None, None]).sum()  # noqa: E731
-    state, losses = minimise(optimizer, far, jnp.zeros((2, 2, 3)), 60)
+    state, losses = minimize(optimizer, far, jnp.zeros((2, 2, 3)), 60)
     np.testing.assert_allclose(optimizer.result(state)[0, 0], [0.3, 1.0, -1.0], atol=0.02)
     assert losses[-1] < losses[0]

@@ -28,7 +28,7 @@ def make(**options):
 
 
 def pairs(channels=3, *, seed=0):
-    """Inputs with some channels, and targets in colour."""
+    """Inputs with some channels, and targets in color."""
     uniform = lambda key, shape: jax.random.uniform(key, shape, minval=-1.0)  # noqa: E731
     one, two = jax.random.split(jax.random.key(seed))
     return {'input': uniform(one, (*SHAPE[:3], channels)), 'target': uniform(two, SHAPE)}
@@ -144,7 +144,7 @@ def test_a_network_translates_sizes_that_it_was_not_trained_on():
 
 def test_lab_keeps_the_lightness_of_its_input():
     method, batch = make(colors='lab'), pairs(channels=1)
-    batch['input'] = 0.5 * batch['input']  # Middle greys, around which most colours are in gamut.
+    batch['input'] = 0.5 * batch['input']  # Middle grays, around which most colors are in gamut.
     state = jax.jit(method.init, compiler_options=QUICK)(jax.random.key(0), (), batch)
     assert state.generator.params['down0']['kernel'].shape[2] == 1
     assert state.generator.params['up0']['bias'].shape == (2,)
@@ -156,7 +156,7 @@ def test_lab_keeps_the_lightness_of_its_input():
     np.testing.assert_allclose(color.lightness(output), color.lightness(batch['input']), atol=0.05)
 
 
-def test_many_layers_are_shown_in_colours():
+def test_many_layers_are_shown_in_colors():
     method, batch = make(), pairs(channels=12)
     state = start(method, batch)
     sets = method.sample(keys.per_image(jax.random.key(0), 9), state, (), batch)
@@ -181,9 +181,9 @@ def test_options_that_make_no_sense_are_refused(options, message):
         make(**options)
 
 
-def test_lab_refuses_grey_targets():
+def test_lab_refuses_gray_targets():
     batch = {'image': jnp.zeros((2, 8, 8, 1))}
-    with pytest.raises(UserError, match='these are grey'):
+    with pytest.raises(UserError, match='these are gray'):
         jax.eval_shape(make(colors='lab').init, jax.random.key(0), (), batch)
 
 

@@ -104,7 +104,7 @@ def _parameters():
     return [0.2 * _normal(seed, *shape) for seed, shape in enumerate(shapes)]
 
 
-def _penalised_gradient(parameters, x, *, form='auto'):
+def _penalized_gradient(parameters, x, *, form='auto'):
     """The gradient of a loss with a gradient penalty: second derivatives throughout."""
 
     def loss(parameters, x):
@@ -120,7 +120,7 @@ def test_training_inside_a_loop_equals_stock_steps_outside():
     x, parameters = _normal(9, 16, 12, 8, 3), _parameters()
 
     def step(parameters, form):
-        gradient = _penalised_gradient(parameters, x, form=form)
+        gradient = _penalized_gradient(parameters, x, form=form)
         return jax.tree.map(lambda p, g: p - 0.1 * g, parameters, gradient)
 
     inside = jax.jit(lambda p: lax.fori_loop(0, 3, lambda _, p: step(p, 'fast'), p))(parameters)
@@ -134,7 +134,7 @@ def test_every_convolution_in_a_loop_has_the_layout_that_runs_fast():
     x = _normal(9, 16, 12, 8, 3)
 
     def body(_, parameters):
-        return jax.tree.map(jnp.subtract, parameters, _penalised_gradient(parameters, x))
+        return jax.tree.map(jnp.subtract, parameters, _penalized_gradient(parameters, x))
 
     program = jax.jit(lambda p: lax.fori_loop(0, 3, body, p)).lower(_parameters()).compile()
     text = program.as_text()
@@ -166,7 +166,7 @@ def test_vmap_over_images_and_over_networks(form):
 def test_four_devices_equal_one(batch):
     """Under jit of a sharded batch and under pmap; 4 images are cut into strips of rows."""
     x, parameters = _normal(9, batch, 24, 16, 3), _parameters()
-    gradient = jax.jit(_penalised_gradient)
+    gradient = jax.jit(_penalized_gradient)
     expected = gradient(parameters, x)
 
     mesh = jax.make_mesh((4,), ('data',), axis_types=(AxisType.Auto,))
@@ -174,7 +174,7 @@ def test_four_devices_equal_one(batch):
     _assert_close(gradient(jax.device_put(parameters, NamedSharding(mesh, P())), sharded), expected)
 
     def averaged(parameters, x):
-        return lax.pmean(_penalised_gradient(parameters, x), 'data')
+        return lax.pmean(_penalized_gradient(parameters, x), 'data')
 
     devices = jax.pmap(averaged, 'data', in_axes=(None, 0))(
         parameters, x.reshape(4, -1, *x.shape[1:])
@@ -189,7 +189,7 @@ def test_each_platform_gets_its_forms(platform, form):
     x, parameters = _normal(9, 16, 12, 8, 3), _parameters()
 
     def convolutions(form):
-        gradient = jax.jit(functools.partial(_penalised_gradient, form=form))
+        gradient = jax.jit(functools.partial(_penalized_gradient, form=form))
         text = jax.export.export(gradient, platforms=[platform])(parameters, x).mlir_module()
         pattern = r'stablehlo.((?:convolution|dot_general).*?->.*?) loc'
         names = re.compile(r'%\w+')

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 60,000 and 10,000 grey pictures of clothes, 28 x 28, ten classes.
+"""Fashion-MNIST: 60,000 and 10,000 gray pictures of clothes, 28 x 28, ten classes.
 
 The four IDX files are looked for in the configured folder or, without one, where
 Debian's package `dataset-fashion-mnist` puts them, then in the user's cache. What

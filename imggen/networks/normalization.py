@@ -1,4 +1,4 @@
-"""Normalisation by the statistics of a batch, of each image, or of all the training so far."""
+"""Normalization by the statistics of a batch, of each image, or of all the training so far."""
 
 from typing import Literal
 
@@ -25,16 +25,16 @@ def _scale_init(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return 1.0 + 0.02 * jax.random.normal(key, shape)
 
 
-class Normalise(nn.Module):
+class Normalize(nn.Module):
     """(x - mean) / sqrt(variance + 1e-5) * scale + bias, channel by channel.
 
-    With batch normalisation a network behaves differently on one image than on many.
-    `statistics` says which behaviour is wanted, so that nothing is left to a mode that
+    With batch normalization a network behaves differently on one image than on many.
+    `statistics` says which behavior is wanted, so that nothing is left to a mode that
     somebody forgot to set. The published pix2pix trains and tests on batches of one: there
     'batch' and 'image' are the same.
 
     Attributes:
-      kind: 'batch' normalises by what `statistics` says; 'instance' by each image alone,
+      kind: 'batch' normalizes by what `statistics` says; 'instance' by each image alone,
         always; 'none' is the identity, without parameters.
       axis_name: the pmap axis over which statistics of a batch are taken.
     """
