@@ -1,15 +1,15 @@
-r"""Times evolution: images judged a second, beside the ways it could be done without our loop.
+r"""Times evolution: images evaluated a second, beside the ways it could be done without our loop.
 
   python -m benchmarks.evolution
-  python -m benchmarks.evolution --judges=dense --runs=5 --torch_python=/path/to/python
+  python -m benchmarks.evolution --classifiers=dense --runs=5 --torch_python=/path/to/python
 
 Each way runs in a process of its own, taking turns:
 
   ours       hill climbing (1 to 20 pixels, greedy) as `loop.run` runs it, from the draws to
              the report, at the best of --chains
-  forward    the judge's bare forward pass at the best of --chains: the limit
+  forward    the classifier's bare forward pass at the best of --chains: the limit
   jax loop   one image a call from a Python loop, in JAX: the original's way
-  torch loop the same in PyTorch with the same weights, by benchmarks/torch_judge.py
+  torch loop the same in PyTorch with the same weights, by benchmarks/torch_classifier.py
 
 Figures are medians over --runs processes and, in brackets, the range. --torch_python names a
 Python that has PyTorch; without it that way is left out.
@@ -26,7 +26,7 @@ import time
 import numpy as np
 from absl import app, flags, logging
 
-_JUDGES = flags.DEFINE_list('judges', 'convolutional,dense', 'Which judges.')
+_JUDGES = flags.DEFINE_list('classifiers', 'convolutional,dense', 'Which classifiers.')
 _RUNS = flags.DEFINE_integer('runs', 5, 'Processes of each way.', lower_bound=1)
 _SECONDS = flags.DEFINE_float('seconds', 2.0, 'How long each is timed, about.')
 _CHAINS = flags.DEFINE_list('chains', '128,256,512,1024', 'Populations to choose from.')
@@ -46,7 +46,7 @@ def _ours(name: str) -> float:
         config = {
             'name': 'hill_climb',
             'num_steps': 1000 * _DISPATCH_STEPS,
-            'problem': {'judge': name, 'classes': ('Pullover',)},
+            'problem': {'classifier': name, 'class_names': ('Pullover',)},
             'moves': {'few_pixels': {'least': 1, 'most': _MOST}},
             'chains_per_class': chains,
         }
@@ -73,13 +73,17 @@ def _forward(name: str) -> float:
     from imggen import devices
     from imggen.methods.evolution import classifiers
 
-    judge = classifiers.load(name)
+    classifier = classifiers.load(name)
     options = devices.compiler_options(devices.make_mesh())
 
     def speed(count):
-        batch = jax.random.uniform(jax.random.key(0), (count, *judge.shape), minval=-1.0)
-        ask = jax.jit(judge.logits).lower(judge.params, batch).compile(compiler_options=options)
-        return count * _repeat(lambda: ask(judge.params, batch).block_until_ready())
+        batch = jax.random.uniform(jax.random.key(0), (count, *classifier.shape), minval=-1.0)
+        ask = (
+            jax.jit(classifier.logits)
+            .lower(classifier.params, batch)
+            .compile(compiler_options=options)
+        )
+        return count * _repeat(lambda: ask(classifier.params, batch).block_until_ready())
 
     return max(speed(int(count)) for count in _CHAINS.value)
 
@@ -89,11 +93,13 @@ def _jax_loop(name: str) -> float:
 
     from imggen.methods.evolution import classifiers
 
-    judge = classifiers.load(name)
-    params = jax.device_put(judge.params)
-    ask = jax.jit(lambda params, image: jax.nn.softmax(judge.logits(params, image)[0])[_TARGET])
+    classifier = classifiers.load(name)
+    params = jax.device_put(classifier.params)
+    ask = jax.jit(
+        lambda params, image: jax.nn.softmax(classifier.logits(params, image)[0])[_TARGET]
+    )
     generator = np.random.default_rng(0)
-    image = generator.uniform(-1, 1, judge.shape).astype(np.float32)
+    image = generator.uniform(-1, 1, classifier.shape).astype(np.float32)
     value = float(ask(params, image[None]))
 
     def step():
@@ -101,7 +107,7 @@ def _jax_loop(name: str) -> float:
         changed = image.copy().reshape(-1)
         count = generator.integers(1, _MOST + 1)
         changed[generator.integers(0, changed.size, count)] = generator.uniform(-1, 1, count)
-        changed = changed.reshape(judge.shape)
+        changed = changed.reshape(classifier.shape)
         answer = float(ask(params, changed[None]))
         if answer >= value:
             image, value = changed, answer
@@ -124,26 +130,32 @@ _WAYS = {'ours': _ours, 'forward': _forward, 'jax loop': _jax_loop}
 
 def _run_way(way: str, name: str, folder: str) -> float:
     """Runs one way in a process of its own."""
-    command = [sys.executable, '-m', 'benchmarks.evolution', f'--way={way}', f'--judges={name}']
+    command = [
+        sys.executable,
+        '-m',
+        'benchmarks.evolution',
+        f'--way={way}',
+        f'--classifiers={name}',
+    ]
     command += [f'--seconds={_SECONDS.value}', f'--chains={",".join(_CHAINS.value)}']
     if way == 'torch loop':
-        command = [_TORCH.value, 'benchmarks/torch_judge.py']
+        command = [_TORCH.value, 'benchmarks/torch_classifier.py']
         command += [f'{folder}/weights.npz', f'{folder}/check.npz', name, str(_SECONDS.value)]
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     return json.loads(output.splitlines()[-1])['speed']
 
 
 def _write_weights(name: str, folder: str) -> None:
-    """Writes the judge for the other side, with an answer that it must give too."""
+    """Writes the classifier for the other side, with an answer that it must give too."""
     import jax
 
-    from imggen.features import judge as files
+    from imggen.features import fashion_classifier as files
     from imggen.methods.evolution import classifiers
 
-    judge = classifiers.load(name)
-    files.save(f'{folder}/weights.npz', judge.params)
-    image = np.random.default_rng(1).uniform(-1, 1, (1, *judge.shape)).astype(np.float32)
-    probability = jax.nn.softmax(judge.logits(judge.params, image))[0, _TARGET]
+    classifier = classifiers.load(name)
+    files.save(f'{folder}/weights.npz', classifier.params)
+    image = np.random.default_rng(1).uniform(-1, 1, (1, *classifier.shape)).astype(np.float32)
+    probability = jax.nn.softmax(classifier.logits(classifier.params, image))[0, _TARGET]
     np.savez(f'{folder}/check.npz', image=image, probability=probability)
 
 
@@ -179,8 +191,10 @@ def main(argv) -> None:
     from imggen import devices
 
     print('', file=sys.stderr)
-    print(f'{devices.hardware()}; load of the machine before: {load:.1f}; images judged a second.')
-    names = ['judge', *ways, 'of the limit', *(f'times the {way}' for way in ways[2:])]
+    print(
+        f'{devices.hardware()}; load of the machine before: {load:.1f}; images evaluated a second.'
+    )
+    names = ['classifier', *ways, 'of the limit', *(f'times the {way}' for way in ways[2:])]
     print(f'\n| {" | ".join(names)} |')
     print(f'| --- |{" ---: |" * (len(names) - 1)}')
     print('\n'.join(rows))

@@ -25,7 +25,7 @@ from imggen.metrics.class_score import class_score
 from imggen.metrics.frechet import Moments, frechet_distance
 from imggen.metrics.kid import kid, kid_subsets
 from imggen.metrics.paired import psnr, ssim
-from imggen.metrics.precision_recall import manifold_measures
+from imggen.metrics.precision_recall import precision_recall
 
 _NUM = flags.DEFINE_integer('num', 10_000, 'Images of each set.', lower_bound=20)
 _DIM = flags.DEFINE_integer('dim', 2048, 'Dimensions of a feature.', lower_bound=1)
@@ -62,7 +62,7 @@ def _distribution_rows(key: jax.Array) -> list[Row]:
         return (frechet_distance(Moments.of(real), Moments.of(generated)),)
 
     def manifold():
-        return manifold_measures(real, generated, inclusive=True)[:2]
+        return precision_recall(real, generated, inclusive=True)[:2]
 
     def subsets():
         return (kid_subsets(subsets_key, real, generated, subset_size=subset_size).mean,)

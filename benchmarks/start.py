@@ -1,7 +1,7 @@
 r"""Times how long a training run takes to start, and prints a Markdown table.
 
   python -m benchmarks.start
-  python -m benchmarks.start --configs=configs/judge_fashion_mnist.py --runs=3
+  python -m benchmarks.start --configs=configs/classifier_fashion_mnist.py --runs=3
 
 Runs `experiments.train` for two steps at full batch size. "Cold" is the first run
 with an empty cache of compiled programs, "warm" is a run after it. Seconds count

@@ -60,7 +60,7 @@ def pictures(arg: ConfigDict, *, batch_size: int) -> ConfigDict:
         section.update({'path': '', 'size': (arg.size, arg.size), 'fit': 'crop'})
         section.augment = ConfigDict({'flip': True})
     elif arg.data in ('fashion_mnist', 'digits'):
-        section.classes = (arg.kind,) if arg.kind else ()
+        section.class_names = (arg.kind,) if arg.kind else ()
     else:
         raise UserError(
             f'config argument data={arg.data!r} is no choice: there are fashion_mnist, digits '

@@ -3,7 +3,7 @@ r"""Gradient ascent, the upper bound: Adam on pixels, or on the latents of a gen
 python -m experiments.train --config=configs/evolve_gradient.py --workdir=runs/gradient
 python -m experiments.studies.evolve_table --folder=runs/gradient
 
-Seed 0: all 40 images came to p >= 0.9999, after 53 evaluations (the median); the dense judge
+Seed 0: all 40 images came to p >= 0.9999, after 53 evaluations (the median); the dense classifier
 sees the class in 10 % of them.
 
 `:priors` adds jitter, total variation and L2, for images that look less like noise;
@@ -20,7 +20,7 @@ EXPECTED = {'success_0.9999': (1.0, 0.0, 1), 'evaluations_to_0.9999': (53.0, 0.0
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, priors=False, latent=False, judge='convolutional')
+    arg = common.parse(arg, smoke=False, priors=False, latent=False, classifier='convolutional')
     config = ConfigDict()
     config.seed = 0
     config.data = ConfigDict({'name': 'none'})
@@ -35,8 +35,8 @@ def get_config(arg=None):
     config.method.l2 = 0.005 if arg.priors else 0.0
     config.method.noise = 0.0
     config.method.problem = ConfigDict()
-    config.method.problem.judge = 'dense' if arg.smoke else arg.judge
-    config.method.problem.classes = ()
+    config.method.problem.classifier = 'dense' if arg.smoke else arg.classifier
+    config.method.problem.class_names = ()
     config.method.problem.encoding = 'pixels'
     if arg.latent:
         config.method.problem.encoding = 'runs/gan'

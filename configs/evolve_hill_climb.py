@@ -1,4 +1,4 @@
-r"""Hill climbing from random pixels, all ten classes at once, against the convolutional judge.
+r"""Hill climbing from random pixels, all ten classes at once, against the convolutional classifier.
 
 python -m experiments.train --config=configs/evolve_hill_climb.py --workdir=runs/climb
 python -m experiments.studies.evolve_table --folder=runs/climb
@@ -14,7 +14,7 @@ from configs import common
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, judge='convolutional')
+    arg = common.parse(arg, smoke=False, classifier='convolutional')
     config = ConfigDict()
     config.seed = 0
     config.data = ConfigDict({'name': 'none'})
@@ -23,8 +23,8 @@ def get_config(arg=None):
     config.method.num_steps = 4 if arg.smoke else 2000
     config.method.chains_per_class = 4
     config.method.problem = ConfigDict()
-    config.method.problem.judge = 'dense' if arg.smoke else arg.judge
-    config.method.problem.classes = ()
+    config.method.problem.classifier = 'dense' if arg.smoke else arg.classifier
+    config.method.problem.class_names = ()
     config.method.problem.encoding = 'pixels'
     config.method.order = 'mixed'
     config.method.objective = 'log_odds'

@@ -5,7 +5,7 @@ python -m experiments.train --config=configs/evolve_latent.py --workdir=runs/lat
     [--config.method.problem.encoding=runs/other]
 python -m experiments.studies.evolve_table --folder=runs/latent
 
-Seed 0: after 1,000 images judged a chain p is 0.992 on average, and the dense judge sees the class
+Seed 0: after 1,000 images evaluated a chain p is 0.992 on average, and the dense classifier sees the class
 in all 40 images; none came to p >= 0.9999. Gradient ascent in the same latents
 (configs/evolve_gradient.py:latent) ends at 0.969, and 62 % of its images transfer.
 """
@@ -19,10 +19,10 @@ EXPECTED = {'probability': (0.992, 0.0, 1), 'transfer': (1.0, 0.0, 1)}
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, judge='convolutional')
+    arg = common.parse(arg, smoke=False, classifier='convolutional')
     config = ConfigDict()
     config.seed = 0
-    # Of a chain: images judged.
+    # Of a chain: images evaluated.
     config.evaluations = 64 if arg.smoke else 1_000
     config.data = ConfigDict({'name': 'none'})
     config.method = ConfigDict()
@@ -37,8 +37,8 @@ def get_config(arg=None):
     config.method.chains_per_class = 4
     config.method.objective = 'log_odds'
     config.method.problem = ConfigDict()
-    config.method.problem.judge = 'dense' if arg.smoke else arg.judge
-    config.method.problem.classes = ()
+    config.method.problem.classifier = 'dense' if arg.smoke else arg.classifier
+    config.method.problem.class_names = ()
     config.method.problem.encoding = 'runs/gan'
     config.method.problem.latent_limit = 1.0
     config.run = common.run(

@@ -14,7 +14,7 @@ from configs import common
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, bins=1, encoding='pixels', judge='convolutional')
+    arg = common.parse(arg, smoke=False, bins=1, encoding='pixels', classifier='convolutional')
     config = ConfigDict()
     config.seed = 0
     config.data = ConfigDict({'name': 'none'})
@@ -30,8 +30,8 @@ def get_config(arg=None):
     config.method.mutation_rate = 0.1
     config.method.mutation_eta = 15.0
     config.method.problem = ConfigDict()
-    config.method.problem.judge = 'dense' if arg.smoke else arg.judge
-    config.method.problem.classes = ()
+    config.method.problem.classifier = 'dense' if arg.smoke else arg.classifier
+    config.method.problem.class_names = ()
     config.method.problem.encoding = arg.encoding
     config.run = common.run(
         smoke=arg.smoke,

@@ -3,7 +3,7 @@ r"""All searches on all encodings, at equal evaluations: the table of evolved im
 python -m experiments.sweep --config=configs/evolve_methods.py --workdir=runs/methods
 python -m experiments.studies.evolve_table --folder=runs/methods
 
-get_hyper runs 4 searches x 3 encodings x 5 seeds. A class has `evaluations` images judged, with
+get_hyper runs 4 searches x 3 encodings x 5 seeds. A class has `evaluations` images evaluated, with
 every search: chains of one class that many, an archive of all ten classes ten times as many. The
 latents are those of runs/gan (configs/gan_fashion_mnist.py).
 
@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 from configs import common
 
 _EVALUATIONS = 4000
-# Images judged in a step, a class; of an archive 200 children for all ten.
-_JUDGED = {
+# Images evaluated in a step, a class; of an archive 200 children for all ten.
+_EVALUATED_PER_STEP = {
     'hill_climb': 1,
     'evolution_strategy': 32,
     'map_elites': 20,
@@ -33,8 +33,8 @@ def get_config(arg=None):
     config.method.name = 'hill_climb'
     config.method.num_steps = 4 if arg.smoke else _EVALUATIONS
     config.method.problem = ConfigDict()
-    config.method.problem.judge = 'dense' if arg.smoke else 'convolutional'
-    config.method.problem.classes = ('Bag', 'Coat', 'Dress', 'Sandal') if arg.smoke else ()
+    config.method.problem.classifier = 'dense' if arg.smoke else 'convolutional'
+    config.method.problem.class_names = ('Bag', 'Coat', 'Dress', 'Sandal') if arg.smoke else ()
     config.method.problem.encoding = 'pixels'
     config.run = common.run(
         smoke=arg.smoke,
@@ -50,8 +50,8 @@ def get_config(arg=None):
 
 def get_hyper(h):
     methods = [
-        {'method.name': name, 'method.num_steps': _EVALUATIONS // judged}
-        for name, judged in _JUDGED.items()
+        {'method.name': name, 'method.num_steps': _EVALUATIONS // evaluated}
+        for name, evaluated in _EVALUATED_PER_STEP.items()
     ]
     encodings = h.sweep('method.problem.encoding', ['pixels', 'cppn', 'runs/gan'])
     return h.product([methods, encodings, h.sweep('seed', range(5))])

@@ -1,21 +1,21 @@
-r"""The original: one image at a time, random pixels, kept if the judge likes them as well.
+r"""The original: one image at a time, random pixels, kept if the classifier likes them as well.
 
 python -m experiments.train --config=configs/evolve_original.py --workdir=runs/original
 
 In each of 200 iterations first 1 to 20 random pixels get new values, then 30 to 200, and
-either change is kept if the dense judge gives "Pullover" at least the probability it had.
+either change is kept if the dense classifier gives "Pullover" at least the probability it had.
 64 repetitions run side by side; `improvements` counts what is kept.
 
 Variants, as arguments after a colon (configs/evolve_original.py:quirk,...):
-  quirk    the second change is accepted on the judge's answer to the first, as in the
+  quirk    the second change is accepted on the classifier's answer to the first, as in the
            listed code, which forgot to ask again
   target   the first criterion: what comes closer to 0.8 (few pixels) and 0.7 (many)
   ideas    its two ideas as further moves: inverted rectangles and sketched lines
-  trap     un-normalized input: the judge is certain of some class whatever it sees
+  trap     un-normalized input: the classifier is certain of some class whatever it sees
 
-Seed 0, 64 repetitions, by experiments.studies.evolve_table (medians of images judged):
+Seed 0, 64 repetitions, by experiments.studies.evolve_table (medians of images evaluated):
 p >= 0.5 after 31, 0.9 after 73, 0.99 after 146, 0.999 after 282; 16 % came to 0.9999, and the
-convolutional judge sees a pullover in 8 % of the images. quirk: none came to 0.5, and p ends at
+convolutional classifier sees a pullover in 8 % of the images. quirk: none came to 0.5, and p ends at
 0.109 on average where the chains believe in 0.21. target: p ends at 0.711. ideas: all came to
 0.9999, after 389. trap: 97 % came to 0.9999, half of them by 65; normalized, the same images have
 p = 0.359.
@@ -46,8 +46,8 @@ def get_config(arg=None):
     config.method.num_steps = 4 if arg.smoke else 200
     config.method.chains_per_class = 4 if arg.smoke else 64
     config.method.problem = ConfigDict()
-    config.method.problem.judge = 'dense'
-    config.method.problem.classes = ('Pullover',)
+    config.method.problem.classifier = 'dense'
+    config.method.problem.class_names = ('Pullover',)
     config.method.problem.normalized = not arg.trap
     config.method.order = 'sequence'
     config.method.objective = 'probability'

@@ -5,7 +5,7 @@ python -m experiments.train --config=configs/evolve_strategy.py --workdir=runs/s
 python -m experiments.studies.evolve_table --folder=runs/strategy
 
 Seed 0 on pixels: all ten classes came to p >= 0.9999, after 3,177 images a class (the median);
-the dense judge sees the class in 2 of the 10 images.
+the dense classifier sees the class in 2 of the 10 images.
 
 CMA-ES learns a full covariance, 784 x 784 on pixels: slow there; it is for the other encodings.
 The sweep of get_hyper compares strategies at equal evaluations, five seeds each:
@@ -21,10 +21,10 @@ EXPECTED = {'success_0.9999': (1.0, 0.0, 1), 'evaluations_to_0.9999': (3177.0, 0
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, encoding='pixels', judge='convolutional')
+    arg = common.parse(arg, smoke=False, encoding='pixels', classifier='convolutional')
     config = ConfigDict()
     config.seed = 0
-    # Of a chain: images judged.
+    # Of a chain: images evaluated.
     config.evaluations = 64 if arg.smoke else 9_600
     config.data = ConfigDict({'name': 'none'})
     config.method = ConfigDict()
@@ -39,8 +39,8 @@ def get_config(arg=None):
     config.method.chains_per_class = 4 if arg.smoke else 1
     config.method.objective = 'log_odds'
     config.method.problem = ConfigDict()
-    config.method.problem.judge = 'dense' if arg.smoke else arg.judge
-    config.method.problem.classes = ()
+    config.method.problem.classifier = 'dense' if arg.smoke else arg.classifier
+    config.method.problem.class_names = ()
     config.method.problem.encoding = arg.encoding
     config.run = common.run(
         smoke=arg.smoke,

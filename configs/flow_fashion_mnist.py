@@ -4,7 +4,7 @@ python -m experiments.train --config=configs/flow_fashion_mnist.py --workdir=run
 python -m experiments.train --config=configs/flow_fashion_mnist.py:classes --workdir=runs/flow2
 
 `:classes` tells the network the label and samples with classifier-free guidance.
-Fréchet distance in the judge's features, 2,000 samples, seed 0: Heun 2.77, 1.36 and 1.31 with
+Fréchet distance in the Fashion-MNIST classifier's features, 2,000 samples, seed 0: Heun 2.77, 1.36 and 1.31 with
 5, 10 and 20 evaluations of the network, Euler 11.2 with one, 1.49 with 50 (docs/gan.md).
 """
 
@@ -30,7 +30,7 @@ def get_config(arg=None):
     config.method.solver = 'heun'
     config.method.evaluations = 4 if arg.smoke else 20
     if arg.classes:
-        config.method.classes = 10
+        config.method.num_classes = 10
         config.method.guidance = 1.5
     config.method.learning_rate = 2e-3
     config.method.ema_half_life_images = 5_000.0

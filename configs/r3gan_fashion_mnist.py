@@ -3,7 +3,7 @@ r"""Relativistic pairing with R1 and R2 on a small residual network, on Fashion-
 python -m experiments.train --config=configs/r3gan_fashion_mnist.py --workdir=runs/r3gan
 
 The network is small for a CPU: no groups, 140,000 parameters a player. Three seeds: Fréchet
-distance 1.62 +- 0.13 in the judge's features, where DCGAN with as many images comes to 2.05 +-
+distance 1.62 +- 0.13 in the Fashion-MNIST classifier's features, where DCGAN with as many images comes to 2.05 +-
 0.11 in a third of the time; precision .77, recall .25, which is lower than DCGAN's .45
 (results/gan_baselines_fashion_mnist.md). The learning rate was chosen after 40,000 images in
 batches of 64 (seed 0): 7.29, 6.03 and 5.35 at 5e-4, 1e-3 and 2e-3; in batches of 32 it was 4.00

@@ -1,12 +1,12 @@
 r"""Measures a run against real images, or one folder of pictures against another.
 
-python -m experiments.evaluate --workdir=runs/gan [--num=10000] [--extractor=judge]
+python -m experiments.evaluate --workdir=runs/gan [--num=10000] [--extractor=fashion_classifier]
 python -m experiments.evaluate --generated=mine/ --reference=real/ --extractor=lite0 [--size=64,64]
 python -m experiments.evaluate --generated=mine/ --reference=truth/ --paired
 
 Every figure comes with its sample counts, the hash of the extractor, its standard
 error where it has one, and the floor: the same measure of real against real
-images. A run's figures are appended to its measures.jsonl, where reports and
+images. A run's figures are appended to its evaluations.jsonl, where reports and
 sweeps read them.
 """
 
@@ -62,7 +62,7 @@ def main(argv):
         if _PAIRED.value:
             line = comparing.pairs(folders)
         else:
-            extractor = features.make(_EXTRACTOR.value or 'judge')
+            extractor = features.make(_EXTRACTOR.value or 'fashion_classifier')
             line = comparing.distributions(folders, extractor, **asked)
     _print(line)
 
@@ -87,7 +87,7 @@ def _print(line) -> None:
         )
     print(f'{step}{compared}')
     print(f'{"measure":>18} {"value":>10} {"+-":>10} {"floor":>10}')
-    for name, value in line['measures'].items():
+    for name, value in line['metrics'].items():
         cells = [line['spread'].get(name), line['floor'].get(name)]
         cells = ['' if cell is None else f'{cell:.4g}' for cell in cells]
         print(f'{name:>18} {value:>10.4g} {cells[0]:>10} {cells[1]:>10}')

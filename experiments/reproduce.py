@@ -72,7 +72,7 @@ def _measure(workdir, config) -> dict[str, float]:
         trained = classifiers.load(str(workdir))
         return classifier.quality(trained.params, logits=trained.logits)
     how = evaluate.protocol(restored)
-    return evaluate.evaluate(restored, how)['measures']
+    return evaluate.evaluate(restored, how)['metrics']
 
 
 if __name__ == '__main__':

@@ -1,8 +1,7 @@
-"""What a generator starts from: latents and classes, drawn from one key an image.
+"""What a generator starts from: latents and labels, one key per image.
 
-A method's `sample` takes both from its batch where they are given there, as
-batch['latent'] [n, latent size] and batch['class'] int32 [n]. (batch['label'] is
-what a data set says of the real images of a batch.)
+`sample` takes both from its batch if they are given there, as batch['latent']
+float32 [n, latent_size] and batch['label'] int32 [n]; otherwise they are drawn.
 """
 
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ import jax
 
 from imggen.errors import UserError
 
-_CLASS = 2**30  # Folded into an image's key, beyond the numbers of images.
+_LABEL = 2**30  # Folded into an image's key, beyond the numbers of images.
 
 
 def draw(image_keys: jax.Array, size: int) -> jax.Array:
@@ -19,35 +18,40 @@ def draw(image_keys: jax.Array, size: int) -> jax.Array:
     return jax.vmap(lambda key: jax.random.normal(key, (size,)))(image_keys)
 
 
-def draw_classes(image_keys: jax.Array, classes: int) -> jax.Array:
-    """Draws classes int32 [n], uniform in [0, classes), one from each key [n]."""
+def draw_labels(image_keys: jax.Array, num_classes: int) -> jax.Array:
+    """Draws labels int32 [n], uniform in [0, num_classes), one from each key [n]."""
 
     def one(key):
-        return jax.random.randint(jax.random.fold_in(key, _CLASS), (), 0, classes)
+        return jax.random.randint(jax.random.fold_in(key, _LABEL), (), 0, num_classes)
 
     return jax.vmap(one)(image_keys)
 
 
-def asked_classes(
-    image_keys: jax.Array, batch: Mapping[str, jax.Array], classes: int
+def given_or_drawn(image_keys: jax.Array, batch: Mapping[str, jax.Array], size: int) -> jax.Array:
+    """Returns batch['latent'] if it is given, otherwise draws latents [n, size]."""
+    return batch['latent'] if 'latent' in batch else draw(image_keys, size)
+
+
+def given_or_drawn_labels(
+    image_keys: jax.Array, batch: Mapping[str, jax.Array], num_classes: int
 ) -> jax.Array | None:
-    """Returns batch['class'] where it is given, else drawn classes [n]; None without classes."""
-    if not classes:
+    """Returns batch['label'] if it is given, otherwise draws labels [n]; None without classes."""
+    if not num_classes:
         return None
-    return batch['class'] if 'class' in batch else draw_classes(image_keys, classes)
+    return batch['label'] if 'label' in batch else draw_labels(image_keys, num_classes)
 
 
-def labels(batch: Mapping[str, jax.Array], classes: int) -> jax.Array | None:
+def real_labels(batch: Mapping[str, jax.Array], num_classes: int) -> jax.Array | None:
     """Returns the labels [n] of real images for a conditional method; None without classes.
 
     Raises:
-      UserError: the data have no labels.
+      UserError: the data set has no labels.
     """
-    if not classes:
+    if not num_classes:
         return None
     if 'label' not in batch:
         raise UserError(
-            f'config.method.classes={classes} needs labels, and the data have none: for a folder '
-            "set config.data.labels='folders', or set classes to 0."
+            f'config.method.num_classes={num_classes} needs labels, and the data set has none: '
+            "for a folder set config.data.labels='folders', or set num_classes to 0."
         )
     return batch['label']

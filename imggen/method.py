@@ -12,7 +12,7 @@ import jax
 from jax.sharding import PartitionSpec
 
 Batch = Mapping[str, jax.Array]  # Leading axis: the global batch. {} if no data.
-Frozen = Any  # Pre-trained parameters that no step changes (a judge, VGG16).
+Frozen = Any  # Pre-trained parameters that no step changes (a classifier, VGG16).
 State = Any  # A flax.struct.dataclass of arrays: exactly what a checkpoint holds.
 Metrics = Mapping[str, jax.Array]  # Scalars, averaged over the global batch.
 Images = Mapping[str, jax.Array]  # float32 [n, height, width, channels] in [-1, 1].
@@ -57,4 +57,4 @@ class Method(NamedTuple):
     state_spec: PartitionSpec = PartitionSpec()  # P('data'): every leaf leads with an image axis.
     latent_size: int | None = None  # Where `sample` takes batch['latent'] [n, latent_size].
     num_images: int | None = None  # Where the state holds so many, and `sample` batch['index'] [n].
-    num_classes: int | None = None  # Where `sample` takes batch['class'] int32 [n].
+    num_classes: int | None = None  # Where `sample` takes batch['label'] int32 [n].

@@ -4,7 +4,7 @@ python -m experiments.studies.evolve_gallery runs/climb runs/latent --output=gal
     [--image=3] [--frames=10]
 
 classes.png has a row a run and a column a class: of each class the image that the run's
-judge is surest of. strip.png shows one image (number --image of the first run) as it was on
+classifier is surest of. strip.png shows one image (number --image of the first run) as it was on
 each sheet of samples, first to last, and evolution.gif the first image of every class.
 """
 

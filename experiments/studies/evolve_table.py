@@ -4,7 +4,7 @@ python -m experiments.sweep --config=configs/evolve_methods.py --workdir=runs/me
 python -m experiments.studies.evolve_table --folder=runs/methods [--output=methods.md]
 
 Reads every finished run of evolution below the folder. Runs that differ in their seed alone
-are one row a class: the median number of images judged until the judge gave the class that
+are one row a class: the median number of images evaluated until the classifier gave the class that
 probability, over seeds and chains, with the interquartile range in brackets; "-" where half
 of them never came there. A search is named by its method and what its configs differ in.
 """

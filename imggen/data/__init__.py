@@ -3,7 +3,7 @@
 A section names a source, a batch size and an augmentation; what else it holds are
 the keyword arguments of the source's loader:
 
-    dict(name='fashion_mnist', batch_size=64, augment=dict(flip=True), classes=('Bag',))
+    dict(name='fashion_mnist', batch_size=64, augment=dict(flip=True), class_names=('Bag',))
 """
 
 from collections.abc import Iterator, Mapping

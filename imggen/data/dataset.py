@@ -21,7 +21,7 @@ class Dataset(NamedTuple):
         class is known, 'label': int32 [k]. `slice(None)` reads everything.
       shape: (num examples, height, width, channels).
       description: one line for the log: what was found and where.
-      labels: names of the classes in the order of their numbers; () without.
+      class_names: names of the classes in the order of their numbers; () without.
       fixed: whether the whole set, in this order, is the batch of every step.
       deliver: as of `Source`.
       partner: (key, rows) -> rows, both int32 [k]; traceable. Where it is set, each
@@ -35,7 +35,7 @@ class Dataset(NamedTuple):
     read: Callable[[Rows], dict[str, np.ndarray]]
     shape: tuple[int, int, int, int]
     description: str
-    labels: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
     fixed: bool = False
     deliver: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
     partner: Callable[[jax.Array, jax.Array], jax.Array] | None = None

@@ -46,7 +46,7 @@ def fixed(dataset: Dataset) -> Source:
         gather=gather,
         num_examples=dataset.shape[0] or None,
         description=dataset.description,
-        labels=dataset.labels,
+        class_names=dataset.class_names,
         deliver=dataset.deliver,
     )
 
@@ -127,7 +127,7 @@ def shuffled(
             gather=gather_resident,
             num_examples=num_examples,
             description=dataset.description,
-            labels=dataset.labels,
+            class_names=dataset.class_names,
         )
     index, count = process
     if batch_size % count:
@@ -150,5 +150,5 @@ def shuffled(
         max_window_steps=window_steps,
         num_examples=num_examples,
         description=f'{dataset.description}, streamed',
-        labels=dataset.labels,
+        class_names=dataset.class_names,
     )

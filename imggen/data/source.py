@@ -27,7 +27,7 @@ class Source(NamedTuple):
       max_window_steps: the most steps that one window holds; None for no limit.
       num_examples: size of the set; None where there is none (evolution).
       description: one line for the log: what was found and where.
-      labels: names of the classes in the order of their numbers; () without.
+      class_names: names of the classes in the order of their numbers; () without.
       deliver: (images float [n, height, width, channels] in [-1, 1]) -> {file name
         without suffix: uint8 [height, width, 3 or 4]}; what becomes of images made from
         those of the batch outside: at their files' own size, alpha kept. None without.
@@ -38,7 +38,7 @@ class Source(NamedTuple):
     max_window_steps: int | None = None
     num_examples: int | None = None
     description: str = ''
-    labels: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
     deliver: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
 
     def batch(self, step: int) -> Batch:

@@ -7,18 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from imggen import data, images
-from imggen.features import judge
+from imggen.features import fashion_classifier
 
 
 def quality(variables: Mapping, *, logits=None) -> dict[str, float]:
     """Returns accuracy and calibration error on the 10,000 test images.
 
     Args:
-      variables: of the judge, or of another classifier.
+      variables: of the fashion_classifier, or of another classifier.
       logits: (variables, images) -> [n, classes] of another classifier.
     """
     pictures, labels = data.examples({'name': 'fashion_mnist'}, split='test')
-    logits = logits or (lambda variables, batch: judge.apply(variables, batch)['logits'])
+    logits = logits or (
+        lambda variables, batch: fashion_classifier.apply(variables, batch)['logits']
+    )
     apply = jax.jit(lambda variables, batch: logits(variables, images.from_uint8(batch)))
     answers = [apply(variables, chunk) for chunk in np.split(pictures, 20)]
     probabilities = np.asarray(jax.nn.softmax(jnp.concatenate(answers)))

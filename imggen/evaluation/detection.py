@@ -22,10 +22,10 @@ from imggen.methods.evaluator import evaluator, impostors
 from imggen.workdir.restore import Restored
 
 SCORES = {
-    'boundary_equilibrium': began.score,
-    'energy_gan': ebgan.score,
+    'began': began.score,
+    'ebgan': ebgan.score,
     'evaluator': evaluator.score,
-    'variational': vae.score,
+    'vae': vae.score,
 }
 
 _BATCH_SIZE = 256
@@ -134,10 +134,10 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     others['other_set'] = _other_set(restored, real)[:num_images]
     energies = {name: score(images) for name, images in others.items()}
     real_energies = score(real)
-    measures = {f'area_{name}': area(real_energies, values) for name, values in energies.items()}
+    metrics = {f'area_{name}': area(real_energies, values) for name, values in energies.items()}
     threshold = threshold_of(restored)
     if threshold is None:
-        return measures
+        return metrics
     false_rejects = rejected(real_energies, threshold)
     if false_rejects == 1.0:
         raise UserError(
@@ -145,7 +145,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
             'the evaluator longer, or lower config.method.false_reject_rate.'
         )
     parts = {f'rejected_{name}': rejected(values, threshold) for name, values in energies.items()}
-    return {**measures, 'threshold': threshold, 'rejected_real': false_rejects, **parts}
+    return {**metrics, 'threshold': threshold, 'rejected_real': false_rejects, **parts}
 
 
 def threshold_of(restored: Restored) -> float | None:
@@ -178,10 +178,10 @@ def _other_set(restored: Restored, real: np.ndarray) -> np.ndarray:
     Fashion-MNIST.
     """
     section = dict(restored.config['data'])
-    if kept := section.get('classes'):
+    if kept := section.get('class_names'):
         names = {'fashion_mnist': fashion_mnist.NAMES, 'digits': digits.NAMES}[section['name']]
         rest = (name for i, name in enumerate(names) if name not in kept and i not in kept)
-        section['classes'] = tuple(rest)
+        section['class_names'] = tuple(rest)
     else:
         other = 'digits' if section['name'] == 'fashion_mnist' else 'fashion_mnist'
         section = {'name': other}

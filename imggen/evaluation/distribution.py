@@ -82,7 +82,7 @@ def distribution(
     if set(only) == {'frechet'}:
         # Its moments are enough: no feature is kept, whatever `num_images` is.
         moments = extract_moments(extractor, generated, mesh=restored.mesh)
-        found = evaluation.moments_measures(Moments.of(real.features.features), moments)
+        found = evaluation.moments_metrics(Moments.of(real.features.features), moments)
         return _line(real.name, found, extractor)
     features = extract(extractor, generated, mesh=restored.mesh)
     return compare(real, features, extractor, only=only, seed=seed)
@@ -97,12 +97,12 @@ def compare(
     seed: int = 0,
 ) -> dict[str, Any]:
     """Compares two sets of images by their features; the result is ready for JSON."""
-    found = evaluation.distribution_measures(
+    found = evaluation.distribution_metrics(
         keys.stream(seed, 'measure'), real.features, generated, held_out=real.held_out
     )
-    if unknown := sorted(set(only) - found['measures'].keys()):
+    if unknown := sorted(set(only) - found['metrics'].keys()):
         raise UserError(
-            f'--measure={unknown[0]} is no measure: there are {", ".join(found["measures"])}.'
+            f'--measure={unknown[0]} is no measure: there are {", ".join(found["metrics"])}.'
         )
     return _line(real.name, found, extractor, only=only)
 
@@ -124,7 +124,7 @@ def _line(
         'num_floor': [
             counts[key] for key in ('floor_reference', 'floor_generated') if key in counts
         ],
-        'measures': keep('measures'),
+        'metrics': keep('metrics'),
         'spread': keep('spread'),
         'floor': keep('floor'),
         'note': '; '.join(filter(None, [*found['notes'].values(), extractor.note])),
@@ -153,6 +153,7 @@ def during_training(
     extractor = features.make(extractor)
     moments = Moments.of(reference(config['data'], extractor, mesh=mesh).features.features)
     key = keys.stream(config['seed'], 'measure')
+    batch = {name: leaf for name, leaf in batch.items() if name != 'label'}
 
     def measure(step, state):
         restored = Restored(config, method, state, step, batch, mesh)

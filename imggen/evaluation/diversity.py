@@ -49,7 +49,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
         'training': _rows(training),
         'held_out': _rows(held_out[:count]),
     }
-    measures = {
+    metrics = {
         'pairwise': diversity.mean_pairwise_distance(rows['generated']),
         'pairwise_real': diversity.mean_pairwise_distance(rows['training'][:count]),
         'distinct': diversity.distinct_nearest(rows['generated'], rows['training']) / count,
@@ -57,12 +57,12 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     }
     picked = getattr(restored.state, 'references', ())
     if len(picked):
-        measures |= against_references(rows['generated'], _rows(np.asarray(picked)))
+        metrics |= against_references(rows['generated'], _rows(np.asarray(picked)))
     if restored.config['method']['name'] in SCORES:
         score = scorer(restored)
         sets = {'real': held_out[:count], 'generated': samples, 'noise': noise}
-        measures |= {f'energy_{name}': float(score(images).mean()) for name, images in sets.items()}
-    return measures
+        metrics |= {f'energy_{name}': float(score(images).mean()) for name, images in sets.items()}
+    return metrics
 
 
 def against_references(samples: np.ndarray, references: np.ndarray) -> dict[str, float]:
@@ -73,15 +73,15 @@ def against_references(samples: np.ndarray, references: np.ndarray) -> dict[str,
       references: [r, d], the current one last; with one there is no past to be far from.
     """
     current, past, mean = references[-1:], references[:-1], references.mean(0, keepdims=True)
-    measures = {
+    metrics = {
         'to_current': _distance(samples, current),
         'to_mean': _distance(samples, mean),
         'mean_to_current': _distance(mean, current),
     }
     if len(past):
-        measures['to_past'] = float(np.mean([_distance(samples, row[None]) for row in past]))
-        measures['current_weight'] = mixture(samples.mean(0), references)[-1]
-    return measures
+        metrics['to_past'] = float(np.mean([_distance(samples, row[None]) for row in past]))
+        metrics['current_weight'] = mixture(samples.mean(0), references)[-1]
+    return metrics
 
 
 def mixture(target: np.ndarray, parts: np.ndarray) -> list[float]:

@@ -79,7 +79,7 @@ def protocol(
       UserError: an unknown score or measure, or a run that is measured by nothing.
     """
     watch = restored.config['run']
-    name = watch.get('extractor', 'judge') if extractor is None else extractor
+    name = watch.get('extractor', 'fashion_classifier') if extractor is None else extractor
     scores = tuple(watch.get('scores', ()))
     for score in scores:
         options.choose(SCORES, score, where='config.run.scores')
@@ -95,10 +95,10 @@ def protocol(
 
 
 def evaluate(restored: Restored, how: Protocol) -> dict[str, Any]:
-    """Returns one line of measures.jsonl."""
+    """Returns one line of evaluations.jsonl."""
     started = time.perf_counter()
     asked = {'num_images': how.num_images, 'seed': how.seed}
-    line = {'extractor': '', 'digest': '', 'measures': {}, 'spread': {}, 'floor': {}, 'note': ''}
+    line = {'extractor': '', 'digest': '', 'metrics': {}, 'spread': {}, 'floor': {}, 'note': ''}
     known = evaluation.MEASURES if how.extractor else ()
     of_distribution, of_scores = set(how.only) & set(known), set(how.only) - set(known)
     if how.extractor and (of_distribution or not how.only):
@@ -108,7 +108,7 @@ def evaluate(restored: Restored, how: Protocol) -> dict[str, Any]:
         for score in how.scores:
             found |= SCORES[score](restored, **asked)
         _check(how.only, (*known, *found))
-    line['measures'] |= {
+    line['metrics'] |= {
         name: round(value, 6) for name, value in found.items() if not how.only or name in how.only
     }
     seconds = round(time.perf_counter() - started, 2)
@@ -118,15 +118,15 @@ def evaluate(restored: Restored, how: Protocol) -> dict[str, Any]:
 def recorded(workdir, restored: Restored, how: Protocol) -> dict[str, Any] | None:
     """Returns the line of the same evaluation, where it was made before."""
     wanted = _identity(restored, how)
-    for line in reader.read(workdir).measures:
+    for line in reader.read(workdir).evaluations:
         if all(line.get(name) == value for name, value in wanted.items()):
             return line
     return None
 
 
 def append(workdir, line: dict[str, Any]) -> None:
-    """Adds one evaluation to a run's measures.jsonl."""
-    with open(reader.read(workdir).path / 'measures.jsonl', 'a') as file:
+    """Adds one evaluation to a run's evaluations.jsonl."""
+    with open(reader.read(workdir).path / 'evaluations.jsonl', 'a') as file:
         file.write(json.dumps(line) + '\n')
 
 

@@ -1,17 +1,17 @@
 """Measures of evolved images: how soon they convince, whom, and what they look like.
 
 Images are rounded to uint8 first, so that an image and the PNG written from it are
-judged alike.
+evaluated alike.
 
-    evaluations_to_P      images judged until the class had probability P, the median
+    evaluations_to_P      images evaluated until the class had probability P, the median
                           over chains and classes; absent where half of them never did
     evaluations_to_P_iqr  its interquartile range; absent where a quarter never did
     success_P             share of chains and classes that came to P
-    evaluations           images judged, a chain
-    probability           of the class in the judge's eyes, at the end, on average
-    transfer              of the images that the judge takes for their class, the share
-                          that a second judge of another architecture does too
-    transfer_probability  of the class in the second judge's eyes, the mean over those
+    evaluations           images evaluated, a chain
+    probability           of the class in the classifier's eyes, at the end, on average
+    transfer              of the images that the classifier takes for their class, the share
+                          that a second classifier of another architecture does too
+    transfer_probability  of the class in the second classifier's eyes, the mean over those
     nearest_distance      to the nearest training image, Euclidean, in gray levels [0, 1]
     total_variation       see losses.style.total_variation
     coverage, coverage_P  share of an archive's cells that hold an image, that hold one
@@ -44,18 +44,18 @@ class Findings(NamedTuple):
     A pursuit is one class that one chain (or archive) pursued.
 
     Attributes:
-      labels: names of the classes by number.
+      class_names: names of the classes by number.
       images: uint8 [n, height, width, channels].
       target: class of each image, int [n].
-      probability, second_probability: of that class, in both judges' eyes, [n].
-      seen, second_seen: whether either judge takes the image for its class, bool [n].
+      probability, second_probability: of that class, in both classifiers' eyes, [n].
+      seen, second_seen: whether either classifier takes the image for its class, bool [n].
       first: which evaluation passed each threshold first, int [pursuits, thresholds].
       pursued: class of each pursuit, int [pursuits].
-      evaluations: images judged, a chain.
+      evaluations: images evaluated, a chain.
       cells: probability in every cell of the archives, NaN where empty; None without.
     """
 
-    labels: tuple[str, ...]
+    class_names: tuple[str, ...]
     images: np.ndarray
     target: np.ndarray
     probability: np.ndarray
@@ -83,14 +83,14 @@ def find(restored: Restored, *, num_images: int, seed: int) -> Findings:
         held = ~np.isnan(cells[:count])
         pictures, target = pictures[held], target[held]
     first = state.tally.first.reshape(-1, len(tally.THRESHOLDS))
-    by_judge = []
-    for judge in (problem.judge, classifiers.second(problem.judge)):
-        logits = answers(judge, pictures)
+    by_classifier = []
+    for classifier in (problem.classifier, classifiers.second(problem.classifier)):
+        logits = answers(classifier, pictures)
         seen = logits.argmax(-1) == target
-        by_judge.append((np.asarray(probability(logits, jnp.asarray(target))), seen))
-    (own, seen), (second, second_seen) = by_judge
+        by_classifier.append((np.asarray(probability(logits, jnp.asarray(target))), seen))
+    (own, seen), (second, second_seen) = by_classifier
     return Findings(
-        labels=problem.judge.labels,
+        class_names=problem.classifier.class_names,
         images=pictures,
         target=target,
         probability=own,
@@ -98,7 +98,7 @@ def find(restored: Restored, *, num_images: int, seed: int) -> Findings:
         seen=seen,
         second_seen=second_seen,
         first=first,
-        pursued=np.resize(problem.classes, len(first)),
+        pursued=np.resize(problem.labels, len(first)),
         evaluations=int(state.tally.evaluations[0]),
         cells=cells,
     )
@@ -117,7 +117,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     """
     found = find(restored, num_images=num_images, seed=seed)
     training, _ = data.examples(
-        problems.make(restored.config['method']['problem']).judge.data, split='train'
+        problems.make(restored.config['method']['problem']).classifier.data, split='train'
     )
     flat = lambda pictures: pictures.reshape(len(pictures), -1).astype(np.float32) / 255  # noqa: E731
     distances, _ = nearest(flat(found.images), flat(training))
@@ -146,7 +146,7 @@ def by_class(found: Findings) -> dict[str, dict[str, float]]:
     rows = {}
     for number in dict.fromkeys(found.pursued.tolist()):
         mine, pursuits = found.target == number, found.pursued == number
-        rows[found.labels[number]] = summarize(
+        rows[found.class_names[number]] = summarize(
             found._replace(
                 images=found.images[mine],
                 target=found.target[mine],
@@ -187,14 +187,14 @@ def quartiles(first: np.ndarray) -> tuple[float, float, float]:
     return tuple(float(q) for q in np.quantile(ordered, (0.25, 0.5, 0.75), method='lower'))
 
 
-def answers(judge: classifiers.Judge, pictures: np.ndarray) -> np.ndarray:
-    """Returns a judge's logits [n, classes] of uint8 pictures."""
-    ask = jax.jit(lambda params, chunk: judge.logits(params, images.from_uint8(chunk)))
+def answers(classifier: classifiers.Classifier, pictures: np.ndarray) -> np.ndarray:
+    """Returns a classifier's logits [n, classes] of uint8 pictures."""
+    ask = jax.jit(lambda params, chunk: classifier.logits(params, images.from_uint8(chunk)))
     chunks = [pictures[first : first + _CHUNK] for first in range(0, len(pictures), _CHUNK)]
     logits = []
     for chunk in chunks:
         padded = np.concatenate(
             [chunk, np.zeros((_CHUNK - len(chunk), *chunk.shape[1:]), np.uint8)]
         )
-        logits.append(np.asarray(ask(judge.params, padded))[: len(chunk)])
+        logits.append(np.asarray(ask(classifier.params, padded))[: len(chunk)])
     return np.concatenate(logits)

@@ -16,7 +16,7 @@ def measure(
     seed: int = 0,
     evaluations: tuple[int, ...] = (1, 2, 5, 10, 50),
     solvers: tuple[str, ...] = ('euler', 'heun'),
-    extractor: str = 'judge',
+    extractor: str = 'fashion_classifier',
 ) -> dict[str, float]:
     """Returns the Fréchet distance of samples of the same run by solver and evaluations.
 
@@ -35,8 +35,8 @@ def measure(
     config = restored.config['method']
     if config['name'] != 'flow_matching':
         raise UserError(f'{config["name"]!r} takes one evaluation: measure a flow_matching run.')
-    judge = features.make(extractor)
-    real = distribution.reference(restored.config['data'], judge, mesh=restored.mesh)
+    network = features.make(extractor)
+    real = distribution.reference(restored.config['data'], network, mesh=restored.mesh)
     moments = Moments.of(real.features.features)
     guided = config.get('classes', 0) and config.get('guidance', 1.0) != 1.0
     distances = {}
@@ -49,7 +49,7 @@ def measure(
             flow = restored._replace(method=method)
             chunks = sampling.generate(keys.stream(seed, 'measure'), flow, num_images)
             pictures = (next(iter(chunk.values())) for chunk in chunks)
-            found = extract(judge, pictures, mesh=restored.mesh)
+            found = extract(network, pictures, mesh=restored.mesh)
             distance = frechet_distance(moments, Moments.of(found.features))
             distances[f'frechet_{solver}_{count}'] = distance
     return distances

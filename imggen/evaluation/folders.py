@@ -103,7 +103,7 @@ def pairs(folders: Folders) -> dict[str, Any]:
         'reference': folders.reference,
         'num_reference': count,
         'num_generated': count,
-        'measures': {name: float(each.mean()) for name, each in values.items()},
+        'metrics': {name: float(each.mean()) for name, each in values.items()},
         'spread': spread,
         'floor': {},
         'note': '; '.join(filter(None, [f'{count} pairs, {sizes}', missing])),

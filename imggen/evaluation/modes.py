@@ -1,8 +1,8 @@
 """Modes of stacked images: how many of the 1,000 a generator reaches, and how evenly.
 
-The judge says the class of each channel (data/stacked.py has the images). A perfect
+The Fashion-MNIST classifier says the class of each channel (data/stacked.py has the images). A perfect
 sampler of n images has KL 999 / (2 n) on average, which stands beside the figure; and
-the judge errs, so that real images show what it makes of them.
+the classifier errs, so that real images show what it makes of them.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def measure(restored: Restored, *, num_images: int = NUM_IMAGES, seed: int = 0) 
 
     Returns:
       modes_reached, of 1,000; modes_kl, KL(generated || uniform) in nats; modes_kl_real,
-      KL(generated || real images by the same judge); modes_kl_floor, the expected
+      KL(generated || real images by the same classifier); modes_kl_floor, the expected
       modes_kl of a perfect sampler; channels_kl, the sum over channels of KL(classes ||
       uniform), which is all of modes_kl if the channels do not know of each other.
     """
@@ -55,12 +55,12 @@ def measure(restored: Restored, *, num_images: int = NUM_IMAGES, seed: int = 0) 
 
 def channel_modes(chunks, *, mesh=None) -> np.ndarray:
     """Returns the modes int [n] of stacked images, from chunks [k, 28, 28, 3]."""
-    judge = features.make('judge')
+    classifier = features.make('fashion_classifier')
 
     def channels():
         for chunk in chunks:
             # One image's channels one after the other.
             yield np.moveaxis(np.asarray(chunk), -1, 1).reshape(-1, *chunk.shape[1:3], 1)
 
-    logits = extract(judge, channels(), mesh=mesh).logits
+    logits = extract(classifier, channels(), mesh=mesh).logits
     return stacked_classes(logits.argmax(-1).reshape(-1, 3))

@@ -13,10 +13,10 @@ def _inception() -> Extractor:
     return inception.make()
 
 
-def _judge() -> Extractor:
-    from imggen.features import judge
+def _fashion_classifier() -> Extractor:
+    from imggen.features import fashion_classifier
 
-    return judge.make()
+    return fashion_classifier.make()
 
 
 def _lite0() -> Extractor:
@@ -39,7 +39,7 @@ def _vgg16() -> Extractor:
 
 EXTRACTORS = {
     'inception': _inception,
-    'judge': _judge,
+    'fashion_classifier': _fashion_classifier,
     'lite0': _lite0,
     'pixels': _pixels,
     'vgg16': _vgg16,

@@ -12,7 +12,7 @@ class Extractor(NamedTuple):
     """A frozen feature extractor.
 
     Attributes:
-      name: what figures are labeled with, for example 'judge'.
+      name: what figures are labeled with, for example 'fashion_classifier'.
       params: pytree of arrays, an argument of `apply` so that it is never baked into a program.
       apply: (params, images float32 [n, height, width, channels] in [-1, 1]) ->
         {'features': float32 [n, d]} and, where the network classifies,

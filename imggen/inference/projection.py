@@ -32,7 +32,7 @@ def project(
     restored: Restored,
     pictures: jax.Array,
     *,
-    classes: jax.Array | None = None,
+    labels: jax.Array | None = None,
     starts: int = 8,
     num_steps: int = 300,
     learning_rate: float = 0.1,
@@ -50,7 +50,7 @@ def project(
       key: of the starts and the noise.
       restored: a trained method whose `sample` takes latents.
       pictures: float32 [n, height, width, channels] in [-1, 1], of the method's size.
-      classes: int32 [n], of a conditional generator.
+      labels: int32 [n], of a conditional generator.
       starts: for each picture.
       num_steps: of Adam.
       learning_rate: at the start.
@@ -68,8 +68,8 @@ def project(
     targets = jnp.repeat(jnp.asarray(pictures), starts, axis=0)
     inputs = dict(restored.batch)
     if method.num_classes is not None:
-        classes = jnp.zeros(count, jnp.int32) if classes is None else classes
-        inputs['class'] = jnp.repeat(classes, starts)
+        labels = jnp.zeros(count, jnp.int32) if labels is None else labels
+        inputs['label'] = jnp.repeat(labels, starts)
     start_key, noise_key = jax.random.split(key)
     image_keys = keys.per_image(start_key, count * starts)
     optimizer = optax.adam(

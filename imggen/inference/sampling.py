@@ -117,7 +117,7 @@ def _wanted(restored: Restored, image_keys, label, truncation):
                 f'there are 0 to {classes - 1}' if classes else 'its method knows no classes'
             )
             raise UserError(f'the run cannot make class {label}: {there_are}.')
-        inputs['class'] = jnp.full(len(image_keys), label, jnp.int32)
+        inputs['label'] = jnp.full(len(image_keys), label, jnp.int32)
     if truncation is not None:
         inputs['latent'] = _latents(restored, image_keys, truncation)
     return inputs

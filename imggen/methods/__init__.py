@@ -12,7 +12,7 @@ from imggen.methods.translation import pix2pix, super_resolution
 
 METHODS = {
     **generators.GENERATORS,
-    'average_face': pixel_average.make,
+    'pixel_average': pixel_average.make,
     'classifier': classifier.make,
     'evolution_strategy': evolution_strategy.make,
     'flow_matching': flow_matching.make,

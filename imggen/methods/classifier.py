@@ -1,6 +1,6 @@
 """An image classifier: AdamW, label smoothing, and an average of the weights.
 
-As the judge of Fashion-MNIST it says what the pictures of other methods look like.
+As the classifier of Fashion-MNIST it says what the pictures of other methods look like.
 """
 
 import dataclasses
@@ -90,7 +90,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
                 rngs={'dropout': dropout_key},
             )
             targets = optax.smooth_labels(
-                jax.nn.one_hot(batch['label'], network.classes), config.label_smoothing
+                jax.nn.one_hot(batch['label'], network.num_classes), config.label_smoothing
             )
             loss = optax.softmax_cross_entropy(logits, targets).mean()
             accuracy = jnp.mean(jnp.argmax(logits, -1) == batch['label'])

@@ -39,7 +39,7 @@ class Config:
       num_steps: updates.
       network: options of networks.flow_unet.FlowUNet.
       time: 'uniform' draws t so; 'logit_normal' more often in the middle.
-      classes: of the labels that the velocity is told; 0 for none.
+      num_classes: of the labels that the velocity is told; 0 for none.
       class_dropout: part of the images whose label is withheld in training.
       guidance: how far the velocity goes towards the class; 1 for the class alone.
       solver: one of SOLVERS, to sample with.
@@ -53,7 +53,7 @@ class Config:
     num_steps: int
     network: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     time: str = 'uniform'
-    classes: int = 0
+    num_classes: int = 0
     class_dropout: float = 0.1
     guidance: float = 1.0
     solver: str = 'heun'
@@ -122,10 +122,12 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     solver = options.choose(SOLVERS, config.solver, where='config.method.solver')
     to_time = options.choose(TIMES, config.time, where='config.method.time')
     network = options.build(
-        FlowUNet, {**config.network, 'classes': config.classes}, where='config.method.network'
+        FlowUNet,
+        {**config.network, 'num_classes': config.num_classes},
+        where='config.method.network',
     )
     evaluations = config.evaluations
-    guided = config.classes and config.guidance != 1.0
+    guided = config.num_classes and config.guidance != 1.0
     if guided:
         evaluations //= 2
     if evaluations < 1:
@@ -143,7 +145,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def init(key, frozen, batch):
         del frozen
-        label = latents.labels(batch, config.classes)
+        label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
         variables = network.init(key, batch['image'][:1], jnp.zeros(1), label)
         player = train_state.new_player(variables, optimizer)
@@ -155,9 +157,11 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         image_keys = keys.per_image(key, len(image), axis_name=axis_name)
         noise, time = draw_noise(image_keys, image.shape[1:])
         time = to_time(time)
-        label = latents.labels(batch, config.classes)
+        label = latents.real_labels(batch, config.num_classes)
         if label is not None:
-            label = jnp.where(_withheld(image_keys, config.class_dropout), config.classes, label)
+            label = jnp.where(
+                _withheld(image_keys, config.class_dropout), config.num_classes, label
+            )
 
         def loss_fn(params):
             velocity = network.apply({'params': params}, between(noise, image, time), time, label)
@@ -178,13 +182,13 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def sample(key, state, frozen, batch):
         del frozen
         noise, _ = draw_noise(key, batch['image'].shape[1:])
-        label = latents.asked_classes(key, batch, config.classes)
+        label = latents.given_or_drawn_labels(key, batch, config.num_classes)
 
         def velocity(x, time):
             times = jnp.full(len(x), time)
             if not guided:
                 return network.apply(state.average, x, times, label)
-            none = jnp.full_like(label, config.classes)
+            none = jnp.full_like(label, config.num_classes)
             with_class, without = (
                 network.apply(state.average, x, times, which) for which in (label, none)
             )
@@ -196,7 +200,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         init,
         (Phase('train', config.num_steps, step),),
         sample,
-        num_classes=config.classes or None,
+        num_classes=config.num_classes or None,
     )
 
 

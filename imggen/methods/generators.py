@@ -11,12 +11,12 @@ from imggen.methods.energy_based import began, ebgan
 from imggen.methods.evaluator import evaluator
 
 GENERATORS = {
-    'boundary_equilibrium': began.make,
-    'energy_gan': ebgan.make,
+    'began': began.make,
+    'ebgan': ebgan.make,
     'evaluator': evaluator.make,
     'gan': gan.make,
     'growing_gan': growing_gan.make,
-    'variational': vae.make,
+    'vae': vae.make,
 }
 
 

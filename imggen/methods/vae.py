@@ -143,7 +143,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def sample(key, state, frozen, batch):
         del frozen
-        codes = batch['latent'] if 'latent' in batch else latents.draw(key, config.latent_size)
+        codes = latents.given_or_drawn(key, batch, config.latent_size)
         if config.sample_from == 'codes':
             covariance = state.product - jnp.outer(state.mean, state.mean)
             values, vectors = jnp.linalg.eigh(covariance)

@@ -32,9 +32,9 @@ from imggen.metrics.frechet import (
     rank_note,
 )
 from imggen.metrics.kid import kid
-from imggen.metrics.precision_recall import manifold_measures, ties_rule
+from imggen.metrics.precision_recall import precision_recall, ties_rule
 
-# Every name that `distribution_measures` may give.
+# Every name that `distribution_metrics` may give.
 MEASURES = (
     'frechet',
     'kid',
@@ -58,12 +58,12 @@ class Floor(NamedTuple):
     """What real images score against real images; `real_floor` makes it.
 
     Attributes:
-      measures: as of a generated set.
+      metrics: as of a generated set.
       counts: images of the two sets.
       note: which two sets they are.
     """
 
-    measures: dict[str, float]
+    metrics: dict[str, float]
     counts: tuple[int, int]
     note: str
 
@@ -88,8 +88,8 @@ def _measure(key, reference: Features, moments: Moments, other: Features) -> tup
     num_groups = min(_NUM_GROUPS, len(shuffled))
     groups = [Moments.of(group) for group in np.array_split(shuffled, num_groups)]
     distance = kid(reference.features, other.features)
-    manifold = manifold_measures(reference.features, other.features)
-    measures = {
+    manifold = precision_recall(reference.features, other.features)
+    metrics = {
         'frechet': frechet_distance(moments, Moments.of(other.features)),
         'kid': distance.value,
         'precision': manifold.precision,
@@ -105,18 +105,18 @@ def _measure(key, reference: Features, moments: Moments, other: Features) -> tup
     }
     if min(moments.count, len(shuffled)) >= _MIN_TO_EXTRAPOLATE:
         line = frechet_infinite(infinite_key, reference.features, other.features)
-        measures['frechet_infinite'] = line.value
+        metrics['frechet_infinite'] = line.value
     if other.logits is not None:
         score = class_score(other.logits)
-        measures['class_score'], spread['class_score'] = score
+        metrics['class_score'], spread['class_score'] = score
         num_classes = other.logits.shape[1]
         counts, reference_counts = (
             class_counts(features.logits.argmax(axis=1), num_classes)
             for features in (other, reference)
         )
-        measures['class_kl'] = histogram_kl(counts, reference=np.maximum(reference_counts, 0.5))
-        measures['classes_reached'] = float(np.count_nonzero(counts))
-    return measures, spread
+        metrics['class_kl'] = histogram_kl(counts, reference=np.maximum(reference_counts, 0.5))
+        metrics['classes_reached'] = float(np.count_nonzero(counts))
+    return metrics, spread
 
 
 def real_floor(
@@ -150,11 +150,11 @@ def real_floor(
         _check(reference, held_out)
         first, second = reference, _shuffled(pick, held_out).rows(slice(count))
         note = 'held-out real images against the reference'
-    measures, _ = _measure(measure, first, Moments.of(first.features), second)
-    return Floor(measures, (len(first.features), len(second.features)), note)
+    metrics, _ = _measure(measure, first, Moments.of(first.features), second)
+    return Floor(metrics, (len(first.features), len(second.features)), note)
 
 
-def distribution_measures(
+def distribution_metrics(
     key: jax.Array,
     reference: Features,
     generated: Features,
@@ -187,19 +187,19 @@ def distribution_measures(
         count = len(generated.features)
         floor = real_floor(floor_key, reference, held_out=held_out, count=count)
     moments = Moments.of(reference.features)
-    measures, spread = _measure(measure_key, reference, moments, generated)
+    metrics, spread = _measure(measure_key, reference, moments, generated)
     num_reference, num_generated = moments.count, len(generated.features)
     notes = {}
     if held_out is not None:
         copied, notes['copying'] = _copied(held_out, reference, generated)
-        measures |= copied
+        metrics |= copied
         of_unseen = {'copying': _CLOSE / 100, 'copying_distance': 1.0} if copied else {}
-        floor = floor._replace(measures=floor.measures | of_unseen)
+        floor = floor._replace(metrics=floor.metrics | of_unseen)
     return {
-        'measures': measures,
+        'metrics': metrics,
         'spread': spread,
         'floor': {
-            **floor.measures,
+            **floor.metrics,
             'frechet_gaussian': frechet_floor(moments, num_reference, num_generated),
         },
         'counts': {
@@ -235,15 +235,15 @@ def _copied(training: Features, unseen: Features, generated: Features) -> tuple[
     )
 
 
-def moments_measures(reference: Moments, generated: Moments) -> dict[str, Any]:
+def moments_metrics(reference: Moments, generated: Moments) -> dict[str, Any]:
     """Measures two sets of which only the moments were kept; for sets larger than the memory.
 
     Returns:
       measures {'frechet'}, floor {'frechet_gaussian'}, counts and notes, as
-      `distribution_measures` names them.
+      `distribution_metrics` names them.
     """
     return {
-        'measures': {'frechet': frechet_distance(reference, generated)},
+        'metrics': {'frechet': frechet_distance(reference, generated)},
         'floor': {'frechet_gaussian': frechet_floor(reference, reference.count, generated.count)},
         'counts': {'reference': reference.count, 'generated': generated.count},
         'notes': {'rank': rank_note(min(reference.count, generated.count), reference.mean.size)},

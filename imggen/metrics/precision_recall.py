@@ -86,7 +86,7 @@ def _from_reference(reference, reference_radii, generated, generated_radii, *, i
     return over_rows(one, reference, len(generated))
 
 
-def manifold_measures(
+def precision_recall(
     reference,
     generated,
     *,

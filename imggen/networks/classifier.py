@@ -1,4 +1,4 @@
-"""A small convolutional classifier; as the judge its last features measure generators."""
+"""A small convolutional classifier; as the classifier its last features measure generators."""
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +16,14 @@ class Classifier(nn.Module):
     is left of the image, [n, stages[-1]].
 
     Attributes:
-      classes: how many.
+      num_classes: how many.
       stages: features of each stage.
       convolutions: how many a stage has.
       dropout: rate before the last layer.
       axis_name: the pmap axis over which batch statistics are taken.
     """
 
-    classes: int = 10
+    num_classes: int = 10
     stages: tuple[int, ...] = (32, 32, 64)
     convolutions: int = 2
     dropout: float = 0.0
@@ -43,7 +43,7 @@ class Classifier(nn.Module):
                 x = nn.relu(x)
         features = jnp.mean(x, axis=(1, 2))
         x = nn.Dropout(self.dropout, deterministic=not train)(features)
-        return nn.Dense(self.classes)(x), features
+        return nn.Dense(self.num_classes)(x), features
 
 
 class DenseClassifier(nn.Module):
@@ -52,12 +52,12 @@ class DenseClassifier(nn.Module):
     The features are the last hidden layer, [n, hidden[-1]].
 
     Attributes:
-      classes: how many.
+      num_classes: how many.
       hidden: units of each hidden layer.
       dropout: rate before the last layer.
     """
 
-    classes: int = 10
+    num_classes: int = 10
     hidden: tuple[int, ...] = (128,)
     dropout: float = 0.0
 
@@ -67,4 +67,4 @@ class DenseClassifier(nn.Module):
         for width in self.hidden:
             x = nn.relu(nn.Dense(width)(x))
         dropped = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(self.classes)(dropped), x
+        return nn.Dense(self.num_classes)(dropped), x

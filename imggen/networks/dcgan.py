@@ -21,14 +21,14 @@ class Generator(nn.Module):
       shape: (height, width, channels) of the images.
       features: at half the images' size.
       max_features: the most, at the smallest size.
-      classes: of the labels that it is told; 0 for none.
+      num_classes: of the labels that it is told; 0 for none.
       axis_name: the pmap axis over which batch statistics are taken.
     """
 
     shape: tuple[int, int, int]
     features: int = 64
     max_features: int = 512
-    classes: int = 0
+    num_classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
@@ -46,7 +46,7 @@ class Generator(nn.Module):
 
         times, base = blocks.halvings(self.shape[:2], least=1)
         widths = [min(self.features * 2**level, self.max_features) for level in range(times)][::-1]
-        x = conditional.with_class(latent, label, self.classes)
+        x = conditional.with_class(latent, label, self.num_classes)
         x = nn.Dense(base[0] * base[1] * widths[0], use_bias=False, kernel_init=_init)(x)
         x = activate(x.reshape(-1, *base, widths[0]))
         for width in widths[1:]:
@@ -66,7 +66,7 @@ class Discriminator(nn.Module):
       max_features: the most, at the smallest size.
       normalize: batch normalization after all convolutions but the first.
       spectral: divides every kernel by its largest singular value.
-      classes: of the labels that it is told; 0 for none.
+      num_classes: of the labels that it is told; 0 for none.
       axis_name: the pmap axis over which batch statistics are taken.
     """
 
@@ -74,7 +74,7 @@ class Discriminator(nn.Module):
     max_features: int = 512
     normalize: bool = True
     spectral: bool = False
-    classes: int = 0
+    num_classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
@@ -99,5 +99,5 @@ class Discriminator(nn.Module):
         x = x.reshape(x.shape[0], -1)
         logits = layer(nn.Dense(1, kernel_init=_init), x)[:, 0]
         return conditional.projected(
-            logits, x, label, self.classes, normalize=self.spectral, train=train
+            logits, x, label, self.num_classes, normalize=self.spectral, train=train
         )

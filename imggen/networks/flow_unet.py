@@ -41,13 +41,13 @@ class FlowUNet(nn.Module):
       features: of each resolution, the largest first; each halves height and width.
       blocks: residual blocks a resolution, on the way down and up.
       heads: of the attention at the smallest resolution; 0 for none.
-      classes: of the labels; the label `classes` stands for none. 0 without labels.
+      num_classes: of the labels; the label `num_classes` stands for none. 0 without labels.
     """
 
     features: tuple[int, ...] = (32, 64, 96)
     blocks: int = 1
     heads: int = 4
-    classes: int = 0
+    num_classes: int = 0
 
     @nn.compact
     def __call__(self, images: jax.Array, time: jax.Array, label=None) -> jax.Array:
@@ -79,8 +79,8 @@ class FlowUNet(nn.Module):
         angles = time[:, None] * frequencies[None]
         width = 4 * self.features[0]
         x = nn.Dense(width)(jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1))
-        if self.classes:
-            x = x + nn.Embed(self.classes + 1, width)(label)
+        if self.num_classes:
+            x = x + nn.Embed(self.num_classes + 1, width)(label)
         return nn.silu(nn.Dense(width)(nn.silu(x)))
 
     def _attend(self, x):

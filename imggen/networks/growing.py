@@ -65,20 +65,20 @@ class Generator(nn.Module):
     Attributes:
       shape: (height, width, channels) of the images that it grows to.
       features: of each level, the smallest size first; as many as there are levels.
-      classes: of the labels that it is told; 0 for none.
+      num_classes: of the labels that it is told; 0 for none.
       axis_name: unused; nothing here depends on the batch.
     """
 
     shape: tuple[int, int, int]
     features: tuple[int, ...] = (128, 64, 32)
-    classes: int = 0
+    num_classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
     def __call__(self, latent, label=None, *, level: int, fade, train: bool) -> jax.Array:
         del train
         base = base_size(self.shape[:2], len(self.features))
-        x = conditional.with_class(latent, label, self.classes)
+        x = conditional.with_class(latent, label, self.num_classes)
         x = nn.Dense(base[0] * base[1] * self.features[0], kernel_init=_linear, name='start')(x)
         x = _activate(x.reshape(-1, *base, self.features[0]))
         images = []
@@ -99,13 +99,13 @@ class Discriminator(nn.Module):
     Attributes:
       features: of each level, the smallest size first; as many as there are levels.
       spectral: divides every kernel by its largest singular value.
-      classes: of the labels that it is told; 0 for none.
+      num_classes: of the labels that it is told; 0 for none.
       axis_name: unused.
     """
 
     features: tuple[int, ...] = (128, 64, 32)
     spectral: bool = False
-    classes: int = 0
+    num_classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
@@ -130,7 +130,7 @@ class Discriminator(nn.Module):
         x = nn.leaky_relu(layer(conv, x), _SLOPE).reshape(x.shape[0], -1)
         logits = layer(nn.Dense(1, kernel_init=_linear, name='logit'), x)[:, 0]
         return conditional.projected(
-            logits, x, label, self.classes, normalize=self.spectral, train=train
+            logits, x, label, self.num_classes, normalize=self.spectral, train=train
         )
 
 

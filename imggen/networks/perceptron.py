@@ -19,19 +19,19 @@ class Generator(nn.Module):
     Attributes:
       shape: (height, width, channels) of the images.
       features: of each hidden layer.
-      classes: of the labels that it is told; 0 for none.
+      num_classes: of the labels that it is told; 0 for none.
       axis_name: unused; nothing here depends on the batch.
     """
 
     shape: tuple[int, int, int]
     features: tuple[int, ...] = (1200, 1200)
-    classes: int = 0
+    num_classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
     def __call__(self, latent: jax.Array, label=None, *, train: bool) -> jax.Array:
         del train
-        x = conditional.with_class(latent, label, self.classes)
+        x = conditional.with_class(latent, label, self.num_classes)
         for width in self.features:
             x = nn.relu(nn.Dense(width)(x))
         x = nn.Dense(math.prod(self.shape))(x)
@@ -45,14 +45,14 @@ class Discriminator(nn.Module):
       features: of each hidden layer.
       pieces: linear maps that a maxout unit takes the largest of.
       spectral: divides every kernel by its largest singular value.
-      classes: of the labels that it is told; 0 for none.
+      num_classes: of the labels that it is told; 0 for none.
       axis_name: unused.
     """
 
     features: tuple[int, ...] = (240, 240)
     pieces: int = 5
     spectral: bool = False
-    classes: int = 0
+    num_classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
@@ -66,5 +66,5 @@ class Discriminator(nn.Module):
             x = blocks.largest(x, -1)
         logits = linear(1, x)[:, 0]
         return conditional.projected(
-            logits, x, label, self.classes, normalize=self.spectral, train=train
+            logits, x, label, self.num_classes, normalize=self.spectral, train=train
         )

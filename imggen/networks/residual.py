@@ -61,7 +61,7 @@ class Generator(nn.Module):
       blocks: residual blocks a stage.
       expansion, group_size: see ResidualBlock. The paper has 2 and 16; on a CPU grouped
         convolutions are slower an operation than plain ones (benchmarks/conv.py).
-      classes: of the labels that it is told; 0 for none.
+      num_classes: of the labels that it is told; 0 for none.
       axis_name: unused; nothing here depends on the batch.
     """
 
@@ -70,7 +70,7 @@ class Generator(nn.Module):
     blocks: int = 1
     expansion: int = 1
     group_size: int | None = None
-    classes: int = 0
+    num_classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
@@ -79,7 +79,7 @@ class Generator(nn.Module):
         times, base = blocks.halvings(self.shape[:2])
         widths = stage_widths(self.features, times + 1)
         basis = self.param('basis', nn.initializers.normal(1.0), (1, *base, widths[0]))
-        latent = conditional.with_class(latent, label, self.classes)
+        latent = conditional.with_class(latent, label, self.num_classes)
         scale = nn.Dense(widths[0], use_bias=False, kernel_init=_linear)(latent)
         x = basis * scale[:, None, None, :]
         for level, width in enumerate(widths):
@@ -105,7 +105,7 @@ class Discriminator(nn.Module):
     expansion: int = 1
     group_size: int | None = None
     spectral: bool = False
-    classes: int = 0
+    num_classes: int = 0
     axis_name: str | None = None
 
     @nn.compact
@@ -134,7 +134,7 @@ class Discriminator(nn.Module):
         x = jnp.sum(x * basis, axis=(1, 2))
         logits = layer(nn.Dense(1, use_bias=False, kernel_init=_linear), x)[:, 0]
         return conditional.projected(
-            logits, x, label, self.classes, normalize=self.spectral, train=train
+            logits, x, label, self.num_classes, normalize=self.spectral, train=train
         )
 
 

@@ -98,7 +98,7 @@ def details(
     made = {key: value for key, value in _facts(run).items() if key not in shared_facts}
     caption = 'Config of this run alone' if shared_config else 'Config'
     parts.append(setting(own, made, caption=caption))
-    if run.measures:
+    if run.evaluations:
         parts.append(_evaluations(run))
     last = {}
     for record in run.records:
@@ -127,8 +127,8 @@ def setting(config: dict[str, Any], made: dict[str, Any], *, caption: str) -> Ma
 def _evaluations(run: runs_lib.Run) -> Markup:
     """Lists every evaluation of one run, each measure in a row."""
     rows = []
-    for line in run.measures:
-        for name, value in (line.get('measures') or {}).items():
+    for line in run.evaluations:
+        for name, value in (line.get('metrics') or {}).items():
             extractor = f'{line.get("extractor", "")} {line.get("digest", "")}'.strip()
             cells = [
                 line['step'],

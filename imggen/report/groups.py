@@ -117,7 +117,7 @@ def evaluations(
     """
     found: dict[Protocol, dict[int, dict[str, Any]]] = {}
     for index, run in enumerate(runs):
-        for line in run.measures:
+        for line in run.evaluations:
             protocol = Protocol(
                 *(str(line.get(key, '')) for key in Protocol._fields[:3]),
                 *(line.get(key) for key in Protocol._fields[3:]),
@@ -133,7 +133,7 @@ def evaluations(
 def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     values = {
         key: (first.get(key) or {}) | (second.get(key) or {})
-        for key in ('measures', 'spread', 'floor')
+        for key in ('metrics', 'spread', 'floor')
     }
     return first | second | values
 
@@ -141,7 +141,7 @@ def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 def measure_names(evaluated: dict[int, dict[str, Any]]) -> list[str]:
     """Returns the measures of some evaluations: those of few of the runs last, known ones first."""
     counts = collections.Counter(
-        name for line in evaluated.values() for name in line.get('measures') or {}
+        name for line in evaluated.values() for name in line.get('metrics') or {}
     )
     known = {name: place for place, name in enumerate(MEASURES)}
 
@@ -164,8 +164,8 @@ def summarize(
 ) -> Summary | None:
     """Averages a measure over those of the runs that have a finite value of it."""
     lines = [evaluated[index] for index in members if index in evaluated]
-    lines = [line for line in lines if is_number((line.get('measures') or {}).get(name))]
-    values = [float(line['measures'][name]) for line in lines]
+    lines = [line for line in lines if is_number((line.get('metrics') or {}).get(name))]
+    values = [float(line['metrics'][name]) for line in lines]
     if not values:
         return None
     mean, deviation, count = seed_statistics.summarize(values)
@@ -181,7 +181,7 @@ def by_seed(
     """Returns seed -> value of a measure, for comparisons that are paired by seed."""
     found = {}
     for index in one.members:
-        value = (evaluated.get(index, {}).get('measures') or {}).get(name)
+        value = (evaluated.get(index, {}).get('metrics') or {}).get(name)
         if is_number(value):
             found[runs[index].config.get('seed', 0)] = float(value)
     return found

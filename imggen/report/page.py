@@ -222,7 +222,7 @@ def _run_table(runs, evaluated) -> Markup:
             element('td', facts.chip(run), data_sort=facts.status(run)[0]),
             *(tables.setting(config.get(key)) for key in shown),
             tables.cell(facts.last_step(run)),
-            *(_measured((lines.get(index, {}).get('measures') or {}).get(name)) for name in names),
+            *(_measured((lines.get(index, {}).get('metrics') or {}).get(name)) for name in names),
             tables.cell(seconds, text=duration(seconds)),
             tables.cell(facts.speed(run)),
         ]

@@ -38,7 +38,7 @@ class Plan(NamedTuple):
     command: str
     config: str
     fixed: Point
-    reader: dict[str, Point]
+    runs: dict[str, Point]
 
     @property
     def names(self) -> list[str]:
@@ -74,13 +74,13 @@ def write_plan(plan: Plan, folder: str | os.PathLike) -> None:
         }
         for name in plan.names
     ]
-    reader = [{'name': name, 'overrides': point} for name, point in plan.runs.items()]
+    runs = [{'name': name, 'overrides': point} for name, point in plan.runs.items()]
     content = {
         'command': plan.command,
         'config': plan.config,
         'fixed': plan.fixed,
         'axes': axes,
-        'runs': reader,
+        'runs': runs,
     }
     replace_text(folder / 'sweep.json', json.dumps(content, indent=2) + '\n')
 
@@ -90,11 +90,11 @@ def read_plan(folder: str | os.PathLike) -> Plan:
     path = pathlib.Path(folder) / 'sweep.json'
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-        reader = {
+        runs = {
             _checked(run['name']): {name: freeze(value) for name, value in run['overrides'].items()}
             for run in content['runs']
         }
-        return Plan(content['command'], content['config'], content['fixed'], reader)
+        return Plan(content['command'], content['config'], content['fixed'], runs)
     except FileNotFoundError:
         raise UserError(f'{folder} holds no sweep: there is no sweep.json in it.') from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -113,7 +113,7 @@ def make_tasks(
     """Returns one task a run that is not done.
 
     A run is trained if run.json says 'finished' and config.json is its config,
-    and evaluated if the last line of measures.jsonl is of its last step and was
+    and evaluated if the last line of evaluations.jsonl is of its last step and was
     measured as asked. What is half done is continued by the same command.
 
     Args:
@@ -170,11 +170,11 @@ def _computed(config: dict[str, Any]) -> dict[str, Any]:
 
 def _is_evaluated(workdir: pathlib.Path, measured: Mapping[str, Any]) -> bool:
     run = reader.read(workdir)
-    last = run.measures[-1] if run.measures else {}
+    last = run.evaluations[-1] if run.evaluations else {}
     asked = measured['measure'].split(',') if 'measure' in measured else ()
     return (
         last.get('step') == run.info.get('step')
-        and set(asked) <= last.get('measures', {}).keys()
+        and set(asked) <= last.get('metrics', {}).keys()
         and measured.get('extractor', last.get('extractor')) == last.get('extractor')
         and measured.get('num', last.get('num_images')) == last.get('num_images')
     )

@@ -42,13 +42,13 @@ class Table(NamedTuple):
 
     Attributes:
       header: lines: command, revision, seeds, how the measures were taken, what is missing.
-      measures: names of the columns, costs last.
+      metrics: names of the columns, costs last.
       rows: variants in the order of the sweep.
       baseline: the variant that the others are compared with.
     """
 
     header: list[str]
-    measures: list[str]
+    metrics: list[str]
     rows: list[Row]
     baseline: str
 
@@ -80,8 +80,8 @@ def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
             else:
                 seeds[run.config.get('seed', 0)] = run
     done = [run for seeds in variants.values() for run in seeds.values()]
-    measures = dict.fromkeys(key for run in done for key in _measures(run))
-    readers = {key: _reader(key) for key in measures} | _COSTS
+    metrics = dict.fromkeys(key for run in done for key in _metrics(run))
+    readers = {key: _reader(key) for key in metrics} | _COSTS
     values = {
         variant: {
             key: {
@@ -103,9 +103,7 @@ def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
             {key: seed_statistics.summarize(list(by.values())) for key, by in own.items() if by},
             {}
             if variant == baseline
-            else {
-                key: seed_statistics.compare(own[key], values[baseline][key]) for key in measures
-            },
+            else {key: seed_statistics.compare(own[key], values[baseline][key]) for key in metrics},
         )
         for variant, own in values.items()
     ]
@@ -119,7 +117,7 @@ def to_csv(table: Table) -> str:
     differences = ('difference', 'low', 'high', 'pairs', 'note')
     compared = _compared(table)
     names = ['variant']
-    for key in table.measures:
+    for key in table.metrics:
         names += [f'{key} {field}' for field in fields + differences * (key in compared)]
     out = io.StringIO()
     for line in table.header:
@@ -128,7 +126,7 @@ def to_csv(table: Table) -> str:
     writer.writerow(names)
     for row in table.rows:
         cells = [row.variant]
-        for key in table.measures:
+        for key in table.metrics:
             cells += row.summaries.get(key, ('',) * len(fields))
             if key in compared:
                 cells += row.comparisons.get(key) or ('',) * len(differences)
@@ -170,9 +168,9 @@ def _sheets(table: Table) -> Iterable[tuple[str, list[str], list[list[str]]]]:
     """Yields (title, names of columns, rows of text) as people read them."""
     yield (
         'Mean ± standard deviation over seeds (number of seeds)',
-        ['variant', *table.measures],
+        ['variant', *table.metrics],
         [
-            [row.variant, *(_show_summary(row.summaries.get(key)) for key in table.measures)]
+            [row.variant, *(_show_summary(row.summaries.get(key)) for key in table.metrics)]
             for row in table.rows
         ],
     )
@@ -233,14 +231,14 @@ def _finished(workdir: pathlib.Path) -> reader.Run | None:
     return run if run.info.get('status') == 'finished' else None
 
 
-def _measures(run: reader.Run) -> Mapping[str, float]:
+def _metrics(run: reader.Run) -> Mapping[str, float]:
     """Returns the measures of the last evaluation, if it is of the last step."""
-    last = run.measures[-1] if run.measures else {}
-    return last.get('measures', {}) if last.get('step') == run.info.get('step') else {}
+    last = run.evaluations[-1] if run.evaluations else {}
+    return last.get('metrics', {}) if last.get('step') == run.info.get('step') else {}
 
 
 def _reader(measure: str) -> Callable[[reader.Run], float | None]:
-    return lambda run: _measures(run).get(measure)
+    return lambda run: _metrics(run).get(measure)
 
 
 def _speed(run: reader.Run) -> float | None:
@@ -263,7 +261,7 @@ def _header(
         f'hardware: {distinct(run.info.get("hardware", "unknown") for run in done)}',
         f'seeds: {distinct(sorted(run.config.get("seed", 0) for run in done))}',
     ]
-    last = [run.measures[-1] for run in done if _measures(run)]
+    last = [run.evaluations[-1] for run in done if _metrics(run)]
     taken = dict.fromkeys(
         f'extractor {line.get("extractor")} {line.get("digest")}, '
         f'{line.get("num_generated")} generated against {line.get("num_reference")} of '

@@ -40,7 +40,7 @@ def checkpoints(checkpoints: Checkpoints, *, every_steps: int) -> StateHook:
     """Saves the state, with the measures taken at the same step."""
     finite = jax.jit(_all_finite)
 
-    def save(step, phase, state, measures):
+    def save(step, phase, state, metrics):
         if not finite(state):
             newest = checkpoints.newest
             raise UserError(
@@ -48,7 +48,7 @@ def checkpoints(checkpoints: Checkpoints, *, every_steps: int) -> StateHook:
                 f'saved; the last good checkpoint is step {newest}: lower the learning rate, or '
                 'go on from there with another seed.'
             )
-        checkpoints.save(step, state, measures)
+        checkpoints.save(step, state, metrics)
 
     return StateHook(every_steps, save, on_stop=True)
 
@@ -72,13 +72,15 @@ def sample_sheets(
     """
     count = min(watch.num_samples, method.num_images or watch.num_samples)
     image_keys = keys.per_image(keys.stream(seed, 'sample'), count)
-    inputs = batch if method.num_images is None else {**batch, 'index': np.arange(count)}
+    inputs = {name: leaf for name, leaf in batch.items() if name != 'label'}
+    if method.num_images is not None:
+        inputs['index'] = np.arange(count)
     replicated = NamedSharding(mesh, P())
     frozen = jax.device_put(method.frozen, replicated)
     sample = jax.jit(method.sample, out_shardings=replicated)
 
-    def write(step, phase, state, measures):
-        del phase, measures
+    def write(step, phase, state, metrics):
+        del phase, metrics
         sheets = jax.device_get(sample(image_keys, state, frozen, inputs))
         writer.sample(f'{step:06d}', sheet(sheets))
         if deliver is not None:
@@ -107,14 +109,14 @@ def sheet(named: dict[str, np.ndarray]) -> np.ndarray:
     return images.grid(together)
 
 
-def measures(
+def metrics(
     writer: Writer, measure: Callable[[int, Any], dict[str, float]], *, every_steps: int
 ) -> StateHook:
     """Measures the state: `measure` maps (step, state) to scalars by name."""
 
-    def take(step, phase, state, measures):
-        measures.update(measure(step, state))
-        writer.scalars(step, phase, measures)
+    def take(step, phase, state, metrics):
+        metrics.update(measure(step, state))
+        writer.scalars(step, phase, metrics)
 
     return StateHook(every_steps, take)
 

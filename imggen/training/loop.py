@@ -131,9 +131,9 @@ def run(
             stopping = step < end and stop.answer()
             if due := [hook for hook in hooks if _is_due(hook, step, end, stopping)]:
                 clock.flush()  # Raises before a state that is not finite could be saved.
-                measures = {}
+                metrics = {}
                 for hook in due:
-                    hook.run(step, phase.name, state, measures)
+                    hook.run(step, phase.name, state, metrics)
             if stopping:
                 break
         clock.flush()

@@ -22,7 +22,7 @@ from imggen.workdir.writer import Writer
 
 
 @dataclasses.dataclass(frozen=True)
-class Watch:
+class RunConfig:
     """Options of `config.run`: how a run is watched. None changes what is computed.
 
     Attributes:
@@ -45,7 +45,7 @@ class Watch:
     measure_every_steps: int = 0
     num_samples: int = 64
     num_measured: int = 5000
-    extractor: str = 'judge'
+    extractor: str = 'fashion_classifier'
     scores: tuple[str, ...] = ()
     keep_newest: int = 2
     best_measure: str = ''
@@ -88,7 +88,7 @@ def train(
     Raises:
       UserError: bad input, another config's workdir, a full disk, NaN.
     """
-    watch = options.build(Watch, config['run'], where='config.run')
+    watch = options.build(RunConfig, config['run'], where='config.run')
     leads = jax.process_index() == 0
     mesh = devices.make_mesh()
     batch_size = config['data'].get('batch_size', 0)
@@ -155,7 +155,7 @@ def train(
             num_images=watch.num_measured,
         )
         # Before the checkpoint, which is kept for its measure.
-        watchers.insert(1, hooks.measures(writer, measure, every_steps=watch.measure_every_steps))
+        watchers.insert(1, hooks.metrics(writer, measure, every_steps=watch.measure_every_steps))
 
     try:
         with _preemption() as stop:

@@ -70,7 +70,7 @@ class Checkpoints:
             ),
         )
 
-    def save(self, step: int, state, measures=None) -> None:
+    def save(self, step: int, state, metrics=None) -> None:
         """Saves `state` as of `step`, with the measures taken of it."""
         if step in self._manager.all_steps():
             return
@@ -78,7 +78,7 @@ class Checkpoints:
             self._manager.save(
                 step,
                 args=ocp.args.Composite(state=ocp.args.StandardSave(state)),
-                metrics=measures if measures and self._best_measure in measures else None,
+                metrics=metrics if metrics and self._best_measure in metrics else None,
             )
             self._manager.wait_until_finished()
         except (OSError, ValueError, RuntimeError) as error:

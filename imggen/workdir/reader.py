@@ -25,7 +25,7 @@ class Run(NamedTuple):
       config: the whole config, nested.
       info: run.json: command, revision, versions, hardware, status; {} if missing.
       records: the lines of metrics.jsonl in order; each has a `step`.
-      measures: the lines of measures.jsonl in order, one an evaluation.
+      evaluations: the lines of evaluations.jsonl in order, one an evaluation.
       samples: (step, sheet of samples) by step.
     """
 
@@ -34,7 +34,7 @@ class Run(NamedTuple):
     config: dict[str, Any]
     info: dict[str, Any]
     records: list[dict[str, Any]]
-    measures: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
     samples: list[tuple[int, pathlib.Path]]
 
 
@@ -54,7 +54,7 @@ def read(workdir: str | os.PathLike) -> Run:
         config=_read_object(workdir / 'config.json'),
         info=_read_object(info) if info.is_file() else {},
         records=_read_lines(workdir / 'metrics.jsonl'),
-        measures=_read_lines(workdir / 'measures.jsonl'),
+        evaluations=_read_lines(workdir / 'evaluations.jsonl'),
         samples=sorted(
             (int(sheet.stem), sheet)
             for sheet in (workdir / 'samples').glob('*.png')

@@ -24,7 +24,8 @@ class Restored(NamedTuple):
       method: the method.
       state: its state at `step`, on `mesh`.
       step: of the checkpoint.
-      batch: zeros in the shapes of a training batch: what `sample` takes for shapes.
+      batch: zeros in the shapes of a training batch, for `sample`; without labels, which
+        `sample` draws unless they are asked for.
       mesh: the devices.
     """
 
@@ -80,4 +81,5 @@ def restore(
     like = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
     )
+    batch.pop('label', None)
     return Restored(run.config, method, checkpoints.restore(like, step=step), step, batch, mesh)

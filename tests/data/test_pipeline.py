@@ -181,7 +181,7 @@ def idx_config(tmp_path):
 
 def test_make_reads_a_config_section(idx_config):
     source = data.make(ConfigDict(idx_config), seed=0)
-    assert source.num_examples == 50 and source.labels == ('0', '1')
+    assert source.num_examples == 50 and source.class_names == ('0', '1')
     assert str(idx_config['path']) in source.description
     assert source.batch(0)['image'].shape == (4, 6, 4, 1)
     assert data.make({**idx_config, 'memory_budget_mib': 0}, seed=0).max_window_steps
@@ -191,7 +191,7 @@ def test_make_reads_a_config_section(idx_config):
     ('change', 'message'),
     [
         ({'name': 'idxx'}, "config.data.name='idxx' is no choice: did you mean 'idx'"),
-        ({'clases': (1,)}, "config.data.clases is no option: did you mean 'classes'"),
+        ({'class_name': (1,)}, "config.data.class_name is no option: did you mean 'class_names'"),
         ({'augment': {'flop': True}}, "config.data.augment.flop is no option: did you mean 'flip'"),
         ({'augment': {'shift': -1.0}}, 'config.data.augment.shift is -1.0'),
         ({'batch_size': 0}, 'config.data.batch_size is 0'),

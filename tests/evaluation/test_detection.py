@@ -61,12 +61,12 @@ def test_the_mixture_of_references_is_found_again():
 
 def test_samples_that_copy_the_last_reference_are_told():
     rows = np.random.default_rng(0).normal(size=(3, 40)).astype(np.float32)
-    measures = diversity.against_references(np.repeat(rows[-1:], 5, axis=0), rows)
-    assert measures['to_current'] == 0.0
-    assert measures['current_weight'] == pytest.approx(1.0)
-    assert measures['to_mean'] == pytest.approx(measures['mean_to_current'])
+    metrics = diversity.against_references(np.repeat(rows[-1:], 5, axis=0), rows)
+    assert metrics['to_current'] == 0.0
+    assert metrics['current_weight'] == pytest.approx(1.0)
+    assert metrics['to_mean'] == pytest.approx(metrics['mean_to_current'])
     past = np.linalg.norm(rows[:2] - rows[2], axis=1).mean()
-    assert measures['to_past'] == pytest.approx(past, rel=1e-5)
+    assert metrics['to_past'] == pytest.approx(past, rel=1e-5)
     only = diversity.against_references(rows, rows[-1:])
     assert 'to_past' not in only
 
@@ -92,20 +92,20 @@ def trained(tmp_path_factory):
 
 
 def test_a_trained_evaluator_tells_digits_from_noise(trained):
-    measures = detection.measure(trained, num_images=100, seed=0)
-    assert measures['area_noise'] > 0.95
-    assert measures['rejected_real'] < 0.3
-    assert measures['rejected_noise'] > measures['rejected_real']
-    assert {'area_shapes', 'area_patches', 'area_other_set', 'threshold'} <= measures.keys()
+    metrics = detection.measure(trained, num_images=100, seed=0)
+    assert metrics['area_noise'] > 0.95
+    assert metrics['rejected_real'] < 0.3
+    assert metrics['rejected_noise'] > metrics['rejected_real']
+    assert {'area_shapes', 'area_patches', 'area_other_set', 'threshold'} <= metrics.keys()
 
 
 def test_references_and_diversity_of_a_run_are_measured(trained):
-    measures = diversity.measure(trained, num_images=50, seed=0)
+    metrics = diversity.measure(trained, num_images=50, seed=0)
     assert trained.state.references.shape == (3, 8, 8, 1)
-    assert 0 < measures['distinct'] <= 1 and 0 < measures['distinct_real'] <= 1
-    assert measures['pairwise'] < measures['pairwise_real']
-    assert measures['energy_real'] < measures['energy_noise']
-    assert {'to_current', 'to_past', 'to_mean', 'current_weight'} <= measures.keys()
+    assert 0 < metrics['distinct'] <= 1 and 0 < metrics['distinct_real'] <= 1
+    assert metrics['pairwise'] < metrics['pairwise_real']
+    assert metrics['energy_real'] < metrics['energy_noise']
+    assert {'to_current', 'to_past', 'to_mean', 'current_weight'} <= metrics.keys()
 
 
 def test_a_threshold_that_rejects_everything_real_is_told(trained):

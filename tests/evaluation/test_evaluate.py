@@ -17,7 +17,7 @@ def _restored(**run):
 def test_every_config_names_scores_and_an_extractor_that_there_are(path):
     run = test_configs.load(path).run
     assert set(run.get('scores', ())) <= set(evaluate.SCORES)
-    assert run.get('extractor', 'judge') in {'', *features.EXTRACTORS}
+    assert run.get('extractor', 'fashion_classifier') in {'', *features.EXTRACTORS}
 
 
 def test_the_config_decides_and_a_flag_overrides_it():
@@ -37,7 +37,7 @@ def test_an_unknown_score_and_a_run_measured_by_nothing_are_refused():
 def test_what_is_asked_for_is_measured_and_nothing_else(monkeypatch):
     def distribution(restored, extractor, *, only, **asked):
         assert only <= {'kid'}
-        return {'measures': {'kid': 1.0, **({} if only else {'frechet': 2.0})}}
+        return {'metrics': {'kid': 1.0, **({} if only else {'frechet': 2.0})}}
 
     asked = []
 
@@ -45,7 +45,7 @@ def test_what_is_asked_for_is_measured_and_nothing_else(monkeypatch):
         asked.append(num_images)
         return {'modes': 3.0, 'modes_kl': 4.0}
 
-    monkeypatch.setattr(evaluate.measuring, 'distribution', distribution)
+    monkeypatch.setattr(evaluate.distribution, 'distribution', distribution)
     monkeypatch.setitem(evaluate.SCORES, 'modes', score)
     run = _restored(extractor='pixels', scores=('modes',))
     for only, expected in (
@@ -55,7 +55,7 @@ def test_what_is_asked_for_is_measured_and_nothing_else(monkeypatch):
         (('modes', 'kid'), {'modes', 'kid'}),
     ):
         how = evaluate.protocol(run, num_images=10, only=only)
-        assert evaluate.evaluate(run, how)['measures'].keys() == expected
+        assert evaluate.evaluate(run, how)['metrics'].keys() == expected
     assert asked == [10] * 3
     for extractor, name in (('pixels', 'fid'), ('', 'kid')):
         run = _restored(extractor=extractor, scores=('modes',))

@@ -41,18 +41,18 @@ def test_pairs_agree_with_scikit_image_over_pictures_of_several_sizes(folders):
             )
         )
     assert line['num_generated'] == 12
-    assert line['measures']['psnr'] == pytest.approx(np.mean(psnr), abs=1e-4)
+    assert line['metrics']['psnr'] == pytest.approx(np.mean(psnr), abs=1e-4)
     # Theirs also averages over a border where the window does not fit.
-    assert line['measures']['ssim'] == pytest.approx(np.mean(ssim), abs=2e-2)
+    assert line['metrics']['ssim'] == pytest.approx(np.mean(ssim), abs=2e-2)
     assert line['spread']['psnr'] == pytest.approx(np.std(psnr, ddof=1) / 12**0.5, rel=1e-3)
     assert 'at their size' in line['note']
 
 
 def test_pictures_equal_to_their_partners_are_perfect(folders):
     line = comparing.pairs(comparing.Folders(folders / 'real', folders / 'real'))
-    assert line['measures']['psnr'] == np.inf and line['measures']['l1'] == 0
-    assert line['measures']['ssim'] == pytest.approx(1.0)
-    assert all(value < 1e-6 for name, value in line['measures'].items() if 'lpips' in name)
+    assert line['metrics']['psnr'] == np.inf and line['metrics']['l1'] == 0
+    assert line['metrics']['ssim'] == pytest.approx(1.0)
+    assert all(value < 1e-6 for name, value in line['metrics'].items() if 'lpips' in name)
 
 
 def test_a_name_without_partner_and_a_size_that_differs_are_named(folders):
@@ -70,5 +70,5 @@ def test_a_name_without_partner_and_a_size_that_differs_are_named(folders):
 def test_distributions_say_what_resizing_did(folders):
     pair = comparing.Folders(str(folders / 'noisy'), str(folders / 'real'))
     line = comparing.distributions(pair, features.make('pixels'), only=['frechet', 'kid'])
-    assert set(line['measures']) == {'frechet', 'kid'}
+    assert set(line['metrics']) == {'frechet', 'kid'}
     assert '8 of 24 pictures brought to 40 x 36 (crop, antialiased)' in line['note']

@@ -1,4 +1,4 @@
-"""Stacked images: what the source stacks, what the judge reads from it."""
+"""Stacked images: what the source stacks, what the classifier reads from it."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_stacks_are_the_same_in_every_run_and_reach_the_modes(stacks):
 def test_the_judge_reads_the_modes_of_real_stacks(stacks):
     found = stacks.read(slice(600))
     guessed = modes.channel_modes(iter([found['image'][:250], found['image'][250:]]))
-    # The judge is right about 0.94 of the pictures, hence 0.83 of three.
+    # The Fashion-MNIST classifier is right about 0.94 of the pictures, hence 0.83 of three.
     assert 0.78 < np.mean(guessed == found['label']) <= 1.0
     right = [
         np.mean(guessed // place % 10 == found['label'] // place % 10) for place in (100, 10, 1)
@@ -58,7 +58,9 @@ def test_real_stacks_reach_what_chance_lets_them_reach(stacks):
     images = from_uint8(stacks.read(slice(1000))['image'])
     run = held.run(images, data={'name': 'stacked', 'num_examples': 1000})
     found = modes.measure(run, num_images=1000)
-    assert abs(found['modes_reached'] - 1000 * (1 - np.exp(-1))) < 60  # The judge errs.
+    assert (
+        abs(found['modes_reached'] - 1000 * (1 - np.exp(-1))) < 60
+    )  # The Fashion-MNIST classifier errs.
     assert found['modes_kl_floor'] == pytest.approx(999 / 2000)
     assert found['modes_kl'] == pytest.approx(found['modes_kl_floor'], rel=0.5)
     # The very images of the reference, but for its half counts where it has none.

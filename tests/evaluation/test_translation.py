@@ -61,17 +61,17 @@ def enlarged(section, photographs):
 
 
 def test_output_and_baseline_are_measured_alike(enlarged):
-    _, measures = enlarged
+    _, metrics = enlarged
     for name in ('l1', 'psnr', 'ssim', 'psnr_y', 'ssim_y'):
-        assert measures[name] == pytest.approx(measures[f'bicubic_{name}'], rel=1e-4)
-    assert measures['nearest_psnr'] < measures['bicubic_psnr']
-    assert measures['nearest_psnr'] < measures['lanczos_psnr']
-    assert measures['spread'] == pytest.approx(1.0, abs=0.3)
-    assert all(np.isfinite(value) for value in measures.values())
+        assert metrics[name] == pytest.approx(metrics[f'bicubic_{name}'], rel=1e-4)
+    assert metrics['nearest_psnr'] < metrics['bicubic_psnr']
+    assert metrics['nearest_psnr'] < metrics['lanczos_psnr']
+    assert metrics['spread'] == pytest.approx(1.0, abs=0.3)
+    assert all(np.isfinite(value) for value in metrics.values())
 
 
 def test_psnr_and_ssim_are_scikit_images(enlarged):
-    run, measures = enlarged
+    run, metrics = enlarged
     sets = list(translate.validation(run, num_images=100))
     output, target = (
         np.concatenate([chunk[name] for chunk in sets]) for name in ('output', 'target')
@@ -92,9 +92,9 @@ def test_psnr_and_ssim_are_scikit_images(enlarged):
         )
         for a, b in zip(output, target, strict=True)
     ]
-    assert measures['psnr'] == pytest.approx(np.mean(psnr), abs=1e-5)
-    assert measures['ssim'] == pytest.approx(np.mean(ssim), abs=1e-4)
-    assert measures['l1'] == pytest.approx(np.abs(output - target).mean(), rel=1e-4)
+    assert metrics['psnr'] == pytest.approx(np.mean(psnr), abs=1e-5)
+    assert metrics['ssim'] == pytest.approx(np.mean(ssim), abs=1e-4)
+    assert metrics['l1'] == pytest.approx(np.abs(output - target).mean(), rel=1e-4)
 
 
 def test_baselines_of_a_translation(section, photographs):
@@ -106,17 +106,17 @@ def test_baselines_of_a_translation(section, photographs):
         'generator': {'features': 2, 'depth': 1},
     }
     run = untrained(method, section | {'filter': 'gray'}, batch)
-    measures = translation.measure(run, num_images=100, seed=0)
+    metrics = translation.measure(run, num_images=100, seed=0)
     held_out = data.held_out(run.config['data'])
     target = 2 * (held_out['target'] / 255.0) - 1
     assert len(target) == count_held_out(photographs)
     gray = 2 * (held_out['input'] / 255.0) - 1
-    assert measures['input_l1'] == pytest.approx(np.abs(gray - target).mean(), rel=1e-4)
+    assert metrics['input_l1'] == pytest.approx(np.abs(gray - target).mean(), rel=1e-4)
     train = [translate.data.paired_examples(run.config['data'], split='train')['target'].mean(0)]
     mean = 2 * (np.rint(train[0]) / 255.0) - 1
-    assert measures['mean_picture_l1'] == pytest.approx(np.abs(mean - target).mean(), rel=1e-4)
-    assert measures['spread'] < 0.1  # Untrained, all outputs look the same,
-    assert measures['chroma'] < 0.5  # and pale.
+    assert metrics['mean_picture_l1'] == pytest.approx(np.abs(mean - target).mean(), rel=1e-4)
+    assert metrics['spread'] < 0.1  # Untrained, all outputs look the same,
+    assert metrics['chroma'] < 0.5  # and pale.
     fewer = translation.measure(run, num_images=1, seed=0)
     assert fewer['input_l1'] == pytest.approx(np.abs(gray[0] - target[0]).mean(), rel=1e-4)
     assert 'spread' not in fewer
@@ -131,13 +131,13 @@ def test_lpips_is_that_of_the_output_and_the_target(tmp_path):
     method = {'name': 'pix2pix', 'num_steps': 1, 'gan_weight': 0.0}
     method['generator'] = {'features': 2, 'depth': 1}
     run = untrained(method, section | {'filter': 'blur'}, batch)
-    measures = translation.measure(run, num_images=8, seed=0)
+    metrics = translation.measure(run, num_images=8, seed=0)
     (sets,) = translate.validation(run, num_images=8, seed=0)
     params = lpips.load('alexnet')
     for name, candidate in (('lpips', sets['output']), ('input_lpips', sets['input'])):
         expected = lpips.lpips(params, candidate, sets['target']).mean()
-        assert measures[name] == pytest.approx(float(expected), rel=1e-4)
-    assert measures['lpips'] != measures['input_lpips'] > 0.01
+        assert metrics[name] == pytest.approx(float(expected), rel=1e-4)
+    assert metrics['lpips'] != metrics['input_lpips'] > 0.01
 
 
 def test_an_autoencoder_of_a_plain_folder_is_measured_too(photographs):
@@ -145,9 +145,9 @@ def test_an_autoencoder_of_a_plain_folder_is_measured_too(photographs):
     method = {'name': 'pix2pix', 'num_steps': 1, 'gan_weight': 0.0}
     method['generator'] = {'features': 2, 'depth': 1}
     run = untrained(method, data, {'image': jnp.zeros((1, *SIZE, 3))})
-    measures = translation.measure(run, num_images=8, seed=0)
-    assert measures['input_l1'] == 0.0
-    assert measures['l1'] > 0.05 and measures['mean_picture_l1'] > 0.05
+    metrics = translation.measure(run, num_images=8, seed=0)
+    assert metrics['input_l1'] == 0.0
+    assert metrics['l1'] > 0.05 and metrics['mean_picture_l1'] > 0.05
 
 
 def test_the_mean_picture_is_a_baseline_where_pieces_are_cut_at_random(tmp_path):
@@ -158,13 +158,13 @@ def test_the_mean_picture_is_a_baseline_where_pieces_are_cut_at_random(tmp_path)
     batch = {side: jnp.zeros((1, 16, 24, 3)) for side in ('input', 'target')}
     method = {'name': 'pix2pix', 'num_steps': 1, 'gan_weight': 0.0}
     method['generator'] = {'features': 2, 'depth': 1}
-    measures = translation.measure(untrained(method, section, batch), num_images=8, seed=0)
+    metrics = translation.measure(untrained(method, section, batch), num_images=8, seed=0)
     train, test = (
         translate.data.paired_examples(section, split=split)['target'].mean((1, 2, 3))
         for split in ('train', 'test')
     )
     expected = np.abs(np.rint(train.mean()) - test).mean() / 127.5
-    assert measures['mean_picture_l1'] == pytest.approx(expected, rel=1e-4)
+    assert metrics['mean_picture_l1'] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_averages_of_a_subset_are_baselines_where_targets_are_others_of_it(tmp_path):
@@ -180,7 +180,7 @@ def test_the_averages_of_a_subset_are_baselines_where_targets_are_others_of_it(t
     batch = {side: jnp.zeros((1, 16, 24, 3)) for side in ('input', 'target')}
     method = {'name': 'pix2pix', 'num_steps': 1, 'gan_weight': 0.0}
     method['generator'] = {'features': 2, 'depth': 1}
-    measures = translation.measure(untrained(method, section, batch), num_images=50, seed=0)
+    metrics = translation.measure(untrained(method, section, batch), num_images=50, seed=0)
     train, test = (
         translate.data.paired_examples(section, split=split) for split in ('train', 'test')
     )
@@ -191,8 +191,8 @@ def test_the_averages_of_a_subset_are_baselines_where_targets_are_others_of_it(t
             average = np.rint(statistic(train['input'][train['label'] == label], 0))
             errors.append(np.abs(average - target).mean() / 127.5)
         name = f'subset_{statistic.__name__}_l1'
-        assert measures[name] == pytest.approx(np.mean(errors), rel=1e-4)
-    assert measures['subset_mean_l1'] < 0.7 * measures['mean_picture_l1']
+        assert metrics[name] == pytest.approx(np.mean(errors), rel=1e-4)
+    assert metrics['subset_mean_l1'] < 0.7 * metrics['mean_picture_l1']
 
 
 def test_a_perfect_baseline_has_a_finite_score(section):
@@ -203,7 +203,7 @@ def test_a_perfect_baseline_has_a_finite_score(section):
         'gan_weight': 0.0,
         'generator': {'features': 2, 'depth': 1},
     }
-    measures = translation.measure(untrained(method, section, batch), num_images=2, seed=0)
-    assert measures['input_l1'] == 0.0
-    assert measures['input_psnr'] == 100.0
-    assert measures['input_ssim'] == pytest.approx(1.0, abs=1e-5)
+    metrics = translation.measure(untrained(method, section, batch), num_images=2, seed=0)
+    assert metrics['input_l1'] == 0.0
+    assert metrics['input_psnr'] == 100.0
+    assert metrics['input_ssim'] == pytest.approx(1.0, abs=1e-5)

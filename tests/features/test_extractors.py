@@ -13,7 +13,9 @@ from imggen.features import pixels
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(UserError, match="no extractor 'vgg19'; choose inception, judge, lite0"):
+    with pytest.raises(
+        UserError, match="no extractor 'vgg19'; choose fashion_classifier, inception, lite0"
+    ):
         features.make('vgg19')
 
 

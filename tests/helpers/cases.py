@@ -17,26 +17,26 @@ def _batch(key, shape):
     return {'image': image, 'label': label, 'style0': image[::-1]}
 
 
-# What is evolved needs no batch, and takes the shape of its judge's images.
-EVOLVED = {'judge': 'dense', 'classes': ('Bag', 'Coat', 'Dress', 'Shirt')}
+# What is evolved needs no batch, and takes the shape of its classifier's images.
+EVOLVED = {'classifier': 'dense', 'class_names': ('Bag', 'Coat', 'Dress', 'Shirt')}
 CONFIGS = {
-    'average_face': {'name': 'average_face', 'num_steps': 6, 'num_images': 20},
-    'average_face_median': {
-        'name': 'average_face',
+    'pixel_average': {'name': 'pixel_average', 'num_steps': 6, 'num_images': 20},
+    'pixel_average_median': {
+        'name': 'pixel_average',
         'num_steps': 6,
         'num_images': 20,
         'statistic': 'median',
     },
-    'boundary_equilibrium': {
-        'name': 'boundary_equilibrium',
+    'began': {
+        'name': 'began',
         'num_steps': 6,
         'evaluator': {'features': 4, 'code_size': 4},
         'generator': {'features': 4},
         'latent_size': 4,
     },
     'classifier': {'name': 'classifier', 'num_steps': 6, 'network': {'stages': (4, 8)}},
-    'energy_gan': {
-        'name': 'energy_gan',
+    'ebgan': {
+        'name': 'ebgan',
         'num_steps': 6,
         'evaluator': {'features': 4, 'code_size': 4},
         'generator': {'features': 4},
@@ -85,7 +85,7 @@ CONFIGS = {
         'gradient_penalty': 10.0,
         'penalty_every_steps': 2,
         'discriminator_steps': 2,
-        'classes': 10,
+        'num_classes': 10,
         'generator': {'features': (8,)},
         'discriminator': {'features': (4,), 'pieces': 2},
         'latent_size': 4,
@@ -118,7 +118,7 @@ CONFIGS = {
         'name': 'flow_matching',
         'num_steps': 6,
         'network': {'features': (8,), 'heads': 2},
-        'classes': 10,
+        'num_classes': 10,
         'class_dropout': 0.5,
         'guidance': 2.0,
         'evaluations': 4,
@@ -183,8 +183,8 @@ CONFIGS = {
         'perceptual_weight': 0.0,
         'learning_rate': 1e-3,
     },
-    'variational': {
-        'name': 'variational',
+    'vae': {
+        'name': 'vae',
         'num_steps': 6,
         'network': {'features': 4},
         'latent_size': 4,

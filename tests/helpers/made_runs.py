@@ -45,7 +45,7 @@ def write_run(
     size=28,
     info=None,
     evaluated=True,
-    measures=None,
+    metrics=None,
 ):
     """Writes one workdir; `quality` scales how far its measures fall."""
     config = config or config_of()
@@ -76,13 +76,13 @@ def write_run(
                 line = {'step': step, 'phase': 'train', 'frechet': distance}
                 file.write(json.dumps(line) + '\n')
     if evaluated:
-        values = measures or {
+        values = metrics or {
             'frechet': 2.1 * quality * rng.uniform(0.95, 1.05),
             'kid': 0.0011 * quality * rng.uniform(0.9, 1.1),
             'precision': 0.81 / quality * rng.uniform(0.98, 1.02),
             'recall': 0.62 / quality * rng.uniform(0.98, 1.02),
         }
-        (folder / 'measures.jsonl').write_text(json.dumps(evaluation(num_steps, values)) + '\n')
+        (folder / 'evaluations.jsonl').write_text(json.dumps(evaluation(num_steps, values)) + '\n')
     if sheets:
         images.write_png(
             folder / 'samples/real.png',
@@ -98,15 +98,15 @@ def write_run(
 
 
 def evaluation(step, values):
-    """Returns a line of measures.jsonl."""
+    """Returns a line of evaluations.jsonl."""
     return {
         'step': step,
-        'extractor': 'judge',
+        'extractor': 'fashion_classifier',
         'digest': '3f9c1a77e2b0',
         'reference': 'made test',
         'num_reference': 10000,
         'num_generated': 10000,
-        'measures': values,
+        'metrics': values,
         'spread': {'kid': 0.0002},
         'floor': {'frechet': 0.08, 'kid': 0.00001, 'precision': 0.88, 'recall': 0.87},
     }

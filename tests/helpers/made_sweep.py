@@ -75,9 +75,9 @@ class Sweep:
     def results(self) -> dict:
         """What the runs computed, without times and process ids."""
         return {
-            path.parent.name: (path.read_text(), (path.parent / 'measures.jsonl').read_text())
+            path.parent.name: (path.read_text(), (path.parent / 'evaluations.jsonl').read_text())
             for path in sorted(self.folder.glob('*/metrics.jsonl'))
-            if (path.parent / 'measures.jsonl').exists()
+            if (path.parent / 'evaluations.jsonl').exists()
         }
 
     def rows(self) -> list[dict]:

@@ -16,7 +16,7 @@ from ml_collections import config_flags
 
 CONFIG = config_flags.DEFINE_config_file('config')
 WORKDIR = flags.DEFINE_string('workdir', None, '')
-EXTRACTOR = flags.DEFINE_string('extractor', 'judge', '')
+EXTRACTOR = flags.DEFINE_string('extractor', 'fashion_classifier', '')
 NUM = flags.DEFINE_integer('num', 20, '')
 MEASURE = flags.DEFINE_string('measure', 'frechet', '')
 EVERY = 5  # Steps between two checkpoints.
@@ -81,9 +81,9 @@ def evaluate(folder):
         'num_generated': NUM.value,
         'num_images': NUM.value,
         'floor': {'frechet': 0.01},
-        'measures': dict.fromkeys(MEASURE.value.split(','), value),
+        'metrics': dict.fromkeys(MEASURE.value.split(','), value),
     }
-    (folder / 'measures.jsonl').open('a').write(json.dumps(line) + '\n')
+    (folder / 'evaluations.jsonl').open('a').write(json.dumps(line) + '\n')
     return 0
 
 

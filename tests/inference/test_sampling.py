@@ -93,9 +93,9 @@ def test_evaluation_names_counts_extractor_and_floor(workdir):
     how = evaluate.protocol(restored, num_images=200)
     line = evaluate.evaluate(restored, how)
     assert line['num_generated'] == 200 and line['num_reference'] == 2000
-    assert line['digest'] == features.make('judge').digest
+    assert line['digest'] == features.make('fashion_classifier').digest
     assert line['reference'] == 'fashion_mnist test'
-    assert line['floor']['frechet'] < line['measures']['frechet']
+    assert line['floor']['frechet'] < line['metrics']['frechet']
     assert line['spread']['kid'] > 0
     evaluate.append(workdir, line)
     assert evaluate.recorded(workdir, restored, how) == json.loads(json.dumps(line))
@@ -120,5 +120,5 @@ def test_unknown_measure_and_checkpoint_are_named(workdir):
 )
 def test_a_best_checkpoint_needs_its_measure(changes, sentence):
     with pytest.raises(UserError, match=sentence):
-        train.Watch(checkpoint_every_steps=10, **changes)
-    train.Watch(checkpoint_every_steps=10, best_measure='frechet', measure_every_steps=5)
+        train.RunConfig(checkpoint_every_steps=10, **changes)
+    train.RunConfig(checkpoint_every_steps=10, best_measure='frechet', measure_every_steps=5)

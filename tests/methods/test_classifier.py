@@ -1,4 +1,4 @@
-"""The judge that ships with the package."""
+"""The Fashion-MNIST classifier that ships with the package."""
 
 import json
 
@@ -9,16 +9,16 @@ import pytest
 from imggen import data, features, images
 from imggen.errors import UserError
 from imggen.evaluation import classifier
-from imggen.features import extractor, judge
+from imggen.features import extractor, fashion_classifier
 
 
 def test_the_shipped_judge_is_what_its_card_says():
-    made = features.make('judge')
-    card = json.loads(judge.WEIGHTS.with_suffix('.json').read_text())
+    made = features.make('fashion_classifier')
+    card = json.loads(fashion_classifier.WEIGHTS.with_suffix('.json').read_text())
     assert made.digest == extractor.digest(made.params) == card['digest']
     assert card['parameters'] < 100_000 and card['test_images'] == 10_000
     assert card['test_accuracy'] >= 0.93
-    assert judge.WEIGHTS.stat().st_size < 1e6
+    assert fashion_classifier.WEIGHTS.stat().st_size < 1e6
     pictures, labels = data.examples({'name': 'fashion_mnist'}, split='test')
     logits = made.apply(made.params, images.from_uint8(pictures[:2000]))['logits']
     accuracy = float(np.mean(np.argmax(logits, -1) == labels[:2000]))
@@ -26,24 +26,26 @@ def test_the_shipped_judge_is_what_its_card_says():
 
 
 def test_features_are_one_vector_an_image_of_any_size_or_color():
-    made = features.make('judge')
+    made = features.make('fashion_classifier')
     for shape in [(28, 28, 1), (32, 40, 3)]:
         batch = jax.random.uniform(jax.random.key(0), (2, *shape), minval=-1.0)
         assert made.apply(made.params, batch)['features'].shape == (2, 64)
 
 
 def test_damaged_weights_are_refused(tmp_path, monkeypatch):
-    variables = judge.load(judge.WEIGHTS)
+    variables = fashion_classifier.load(fashion_classifier.WEIGHTS)
     variables['params']['Dense_0']['bias'] = variables['params']['Dense_0']['bias'] + 1e-3
-    copy = tmp_path / judge.WEIGHTS.name
-    judge.save(copy, variables)
-    copy.with_suffix('.json').write_text(judge.WEIGHTS.with_suffix('.json').read_text())
-    monkeypatch.setattr(judge, 'WEIGHTS', copy)
+    copy = tmp_path / fashion_classifier.WEIGHTS.name
+    fashion_classifier.save(copy, variables)
+    copy.with_suffix('.json').write_text(
+        fashion_classifier.WEIGHTS.with_suffix('.json').read_text()
+    )
+    monkeypatch.setattr(fashion_classifier, 'WEIGHTS', copy)
     with pytest.raises(UserError, match=r'has digest .* install imggen again'):
-        judge.make()
+        fashion_classifier.make()
     copy.write_bytes(copy.read_bytes()[:1000])
     with pytest.raises(UserError, match='cannot be read'):
-        judge.make()
+        fashion_classifier.make()
 
 
 def test_calibration_error_of_known_cases():

@@ -30,8 +30,8 @@ def test_solvers_carry_noise_to_a_gaussian_with_their_order(solver, order):
     solve = jax.jit(flow_matching.SOLVERS[solver], static_argnums=(0, 2))
     errors = []
     for steps in (32, 64):
-        flow_nfe = steps * order
-        found = solve(gaussian_velocity, NOISE, flow_nfe)
+        evaluations = steps * order
+        found = solve(gaussian_velocity, NOISE, evaluations)
         # The flow of two Gaussians keeps the order of its points: x0 -> mean + deviation x0.
         errors.append(float(jnp.abs(found - (MEAN + DEVIATION * NOISE)).max()))
     assert errors[1] < 0.03
@@ -42,7 +42,7 @@ def test_solvers_carry_noise_to_a_gaussian_with_their_order(solver, order):
 @pytest.mark.parametrize('evaluations', [1, 2, 7, 8])
 def test_solvers_land_on_the_only_image(solver, evaluations):
     image = 0.7  # Whose velocity does not exist at t = 1.
-    found = solver(lambda x, t: (image - x) / (1 - t), NOISE, flow_nfe)
+    found = solver(lambda x, t: (image - x) / (1 - t), NOISE, evaluations)
     np.testing.assert_allclose(found, image, atol=1e-6)
 
 
@@ -55,10 +55,10 @@ def test_solvers_take_as_many_evaluations_as_asked(solver, evaluations):
         jax.debug.callback(lambda t: calls.append(float(t)), t, ordered=True)
         return jnp.ones_like(x)
 
-    found = flow_matching.SOLVERS[solver](velocity, jnp.zeros(3), flow_nfe)
+    found = flow_matching.SOLVERS[solver](velocity, jnp.zeros(3), evaluations)
     jax.effects_barrier()
     np.testing.assert_allclose(found, 1.0, rtol=1e-6)
-    assert len(calls) == flow_nfe
+    assert len(calls) == evaluations
     assert calls[0] == 0.0 and max(calls) < 1.0
 
 
@@ -114,7 +114,7 @@ def test_a_flow_that_saw_one_image_draws_it():
     image = jnp.where(jnp.arange(8)[:, None, None] < 4, 0.6, -0.4) * jnp.ones((8, 8, 1))
     batch = {'image': jnp.broadcast_to(image, (16, 8, 8, 1))}
     method = cases.method(
-        'flow_matching', classes=0, num_steps=150, learning_rate=1e-2, warmup_steps=5
+        'flow_matching', num_classes=0, num_steps=150, learning_rate=1e-2, warmup_steps=5
     )
     (phase,) = method.phases
 
@@ -138,7 +138,7 @@ def test_guidance_goes_from_no_class_to_the_class_and_beyond():
         """From the same noise: linear in the velocity, but for the clipping."""
         count = 1 if guidance == 1.0 else 2
         method = cases.method('flow_matching', guidance=guidance, solver='euler', evaluations=count)
-        inputs = {**batch, 'class': jnp.full(3, label, jnp.int32)}
+        inputs = {**batch, 'label': jnp.full(3, label, jnp.int32)}
         image_keys = keys.per_image(jax.random.key(1), 3)
         return np.asarray(jax.jit(method.sample)(image_keys, state, (), inputs)['generated'])
 

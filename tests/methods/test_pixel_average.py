@@ -18,7 +18,7 @@ def average(pictures, statistic, *, num_images=None, batch_size=4, mesh=None, se
     num_images = num_images or len(pictures)
     method = methods.make(
         {
-            'name': 'average_face',
+            'name': 'pixel_average',
             'num_steps': -(-num_images // batch_size),
             'num_images': num_images,
             'statistic': statistic,
@@ -94,5 +94,5 @@ def test_a_sample_is_the_average_as_often_as_asked():
 )
 def test_wrong_options_are_told(change, message):
     with pytest.raises(UserError) as caught:
-        methods.make({'name': 'average_face', 'num_steps': 1, 'num_images': 4, **change})
+        methods.make({'name': 'pixel_average', 'num_steps': 1, 'num_images': 4, **change})
     assert message in str(caught.value)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imggen.errors import UserError
-from imggen.metrics.distribution import distribution_measures, moments_measures, real_floor
+from imggen.metrics.distribution import distribution_metrics, moments_metrics, real_floor
 from imggen.metrics.extraction import Features
 from imggen.metrics.frechet import Moments
 
@@ -17,7 +17,7 @@ BY_CLASS = {'class_score', 'class_kl', 'classes_reached'}
 COPYING = {'copying', 'copying_distance'}
 
 
-def made(seed, count, *, shift=0.0, classes=3, extractor='judge-0'):
+def made(seed, count, *, shift=0.0, classes=3, extractor='classifier-0'):
     """Draws Gaussian features whose first coordinates are their logits."""
     features = np.random.default_rng(seed).standard_normal((count, 6)).astype(np.float32) + shift
     logits = 5 * features[:, :classes] if classes else None
@@ -29,16 +29,16 @@ REFERENCE, HELD_OUT = made(0, 600), made(1, 600)
 
 @pytest.fixture(scope='module')
 def perfect():
-    return distribution_measures(KEY, REFERENCE, made(2, 600), held_out=HELD_OUT)
+    return distribution_metrics(KEY, REFERENCE, made(2, 600), held_out=HELD_OUT)
 
 
 @pytest.fixture(scope='module')
 def shifted():
-    return distribution_measures(KEY, REFERENCE, made(2, 600, shift=0.7), held_out=HELD_OUT)
+    return distribution_metrics(KEY, REFERENCE, made(2, 600, shift=0.7), held_out=HELD_OUT)
 
 
 def test_every_figure_comes_with_what_it_takes_to_read_it(perfect):
-    assert set(perfect['measures']) == ALL | BY_CLASS | COPYING
+    assert set(perfect['metrics']) == ALL | BY_CLASS | COPYING
     assert set(perfect['floor']) == ALL | BY_CLASS | COPYING | {'frechet_gaussian'}
     assert set(perfect['spread']) == {'frechet', 'kid', 'precision', 'density', 'class_score'}
     assert perfect['counts'] == {
@@ -47,7 +47,7 @@ def test_every_figure_comes_with_what_it_takes_to_read_it(perfect):
         'floor_reference': 600,
         'floor_generated': 600,
     }
-    assert perfect['extractor'] == 'judge-0'
+    assert perfect['extractor'] == 'classifier-0'
     assert perfect['notes']['ties'] == 'distance < radius'
     assert perfect['notes']['rank'] == ''
     assert 'held-out' in perfect['notes']['floor']
@@ -55,85 +55,85 @@ def test_every_figure_comes_with_what_it_takes_to_read_it(perfect):
 
 
 def test_a_perfect_generator_scores_the_floor(perfect):
-    measures, floor, spread = (perfect[name] for name in ('measures', 'floor', 'spread'))
+    metrics, floor, spread = (perfect[name] for name in ('metrics', 'floor', 'spread'))
     for name in ('frechet', 'kid', 'precision', 'density', 'class_score'):
-        assert abs(measures[name] - floor[name]) < 4 * spread[name], name
-    assert measures['frechet'] == pytest.approx(floor['frechet_gaussian'], rel=0.6)
-    assert measures['classes_reached'] == 3
+        assert abs(metrics[name] - floor[name]) < 4 * spread[name], name
+    assert metrics['frechet'] == pytest.approx(floor['frechet_gaussian'], rel=0.6)
+    assert metrics['classes_reached'] == 3
 
 
 def test_a_generator_that_stores_its_training_images_is_found(perfect):
-    assert perfect['measures']['copying'] == pytest.approx(perfect['floor']['copying'], abs=0.04)
-    stored = distribution_measures(KEY, REFERENCE, HELD_OUT, held_out=HELD_OUT)
-    assert stored['measures']['copying'] == 1.0
-    assert stored['measures']['copying_distance'] == 0.0
-    assert perfect['measures']['copying_distance'] == pytest.approx(1.0, abs=0.1)
+    assert perfect['metrics']['copying'] == pytest.approx(perfect['floor']['copying'], abs=0.04)
+    stored = distribution_metrics(KEY, REFERENCE, HELD_OUT, held_out=HELD_OUT)
+    assert stored['metrics']['copying'] == 1.0
+    assert stored['metrics']['copying_distance'] == 0.0
+    assert perfect['metrics']['copying_distance'] == pytest.approx(1.0, abs=0.1)
     assert perfect['floor']['copying_distance'] == 1.0
     assert 'closer to a training image' in stored['notes']['copying']
 
 
 def test_extrapolation_takes_the_bias_out(perfect):
-    measures, spread = perfect['measures'], perfect['spread']
-    assert abs(measures['frechet_infinite']) < measures['frechet'] + 2 * spread['frechet']
-    few = distribution_measures(KEY, REFERENCE, made(2, 50), held_out=HELD_OUT)
-    assert 'frechet_infinite' not in few['measures']
+    metrics, spread = perfect['metrics'], perfect['spread']
+    assert abs(metrics['frechet_infinite']) < metrics['frechet'] + 2 * spread['frechet']
+    few = distribution_metrics(KEY, REFERENCE, made(2, 50), held_out=HELD_OUT)
+    assert 'frechet_infinite' not in few['metrics']
 
 
 def test_a_shifted_generator_is_far_above_the_floor(shifted):
-    measures, floor, spread = (shifted[name] for name in ('measures', 'floor', 'spread'))
+    metrics, floor, spread = (shifted[name] for name in ('metrics', 'floor', 'spread'))
     for name in ('frechet', 'kid'):
-        assert measures[name] > floor[name] + 10 * spread[name], name
+        assert metrics[name] > floor[name] + 10 * spread[name], name
     for name in ('precision', 'recall', 'density', 'coverage'):
-        assert measures[name] < floor[name], name
+        assert metrics[name] < floor[name], name
 
 
 def test_the_same_key_gives_the_same_figures(perfect):
-    again = distribution_measures(KEY, REFERENCE, made(2, 600), held_out=HELD_OUT)
+    again = distribution_metrics(KEY, REFERENCE, made(2, 600), held_out=HELD_OUT)
     assert again == perfect
 
 
 def test_a_generator_of_one_class():
     features = made(2, 600)
     collapsed = features.rows(features.logits.argmax(1) == 0)
-    measures = distribution_measures(KEY, REFERENCE, collapsed, held_out=HELD_OUT)['measures']
-    assert measures['classes_reached'] == 1
+    metrics = distribution_metrics(KEY, REFERENCE, collapsed, held_out=HELD_OUT)['metrics']
+    assert metrics['classes_reached'] == 1
     # A third of the reference is of that class.
-    assert measures['class_kl'] == pytest.approx(np.log(3), abs=0.15)
+    assert metrics['class_kl'] == pytest.approx(np.log(3), abs=0.15)
 
 
 def test_halves_of_the_reference_are_a_floor_that_is_too_high(perfect):
     reference = made(0, 600, classes=0)
-    result = distribution_measures(KEY, reference, made(2, 600, classes=0))
+    result = distribution_metrics(KEY, reference, made(2, 600, classes=0))
     assert result['counts']['floor_reference'] == result['counts']['floor_generated'] == 300
     assert 'halves' in result['notes']['floor']
-    assert set(result['measures']) == ALL
-    floors = [real_floor(jax.random.key(seed), reference).measures['frechet'] for seed in range(8)]
+    assert set(result['metrics']) == ALL
+    floors = [real_floor(jax.random.key(seed), reference).metrics['frechet'] for seed in range(8)]
     assert np.mean(floors) == pytest.approx(2 * result['floor']['frechet_gaussian'], rel=0.25)
 
 
 def test_the_floor_has_as_many_images_as_were_generated_and_can_be_reused():
     few = made(2, 150)
-    result = distribution_measures(KEY, REFERENCE, few, held_out=HELD_OUT)
+    result = distribution_metrics(KEY, REFERENCE, few, held_out=HELD_OUT)
     assert result['counts']['floor_generated'] == 150
     floor = real_floor(KEY, REFERENCE, held_out=HELD_OUT, count=150)
-    again = distribution_measures(KEY, REFERENCE, few, held_out=HELD_OUT, floor=floor)
-    assert again['measures'] == result['measures']
-    assert again['floor']['kid'] == floor.measures['kid']
+    again = distribution_metrics(KEY, REFERENCE, few, held_out=HELD_OUT, floor=floor)
+    assert again['metrics'] == result['metrics']
+    assert again['floor']['kid'] == floor.metrics['kid']
 
 
 def test_moments_alone_give_the_same_distance(perfect):
     generated = made(2, 600)
-    result = moments_measures(Moments.of(REFERENCE.features), Moments.of(generated.features))
-    assert result['measures']['frechet'] == pytest.approx(perfect['measures']['frechet'])
+    result = moments_metrics(Moments.of(REFERENCE.features), Moments.of(generated.features))
+    assert result['metrics']['frechet'] == pytest.approx(perfect['metrics']['frechet'])
     assert result['floor']['frechet_gaussian'] == perfect['floor']['frechet_gaussian']
     assert result['counts'] == {'reference': 600, 'generated': 600}
-    few = moments_measures(Moments.of(REFERENCE.features), Moments.of(generated.features[:5]))
+    few = moments_metrics(Moments.of(REFERENCE.features), Moments.of(generated.features[:5]))
     assert 'rank 4' in few['notes']['rank']
 
 
 def test_features_of_two_extractors_are_refused():
     other = made(2, 600, extractor='lite0-1')
-    with pytest.raises(UserError, match='judge-0 and lite0-1'):
-        distribution_measures(KEY, REFERENCE, other)
-    with pytest.raises(UserError, match='judge-0 and lite0-1'):
-        distribution_measures(KEY, REFERENCE, made(2, 600), held_out=other)
+    with pytest.raises(UserError, match='classifier-0 and lite0-1'):
+        distribution_metrics(KEY, REFERENCE, other)
+    with pytest.raises(UserError, match='classifier-0 and lite0-1'):
+        distribution_metrics(KEY, REFERENCE, made(2, 600), held_out=other)

@@ -9,14 +9,14 @@ from scipy.spatial.distance import cdist
 
 from imggen.errors import UserError
 from imggen.metrics.pairwise import nearest, neighbor_distances
-from imggen.metrics.precision_recall import manifold_measures, ties_rule
+from imggen.metrics.precision_recall import precision_recall, ties_rule
 
 REAL = np.array([[0], [1], [2], [4]], np.float32)
 FAKE = np.array([[0.5], [1.5], [3], [10]], np.float32)
 
 
-def measures(real, fake, *, k, inclusive=False):
-    result = manifold_measures(
+def metrics(real, fake, *, k, inclusive=False):
+    result = precision_recall(
         real, fake, num_neighbors=k, num_density_neighbors=k, inclusive=inclusive
     )
     return result[:4]
@@ -33,7 +33,7 @@ def measures(real, fake, *, k, inclusive=False):
     ],
 )
 def test_vectors_with_ties(fake, k, inclusive, expected):
-    assert measures(REAL, fake, k=k, inclusive=inclusive) == expected
+    assert metrics(REAL, fake, k=k, inclusive=inclusive) == expected
 
 
 def brute_force(real, fake, k, k_density):
@@ -62,7 +62,7 @@ def test_equals_brute_force(seed, sizes, spread, offset):
     rng = np.random.default_rng(seed)
     real = (rng.standard_normal((num_real, 4)) + offset).astype(np.float32)
     fake = (rng.standard_normal((num_fake, 4)) * spread + offset).astype(np.float32)
-    result = manifold_measures(real, fake)
+    result = precision_recall(real, fake)
     np.testing.assert_allclose(result[:4], brute_force(real, fake, 3, 5), atol=1e-6)
 
 
@@ -70,7 +70,7 @@ def test_more_rows_than_a_block():
     rng = np.random.default_rng(0)
     real = rng.standard_normal((2500, 3)).astype(np.float32)
     fake = rng.standard_normal((2600, 3)).astype(np.float32)
-    result = manifold_measures(real, fake)
+    result = precision_recall(real, fake)
     np.testing.assert_allclose(result[:4], brute_force(real, fake, 3, 5), atol=2e-3)
 
 
@@ -78,7 +78,7 @@ def test_published_values_of_two_gaussian_sets():
     # Of the paper's code, at 10 000 images of 1000 dimensions: .4772 .4705 1.0555 .9735.
     keys = jax.random.split(jax.random.key(0))
     real, fake = (np.asarray(jax.random.normal(key, (10_000, 1000))) for key in keys)
-    result = measures(real, fake, k=5)
+    result = metrics(real, fake, k=5)
     np.testing.assert_allclose(result, (0.4772, 0.4705, 1.0555, 0.9735), atol=0.05)
 
 
@@ -86,17 +86,17 @@ def test_a_collapsed_generator_is_precise_without_recall():
     rng = np.random.RandomState(42)
     generated = (0.1 * rng.randn(200, 16)).astype(np.float32)
     real = (3 * rng.randn(200, 16)).astype(np.float32)
-    result = manifold_measures(real, generated)
+    result = precision_recall(real, generated)
     assert result.precision > 0.8
     assert result.recall < 0.3
-    swapped = manifold_measures(generated, real)
+    swapped = precision_recall(generated, real)
     assert (swapped.precision, swapped.recall) == (result.recall, result.precision)
 
 
 def test_expectations_where_both_distributions_are_one():
     rng = np.random.default_rng(0)
     real, fake = rng.standard_normal((2, 3000, 3)).astype(np.float32)
-    result = manifold_measures(real, fake)
+    result = precision_recall(real, fake)
     assert result.density == pytest.approx(1, abs=0.03)
     assert result.coverage == pytest.approx(1 - 0.5**5, abs=0.01)
 
@@ -106,7 +106,7 @@ def test_standard_errors_are_those_of_repeated_draws():
     real = rng.standard_normal((300, 4)).astype(np.float32)
     results = np.array(
         [
-            manifold_measures(real, 1.5 * rng.standard_normal((200, 4)).astype(np.float32))
+            precision_recall(real, 1.5 * rng.standard_normal((200, 4)).astype(np.float32))
             for _ in range(200)
         ]
     )
@@ -138,9 +138,9 @@ def test_nearest_finds_copies_at_distance_zero_exactly():
 
 def test_bad_input_is_a_user_error():
     with pytest.raises(UserError, match='too few'):
-        manifold_measures(REAL, FAKE)
+        precision_recall(REAL, FAKE)
     with pytest.raises(UserError, match='reference features must be'):
-        manifold_measures(REAL[:, 0], FAKE)
+        precision_recall(REAL[:, 0], FAKE)
 
 
 def test_the_rule_for_ties_is_said():

@@ -165,7 +165,7 @@ def test_names_from_outside_run_no_script(browser, opened, tmp_path):
     config = made_runs.config_of(loss=attack)
     folder = tmp_path / 'a"><svg onload=window.taken=1><'
     made_runs.write_run(folder / 'one', config=config, info={'error': attack, 'status': 'failed'})
-    made_runs.write_run(folder / 'two', measures={attack: 1.0})
+    made_runs.write_run(folder / 'two', metrics={attack: 1.0})
     opened(report.write([folder]))
     assert browser.evaluate('window.taken') is None
     assert browser.evaluate("document.querySelector('.failures').textContent").count(attack) == 1

@@ -42,7 +42,7 @@ def _runs_of(courses):
             config={'seed': seed},
             info={},
             records=[{'step': step, 'loss': value} for step, value in course.items()],
-            measures=[],
+            evaluations=[],
             samples=[],
         )
         for seed, course in enumerate(courses)
@@ -149,14 +149,16 @@ def test_every_caveat_of_a_comparison_has_words():
     assert 'no seed in common' in finding.difference(seed_statistics.compare({0: 1.0}, {1: 1.0}))
 
 
-def _measured(name, config, **measures):
-    line = {'step': 1, 'extractor': 'judge', 'measures': measures}
+def _measured(name, config, **metrics):
+    line = {'step': 1, 'extractor': 'fashion_classifier', 'metrics': metrics}
     return reader.Run(None, name, config, {}, [], [line], [])
 
 
 def test_a_measure_that_few_runs_have_does_not_lead():
     made = [_measured(str(seed), {'seed': seed}, transfer=0.5, own=1.0) for seed in range(3)]
-    made[0].measures[0]['measures']['coverage'] = 1.0  # Of an archive, which only one of them has.
+    made[0].evaluations[0]['metrics']['coverage'] = (
+        1.0  # Of an archive, which only one of them has.
+    )
     (lines,) = groups.evaluations(made).values()
     assert groups.measure_names(lines) == ['transfer', 'own', 'coverage']
 

@@ -74,11 +74,11 @@ def test_embedded_data_cannot_end_its_element(value):
 
 def test_the_finding_of_one_run_comes_with_counts_floor_and_digest(tmp_path):
     folder = made_runs.write_run(tmp_path / 'run', sheets=0, records=10)
-    value = runs.read(folder).measures[0]['measures']['frechet']
+    value = runs.read(folder).evaluations[0]['metrics']['frechet']
     text = _page(folder).text
     assert f'Fréchet distance ↓ {value:#.4g} floor 0.08' in text.replace('\N{NBSP}', '')
     assert '10,000 generated against 10,000 real pictures (made test)' in text
-    assert 'judge 3f9c1a77e2b0, at step 4000' in text
+    assert 'fashion_classifier 3f9c1a77e2b0, at step 4000' in text
     assert 'python -m experiments.train --config=configs/made.py' in text
     assert 'abc1234' in text
 
@@ -87,7 +87,7 @@ def test_the_finding_of_a_sweep_is_mean_and_spread_over_seeds(tmp_path):
     sweep = _sweep(tmp_path / 'sweep')
     values = {'hinge': [], 'logistic': []}
     for run in runs.find(sweep):
-        values[run.config['method']['loss']].append(run.measures[0]['measures']['frechet'])
+        values[run.config['method']['loss']].append(run.evaluations[0]['metrics']['frechet'])
     text = _page(sweep).text
     for loss, some in values.items():
         expected = markup.with_spread(np.mean(some), np.std(some, ddof=1))
@@ -117,7 +117,7 @@ def test_the_better_group_leads_whichever_way_better_is(tmp_path):
         made_runs.write_run(
             folder / loss,
             config=made_runs.config_of(loss=loss),
-            measures={'ssim': ssim},
+            metrics={'ssim': ssim},
             sheets=0,
             records=10,
         )
@@ -128,7 +128,7 @@ def test_the_better_group_leads_whichever_way_better_is(tmp_path):
 
 def test_measures_taken_differently_share_no_table(tmp_path):
     folder = _sweep(tmp_path / 'sweep', losses=['hinge'], seeds=2)
-    path = folder / 'loss=hinge,width=32,seed=1/measures.jsonl'
+    path = folder / 'loss=hinge,width=32,seed=1/evaluations.jsonl'
     line = json.loads(path.read_text())
     path.write_text(json.dumps(line | {'num_generated': 500}) + '\n')
     found = runs.find(folder)
@@ -140,19 +140,19 @@ def test_measures_taken_differently_share_no_table(tmp_path):
 
 def test_the_last_evaluation_of_a_run_counts(tmp_path):
     folder = made_runs.write_run(tmp_path / 'run', sheets=0, records=10, num_steps=100)
-    with (folder / 'measures.jsonl').open('a') as file:
+    with (folder / 'evaluations.jsonl').open('a') as file:
         for step, value in ((300, 1.5), (200, 9.0)):
             file.write(json.dumps(made_runs.evaluation(step, {'frechet': value})) + '\n')
     ((lines),) = groups.evaluations([runs.read(folder)]).values()
-    assert lines[0]['measures']['frechet'] == 1.5
+    assert lines[0]['metrics']['frechet'] == 1.5
 
 
 def test_evaluations_of_one_step_complete_each_other(tmp_path):
-    folder = made_runs.write_run(tmp_path / 'run', sheets=0, records=10, measures={'kid': 0.5})
-    with (folder / 'measures.jsonl').open('a') as file:
+    folder = made_runs.write_run(tmp_path / 'run', sheets=0, records=10, metrics={'kid': 0.5})
+    with (folder / 'evaluations.jsonl').open('a') as file:
         file.write(json.dumps(made_runs.evaluation(4000, {'frechet': 1.5})) + '\n')
     ((lines),) = groups.evaluations([runs.read(folder)]).values()
-    assert lines[0]['measures'] == {'kid': 0.5, 'frechet': 1.5}
+    assert lines[0]['metrics'] == {'kid': 0.5, 'frechet': 1.5}
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one_group(tmp_path):
@@ -212,13 +212,13 @@ def test_hostile_names_stay_text(tmp_path):
     config = made_runs.config_of(loss=attack) | {attack: attack}
     info = {'status': 'failed', 'error': attack, 'command': attack, 'versions': {attack: attack}}
     folder = tmp_path / 'a"><script>alert(3)<'
-    made_runs.write_run(folder / 'on', config=config, info=info, measures={attack: 1.0}, records=10)
+    made_runs.write_run(folder / 'on', config=config, info=info, metrics={attack: 1.0}, records=10)
     made_runs.write_run(folder / 'off', records=10, sheets=1, size=8)
     with (folder / 'on/metrics.jsonl').open('a') as file:
         file.write(json.dumps({'step': 5000, 'phase': attack, attack: 1.0}) + '\n')
     line = made_runs.evaluation(5000, {attack: 2.0})
     line |= {'note': attack, 'digest': attack, 'extractor': attack, 'reference': attack}
-    (folder / 'on/measures.jsonl').write_text(json.dumps(line) + '\n')
+    (folder / 'on/evaluations.jsonl').write_text(json.dumps(line) + '\n')
     page = _page(folder)
     kinds = [attrs.get('type') for tag, attrs in page.elements if tag == 'script']
     assert kinds == ['application/json', None]

@@ -163,8 +163,8 @@ def write_run(workdir, frechet, *, seed=0):
     workdir.mkdir(parents=True)
     (workdir / 'config.json').write_text(json.dumps({'seed': seed}))
     (workdir / 'run.json').write_text('{"status": "finished", "step": 1, "seconds": 2}')
-    line = {'step': 1, 'measures': {'frechet': frechet}}
-    (workdir / 'measures.jsonl').write_text(json.dumps(line) + '\n')
+    line = {'step': 1, 'metrics': {'frechet': frechet}}
+    (workdir / 'evaluations.jsonl').write_text(json.dumps(line) + '\n')
 
 
 def write_sweep(folder, points, *, command):
@@ -198,7 +198,7 @@ def test_the_table_escapes_what_it_shows(tmp_path):
     folder.mkdir()
     (folder / 'config.json').write_text('{"seed": 0}')
     (folder / 'run.json').write_text('{"status": "finished", "step": 1, "seconds": 2}')
-    (folder / 'measures.jsonl').write_text('{"step": 1, "measures": {"<b>|": 0.5}}\n')
+    (folder / 'evaluations.jsonl').write_text('{"step": 1, "metrics": {"<b>|": 0.5}}\n')
     made = table.write(tmp_path)
     assert made.rows[0].summaries['<b>|'].mean == 0.5
     assert '<script>' not in (tmp_path / 'table.html').read_text()

@@ -72,7 +72,7 @@ def test_a_run_of_another_config_is_not_taken_for_this_one(runs):
     ('how', 'programs'),
     [
         ([], []),
-        (['--measure=frechet', '--num=20', '--extractor=judge'], []),
+        (['--measure=frechet', '--num=20', '--extractor=fashion_classifier'], []),
         (['--measure=frechet,kid'], ['evaluate']),
         (['--extractor=lite0'], ['evaluate']),
         (['--num=30'], ['evaluate']),
@@ -122,8 +122,8 @@ def test_killed_twice_in_the_middle_ends_the_same(runs, tmp_path):
     assert last.returncode == 0, last.stderr
     assert plan.read_info(runs.folder / 'seed=0')['pid'] != child
     assert runs.results() == whole.results()
-    measures = [row['frechet mean'] for row in runs.rows()]
-    assert measures == [row['frechet mean'] for row in whole.rows()] and measures[0]
+    metrics = [row['frechet mean'] for row in runs.rows()]
+    assert metrics == [row['frechet mean'] for row in whole.rows()] and metrics[0]
 
 
 def test_ctrl_c_lets_the_runs_save(runs):

@@ -121,12 +121,12 @@ def test_the_seconds_of_a_record_hold_no_compilation():
 def test_hooks_fire_on_their_periods_and_at_the_end_and_share_measures():
     seen = []
 
-    def measure(step, phase, state, measures):
+    def measure(step, phase, state, metrics):
         assert int(state.step) == step
-        measures['size'] = step
+        metrics['size'] = step
 
-    def note(step, phase, state, measures):
-        seen.append((step, phase, measures.get('size')))
+    def note(step, phase, state, metrics):
+        seen.append((step, phase, metrics.get('size')))
 
     run(log_every_steps=100, hooks=[loop.StateHook(6, measure), loop.StateHook(4, note)])
     assert seen == [(4, 'up', None), (8, 'down', None), (12, 'down', 12)]

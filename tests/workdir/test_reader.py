@@ -21,7 +21,7 @@ def test_a_run_is_read_as_it_lies(tmp_path):
     assert [record['step'] for record in run.records if 'generator_loss' in record] == [
         100 * index for index in range(1, 41)
     ]
-    assert run.measures[0]['num_generated'] == 10000
+    assert run.evaluations[0]['num_generated'] == 10000
     assert [(step, path.name) for step, path in run.samples] == [
         (0, '000000.png'),
         (2000, '002000.png'),
@@ -48,8 +48,8 @@ def test_a_torn_last_line_is_dropped_wherever_it_tore(tmp_path, kept):
 def test_a_last_line_torn_inside_a_letter_is_dropped(tmp_path):
     (tmp_path / 'config.json').write_text('{}')
     torn = '{"step": 1, "note": "é'.encode()[:-1]
-    (tmp_path / 'measures.jsonl').write_bytes(torn)
-    assert reader.read(tmp_path).measures == []
+    (tmp_path / 'evaluations.jsonl').write_bytes(torn)
+    assert reader.read(tmp_path).evaluations == []
 
 
 def test_damage_elsewhere_is_an_error_that_names_the_line(tmp_path):

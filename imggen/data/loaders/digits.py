@@ -20,7 +20,7 @@ _NUM_TRAIN = 1437
 def load(
     *,
     split: str = 'train',
-    classes: tuple[int | str, ...] = (),
+    class_names: tuple[int | str, ...] = (),
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
@@ -42,7 +42,7 @@ def load(
         labels[rows].astype(np.uint8),
         NAMES,
         origin=f"scikit-learn's digits, {split}",
-        classes=classes,
+        class_names=class_names,
         max_examples=max_examples,
         pad_pixels=pad_pixels,
     )

@@ -27,7 +27,7 @@ def load(
     *,
     path: str,
     split: str = 'train',
-    classes: tuple[int | str, ...] = (),
+    class_names: tuple[int | str, ...] = (),
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
@@ -40,7 +40,7 @@ def load(
         labels,
         names,
         origin=f'{path} ({split})',
-        classes=classes,
+        class_names=class_names,
         max_examples=max_examples,
         pad_pixels=pad_pixels,
     )
@@ -52,7 +52,7 @@ def select(
     names: tuple[str, ...],
     *,
     origin: str,
-    classes: tuple[int | str, ...] = (),
+    class_names: tuple[int | str, ...] = (),
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
@@ -63,7 +63,7 @@ def select(
       labels: uint8 [n].
       names: of the classes, in the order of their numbers.
       origin: what the messages call the set.
-      classes: numbers or names of the classes to keep, which are numbered anew
+      class_names: numbers or names of the classes to keep, which are numbered anew
         in this order; empty for all.
       max_examples: keeps the first so many.
       pad_pixels: black border on each side (28 x 28 with 2 becomes 32 x 32).
@@ -78,12 +78,12 @@ def select(
             f'{origin} pairs images of shape {images.shape} with labels of shape {labels.shape}; '
             'they belong to different sets, so fetch both files again.'
         )
-    if classes:
-        numbers = [_class_number(name, names, origin) for name in classes]
+    if class_names:
+        numbers = [_class_number(name, names, origin) for name in class_names]
         table = np.full(256, -1, np.int32)
         table[numbers] = np.arange(len(numbers))
         labels = table[labels]
-        empty = [name for i, name in enumerate(classes) if not np.any(labels == i)]
+        empty = [name for i, name in enumerate(class_names) if not np.any(labels == i)]
         if empty:
             raise UserError(f'{origin} holds no image of class {empty[0]!r}; choose another class.')
         images, labels = images[labels >= 0], labels[labels >= 0]
@@ -178,5 +178,5 @@ def _class_number(name: int | str, names: tuple[str, ...], origin: str) -> int:
     if isinstance(name, int) and 0 <= name < len(names):
         return name
     raise UserError(
-        f'{origin} has no class {name!r}; config.data.classes chooses from {", ".join(names)}.'
+        f'{origin} has no class {name!r}; config.data.class_names chooses from {", ".join(names)}.'
     )

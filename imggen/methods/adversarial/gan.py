@@ -45,7 +45,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     start, _, update = game.make(config, axis_name=axis_name)
 
     def networks(batch):
-        shared = {'classes': config.classes, 'axis_name': axis_name}
+        shared = {'num_classes': config.num_classes, 'axis_name': axis_name}
         generator = {**config.generator, **shared, 'shape': batch['image'].shape[1:]}
         discriminator = {**config.discriminator, **shared}
         discriminator = options.build(
@@ -61,7 +61,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         del frozen
         generator, discriminator = networks(batch)
         generator_key, discriminator_key = jax.random.split(key)
-        label = latents.labels(batch, config.classes)
+        label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
         latent = jnp.zeros((1, config.latent_size))
         return start(
@@ -77,8 +77,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def sample(key, state, frozen, batch):
         del frozen
         generator, _ = networks(batch)
-        latent = batch['latent'] if 'latent' in batch else latents.draw(key, config.latent_size)
-        label = latents.asked_classes(key, batch, config.classes)
+        latent = latents.given_or_drawn(key, batch, config.latent_size)
+        label = latents.given_or_drawn_labels(key, batch, config.num_classes)
         images = generator.apply(state.average, latent, label, train=False)
         return {'generated': jnp.clip(images, -1, 1)}
 
@@ -87,7 +87,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         (Phase('train', config.num_steps, step),),
         sample,
         latent_size=config.latent_size,
-        num_classes=config.classes or None,
+        num_classes=config.num_classes or None,
     )
 
 

@@ -66,7 +66,11 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     games = [game_at(level) for level in range(levels)]
 
     def networks(batch):
-        shared = {'features': config.features, 'classes': config.classes, 'axis_name': axis_name}
+        shared = {
+            'features': config.features,
+            'num_classes': config.num_classes,
+            'axis_name': axis_name,
+        }
         generator = {**config.generator, **shared, 'shape': batch['image'].shape[1:]}
         discriminator = {**config.discriminator, **shared}
         return (
@@ -80,7 +84,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         del frozen
         generator, discriminator = networks(batch)
         generator_key, discriminator_key = jax.random.split(key)
-        label = latents.labels(batch, config.classes)
+        label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
         real = growing.at_level(batch['image'][:1], levels - 1, 1.0, levels=levels)
         grown = {'level': levels - 1, 'fade': 1.0, 'train': False}
@@ -117,8 +121,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         """Images as far as they have grown, enlarged to the full size."""
         del frozen
         generator, _ = networks(batch)
-        latent = batch['latent'] if 'latent' in batch else latents.draw(key, config.latent_size)
-        label = latents.asked_classes(key, batch, config.classes)
+        latent = latents.given_or_drawn(key, batch, config.latent_size)
+        label = latents.given_or_drawn_labels(key, batch, config.num_classes)
 
         def images_at(level):
             def images(step):
@@ -144,7 +148,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         ),
         sample,
         latent_size=config.latent_size,
-        num_classes=config.classes or None,
+        num_classes=config.num_classes or None,
     )
 
 

@@ -43,7 +43,7 @@ class Config:
       discriminator_steps: updates of the discriminator to one of the generator.
       augment: options of adaptive.Augmentation; {} for none.
       latent_size: numbers in a latent vector, standard normal.
-      classes: of the labels that both players are told; 0 for none.
+      num_classes: of the labels that both players are told; 0 for none.
       learning_rate: of Adam, for both players.
       learning_rate_end: fraction that is left at the end, along a cosine.
       b1, b2: decays of Adam's moments; `b2_end` is b2 at the end, along a cosine.
@@ -61,7 +61,7 @@ class Config:
     discriminator_steps: int = 1
     augment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     latent_size: int = 64
-    classes: int = 0
+    num_classes: int = 0
     learning_rate: float = 2e-4
     learning_rate_end: float = 1.0
     b1: float = 0.5
@@ -150,7 +150,7 @@ def make(
         )
 
     def update(key, state, batch, generate, criticise):
-        real, label = batch['image'], latents.labels(batch, config.classes)
+        real, label = batch['image'], latents.real_labels(batch, config.num_classes)
         image_keys = keys.per_image(key, len(real), axis_name=axis_name)
         latent = latents.draw(image_keys, config.latent_size)
         gamma_scale = schedules.cosine(1.0, config.gamma_end, state.step / config.num_steps)

@@ -94,13 +94,13 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
     def init(key, frozen, batch):
         del frozen
         evaluator_key, generator_key = jax.random.split(key)
-        judge = _evaluator(config, batch['image'].shape)
+        evaluator = _evaluator(config, batch['image'].shape)
         latent = jnp.zeros((1, config.latent_size))
         variables = generator_of(batch).init(generator_key, latent, train=False)
-        judge_variables = judge.init(evaluator_key, batch['image'][:1])
+        evaluator_variables = evaluator.init(evaluator_key, batch['image'][:1])
         return State(
             step=jnp.int32(0),
-            evaluator=train_state.new_player(judge_variables, evaluator_optimizer),
+            evaluator=train_state.new_player(evaluator_variables, evaluator_optimizer),
             generator=train_state.new_player(variables, generator_optimizer),
             average=variables,
             control=jax.tree.map(jnp.float32, rules.control),
@@ -109,7 +109,7 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
     def step(key, state, frozen, batch):
         del frozen
         generator, real = generator_of(batch), batch['image']
-        judge = _evaluator(config, real.shape)
+        evaluator = _evaluator(config, real.shape)
         latent = latents.draw(
             keys.per_image(key, len(real), axis_name=axis_name), config.latent_size
         )
@@ -119,7 +119,7 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
             return generator.apply(variables, latent, train=True, mutable=['batch_stats'])
 
         def energies(params, images):
-            output, codes, _ = judge.apply({'params': params}, images)
+            output, codes, _ = evaluator.apply({'params': params}, images)
             return rules.energy(images, output), codes
 
         fake, pull_back, statistics = jax.vjp(generate, state.generator.params, has_aux=True)
@@ -161,7 +161,7 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
 
     def sample(key, state, frozen, batch):
         del frozen
-        latent = batch['latent'] if 'latent' in batch else latents.draw(key, config.latent_size)
+        latent = latents.given_or_drawn(key, batch, config.latent_size)
         return {'generated': generator_of(batch).apply(state.average, latent, train=False)}
 
     phases = (Phase('train', config.num_steps, step),)
@@ -170,8 +170,8 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
 
 def score(config: Config, rules: Rules, state: State, images: jax.Array) -> jax.Array:
     """Returns the evaluator's energy of each picture [n, height, width, channels]: [n]."""
-    judge = _evaluator(config, images.shape)
-    output, _, _ = judge.apply(state.evaluator.variables, images)
+    evaluator = _evaluator(config, images.shape)
+    output, _, _ = evaluator.apply(state.evaluator.variables, images)
     return rules.energy(images, output)
 
 

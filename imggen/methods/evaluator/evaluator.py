@@ -39,7 +39,7 @@ class Config:
       num_steps: of all phases together.
       evaluator_share, calibration_share: parts of the steps that train the evaluator
         and set its threshold.
-      judge: one of evaluators.EVALUATORS.
+      evaluator_network: one of evaluators.EVALUATORS.
       evaluator, generator: options of the two networks.
       guidance: one of guidance.GUIDANCE.
       diversity: weight of the mean distance between pictures of a batch.
@@ -59,7 +59,7 @@ class Config:
     num_steps: int
     evaluator_share: float = 0.4
     calibration_share: float = 0.05
-    judge: str = 'autoencoder'
+    evaluator_network: str = 'autoencoder'
     evaluator: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     generator: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     guidance: str = 'threshold'
@@ -114,11 +114,11 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def init(key, frozen, batch):
         del frozen
         evaluator_key, generator_key, reference_key = jax.random.split(key, 3)
-        judge = _judge(config, batch['image'].shape)
+        evaluator = _evaluator(config, batch['image'].shape)
         variables = generator_of(batch).init(
             generator_key, jnp.zeros((1, config.latent_size)), train=False
         )
-        params = judge.init(evaluator_key, batch['image'][:1])
+        params = evaluator.init(evaluator_key, batch['image'][:1])
         picked = ()
         if imitates:
             picked = references.pick(
@@ -136,12 +136,12 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def learn(key, state, frozen, batch):
         del frozen
         images = batch['image']
-        judge = _judge(config, images.shape)
+        evaluator = _evaluator(config, images.shape)
         image_keys = keys.per_image(key, len(images), axis_name=axis_name)
         weights = 1.0 - calibration.held_out(images)
 
         def loss_fn(params):
-            losses = judge.loss(image_keys, params, images)
+            losses = evaluator.loss(image_keys, params, images)
             # Not a mean over those that count, whose number differs from device to device.
             return jnp.mean(weights * losses) / (1.0 - calibration.HELD_OUT_SHARE)
 
@@ -155,7 +155,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def calibrate(key, state, frozen, batch):
         del key, frozen
         images = batch['image']
-        energies = _judge(config, images.shape).energy(state.evaluator.params, images)
+        energies = _evaluator(config, images.shape).energy(state.evaluator.params, images)
         rows = (jnp.ones(len(images)), calibration.held_out(images))
         counts = [calibration.count(energies, weights / len(images)) for weights in rows]
         counts = jnp.stack(counts)
@@ -167,7 +167,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def teach(key, state, frozen, batch):
         del frozen
         generator, real = generator_of(batch), batch['image']
-        judge = _judge(config, real.shape)
+        evaluator = _evaluator(config, real.shape)
         latent = latents.draw(
             keys.per_image(key, len(real), axis_name=axis_name), config.latent_size
         )
@@ -183,17 +183,17 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             fake, statistics = generator.apply(
                 variables, latent, train=True, mutable=['batch_stats']
             )
-            energies = judge.energy(state.evaluator.params, fake)
+            energies = evaluator.energy(state.evaluator.params, fake)
             report = {
                 'energy': jnp.mean(energies),
                 'accepted': jnp.mean(energies <= threshold, dtype=jnp.float32),
             }
             loss = guide(
-                judge, state.evaluator.params, fake, targets, threshold, axis_name=axis_name
+                evaluator, state.evaluator.params, fake, targets, threshold, axis_name=axis_name
             )
             if config.diversity:
                 spread = guidance.diversity(
-                    judge, state.evaluator.params, fake, axis_name=axis_name
+                    evaluator, state.evaluator.params, fake, axis_name=axis_name
                 )
                 loss, report['diversity'] = loss - config.diversity * spread, spread
             return loss, ({**report, 'generator_loss': loss}, statistics)
@@ -216,13 +216,13 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def sample(key, state, frozen, batch):
         """Generated pictures and, where the evaluator makes pictures, what it makes of them."""
         del frozen
-        latent = batch['latent'] if 'latent' in batch else latents.draw(key, config.latent_size)
+        latent = latents.given_or_drawn(key, batch, config.latent_size)
         generated = generator_of(batch).apply(state.average, latent, train=False)
-        judge = _judge(config, generated.shape)
-        if judge.output is None:
+        evaluator = _evaluator(config, generated.shape)
+        if evaluator.output is None:
             return {'generated': generated}
-        judged = jnp.clip(judge.output(state.evaluator.params, generated), -1.0, 1.0)
-        return {'generated': generated, 'judged': judged}
+        reconstructed = jnp.clip(evaluator.output(state.evaluator.params, generated), -1.0, 1.0)
+        return {'generated': generated, 'reconstructed': reconstructed}
 
     steps = (('evaluator', learn), ('calibrate', calibrate), ('generator', teach))
     phases = (
@@ -247,11 +247,11 @@ def score(config: Mapping[str, Any], state: State, images: jax.Array) -> jax.Arr
     `config` is the `method` section of the run that `state` comes from, without its name.
     """
     config = options.build(Config, config, where='config.method')
-    return _judge(config, images.shape).energy(state.evaluator.params, images)
+    return _evaluator(config, images.shape).energy(state.evaluator.params, images)
 
 
-def _judge(config: Config, shape: tuple[int, ...]) -> networks.Evaluator:
-    build = networks.EVALUATORS[config.judge]
+def _evaluator(config: Config, shape: tuple[int, ...]) -> networks.Evaluator:
+    build = networks.EVALUATORS[config.evaluator_network]
     return build(config.evaluator, shape[1:])
 
 
@@ -270,14 +270,16 @@ def _phase_lengths(config: Config) -> tuple[int, int, int]:
 
 def _check(config: Config) -> None:
     options.choose(guidance.GUIDANCE, config.guidance, where='config.method.guidance')
-    options.choose(networks.EVALUATORS, config.judge, where='config.method.judge')
+    options.choose(
+        networks.EVALUATORS, config.evaluator_network, where='config.method.evaluator_network'
+    )
     if not 0.0 <= config.false_reject_rate < 1.0:
         raise UserError(
             f'config.method.false_reject_rate={config.false_reject_rate} is no part of the real '
             'pictures that leaves some: at 1 the threshold rejects everything; set 0 to below 1.'
         )
-    if config.judge == 'cnn' and (config.guidance != 'threshold' or config.diversity):
+    if config.evaluator_network == 'cnn' and (config.guidance != 'threshold' or config.diversity):
         raise UserError(
-            "config.method.judge='cnn' makes no picture and has no levels: set "
+            "config.method.evaluator_network='cnn' makes no picture and has no levels: set "
             "config.method.guidance='threshold' and config.method.diversity=0."
         )

@@ -1,7 +1,7 @@
 """Acceptance: whether a chain of hill climbing keeps what it tried.
 
 A rule maps (keys [n], asked, kept, goal [n], temperature [n]) to bool [n]; `asked` is the
-judge's answer to what was tried, `kept` that to what the chain has.
+classifier's answer to what was tried, `kept` that to what the chain has.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 
 class Answer(NamedTuple):
-    """What the judge says of one image a chain: the objective [n] and the log-odds [n]."""
+    """What the classifier says of one image a chain: the objective [n] and the log-odds [n]."""
 
     value: jax.Array
     odds: jax.Array

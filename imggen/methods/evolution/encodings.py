@@ -110,8 +110,8 @@ def _latent(workdir: str, shape, limit: float) -> Encoding:
     made = jax.eval_shape(decode, frozen, genomes).shape[1:]
     if made != tuple(shape):
         raise UserError(
-            f'{name}={workdir} makes images of shape {made} where the judge takes '
-            f'{tuple(shape)}: name a generator and a judge that were trained on one data set.'
+            f'{name}={workdir} makes images of shape {made} where the classifier takes '
+            f'{tuple(shape)}: name a generator and a classifier that were trained on one data set.'
         )
     return Encoding(method.latent_size, init, decode, limit=limit, frozen=frozen)
 

@@ -1,8 +1,8 @@
 """Evolution strategies and population searches: evosax's, many runs of one at a time.
 
 A chain is one run of the strategy for one class. In a step each asks for a
-generation, has it judged, together with those of all other chains, and learns from it.
-Genomes are cut to the encoding's limits before they are judged and told.
+generation, has it evaluated, together with those of all other chains, and learns from it.
+Genomes are cut to the encoding's limits before they are evaluated and told.
 """
 
 import dataclasses
@@ -83,10 +83,10 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         learning_rate=config.learning_rate,
     )
 
-    def ask_judge(frozen, genomes, target):
+    def evaluate(frozen, genomes, target):
         """Values and log-odds [n, k] of genomes [n, k, size]."""
         shape = genomes.shape[:2]
-        logits = problem.judged(frozen, genomes.reshape(-1, size))
+        logits = problem.genome_logits(frozen, genomes.reshape(-1, size))
         wanted = jnp.repeat(target, shape[1], total_repeat_length=shape[0] * shape[1])
         return objective(logits, wanted).reshape(shape), log_odds(logits, wanted).reshape(shape)
 
@@ -105,7 +105,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         genomes = jax.vmap(
             lambda key: jax.vmap(problem.encoding.init)(jax.random.split(key, count))
         )(chain_keys)
-        value, odds = ask_judge(frozen, genomes, target)
+        value, odds = evaluate(frozen, genomes, target)
         start_keys = jax.vmap(lambda key: jax.random.fold_in(key, count))(chain_keys)
         first = (genomes, -value) if strategy.starts_with_population else (genomes[:, 0],)
         genome, value, best_odds = best(genomes, value, odds)
@@ -124,7 +124,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         ask_key, tell_key = jax.vmap(jax.random.split)(chain_keys).T
         genomes, search = jax.vmap(strategy.ask)(ask_key, state.search)
         genomes = jnp.clip(genomes, -limit, limit)
-        value, odds = ask_judge(frozen, genomes, state.target)
+        value, odds = evaluate(frozen, genomes, state.target)
         search = jax.vmap(strategy.tell)(tell_key, genomes, -value, search)
         genome, best_value, best_odds = best(genomes, value, odds)
         better = best_value > state.value
@@ -150,5 +150,5 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         problems.make_sample(problem, lambda state: state.genome),
         frozen=problem.frozen,
         state_spec=P('data'),
-        num_images=len(problem.classes) * config.chains_per_class,
+        num_images=len(problem.labels) * config.chains_per_class,
     )

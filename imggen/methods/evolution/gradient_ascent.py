@@ -1,9 +1,9 @@
-"""Gradient ascent: the upper bound, which asks the judge for its gradient.
+"""Gradient ascent: the upper bound, which asks the classifier for its gradient.
 
 On pixels it is Adam with jitter, total variation and L2 as priors (Nguyen et al.
 2015; Mahendran & Vedaldi 2015). On the latents of a generator it is plug-and-play
 generation (Nguyen et al. 2017): the L2 prior is then the latents' own density and
-the noise makes it a sampler. A step judges twice, where it takes the gradient and
+the noise makes it a sampler. A step classifiers twice, where it takes the gradient and
 where that led to, and both count; what the gradient itself costs is not counted.
 """
 
@@ -36,7 +36,7 @@ class Config:
       chains_per_class: independent images that pursue each class.
       objective: one of OBJECTIVES.
       learning_rate: of Adam.
-      jitter_pixels: for the gradient the judge sees the image shifted by up to so many
+      jitter_pixels: for the gradient the classifier sees the image shifted by up to so many
         pixels, around the border.
       total_variation: weight of losses.style.total_variation.
       l2: weight of half the squared norm of the genome.
@@ -61,7 +61,7 @@ class State:
     Attributes:
       genome: what each chain has come to, [n, size].
       opt_state: Adam's state of each chain.
-      odds: log-odds of the last judged genome, [n].
+      odds: log-odds of the last evaluated genome, [n].
       target: the class that each chain pursues, int32 [n].
       tally: evaluations, and when each threshold was passed.
     """
@@ -85,7 +85,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         del batch
         target = problem.targets(config.chains_per_class)
         genome = jax.vmap(problem.encoding.init)(keys.per_image(key, len(target)))
-        odds = log_odds(problem.judged(frozen, genome), target)
+        odds = log_odds(problem.genome_logits(frozen, genome), target)
         return State(
             genome=genome,
             opt_state=jax.vmap(optimizer.init)(genome),
@@ -115,7 +115,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             draw = jax.vmap(lambda key: jax.random.normal(key, genome.shape[1:]))
             genome = genome + config.noise * draw(noise_key)
         genome = jnp.clip(genome, -limit, limit)
-        odds = log_odds(problem.judged(frozen, genome), state.target)
+        odds = log_odds(problem.genome_logits(frozen, genome), state.target)
         state = State(
             genome=genome,
             opt_state=opt_state,
@@ -138,7 +138,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         problems.make_sample(problem, lambda state: state.genome),
         frozen=problem.frozen,
         state_spec=P('data'),
-        num_images=len(problem.classes) * config.chains_per_class,
+        num_images=len(problem.labels) * config.chains_per_class,
     )
 
 

@@ -1,4 +1,4 @@
-"""Hill climbing: many chains, each keeps the random changes that its judge likes.
+"""Hill climbing: many chains, each keeps the random changes that its classifier likes.
 
 A chain pursues one class and depends on its own keys alone, so that it goes the same
 way in a population of any size. The original of this project is `order='sequence'`
@@ -36,7 +36,7 @@ class Config:
       objective: one of OBJECTIVES, which chains climb.
       acceptance: one of ACCEPTANCES.
       temperature, temperature_end: of annealing, in units of the objective, along a cosine.
-      ask_again: without, moves after the first of a sequence are accepted on the judge's
+      ask_again: without, moves after the first of a sequence are accepted on the classifier's
         answer to the first, unseen: the original's oversight.
     """
 
@@ -88,7 +88,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     num_evaluations = 1 + config.num_steps * num_answers
 
     def ask(frozen, genome, target):
-        logits = problem.judged(frozen, genome)
+        logits = problem.genome_logits(frozen, genome)
         return Answer(objective(logits, target), log_odds(logits, target))
 
     def init(key, frozen, batch):
@@ -106,7 +106,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         )
 
     def attempt(key, state, frozen, propose, answer):
-        """Tries one change a chain; without an `answer` the judge is asked about it."""
+        """Tries one change a chain; without an `answer` the classifier is asked about it."""
         choice_key, move_key, accept_key = jax.vmap(lambda key: jax.random.split(key, 3))(key).T
         genome, goal = jax.vmap(propose)(choice_key, move_key, state.genome)
         counted = state.tally
@@ -153,5 +153,5 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         problems.make_sample(problem, lambda state: state.genome),
         frozen=problem.frozen,
         state_spec=P('data'),
-        num_images=len(problem.classes) * config.chains_per_class,
+        num_images=len(problem.labels) * config.chains_per_class,
     )

@@ -74,16 +74,16 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     bins = tuple(config.bins)
     if len(bins) != 2 or min(bins) < 1:
         raise UserError(f'config.method.bins={bins} are no two numbers of at least 1.')
-    num_classes, num_bins = len(problem.classes), bins[0] * bins[1]
+    num_classes, num_bins = len(problem.labels), bins[0] * bins[1]
     limit = problem.encoding.limit
 
     def insert(state, frozen, genomes):
-        """Judges a generation [n, k, size] and puts it into the archives."""
+        """Classifiers a generation [n, k, size] and puts it into the archives."""
         shape = genomes.shape[:2]
         images = problem.images(frozen, genomes.reshape(-1, genomes.shape[-1]))
         logits = problem.logits(frozen, images)
         of_class = lambda number: log_odds(logits, jnp.full(len(logits), number))  # noqa: E731
-        odds = jax.vmap(of_class, out_axes=-1)(jnp.asarray(problem.classes))
+        odds = jax.vmap(of_class, out_axes=-1)(jnp.asarray(problem.labels))
         odds = odds.reshape(*shape, num_classes)
         where = archive.bin_of(images, bins).reshape(shape)
         return State(
@@ -101,7 +101,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         new = archive.empty(num_bins * num_classes, problem.encoding.size)
         state = State(
             archive=jax.tree.map(lambda leaf: jnp.stack([leaf] * config.archives), new),
-            target=jnp.tile(jnp.asarray(problem.classes), (config.archives, num_bins)),
+            target=jnp.tile(jnp.asarray(problem.labels), (config.archives, num_bins)),
             tally=tally.start((config.archives, num_classes)),
         )
         return insert(state, frozen, jnp.clip(genomes, -limit, limit))

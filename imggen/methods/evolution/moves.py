@@ -2,7 +2,7 @@
 
 A move is a dataclass of options that is called as (key, image) -> image, with
 images float32 [height, width, channels] in [-1, 1]. It draws numbers for what it
-changes, never for a whole image: beside a small judge they cost more than judging.
+changes, never for a whole image: beside a small classifier they cost more than evaluation.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Objectives: how much of its class a judge sees in an image, as numbers to be made large.
+"""Objectives: how much of its class a classifier sees in an image, as numbers to be made large.
 
 Logits are [n, classes], targets int32 [n], results float32 [n]. A probability near
 one saturates in float32 long before its logarithm, and that before the log-odds.

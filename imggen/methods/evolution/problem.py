@@ -12,7 +12,7 @@ from imggen import options
 from imggen.errors import UserError
 from imggen.method import SampleFn
 from imggen.methods.evolution import classifiers, encodings
-from imggen.methods.evolution.classifiers import Judge
+from imggen.methods.evolution.classifiers import Classifier
 from imggen.methods.evolution.encodings import Encoding
 
 
@@ -21,17 +21,17 @@ class Config:
     """Options of `config.method.problem`, the same for every search.
 
     Attributes:
-      classes: names of the classes to evolve; () for all that the judge knows.
-      judge: 'convolutional', 'dense' or the workdir of a classifier's run.
-      normalized: whether the judge gets images in [-1, 1], as in its training. Without,
+      class_names: the classes to evolve; () for all that the classifier knows.
+      classifier: 'convolutional', 'dense' or the workdir of a classifier's run.
+      normalized: whether the classifier gets images in [-1, 1], as in its training. Without,
         it gets them in [0, 255] and is certain of some class even where it sees noise.
       encoding: 'pixels', 'cppn' or the workdir of a trained generator.
       latent_limit: a generator's latents are kept in [-limit, limit]; the smaller, the
         more its images are of the kind that it has learned best.
     """
 
-    classes: tuple[str, ...] = ()
-    judge: str = 'convolutional'
+    class_names: tuple[str, ...] = ()
+    classifier: str = 'convolutional'
     normalized: bool = True
     encoding: str = 'pixels'
     latent_limit: float = 1.0
@@ -41,16 +41,16 @@ class Problem(NamedTuple):
     """Pure functions over genomes, and what they need.
 
     Attributes:
-      classes: numbers of the classes in the judge's order, int32 [classes].
-      labels: their names.
-      judge, encoding: as configured.
+      labels: the target classes by number, int32 [classes].
+      class_names: their names.
+      classifier, encoding: as configured.
       normalized: see Config.
-      frozen: parameters of the judge and the encoding: a method's `frozen`.
+      frozen: parameters of the classifier and the encoding: a method's `frozen`.
     """
 
-    classes: np.ndarray
-    labels: tuple[str, ...]
-    judge: Judge
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    classifier: Classifier
     encoding: Encoding
     normalized: bool
     frozen: Any
@@ -60,12 +60,12 @@ class Problem(NamedTuple):
         return self.encoding.decode(frozen['encoding'], genomes)
 
     def logits(self, frozen, images: jax.Array) -> jax.Array:
-        """Asks the judge about images [n, height, width, channels]: [n, classes of the judge]."""
+        """Asks the classifier about images [n, height, width, channels]: [n, classes of the classifier]."""
         scaled = images if self.normalized else (images + 1.0) * 127.5
-        return self.judge.logits(frozen['judge'], scaled)
+        return self.classifier.logits(frozen['classifier'], scaled)
 
-    def judged(self, frozen, genomes: jax.Array) -> jax.Array:
-        """Decodes genomes [n, size] and asks the judge: logits [n, classes of the judge]."""
+    def genome_logits(self, frozen, genomes: jax.Array) -> jax.Array:
+        """Decodes genomes [n, size] and asks the classifier: logits [n, classes of the classifier]."""
         return self.logits(frozen, self.images(frozen, genomes))
 
     def targets(self, chains_per_class: int) -> jax.Array:
@@ -74,34 +74,34 @@ class Problem(NamedTuple):
         The first chains show all classes, and a sheet with a multiple of them a row has a
         column for each.
         """
-        return jnp.tile(jnp.asarray(self.classes, jnp.int32), chains_per_class)
+        return jnp.tile(jnp.asarray(self.labels, jnp.int32), chains_per_class)
 
 
 def make(section: Mapping[str, Any]) -> Problem:
     """Builds the problem from the options of `Config`.
 
     Raises:
-      UserError: an unknown option, class, judge or encoding.
+      UserError: an unknown option, class, classifier or encoding.
     """
     config = options.build(Config, section, where='config.method.problem')
-    judge = classifiers.load(config.judge)
-    labels = tuple(config.classes) or judge.labels
+    classifier = classifiers.load(config.classifier)
+    class_names = tuple(config.class_names) or classifier.class_names
     numbers = []
-    for label in labels:
-        if label not in judge.labels:
+    for name in class_names:
+        if name not in classifier.class_names:
             raise UserError(
-                f'config.method.problem.classes: the judge knows no {label!r}; '
-                f'{options.suggestion(str(label), list(judge.labels))}.'
+                f'config.method.problem.class_names: the classifier knows no {name!r}; '
+                f'{options.suggestion(str(name), list(classifier.class_names))}.'
             )
-        numbers.append(judge.labels.index(label))
-    encoding = encodings.make(config.encoding, judge.shape, latent_limit=config.latent_limit)
+        numbers.append(classifier.class_names.index(name))
+    encoding = encodings.make(config.encoding, classifier.shape, latent_limit=config.latent_limit)
     return Problem(
-        classes=np.asarray(numbers, np.int32),
-        labels=labels,
-        judge=judge,
+        labels=np.asarray(numbers, np.int32),
+        class_names=class_names,
+        classifier=classifier,
         encoding=encoding,
         normalized=config.normalized,
-        frozen={'judge': judge.params, 'encoding': encoding.frozen},
+        frozen={'classifier': classifier.params, 'encoding': encoding.frozen},
     )
 
 

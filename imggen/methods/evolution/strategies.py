@@ -16,7 +16,7 @@ class Strategy(NamedTuple):
     """Pure functions of one search; every state leaf is an array.
 
     Attributes:
-      starts_with_population: whether `start` takes the first population, judged, or
+      starts_with_population: whether `start` takes the first population, evaluated, or
         the genome that it searches around.
       start: (key, genomes [population, size], fitness [population]) -> state, or
         (key, genome [size]) -> state.

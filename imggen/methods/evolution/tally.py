@@ -1,4 +1,4 @@
-"""The tally of a search: how often it asked the judge, and when each threshold was passed.
+"""The tally of a search: how often it asked the classifier, and when each threshold was passed.
 
 It is part of the state, so that tables of evaluations need no log.
 """
@@ -20,7 +20,7 @@ class Tally:
     """Leaves lead with the chain axis.
 
     Attributes:
-      evaluations: images judged, int32 [n].
+      evaluations: images evaluated, int32 [n].
       first: which evaluation was the first to pass each threshold, counted from 1;
         NEVER until then, int32 [n, ..., thresholds].
     """
@@ -42,7 +42,7 @@ def count(tally: Tally, log_odds: jax.Array) -> Tally:
 
     Args:
       tally: of chains [n, ...].
-      log_odds: of the target class of each judged image, [n, ..., k], in the order
+      log_odds: of the target class of each evaluated image, [n, ..., k], in the order
         in which they count.
     """
     passed = log_odds[..., None] >= jnp.asarray(_LOG_ODDS).reshape((1,) * log_odds.ndim + (-1,))

@@ -2,8 +2,8 @@
 
   G* = arg min_G max_D  gan_weight * V(D, G) + l1_weight * E |y - G(x)|
 
-x is the input, y the target, V any game of losses/adversarial.py. D judges patches; where
-`conditional`, it sees x beside what it judges. Without either weight the same method is the
+x is the input, y the target, V any game of losses/adversarial.py. D classifiers patches; where
+`conditional`, it sees x beside what it classifiers. Without either weight the same method is the
 paper's ablation: L1 alone has no discriminator at all.
 
 A batch holds 'input' and 'target', float32 [n, height, width, channels] in [-1, 1]. One of

@@ -38,7 +38,7 @@ def test_the_real_set_is_complete():
         everything = dataset.read(slice(None))
         assert dataset.shape == everything['image'].shape == (count, 28, 28, 1)
         np.testing.assert_array_equal(np.bincount(everything['label']), np.full(10, count // 10))
-    assert dataset.labels[9] == 'Ankle boot'
+    assert dataset.class_names[9] == 'Ankle boot'
     # The first picture of the test split is an ankle boot, and boots fill the picture's foot.
     assert everything['label'][0] == 9
     assert everything['image'][0, 18:22].mean() > 100 > 5 > everything['image'][0, :4].mean()
@@ -46,9 +46,9 @@ def test_the_real_set_is_complete():
 
 def test_one_kind_of_clothes_by_name():
     real_folder()
-    dataset = fashion_mnist.load(split='test', classes=('Trouser',), pad_pixels=2)
+    dataset = fashion_mnist.load(split='test', class_names=('Trouser',), pad_pixels=2)
     assert dataset.shape == (1000, 32, 32, 1)
-    assert dataset.labels == ('Trouser',)
+    assert dataset.class_names == ('Trouser',)
 
 
 def test_a_configured_folder_is_checked_by_contents(tmp_path):

@@ -39,14 +39,14 @@ def test_reads_the_tree_in_the_order_of_its_names(root):
     dataset = folder.load(path=str(root), size=(5, 8))
     assert dataset.shape == (6, 5, 8, 3)
     assert first_values(dataset) == [10, 20, 30, 110, 120, 130]
-    assert 'label' not in dataset.read(slice(None)) and dataset.labels == ()
+    assert 'label' not in dataset.read(slice(None)) and dataset.class_names == ()
     rows = dataset.read(np.array([4, 0, 4]))['image']
     np.testing.assert_array_equal(rows[:, 0, 0, 0], [120, 10, 120])
 
 
 def test_sub_folders_are_classes_when_asked(root):
     dataset = folder.load(path=str(root), size=(4, 4), labels='folders')
-    assert dataset.labels == ('cats', 'dogs')
+    assert dataset.class_names == ('cats', 'dogs')
     assert dataset.read(slice(None))['label'].tolist() == [0, 0, 0, 1, 1, 1]
     Image.new('L', (9, 9)).save(root / 'stray.png')
     with pytest.raises(UserError, match=r'stray\.png lies in no sub-folder'):

@@ -36,13 +36,13 @@ def test_reads_both_splits_compressed_or_not(folder):
         np.testing.assert_array_equal(everything['label'], LABELS)
         assert everything['label'].dtype == np.int32
         assert dataset.shape == (20, 5, 4, 1)
-        assert dataset.labels == ('0', '1', '2', '3')
+        assert dataset.class_names == ('0', '1', '2', '3')
 
 
 def test_keeps_the_classes_asked_for_and_numbers_them_anew(folder):
-    dataset = idx.load(path=str(folder), classes=(3, '1'))
+    dataset = idx.load(path=str(folder), class_names=(3, '1'))
     everything = dataset.read(slice(None))
-    assert dataset.labels == ('3', '1')
+    assert dataset.class_names == ('3', '1')
     kept = (LABELS == 3) | (LABELS == 1)
     np.testing.assert_array_equal(everything['image'][..., 0], IMAGES[kept])
     np.testing.assert_array_equal(everything['label'], LABELS[kept] == 1)
@@ -60,11 +60,11 @@ def test_a_class_without_images_is_named(folder):
     labels = np.where(LABELS == 2, 1, LABELS).astype(np.uint8)
     (folder / 'train-labels-idx1-ubyte.gz').write_bytes(gzip.compress(encode(labels)))
     with pytest.raises(UserError, match='no image of class 2'):
-        idx.load(path=str(folder), classes=(2,))
+        idx.load(path=str(folder), class_names=(2,))
     with pytest.raises(UserError, match='no class 9'):
-        idx.load(path=str(folder), classes=(9,))
+        idx.load(path=str(folder), class_names=(9,))
     with pytest.raises(UserError, match="no class 'shoe'"):
-        idx.load(path=str(folder), classes=('shoe',))
+        idx.load(path=str(folder), class_names=('shoe',))
 
 
 @pytest.mark.parametrize(

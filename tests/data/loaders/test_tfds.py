@@ -68,7 +68,7 @@ def test_reads_images_labels_and_names(tmp_path):
     write(tmp_path)
     dataset = load(tmp_path)
     assert dataset.shape == (10, 6, 5, 3)
-    assert dataset.labels == ('ant', 'bee')
+    assert dataset.class_names == ('ant', 'bee')
     everything = dataset.read(slice(None))
     np.testing.assert_array_equal(everything['image'], IMAGES)
     assert everything['label'].tolist() == [0, 1] * 5

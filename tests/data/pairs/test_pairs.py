@@ -196,7 +196,7 @@ def test_a_picture_alone_in_its_folder_has_no_other(root, tmp_path, caplog):
     write(root / 'd' / '0.png', np.zeros((*SIZE, 3), np.uint8))
     with caplog.at_level('WARNING', logger='absl'):
         source = data.make(section(root, task='another'), seed=0)
-    assert source.num_examples == 9 and source.labels == ('a', 'b', 'c')
+    assert source.num_examples == 9 and source.class_names == ('a', 'b', 'c')
     assert f'{root}/d/0.png is alone in its folder' in caplog.text
     write(tmp_path / 'one' / '0.png', np.zeros((*SIZE, 3), np.uint8))
     with pytest.raises(UserError, match='has no folder with two pictures'):

@@ -200,11 +200,13 @@ def test_a_conditional_pair_hears_the_class_and_draws_its_own():
     method, batch = cases.method('gan_perceptron'), cases.source().batch(0)
     state = jax.jit(method.init)(jax.random.key(0), (), batch)
     image_keys = jax.random.split(jax.random.key(1), 200)
-    sample = jax.jit(lambda inputs: method.sample(image_keys, state, (), {**batch, **inputs}))
-    given = lambda label: {'class': jnp.full(200, label, jnp.int32)}  # noqa: E731
+    sample = jax.jit(
+        lambda inputs: method.sample(image_keys, state, (), {'image': batch['image'], **inputs})
+    )
+    given = lambda label: {'label': jnp.full(200, label, jnp.int32)}  # noqa: E731
     by_class = jnp.stack([sample(given(label))['generated'] for label in range(10)])
     assert not jnp.allclose(by_class[3], by_class[4])
-    drawn = latents.draw_classes(image_keys, 10)
+    drawn = latents.draw_labels(image_keys, 10)
     assert set(np.unique(drawn)) == set(range(10))
     np.testing.assert_allclose(sample({})['generated'], by_class[drawn, jnp.arange(200)], atol=1e-5)
     discriminator = state.discriminator.params

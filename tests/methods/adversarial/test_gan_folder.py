@@ -32,7 +32,7 @@ CONFIG = {
         'name': 'gan',
         'num_steps': 4,
         'network': 'dcgan',
-        'classes': 2,
+        'num_classes': 2,
         'generator': {'features': 4, 'max_features': 8},
         'discriminator': {'features': 4, 'max_features': 8},
         'latent_size': 4,
@@ -79,7 +79,7 @@ def test_it_trains_on_what_can_be_read(run, caplog):
     assert '5 images of 37 x 53 x 3 from 6 files, 1 unreadable' in info['source']
     with caplog.at_level(logging.WARNING, logger='absl'):
         source = data.make(config['data'], seed=0)
-    assert source.labels == ('cats', 'dogs')
+    assert source.class_names == ('cats', 'dogs')
     assert any('broken.png' in record.getMessage() for record in caplog.records)
 
 
@@ -125,7 +125,7 @@ def test_a_generated_picture_is_found_again(run):
         keys.stream(0, 'sample'),
         restored,
         picture,
-        classes=np.array([1]),
+        num_labels=np.array([1]),
         starts=4,
         num_steps=120,
         prior_weight=0.0,

@@ -31,12 +31,12 @@ def equal(one, other):
 
 
 def test_the_evaluator_learns_from_generated_pictures_within_the_margin_only():
-    assert equal(*players('energy_gan', 'evaluator', margin=0.0))
-    assert not equal(*players('energy_gan', 'evaluator', margin=10.0))
+    assert equal(*players('ebgan', 'evaluator', margin=0.0))
+    assert not equal(*players('ebgan', 'evaluator', margin=10.0))
 
 
 def test_the_balance_follows_its_equation_and_starts_without_generated_pictures():
-    method, batch, state = start('boundary_equilibrium', gamma=0.5, gain=0.3)
+    method, batch, state = start('began', gamma=0.5, gain=0.3)
     step = jax.jit(method.phases[0].step)
     new, report = step(KEYS[0], state, (), batch)
     assert report['ratio'] == 0.0
@@ -59,12 +59,12 @@ def test_the_balance_follows_its_equation_and_starts_without_generated_pictures(
 
 
 def test_without_divergence_there_is_no_noise():
-    assert equal(*players('variational', 'player', kl_weight=0.0))
-    assert not equal(*players('variational', 'player', kl_weight=1.0))
+    assert equal(*players('vae', 'player', kl_weight=0.0))
+    assert not equal(*players('vae', 'player', kl_weight=1.0))
 
 
 def test_the_last_phase_takes_the_moments_of_the_codes():
-    method, _, state = start('variational', kl_weight=0.0)
+    method, _, state = start('vae', kl_weight=0.0)
     assert [phase.name for phase in method.phases] == ['train', 'fit']
     source, fit = cases.source(), jax.jit(method.phases[1].step)
     config = vae.Config(num_steps=6, network={'features': 4}, latent_size=4)
@@ -80,7 +80,7 @@ def test_the_last_phase_takes_the_moments_of_the_codes():
     np.testing.assert_allclose(covariance, np.cov(codes.T, bias=True), atol=1e-4)
 
 
-@pytest.mark.parametrize('name', ['boundary_equilibrium', 'energy_gan', 'variational'])
+@pytest.mark.parametrize('name', ['began', 'ebgan', 'vae'])
 def test_a_score_is_one_error_a_picture(name):
     _, batch, state = start(name)
     section = {key: value for key, value in cases.CONFIGS[name].items() if key != 'name'}
@@ -97,4 +97,4 @@ def test_options_that_make_no_sense_get_one_sentence():
         ({'num_steps': 1}, 'leaves no step for training'),
     ):
         with pytest.raises(UserError, match=message):
-            cases.method('variational', **changes)
+            cases.method('vae', **changes)

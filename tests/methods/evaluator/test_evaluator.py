@@ -165,8 +165,11 @@ def test_one_reference_makes_one_picture_and_diversity_many():
         ({'reference_epochs': -1}, 'reference_epochs=-1 is no period within'),
         ({'false_reject_rate': 1.0}, 'the threshold rejects everything'),
         ({'guidance': 'praise'}, "guidance='praise' is no choice"),
-        ({'judge': 'tree'}, "judge='tree' is no choice"),
-        ({'judge': 'cnn', 'guidance': 'reference'}, "judge='cnn' makes no picture"),
+        ({'evaluator_network': 'tree'}, "evaluator_network='tree' is no choice"),
+        (
+            {'evaluator_network': 'cnn', 'guidance': 'reference'},
+            "evaluator_network='cnn' makes no picture",
+        ),
         ({'num_steps': 2}, 'leaves the generator no step'),
     ],
 )

@@ -41,10 +41,10 @@ def test_digits_are_those_that_scikit_learn_loads():
 
 
 def test_one_digit_is_a_set_and_a_missing_one_is_told():
-    images, labels = data.examples({'name': 'digits', 'classes': ('3',)}, split='train')
+    images, labels = data.examples({'name': 'digits', 'class_names': ('3',)}, split='train')
     assert 100 < len(images) < 200 and set(labels) == {0}
     with pytest.raises(UserError, match="has no class 'three'"):
-        data.examples({'name': 'digits', 'classes': ('three',)}, split='train')
+        data.examples({'name': 'digits', 'class_names': ('three',)}, split='train')
 
 
 def test_digits_without_scikit_learn_are_told(monkeypatch):
@@ -101,7 +101,7 @@ def test_every_config_takes_every_kind_of_pictures(name, argument):
 
 def test_an_unknown_kind_of_pictures_is_told():
     with pytest.raises(UserError, match="data='cats' is no choice"):
-        importlib.import_module('configs.evaluator_energy').get_config('data=cats')
+        importlib.import_module('configs.evaluator_ebgan').get_config('data=cats')
 
 
 def test_the_three_showcases_are_one_sweep():

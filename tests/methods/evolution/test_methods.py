@@ -16,7 +16,7 @@ from imggen.methods.evolution import archive, tally
 from imggen.training import loop, train
 from tests.helpers import cases
 
-BAG = {'judge': 'dense', 'classes': ('Bag',)}
+BAG = {'classifier': 'dense', 'class_names': ('Bag',)}
 FEW = {'few_pixels': {'least': 1, 'most': 20}}
 
 
@@ -69,18 +69,18 @@ def test_the_original_judges_both_changes_and_its_oversight_only_the_first():
     # Whatever the first change was found to be, the second shares its fate.
     assert np.all(quirk.improvements % 2 == 0)
     problem = climb(**options)
-    judged = _log_odds(problem, quirk)
+    evaluated = _log_odds(problem, quirk)
     # The chains believe in images that they no longer have.
-    assert np.mean(quirk.odds - judged) > 0.5
+    assert np.mean(quirk.odds - evaluated) > 0.5
     np.testing.assert_allclose(_log_odds(problem, faithful), faithful.odds, atol=1e-4)
-    assert np.mean(_log_odds(problem, faithful)) > np.mean(judged)
+    assert np.mean(_log_odds(problem, faithful)) > np.mean(evaluated)
 
 
 def _log_odds(method, state):
     from imggen.methods.evolution import objectives, problem
 
-    judged = problem.make(BAG)
-    return objectives.log_odds(judged.judged(method.frozen, state.genome), state.target)
+    evaluated = problem.make(BAG)
+    return objectives.log_odds(evaluated.genome_logits(method.frozen, state.genome), state.target)
 
 
 def test_a_target_probability_is_approached_and_not_passed_by():
@@ -106,8 +106,8 @@ def test_unnormalized_input_makes_the_judge_certain_of_noise():
     noise = jax.random.uniform(jax.random.key(0), (20, 784), minval=-1.0)
     surest = []
     for normalized in (True, False):
-        judged = problem.make({'judge': 'dense', 'normalized': normalized})
-        answers = jax.nn.softmax(judged.judged(judged.frozen, noise))
+        evaluated = problem.make({'classifier': 'dense', 'normalized': normalized})
+        answers = jax.nn.softmax(evaluated.genome_logits(evaluated.frozen, noise))
         surest.append(float(jnp.median(answers.max(-1))))
     assert surest[0] < 0.9
     assert surest[1] > 0.9999
@@ -136,7 +136,7 @@ def test_cma_es_searches_the_weights_of_a_network():
 
 def test_elites_are_scored_for_every_class():
     config = {'name': 'map_elites', 'num_steps': 6, 'initial': 16, 'children': 16}
-    method = methods.make({**config, 'archives': 2, 'problem': {'judge': 'dense'}})
+    method = methods.make({**config, 'archives': 2, 'problem': {'classifier': 'dense'}})
     state, records = run(method)
     assert state.archive.odds.shape == (2, 10)
     assert np.all(state.archive.odds > archive.EMPTY)
@@ -174,7 +174,7 @@ def finished(tmp_path_factory):
             'num_steps': 40,
             'chains_per_class': 2,
             'moves': FEW,
-            'problem': {'judge': 'dense', 'classes': ('Bag', 'Coat', 'Dress', 'Shirt')},
+            'problem': {'classifier': 'dense', 'class_names': ('Bag', 'Coat', 'Dress', 'Shirt')},
         },
         'run': {'log_every_steps': 10, 'sample_every_steps': 10, 'num_samples': 64},
     }
@@ -227,7 +227,7 @@ def test_an_archive_with_bins_is_measured_without_its_empty_cells(tmp_path):
             'initial': 8,
             'children': 8,
             'bins': (2, 2),
-            'problem': {'judge': 'dense', 'classes': ('Bag', 'Coat')},
+            'problem': {'classifier': 'dense', 'class_names': ('Bag', 'Coat')},
         },
         'run': {'log_every_steps': 1},
     }

@@ -205,21 +205,24 @@ def test_shipped_judges_know_the_classes():
     generator = np.random.default_rng(0)
     noise = jnp.asarray(generator.uniform(-1, 1, (2, 28, 28, 1)), jnp.float32)
     for name in ('convolutional', 'dense'):
-        judge = classifiers.load(name)
-        assert judge.logits(judge.params, noise).shape == (2, len(judge.labels))
-        assert classifiers.second(judge).architecture != judge.architecture
+        classifier = classifiers.load(name)
+        assert classifier.logits(classifier.params, noise).shape == (2, len(classifier.class_names))
+        assert classifiers.second(classifier).architecture != classifier.architecture
 
 
 def _hill_climb(**changes):
-    problem = {'judge': 'dense', **changes.pop('problem', {})}
+    problem = {'classifier': 'dense', **changes.pop('problem', {})}
     return methods.make({'name': 'hill_climb', 'num_steps': 1, 'problem': problem, **changes})
 
 
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'problem': {'classes': ('Pulover',)}}, "no 'Pulover'; did you mean 'Pullover'"),
-        ({'problem': {'judge': 'runs/nowhere'}}, "neither 'convolutional' or 'dense' nor a run"),
+        ({'problem': {'class_names': ('Pulover',)}}, "no 'Pulover'; did you mean 'Pullover'"),
+        (
+            {'problem': {'classifier': 'runs/nowhere'}},
+            "neither 'convolutional' or 'dense' nor a run",
+        ),
         ({'problem': {'encoding': 'runs/nowhere'}}, "neither 'pixels' or 'cppn' nor a trained"),
         ({'moves': {'few_pixel': {}}}, "did you mean 'few_pixels'"),
         ({'moves': {'few_pixels': {'least': 1, 'most': 2, 'wieght': 1}}}, 'wieght is no option'),
@@ -240,6 +243,6 @@ def test_mistakes_get_one_sentence(changes, message):
 
 def test_a_strategy_says_which_populations_it_takes():
     for name, size in (('open_es', 5), ('differential', 3)):
-        config = {'name': 'evolution_strategy', 'num_steps': 1, 'problem': {'judge': 'dense'}}
+        config = {'name': 'evolution_strategy', 'num_steps': 1, 'problem': {'classifier': 'dense'}}
         with pytest.raises(UserError, match=f'population_size={size} is no size for {name}'):
             methods.make({**config, 'strategy': name, 'population_size': size})

@@ -76,4 +76,4 @@ def test_a_requeued_training_ends_as_if_it_had_not_been(tmp_path):
     (row,) = real.rows()
     assert row['frechet n'] == '2'
     plan = json.loads((real.folder / 'sweep.json').read_text())
-    assert all(len(reader.read(real.folder / run['name']).measures) == 1 for run in plan['runs'])
+    assert all(len(reader.read(real.folder / run['name']).evaluations) == 1 for run in plan['runs'])

@@ -54,7 +54,7 @@ def load(
     *,
     path: str | None = None,
     split: str = 'train',
-    classes: tuple[int | str, ...] = (),
+    class_names: tuple[int | str, ...] = (),
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
@@ -65,7 +65,7 @@ def load(
         labels,
         NAMES,
         origin=f'Fashion-MNIST {split} from {origin}',
-        classes=classes,
+        class_names=class_names,
         max_examples=max_examples,
         pad_pixels=pad_pixels,
     )

@@ -1,6 +1,6 @@
-r"""A variational autoencoder: the baseline that needs no judge.
+r"""A variational autoencoder: the baseline that needs no evaluator.
 
-python -m experiments.train --config=configs/evaluator_variational.py --workdir=runs/variational
+python -m experiments.train --config=configs/evaluator_vae.py --workdir=runs/variational
 """
 
 from ml_collections import ConfigDict
@@ -9,7 +9,7 @@ from configs import common
 
 
 def get_config(arg=None):
-    config = common.teaching(arg, method='variational', scores=('references', 'rejection'))
+    config = common.teaching(arg, method='vae', scores=('references', 'rejection'))
     config.method.network = ConfigDict({'features': 32})
     config.method.latent_size = 16
     config.method.deviation = 0.3

@@ -1,9 +1,10 @@
-"""The judge: the Fashion-MNIST classifier whose features this project compares generators by.
+"""The Fashion-MNIST classifier by whose features generators are compared.
 
 Its weights ship with the package. Train and measure it anew with
 
-    python -m experiments.train --config=configs/judge_fashion_mnist.py --workdir=runs/judge
-    python -m experiments.studies.judge --workdir=runs/judge [--save]
+    python -m experiments.train \
+        --config=configs/classifier_fashion_mnist.py --workdir=runs/classifier
+    python -m experiments.studies.classifier --workdir=runs/classifier [--save]
 """
 
 import json
@@ -19,13 +20,13 @@ from imggen.errors import UserError
 from imggen.features import extractor
 from imggen.networks.classifier import Classifier
 
-WEIGHTS = pathlib.Path(__file__).parent / 'judge_fashion_mnist.npz'
+WEIGHTS = pathlib.Path(__file__).parent / 'classifier_fashion_mnist.npz'
 _SIZE = (28, 28)
 _NETWORK = Classifier()
 
 
 def make() -> extractor.Extractor:
-    """Returns the judge as an extractor: features [n, 64], logits [n, 10].
+    """Returns the classifier as an extractor: features [n, 64], logits [n, 10].
 
     Raises:
       UserError: its weights are damaged or missing.
@@ -36,7 +37,7 @@ def make() -> extractor.Extractor:
     if found != expected:
         raise UserError(f'{WEIGHTS} has digest {found}, not {expected}: install imggen again.')
     return extractor.Extractor(
-        name='judge',
+        name='fashion_classifier',
         params=params,
         apply=apply,
         digest=found,
@@ -67,7 +68,8 @@ def save(path: pathlib.Path, variables: Mapping) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def apply(params, batch):
+def apply(params, batch: jax.Array) -> dict[str, jax.Array]:
+    """Maps images [n, height, width, 1 or 3] in [-1, 1] to features [n, 64] and logits [n, 10]."""
     if batch.shape[-1] == 3:
         batch = jnp.mean(batch, axis=-1, keepdims=True)
     if batch.shape[1:3] != _SIZE:

@@ -1,7 +1,7 @@
 r"""The original's classifier of evolved images: 784 inputs, 128 hidden units, ten classes.
 
-python -m experiments.train --config=configs/judge_dense_fashion_mnist.py --workdir=runs/judge_dense
-python -m experiments.studies.judge --workdir=runs/judge_dense [--save]
+python -m experiments.train --config=configs/classifier_dense_fashion_mnist.py --workdir=runs/classifier_dense
+python -m experiments.studies.classifier --workdir=runs/classifier_dense [--save]
 """
 
 from ml_collections import ConfigDict

@@ -2,7 +2,7 @@ r"""The pixel mean of a folder of aligned portraits.
 
 python -m experiments.prepare.faces --source=PHOTOGRAPHS --output=FACES --detector=yunet --align
     --size=160,128
-python -m experiments.train --config=configs/average_face_mean.py --workdir=runs/average_mean
+python -m experiments.train --config=configs/pixel_average_mean.py --workdir=runs/average_mean
     --config.data.path=FACES/portraits --config.total_images=NUMBER
 
 NUMBER is how many portraits there are, as the first command prints it: then each
@@ -31,7 +31,7 @@ def average(arg, *, statistic: str) -> ConfigDict:
     config.data.channels = 3
     config.data.batch_size = 4 if arg.smoke else 16
     config.method = ConfigDict()
-    config.method.name = 'average_face'
+    config.method.name = 'pixel_average'
     config.method.num_images = config.get_ref('total_images')
     # The last batch may be filled in part.
     config.method.num_steps = (

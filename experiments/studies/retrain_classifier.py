@@ -1,22 +1,22 @@
-r"""Teaches a judge an eleventh class, of evolved images, and evolves again: what changes?
+r"""Teaches a classifier an eleventh class, of evolved images, and evolves again: what changes?
 
-python -m experiments.studies.retrain_judge --workdir=runs/retrain [--rounds=3]
-    [--judge_config=configs/judge_dense_fashion_mnist.py]
+python -m experiments.studies.retrain_classifier --workdir=runs/retrain [--rounds=3]
+    [--classifier_config=configs/classifier_dense_fashion_mnist.py]
     [--evolve_config=configs/evolve_hill_climb.py] [--chains_per_class=60]
 
-Round 0 evolves images against a judge that is trained on Fashion-MNIST. Each round after it
-trains a new judge from scratch on Fashion-MNIST and on five sixths of all images that were
+Round 0 evolves images against a classifier that is trained on Fashion-MNIST. Each round after it
+trains a new classifier from scratch on Fashion-MNIST and on five sixths of all images that were
 evolved before, repeated to as many as a class has, and evolves anew against it. Printed, and
 written to retrain.md:
-  accuracy       of the round's judge on the 10,000 test images
+  accuracy       of the round's classifier on the 10,000 test images
   success        share of the round's chains that came to p >= 0.9999
   evaluations    that took them, the median; "-" where half of them never came there
-  old rejected   share of held out images of earlier rounds that the judge takes for evolved
+  old rejected   share of held out images of earlier rounds that the classifier takes for evolved
   new rejected   the same of the images that were evolved against it
 The same command goes on where it was stopped.
 
-With the defaults (dense judge, 600 images a round) success went 1.000, 1.000, 1.000, 0.947 from
-round 0 to 3 and the median of evaluations 191, 454, 642, 1,114; each judge rejected 99 % of the
+With the defaults (dense classifier, 600 images a round) success went 1.000, 1.000, 1.000, 0.947 from
+round 0 to 3 and the median of evaluations 191, 454, 642, 1,114; each classifier rejected 99 % of the
 older images and none of those evolved against it. Its accuracy stayed between 0.881 and 0.884.
 """
 
@@ -28,15 +28,16 @@ from absl import flags
 
 from imggen import cli, data, devices
 from imggen.data.loaders import idx
-from imggen.evaluation import classifier, evolution
+from imggen.evaluation import evolution
+from imggen.evaluation.classifier import quality
 from imggen.inference import load
 from imggen.methods.evolution import classifiers
 from imggen.training import train as training
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of all rounds; made if missing.')
-_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Judges trained with the class.', lower_bound=1)
-_JUDGE = flags.DEFINE_string(
-    'judge_config', 'configs/judge_dense_fashion_mnist.py', 'A config of a classifier.'
+_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Classifiers trained with the class.', lower_bound=1)
+_CLASSIFIER = flags.DEFINE_string(
+    'classifier_config', 'configs/classifier_dense_fashion_mnist.py', 'A config of a classifier.'
 )
 _EVOLVE = flags.DEFINE_string(
     'evolve_config', 'configs/evolve_hill_climb.py', 'A config of chains that evolve.'
@@ -59,18 +60,18 @@ def main(argv):
         folder = workdir / f'round{number}'
         _write(folder / 'data', 'train', train, learned)
         _write(folder / 'data', 'test', test, held_out)
-        judge = _train_judge(folder, classes=_CLASSES + bool(number))
+        classifier = _train_classifier(folder, num_classes=_CLASSES + bool(number))
         found = _evolve(folder)
         values = evolution.summarize(found)
         middle = values.get('evaluations_to_0.9999')
         lines.append(
             (
                 str(number),
-                f'{classifier.quality(judge.params, logits=judge.logits)["test_accuracy"]:.4f}',
+                f'{quality(classifier.params, logits=classifier.logits)["test_accuracy"]:.4f}',
                 f'{values["success_0.9999"]:.3f}',
                 '-' if middle is None else f'{middle:,.0f}',
-                _rejected(judge, held_out) if number else '-',
-                _rejected(judge, [found.images]) if number else '-',
+                _rejected(classifier, held_out) if number else '-',
+                _rejected(classifier, [found.images]) if number else '-',
             )
         )
         print(f'| {" | ".join(lines[-1])} |', flush=True)
@@ -98,28 +99,28 @@ def _write(folder, split, examples, evolved) -> None:
     idx.write(folder, split, pictures, labels)
 
 
-def _train_judge(folder, *, classes: int) -> classifiers.Judge:
-    config = _load(_JUDGE.value)
+def _train_classifier(folder, *, num_classes: int) -> classifiers.Classifier:
+    config = _load(_CLASSIFIER.value)
     config.seed = 100 + int(folder.name.removeprefix('round'))
     config.data = {**config.data.to_dict(), 'name': 'idx', 'path': str(folder / 'data')}
-    config.method.network.classes = classes
-    training.train(config.to_dict(), folder / 'judge')
-    return classifiers.load(str(folder / 'judge'))
+    config.method.network.num_classes = num_classes
+    training.train(config.to_dict(), folder / 'classifier')
+    return classifiers.load(str(folder / 'classifier'))
 
 
 def _evolve(folder) -> evolution.Findings:
     config = _load(_EVOLVE.value)
     config.seed = int(folder.name.removeprefix('round'))
     config.method.chains_per_class = 6 if _SMOKE.value else _CHAINS.value
-    config.method.problem.judge = str(folder / 'judge')
-    config.method.problem.classes = tuple(map(str, range(_CLASSES)))
+    config.method.problem.classifier = str(folder / 'classifier')
+    config.method.problem.num_classes = tuple(map(str, range(_CLASSES)))
     training.train(config.to_dict(), folder / 'evolve')
     restored = load.load(folder / 'evolve')
     return evolution.find(restored, num_images=restored.method.num_images, seed=0)
 
 
-def _rejected(judge, evolved) -> str:
-    answers = evolution.answers(judge, np.concatenate(evolved))
+def _rejected(classifier, evolved) -> str:
+    answers = evolution.answers(classifier, np.concatenate(evolved))
     return f'{np.mean(answers.argmax(-1) == _CLASSES):.3f}'
 
 

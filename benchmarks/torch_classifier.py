@@ -1,7 +1,7 @@
 """A judge in PyTorch, asked about one image a call: the original's way of evolving an image.
 
 `benchmarks.evolution` runs this file with a Python that has PyTorch; it needs nothing of
-this project. Arguments: the judge's weights and an answer to check (both .npz), its
+this project. Arguments: the Fashion-MNIST classifier's weights and an answer to check (both .npz), its
 architecture, how many seconds to time. Prints images judged a second.
 """
 
@@ -85,7 +85,7 @@ def _linear(weights, index: int) -> torch.nn.Linear:
 
 
 def main(weights: str, check: str, architecture: str, seconds: str) -> None:
-    """Times the loop; raises ValueError where the two sides disagree about the judge."""
+    """Times the loop; raises ValueError where the two sides disagree about the classifier."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     network = {'convolutional': convolutional, 'dense': dense}[architecture](np.load(weights))
 

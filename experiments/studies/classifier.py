@@ -1,7 +1,7 @@
-r"""Says how good a judge is, and makes a run of its config the judge.
+r"""Says how good a classifier is, and makes a run of its config the fashion_classifier.
 
-python -m experiments.studies.judge [--judge=dense]
-python -m experiments.studies.judge --workdir=runs/judge [--save]
+python -m experiments.studies.classifier [--classifier=dense]
+python -m experiments.studies.classifier --workdir=runs/classifier [--save]
 """
 
 import json
@@ -11,17 +11,19 @@ from absl import flags
 
 from imggen import cli
 from imggen.evaluation import classifier
-from imggen.features import judge
+from imggen.features import fashion_classifier
 from imggen.methods.evolution import classifiers
 
-_JUDGE = flags.DEFINE_enum('judge', 'convolutional', list(classifiers.WEIGHTS), 'A shipped one.')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'A run of configs/judge_*.py instead.')
+_CLASSIFIER = flags.DEFINE_enum(
+    'classifier', 'convolutional', list(classifiers.WEIGHTS), 'A shipped one.'
+)
+_WORKDIR = flags.DEFINE_string('workdir', None, 'A run of configs/classifier_*.py instead.')
 _SAVE = flags.DEFINE_bool('save', False, 'Put its weights into the package.')
 
 
 def main(argv):
     del argv
-    found = classifiers.load(_WORKDIR.value or _JUDGE.value)
+    found = classifiers.load(_WORKDIR.value or _CLASSIFIER.value)
     quality = classifier.quality(found.params, logits=found.logits)
     facts = {
         'digest': found.digest,
@@ -31,7 +33,7 @@ def main(argv):
     print(json.dumps(facts, indent=2))
     if _SAVE.value:
         path = classifiers.WEIGHTS[found.architecture]
-        judge.save(path, found.params)
+        fashion_classifier.save(path, found.params)
         path.with_suffix('.json').write_text(json.dumps(facts, indent=2) + '\n')
         print(f'saved as {path}')
 

@@ -1,7 +1,7 @@
-r"""The judge: a Fashion-MNIST classifier of under 100,000 parameters.
+r"""The Fashion-MNIST classifier: a Fashion-MNIST classifier of under 100,000 parameters.
 
-python -m experiments.train --config=configs/judge_fashion_mnist.py --workdir=runs/judge
-python -m experiments.studies.judge --workdir=runs/judge
+python -m experiments.train --config=configs/classifier_fashion_mnist.py --workdir=runs/classifier
+python -m experiments.studies.classifier --workdir=runs/classifier
 
 84,394 parameters; 93.74 % of the 10,000 test images, calibration error 0.042 (seed 0, as the
 second command prints it). 24 passes over the training set at 700 to 950 images/s on 2 cores:
