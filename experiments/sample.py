@@ -74,7 +74,7 @@ def main(argv):
         for chunk in sampling.generate(
             key, restored, _NUM.value, batch_size=min(_BATCH_SIZE.value, _NUM.value), **wanted
         ):
-            chunks.append(images.to_uint8(next(iter(chunk.values()))))
+            chunks.append(images.to_uint8(chunk[restored.method.output]))
             made += len(chunks[-1])
             if not output.suffix:
                 _write_files(output, chunks[-1], first=made - len(chunks[-1]))

@@ -1,60 +1,171 @@
-"""The one interface that every algorithm in imggen implements.
+"""The interface that every method implements.
 
-A method is a bundle of pure functions over a state pytree, in the manner of
-`optax.GradientTransformation`. It knows no file, no mesh and no loop, so one
-loop runs evolution, adversarial training and the optimization of one image.
+A method is a bundle of pure functions over a state, in the manner of
+`optax.GradientTransformation`. It knows no file, no device mesh and no loop, so that one
+loop runs evolution, adversarial training and the optimization of a single image.
+
+A complete method, which learns the mean of all images that it sees:
+
+    class State(struct.PyTreeNode):
+        step: jax.Array
+        mean: jax.Array
+
+
+    def make(config, *, axis_name=None):
+        def init(key, frozen, batch):
+            return State(jnp.int32(0), jnp.zeros(batch['image'].shape[1:]))
+
+        def step(key, state, frozen, batch):
+            error = batch['image'].mean(0) - state.mean
+            if axis_name is not None:
+                error = jax.lax.pmean(error, axis_name)
+            state = State(state.step + 1, state.mean + error / (state.step + 1))
+            return state, {'change': jnp.abs(error).mean()}
+
+        def sample(image_keys, state, frozen, batch):
+            noise = jax.vmap(lambda key: jax.random.normal(key, state.mean.shape))(image_keys)
+            return {'generated': jnp.clip(state.mean[None] + 0.1 * noise, -1.0, 1.0)}
+
+        return Method(init, (Phase('train', config['num_steps'], step),), sample)
+
+`docs/add_a_method.md` takes it from here to a run, a measurement and a test.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
 from jax.sharding import PartitionSpec
 
-Batch = Mapping[str, jax.Array]  # Leading axis: the global batch. {} if no data.
-Frozen = Any  # Pre-trained parameters that no step changes (a classifier, VGG16).
-State = Any  # A flax.struct.dataclass of arrays: exactly what a checkpoint holds.
-Metrics = Mapping[str, jax.Array]  # Scalars, averaged over the global batch.
+Batch = Mapping[str, jax.Array]  # Every leaf leads with the global batch. {} without data.
+Frozen = Any  # A pytree of pre-trained parameters that no step changes, such as VGG16's.
+State = Any  # A `flax.struct` dataclass of arrays: exactly what a checkpoint holds.
+Metrics = Mapping[str, jax.Array]  # float32 scalars, averaged over the global batch.
 Images = Mapping[str, jax.Array]  # float32 [n, height, width, channels] in [-1, 1].
 
 
 class InitFn(Protocol):
+    """Builds the initial state."""
+
     def __call__(self, key: jax.Array, frozen: Frozen, batch: Batch) -> State:
-        """Builds the first state; `batch` supplies shapes and fixed images only."""
+        """Builds the initial state.
+
+        Args:
+          key: one key.
+          frozen: the method's `frozen`.
+          batch: the batch of step 0. Use its shapes; use its values only if the data set is
+            one fixed batch (style transfer).
+
+        Returns:
+          A pytree of arrays. It holds no key: step t gets its key from the loop.
+        """
 
 
 class StepFn(Protocol):
+    """Makes one update: a gradient step, a generation, an evaluation of L-BFGS."""
+
     def __call__(
         self, key: jax.Array, state: State, frozen: Frozen, batch: Batch
     ) -> tuple[State, Metrics]:
-        """Makes one update: a generation, a gradient step, an L-BFGS iteration."""
+        """Makes one update. Must be traceable: the loop compiles it.
+
+        Args:
+          key: one key, another one at each step. `keys.per_image` derives one per image, so
+            that a draw does not depend on how the batch is spread over devices.
+          state: the state, of the structure that `init` returned.
+          frozen: the method's `frozen`.
+          batch: 'image' float32 [n, height, width, channels] in [-1, 1]; 'label' int32 [n] if
+            the data set has labels; 'input' and 'target' for pairs.
+
+        Returns:
+          The next state and scalar metrics by name, the same names at every step. Under
+          pmap (`axis_name`) both must be equal on all devices: average them.
+        """
 
 
 class SampleFn(Protocol):
-    def __call__(self, key: jax.Array, state: State, frozen: Frozen, batch: Batch) -> Images:
-        """Makes named sets of images, to look at and to score.
+    """Makes images, to look at and to measure."""
 
-        `key` is an array of keys [n], one an image, so that image i depends on
-        key i alone and is the same in a batch of any size.
+    def __call__(self, image_keys: jax.Array, state: State, frozen: Frozen, batch: Batch) -> Images:
+        """Makes n images, or several sets of n images.
+
+        Args:
+          image_keys: keys [n]. Image i must depend on key i alone, so that it is the same in a
+            batch of any size.
+          state, frozen: as in a step.
+          batch: arrays in the shapes of a training batch, without 'label'. What the caller
+            asks for is in it as well: 'latent' float32 [n, latent_size] if the method has
+            `latent_size`, 'label' int32 [n] if it has `num_classes`, 'index' int32 [n] if it
+            has `num_images`, 'input' if it has a `translation`. What is absent is drawn.
+
+        Returns:
+          Sets of images by name. `Method.output` names the set that is the result; the others
+          stand beside it on sheets.
         """
 
 
 class Phase(NamedTuple):
-    """A stretch of a run that repeats one compiled step."""
+    """A part of a run that repeats one compiled step.
+
+    Attributes:
+      name: shown in the progress line and stored with every record.
+      num_steps: how many steps.
+      step: the step.
+    """
 
     name: str
     num_steps: int
     step: StepFn
 
 
+class Translation(NamedTuple):
+    """What a method that maps images to images tells those who apply it to other images.
+
+    Attributes:
+      scale: height of the output divided by the height of the input.
+      sees_whole_image: whether each output pixel depends on statistics of the whole input, so
+        that tiles of one image may differ in tone.
+    """
+
+    scale: int = 1
+    sees_whole_image: bool = False
+
+
 class Method(NamedTuple):
-    """A pure algorithm: how to start, how to advance, what to show."""
+    """A pure algorithm: how it starts, how it advances, what it shows.
+
+    Attributes:
+      init: builds the initial state.
+      phases: what runs, in order.
+      sample: makes images.
+      frozen: pre-trained parameters, an argument of every function and in no checkpoint; ()
+        without.
+      state_spec: how the state lies on the devices. P(): a copy on each. P('data'): every leaf
+        leads with an axis over images and is split along it.
+      output: the set of `sample` that is the result: what is written, measured and exported;
+        None if `sample` shows images of the data set only (a classifier).
+      latent_size: length of a latent; None without latents.
+      num_images: number of images in the state, of methods that search images themselves; None
+        if images are drawn.
+      num_classes: number of classes that `sample` distinguishes; None without labels.
+      translation: set if `sample` maps batch['input'] to the output; None if it generates.
+      energy: (state, images [n, height, width, channels]) -> float32 [n], small for images
+        like those of the data set; None without an evaluator.
+      threshold: state -> the energy, a scalar, above which an image is rejected; None without.
+      logits_have_scale: whether the gap between the metrics `real_logit` and `fake_logit` can
+        be compared with a constant; False for Wasserstein losses.
+    """
 
     init: InitFn
     phases: tuple[Phase, ...]
     sample: SampleFn
-    frozen: Frozen = ()  # An argument of every function, never in a checkpoint.
-    state_spec: PartitionSpec = PartitionSpec()  # P('data'): every leaf leads with an image axis.
-    latent_size: int | None = None  # Where `sample` takes batch['latent'] [n, latent_size].
-    num_images: int | None = None  # Where the state holds so many, and `sample` batch['index'] [n].
-    num_classes: int | None = None  # Where `sample` takes batch['label'] int32 [n].
+    frozen: Frozen = ()
+    state_spec: PartitionSpec = PartitionSpec()
+    output: str | None = 'generated'
+    latent_size: int | None = None
+    num_images: int | None = None
+    num_classes: int | None = None
+    translation: Translation | None = None
+    energy: Callable[[State, jax.Array], jax.Array] | None = None
+    threshold: Callable[[State], jax.Array] | None = None
+    logits_have_scale: bool = True

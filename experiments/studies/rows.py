@@ -58,7 +58,7 @@ def _real(restored) -> np.ndarray:
 def _generated(restored) -> np.ndarray:
     key = keys.stream(_SEED.value, 'sample')
     (chunk,) = sampling.generate(key, restored, _NUM.value, batch_size=_NUM.value)
-    return images.to_uint8(next(iter(chunk.values())))
+    return images.to_uint8(chunk[restored.method.output])
 
 
 def _sheet(rows, names) -> np.ndarray:

@@ -78,7 +78,7 @@ def distribution(
     """
     real = reference(restored.config['data'], extractor, mesh=restored.mesh)
     chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
-    generated = (next(iter(chunk.values())) for chunk in chunks)
+    generated = (chunk[restored.method.output] for chunk in chunks)
     if set(only) == {'frechet'}:
         # Its moments are enough: no feature is kept, whatever `num_images` is.
         moments = extract_moments(extractor, generated, mesh=restored.mesh)
@@ -158,7 +158,9 @@ def during_training(
     def measure(step, state):
         restored = Restored(config, method, state, step, batch, mesh)
         chunks = sampling.generate(key, restored, num_images)
-        generated = extract(extractor, (next(iter(chunk.values())) for chunk in chunks), mesh=mesh)
+        generated = extract(
+            extractor, (chunk[restored.method.output] for chunk in chunks), mesh=mesh
+        )
         return {'frechet': frechet_distance(moments, Moments.of(generated.features))}
 
     return measure

@@ -42,7 +42,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
         raise UserError('Diversity needs at least 2 pictures: measure a larger data set.')
     key = keys.stream(seed, 'measure')
     chunks = sampling.generate(key, restored, count)
-    samples = np.concatenate([next(iter(chunk.values())) for chunk in chunks])
+    samples = np.concatenate([chunk[restored.method.output] for chunk in chunks])
     noise = np.asarray(impostors.noise(keys.per_image(key, count), samples))
     rows = {
         'generated': _rows(samples),

@@ -74,7 +74,7 @@ def find(restored: Restored, *, num_images: int, seed: int) -> Findings:
     state = jax.device_get(restored.state)
     count = min(num_images, restored.method.num_images)
     chunks = sampling.generate(keys.stream(seed, 'measure'), restored, count)
-    pictures = np.concatenate([images.to_uint8(chunk['evolved']) for chunk in chunks])
+    pictures = np.concatenate([images.to_uint8(chunk['generated']) for chunk in chunks])
     target = state.target.reshape(-1)[:count]
     cells = None
     if hasattr(state, 'archive'):

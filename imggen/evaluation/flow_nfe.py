@@ -48,7 +48,7 @@ def measure(
             method = methods.make({**config, 'solver': solver, 'evaluations': count})
             flow = restored._replace(method=method)
             chunks = sampling.generate(keys.stream(seed, 'measure'), flow, num_images)
-            pictures = (next(iter(chunk.values())) for chunk in chunks)
+            pictures = (chunk[restored.method.output] for chunk in chunks)
             found = extract(network, pictures, mesh=restored.mesh)
             distance = frechet_distance(moments, Moments.of(found.features))
             distances[f'frechet_{solver}_{count}'] = distance

@@ -36,7 +36,7 @@ def measure(restored: Restored, *, num_images: int = NUM_IMAGES, seed: int = 0) 
     if restored.batch['image'].shape[-1] != 3:
         raise UserError("modes are those of stacked images: train with config.data.name='stacked'.")
     chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
-    modes = channel_modes((next(iter(chunk.values())) for chunk in chunks), mesh=restored.mesh)
+    modes = channel_modes((chunk[restored.method.output] for chunk in chunks), mesh=restored.mesh)
     real, _ = data.examples({**restored.config['data'], 'num_examples': num_images}, split='train')
     real = channel_modes(iter([real]), mesh=restored.mesh)
     found = mode_coverage(modes, _NUM_MODES)

@@ -121,7 +121,7 @@ def measure(restored: Restored, *, num_images: int = 10_000, seed: int = 0) -> d
     train, validation = train[:-num_last], train[-num_last:][:_NUM_VALIDATION]
 
     chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
-    samples = [images.to_uint8(next(iter(chunk.values()))) for chunk in chunks]
+    samples = [images.to_uint8(chunk[restored.method.output]) for chunk in chunks]
     samples = np.concatenate(samples) / np.float32(255)
     found = parzen(samples, validation, test)
 

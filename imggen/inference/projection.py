@@ -78,7 +78,7 @@ def project(
 
     def generate(state, latents):
         named = method.sample(image_keys, state, method.frozen, {**inputs, 'latent': latents})
-        return next(iter(named.values()))
+        return named[method.output]
 
     def seen(params, images):
         return extractor.apply(params, images)['features']

@@ -91,7 +91,7 @@ def interpolate(
         padded = jnp.pad(part, ((0, sample.batch_size - len(part)), (0, 0)))
         unused = keys.per_image(key, sample.batch_size)
         named = sample(unused, {'latent': padded, **_wanted(restored, unused, label, None)})
-        images.append(next(iter(named.values()))[: len(part)])
+        images.append(named[restored.method.output][: len(part)])
     return np.concatenate(images)
 
 

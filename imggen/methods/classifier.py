@@ -115,7 +115,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         order = jnp.argsort(jnp.argmax(logits, -1), stable=True)
         return {'by_class': batch['image'][order]}
 
-    return Method(init, (Phase('train', config.num_steps, step),), sample)
+    return Method(init, (Phase('train', config.num_steps, step),), sample, output=None)
 
 
 def make_network(config: Mapping[str, Any]) -> nn.Module:

@@ -139,6 +139,6 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def sample(key, state, frozen, batch):
         """The one average, as often as asked."""
         del frozen, batch
-        return {'average': jnp.broadcast_to(state.average, (len(key), *state.average.shape))}
+        return {'generated': jnp.broadcast_to(state.average, (len(key), *state.average.shape))}
 
-    return Method(init, (Phase('average', config.num_steps, step),), sample)
+    return Method(init, (Phase('average', config.num_steps, step),), sample, num_images=1)

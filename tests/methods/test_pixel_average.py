@@ -79,7 +79,7 @@ def test_whole_epochs_give_what_one_gives(statistic):
 def test_a_sample_is_the_average_as_often_as_asked():
     pictures = RNG.integers(0, 256, (4, 4, 4, 1), dtype=np.uint8)
     state, method = average(pictures, 'mean')
-    sample = method.sample(keys.per_image(jax.random.key(0), 3), state, (), {})['average']
+    sample = method.sample(keys.per_image(jax.random.key(0), 3), state, (), {})['generated']
     assert sample.shape == (3, 4, 4, 1)
     np.testing.assert_array_equal(sample, np.repeat(state.average[None], 3, axis=0))
 

@@ -103,7 +103,7 @@ def _latent(workdir: str, shape, limit: float) -> Encoding:
         state, method_frozen = frozen
         unused = keys.per_image(jax.random.key(0), len(genomes))
         named = method.sample(unused, state, method_frozen, {**batch, 'latent': genomes})
-        return next(iter(named.values()))
+        return named[method.output]
 
     frozen = (jax.device_get(restored.state), method.frozen)
     genomes = jax.ShapeDtypeStruct((1, method.latent_size), jnp.float32)

@@ -121,6 +121,6 @@ def make_sample(problem: Problem, genomes: Callable[[Any], jax.Array]) -> Sample
             index = batch['index']
         else:
             index = jax.vmap(lambda key: jax.random.randint(key, (), 0, len(held)))(key)
-        return {'evolved': problem.images(frozen, held[index])}
+        return {'generated': problem.images(frozen, held[index])}
 
     return sample

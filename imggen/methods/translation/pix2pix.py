@@ -2,8 +2,8 @@
 
   G* = arg min_G max_D  gan_weight * V(D, G) + l1_weight * E |y - G(x)|
 
-x is the input, y the target, V any game of losses/adversarial.py. D classifiers patches; where
-`conditional`, it sees x beside what it classifiers. Without either weight the same method is the
+x is the input, y the target, V any game of losses/adversarial.py. D classifies patches; where
+`conditional`, it sees x beside what it classifies. Without either weight the same method is the
 paper's ablation: L1 alone has no discriminator at all.
 
 A batch holds 'input' and 'target', float32 [n, height, width, channels] in [-1, 1]. One of
@@ -24,7 +24,7 @@ from flax import struct
 from imggen import color, images, keys, options, schedules, train_state
 from imggen.errors import UserError
 from imggen.losses import adversarial
-from imggen.method import Method, Phase
+from imggen.method import Method, Phase, Translation
 from imggen.networks import patchgan, unet
 from imggen.networks.normalization import STATISTICS
 from imggen.train_state import Player
@@ -194,7 +194,15 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         sets |= {'target': batch['target']} if 'target' in batch else {}
         return {name: images.visible(pictures) for name, pictures in sets.items()}
 
-    return Method(init, (Phase('train', config.num_steps, step),), sample)
+    norm = config.generator.get('norm', unet.UNet.norm)
+    per_image = norm == 'instance' or (norm == 'batch' and config.test_statistics == 'image')
+    return Method(
+        init,
+        (Phase('train', config.num_steps, step),),
+        sample,
+        output='output',
+        translation=Translation(sees_whole_image=per_image),
+    )
 
 
 def _check(config: Config) -> adversarial.Loss:

@@ -23,7 +23,7 @@ from imggen import images, options, schedules, train_state
 from imggen.errors import UserError
 from imggen.features import vgg16
 from imggen.losses import adversarial, perceptual
-from imggen.method import Method, Phase
+from imggen.method import Method, Phase, Translation
 from imggen.networks import super_resolution
 from imggen.networks.patchgan import PatchGAN
 from imggen.train_state import Player
@@ -215,7 +215,14 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     phases = (Phase('l1', num_l1, l1_step), Phase('adversarial', num_adversarial, adversarial_step))
     uses_vgg = num_adversarial and config.perceptual_weight
     frozen = vgg16.pretrained() if uses_vgg else ()
-    return Method(init, tuple(phase for phase in phases if phase.num_steps), sample, frozen)
+    return Method(
+        init,
+        tuple(phase for phase in phases if phase.num_steps),
+        sample,
+        frozen,
+        output='output',
+        translation=Translation(scale=config.scale),
+    )
 
 
 def _check(config: Config) -> None:

@@ -186,7 +186,7 @@ def test_samples_are_the_images_of_the_state_one_by_one(finished):
     restored = load.load(finished)
     key = jax.random.key(0)
     chunks = list(sampling.generate(key, restored, 7, batch_size=4))
-    images = np.concatenate([chunk['evolved'] for chunk in chunks])
+    images = np.concatenate([chunk['generated'] for chunk in chunks])
     expected = np.asarray(restored.state.genome)[:7].reshape(7, 28, 28, 1)
     np.testing.assert_allclose(images, expected, atol=1e-6)
     with pytest.raises(UserError, match='holds 8 images, not 9'):
@@ -258,7 +258,7 @@ def test_evolution_of_latents_makes_images_of_the_generator(tmp_path):
     keys = jax.random.split(jax.random.key(0), 1)
     batch = {**restored.batch, 'latent': state.genome}
     made = restored.method.sample(keys, restored.state, (), batch)['generated']
-    np.testing.assert_allclose(held['evolved'], made, atol=1e-5)
+    np.testing.assert_allclose(held['generated'], made, atol=1e-5)
 
 
 def test_table_and_gallery_show_a_run(finished, tmp_path):
