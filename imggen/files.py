@@ -1,0 +1,110 @@
+"""Files that appear whole or not at all, the cache folder, and locks."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+from imggen.errors import UserError
+
+
+def cache(*parts: str) -> pathlib.Path:
+    """Returns a path below the user's cache folder, $XDG_CACHE_HOME/imggen.
+
+    A variable that is unset or empty means ~/.cache, as the XDG specification has it.
+    """
+    root = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return pathlib.Path(root).expanduser().joinpath('imggen', *parts)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a file name to write to, which is renamed to `path` at the end.
+
+    A reader never sees half a file, and a failure leaves what was there before. Folders
+    above `path` are made.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.partial')
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file in UTF-8, whole or not at all."""
+    with writing(path) as partial:
+        partial.write_text(text, encoding='utf-8')
+
+
+@contextlib.contextmanager
+def filling(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields an empty folder to fill, which is renamed to `folder` at the end.
+
+    The folder lies at `.<name>.partial` beside its place. It is removed if something goes
+    wrong; what a killed process left there is cleared by the next one.
+
+    Args:
+      folder: must not exist yet, or be empty.
+
+    Raises:
+      UserError: a folder that holds something, that cannot be made, or that another
+        process is filling.
+    """
+    target = folder.resolve()
+    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+        raise UserError(f'{folder} exists and is not empty; choose another folder or remove it.')
+    if target.is_mount():
+        raise UserError(f'{folder} is a mount point; choose a folder in it.')
+    partial = target.with_name(f'.{target.name}.partial')
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror.lower()
+        raise UserError(f'{folder} cannot be made ({reason}); choose another folder.') from error
+    with locked(partial, 'is being filled by another process; wait for it or choose another.'):
+        try:
+            _clear(partial)
+            yield partial
+            partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path, sentence: str) -> Iterator[None]:
+    """Holds an exclusive lock on an existing file or folder.
+
+    Args:
+      path: what is locked. The lock ends with the process, however it ends.
+      sentence: what the error says of `path` if another process holds the lock.
+
+    Raises:
+      UserError: another process holds the lock.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f'{path} {sentence}') from error
+        except OSError:
+            pass  # Some network file systems lock no folders; a second process goes unnoticed there.
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _clear(folder: pathlib.Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
