@@ -96,7 +96,7 @@ def locked(path: pathlib.Path, sentence: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise UserError(f'{path} {sentence}') from error
         except OSError:
-            pass  # Some network file systems lock no folders; a second process goes unnoticed there.
+            pass  # Some network file systems lock no folders; there a second process is missed.
         yield
     finally:
         os.close(descriptor)

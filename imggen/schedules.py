@@ -22,13 +22,3 @@ def warmup_cosine(peak: float, t, *, warmup: float = 0.1):
     rising = t / warmup
     falling = (1.0 + jnp.cos(jnp.pi * jnp.clip((t - warmup) / (1.0 - warmup), 0.0, 1.0))) / 2.0
     return peak * jnp.where(t < warmup, rising, falling)
-
-
-def half_life_decay(images_per_step, half_life_images, images_seen, *, ramp_up: float = 0.05):
-    """Returns the decay of an exponential moving average for one step.
-
-    decay = 0.5 ^ (images per step / half-life), with the half-life at most
-    `ramp_up` times the images seen, so that the initial values are soon forgotten.
-    """
-    half_life = jnp.minimum(half_life_images, ramp_up * images_seen)
-    return 0.5 ** (images_per_step / jnp.maximum(half_life, 1e-8))

@@ -1,4 +1,4 @@
-"""Optimizers, and the player: a network's variables together with its optimizer's state."""
+"""The train state of one network, its optimizer, and the moving average of its weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,63 +12,73 @@ Schedule = Callable[[jax.Array], jax.Array]  # Step (int32) -> value.
 
 
 @struct.dataclass
-class Player:
+class TrainState:
     """A network that learns.
 
     Attributes:
       params: its parameters.
-      statistics: its other variables (running means of batch normalization); {} without.
-      opt_state: its optimizer's state.
+      batch_stats: its other collections of variables (running statistics of batch
+        normalization), {} without.
+      opt_state: the state of its optimizer.
     """
 
     params: Any
-    statistics: Any
+    batch_stats: Any
     opt_state: Any
 
     @property
     def variables(self):
-        """What a linen module's `apply` takes."""
-        return {'params': self.params, **self.statistics}
+        """The argument of a linen module's `apply`."""
+        return {'params': self.params, **self.batch_stats}
 
 
-def new_player(variables, optimizer: optax.GradientTransformation) -> Player:
+def create(variables, optimizer: optax.GradientTransformation) -> TrainState:
     """Splits what `module.init` returned into parameters and the rest."""
-    statistics = {name: value for name, value in variables.items() if name != 'params'}
     params = variables['params']
-    return Player(params=params, statistics=statistics, opt_state=optimizer.init(params))
+    batch_stats = {name: value for name, value in variables.items() if name != 'params'}
+    return TrainState(params, batch_stats, optimizer.init(params))
 
 
-def update(player: Player, gradients, optimizer, *, statistics=None) -> Player:
-    """Moves a player's parameters along `gradients`; takes over new `statistics` if given."""
-    updates, opt_state = optimizer.update(gradients, player.opt_state, player.params)
-    return Player(
-        params=optax.apply_updates(player.params, updates),
-        statistics=player.statistics if statistics is None else statistics,
-        opt_state=opt_state,
-    )
+def update(state: TrainState, gradients, optimizer, *, batch_stats=None) -> TrainState:
+    """Applies one step of the optimizer; replaces the batch statistics if new ones are given."""
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    batch_stats = state.batch_stats if batch_stats is None else batch_stats
+    return TrainState(optax.apply_updates(state.params, updates), batch_stats, opt_state)
 
 
 def adam(
-    learning_rate: float | Schedule, *, b1: float = 0.9, b2: float | Schedule = 0.999, eps=1e-8
+    learning_rate: float | Schedule, *, b1: float = 0.9, b2: float | Schedule = 0.999
 ) -> optax.GradientTransformation:
-    """Adam whose learning rate and second decay may follow a schedule of the step."""
+    """Returns Adam, whose learning rate and second decay may follow a schedule of the step."""
     if callable(b2):
-        return optax.inject_hyperparams(optax.adam)(
-            learning_rate=learning_rate, b1=b1, b2=b2, eps=eps
-        )
-    return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
+        return optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate, b1=b1, b2=b2)
+    return optax.adam(learning_rate, b1=b1, b2=b2)
+
+
+def ema_update(
+    ema, new, *, images: int, half_life_images: float, step: jax.Array, axis_name: str | None
+):
+    """Moves an exponential moving average of variables towards their new values.
+
+    ema <- d ema + (1 - d) new, d = 0.5^(n / h), where n is the number of images in a step and
+    h the half-life, at most 5 % of the images seen so far, so that the initial values are soon
+    forgotten.
+
+    Args:
+      ema: averaged variables.
+      new: the variables after this step.
+      images: images in this step on this device.
+      half_life_images: h, in images.
+      step: number of steps before this one.
+      axis_name: the pmap axis over whose devices the batch is spread; None under jit.
+    """
+    if axis_name is not None:
+        images *= jax.lax.axis_size(axis_name)
+    half_life = jnp.minimum(half_life_images, 0.05 * (step + 1.0) * images)
+    decay = 0.5 ** (images / jnp.maximum(half_life, 1e-8))
+    return optax.incremental_update(new, ema, 1.0 - decay)
 
 
 def mean_over(axis_name: str | None, tree):
-    """Averages over the devices of a pmap axis; the identity under jit, where XLA does it."""
+    """Averages a tree over the devices of a pmap axis; the identity under jit."""
     return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
-
-
-def global_norm(tree) -> jax.Array:
-    """Returns the Euclidean norm over all leaves: scalar."""
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
-
-
-def ema(average, value, decay):
-    """Exponential moving average: decay * average + (1 - decay) * value, leaf by leaf."""
-    return jax.tree.map(lambda a, v: decay * a + (1.0 - decay) * v, average, value)

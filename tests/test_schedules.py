@@ -23,17 +23,6 @@ def test_a_cosine_at_the_published_points(start, end, expected):
     assert float(schedules.cosine(start, end, 1.7)) == pytest.approx(end)
 
 
-def test_half_of_an_average_is_new_after_its_half_life():
-    decay = float(schedules.half_life_decay(50, 1000.0, 1e9))
-    assert decay ** (1000 / 50) == pytest.approx(0.5)
-
-
-def test_the_first_values_are_soon_forgotten():
-    """The half-life is 5 % of what was seen, as long as that is less."""
-    decay = float(schedules.half_life_decay(50, 1000.0, 2000.0))
-    assert decay == pytest.approx(0.5 ** (50 / 100))
-
-
 def test_a_constant_then_a_line():
     found = schedules.constant_then_linear(0.5, QUARTERS)
     np.testing.assert_allclose(found, [1.0, 1.0, 1.0, 0.5, 0.0])

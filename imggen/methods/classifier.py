@@ -16,7 +16,7 @@ from flax import struct
 from imggen import options, schedules, train_state
 from imggen.method import Method, Phase
 from imggen.networks.classifier import Classifier, DenseClassifier
-from imggen.train_state import Player
+from imggen.train_state import TrainState
 
 ARCHITECTURES = {'convolutional': Classifier, 'dense': DenseClassifier}
 
@@ -51,12 +51,12 @@ class State:
     Attributes:
       step: updates made, int32.
       player: the network that learns.
-      average: averaged variables, which classify.
+      ema: averaged variables, which classify.
     """
 
     step: jax.Array
-    player: Player
-    average: Any
+    player: TrainState
+    ema: Any
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
@@ -71,8 +71,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def init(key, frozen, batch):
         del frozen
         variables = network.init(key, batch['image'][:1], train=False)
-        player = train_state.new_player(variables, optimizer)
-        return State(step=jnp.int32(0), player=player, average=variables)
+        player = train_state.create(variables, optimizer)
+        return State(step=jnp.int32(0), player=player, ema=variables)
 
     def step(key, state, frozen, batch):
         del frozen
@@ -81,7 +81,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         )
 
         def loss_fn(params):
-            variables = {'params': params, **state.player.statistics}
+            variables = {'params': params, **state.player.batch_stats}
             (logits, _), statistics = network.apply(
                 variables,
                 batch['image'],
@@ -98,20 +98,23 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
         gradients, (report, statistics) = jax.grad(loss_fn, has_aux=True)(state.player.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report['gradient'] = train_state.global_norm(gradients)
-        player = train_state.update(state.player, gradients, optimizer, statistics=statistics)
-        count = len(batch['image']) * (jax.lax.axis_size(axis_name) if axis_name else 1)
-        decay = schedules.half_life_decay(
-            count, config.ema_half_life_images, (state.step + 1.0) * count
+        report['gradient'] = optax.tree.norm(gradients)
+        player = train_state.update(state.player, gradients, optimizer, batch_stats=statistics)
+        ema = train_state.ema_update(
+            state.ema,
+            player.variables,
+            images=len(batch['image']),
+            half_life_images=config.ema_half_life_images,
+            step=state.step,
+            axis_name=axis_name,
         )
-        average = train_state.ema(state.average, player.variables, decay)
-        state = State(step=state.step + 1, player=player, average=average)
+        state = State(step=state.step + 1, player=player, ema=ema)
         return state, train_state.mean_over(axis_name, report)
 
     def sample(key, state, frozen, batch):
         """The images of a batch by their most likely class, for a first look."""
         del key, frozen
-        logits, _ = network.apply(state.average, batch['image'], train=False)
+        logits, _ = network.apply(state.ema, batch['image'], train=False)
         order = jnp.argsort(jnp.argmax(logits, -1), stable=True)
         return {'by_class': batch['image'][order]}
 

@@ -22,11 +22,11 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from imggen import keys, latents, options, schedules, train_state
+from imggen import keys, latents, options, train_state
 from imggen.errors import UserError
 from imggen.method import Method, Phase
 from imggen.networks.flow_unet import FlowUNet
-from imggen.train_state import Player
+from imggen.train_state import TrainState
 
 _NO_LABEL = 2**30 + 1  # Folded into an image's key, beyond the numbers of images.
 
@@ -71,12 +71,12 @@ class State:
     Attributes:
       step: updates made, int32.
       player: the network that learns.
-      average: averaged variables, which samples are drawn with.
+      ema: averaged variables, which samples are drawn with.
     """
 
     step: jax.Array
-    player: Player
-    average: Any
+    player: TrainState
+    ema: Any
 
 
 def euler(velocity: Callable, x: jax.Array, evaluations: int) -> jax.Array:
@@ -148,8 +148,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
         variables = network.init(key, batch['image'][:1], jnp.zeros(1), label)
-        player = train_state.new_player(variables, optimizer)
-        return State(step=jnp.int32(0), player=player, average=variables)
+        player = train_state.create(variables, optimizer)
+        return State(step=jnp.int32(0), player=player, ema=variables)
 
     def step(key, state, frozen, batch):
         del frozen
@@ -169,14 +169,17 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
         loss, gradients = jax.value_and_grad(loss_fn)(state.player.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report = {'loss': loss, 'gradient': train_state.global_norm(gradients)}
+        report = {'loss': loss, 'gradient': optax.tree.norm(gradients)}
         player = train_state.update(state.player, gradients, optimizer)
-        count = len(image) * (jax.lax.axis_size(axis_name) if axis_name else 1)
-        decay = schedules.half_life_decay(
-            count, config.ema_half_life_images, (state.step + 1.0) * count
+        ema = train_state.ema_update(
+            state.ema,
+            player.variables,
+            images=len(image),
+            half_life_images=config.ema_half_life_images,
+            step=state.step,
+            axis_name=axis_name,
         )
-        average = train_state.ema(state.average, player.variables, decay)
-        state = State(step=state.step + 1, player=player, average=average)
+        state = State(step=state.step + 1, player=player, ema=ema)
         return state, train_state.mean_over(axis_name, report)
 
     def sample(key, state, frozen, batch):
@@ -187,10 +190,10 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         def velocity(x, time):
             times = jnp.full(len(x), time)
             if not guided:
-                return network.apply(state.average, x, times, label)
+                return network.apply(state.ema, x, times, label)
             none = jnp.full_like(label, config.num_classes)
             with_class, without = (
-                network.apply(state.average, x, times, which) for which in (label, none)
+                network.apply(state.ema, x, times, which) for which in (label, none)
             )
             return without + config.guidance * (with_class - without)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 
 from imggen import keys, latents, options, train_state
@@ -24,7 +25,7 @@ from imggen.errors import UserError
 from imggen.losses import reconstruction
 from imggen.method import Method, Phase
 from imggen.networks.autoencoder import Decoder, Encoder
-from imggen.train_state import Player
+from imggen.train_state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ class State:
     """
 
     step: jax.Array
-    player: Player
+    player: TrainState
     fitted: jax.Array
     mean: jax.Array
     product: jax.Array
@@ -95,7 +96,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         size = config.latent_size
         return State(
             step=jnp.int32(0),
-            player=train_state.new_player({'params': params}, optimizer),
+            player=train_state.create({'params': params}, optimizer),
             fitted=jnp.float32(0.0),
             mean=jnp.zeros(size),
             product=jnp.eye(size),
@@ -122,7 +123,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
         gradients, report = jax.grad(loss_fn, has_aux=True)(state.player.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report['gradient'] = train_state.global_norm(gradients)
+        report['gradient'] = optax.tree.norm(gradients)
         player = train_state.update(state.player, gradients, optimizer)
         state = state.replace(step=state.step + 1, player=player)
         return state, train_state.mean_over(axis_name, report)

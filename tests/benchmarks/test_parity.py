@@ -150,7 +150,7 @@ def test_steps_report_the_same(both):
     for ours, before, theirs in (
         (state.generator.params, both.state.generator.params, trainer.generator),
         (state.discriminator.params, both.state.discriminator.params, trainer.discriminator),
-        (state.average['params'], both.state.average['params'], trainer.average),
+        (state.ema['params'], both.state.ema['params'], trainer.average),
     ):
         ours, before = in_torch(theirs, ours), in_torch(theirs, before)
         learned = flat(theirs) - before

@@ -102,7 +102,7 @@ def test_the_untrained_velocity_is_zero_and_any_size_will_do():
 
 def with_noise(state, *, scale=0.1):
     """Fills the parameters with noise: the untrained velocity is 0 whatever it is told."""
-    leaves, tree = jax.tree.flatten(state.average)
+    leaves, tree = jax.tree.flatten(state.ema)
     filled = [
         leaf + scale * jax.random.normal(jax.random.fold_in(jax.random.key(3), i), leaf.shape)
         for i, leaf in enumerate(leaves)

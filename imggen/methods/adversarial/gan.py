@@ -79,7 +79,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         generator, _ = networks(batch)
         latent = latents.given_or_drawn(key, batch, config.latent_size)
         label = latents.given_or_drawn_labels(key, batch, config.num_classes)
-        images = generator.apply(state.average, latent, label, train=False)
+        images = generator.apply(state.ema, latent, label, train=False)
         return {'generated': jnp.clip(images, -1, 1)}
 
     return Method(

@@ -128,7 +128,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             def images(step):
                 fade = fade_at(step, level, starts, config)
                 grown = generator.apply(
-                    state.average, latent, label, level=level, fade=fade, train=False
+                    state.ema, latent, label, level=level, fade=fade, train=False
                 )
                 for _ in range(levels - 1 - level):
                     grown = growing.up(grown)

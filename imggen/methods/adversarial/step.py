@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 
 from imggen import keys, latents, options, schedules, train_state
 from imggen.augmentation import adaptive
 from imggen.errors import UserError
 from imggen.losses import adversarial
-from imggen.train_state import Player
+from imggen.train_state import TrainState
 
 # Beyond the number of any image, so that these draws share no key with a latent.
 _BETWEEN, _AUGMENT = 2**30 + 1, 2**30 + 2
@@ -77,13 +78,13 @@ class State:
     Attributes:
       step: updates made, int32.
       generator, discriminator: the players.
-      average: variables of the average generator.
+      ema: variables of the average generator.
     """
 
     step: jax.Array
-    generator: Player
-    discriminator: Player
-    average: Any
+    generator: TrainState
+    discriminator: TrainState
+    ema: Any
 
 
 @struct.dataclass
@@ -135,9 +136,9 @@ def make(
     def start(generator, discriminator):
         state = {
             'step': jnp.int32(0),
-            'generator': train_state.new_player(generator, optimizer),
-            'discriminator': train_state.new_player(discriminator, critic_optimizer),
-            'average': generator,
+            'generator': train_state.create(generator, optimizer),
+            'discriminator': train_state.create(discriminator, critic_optimizer),
+            'ema': generator,
         }
         if augmentation.target:
             return AdaptiveState(**state, control=adaptive.start(augmentation))
@@ -145,8 +146,8 @@ def make(
 
     def restart(state):
         return state.replace(
-            generator=train_state.new_player(state.generator.variables, optimizer),
-            discriminator=train_state.new_player(state.discriminator.variables, critic_optimizer),
+            generator=train_state.create(state.generator.variables, optimizer),
+            discriminator=train_state.create(state.discriminator.variables, critic_optimizer),
         )
 
     def update(key, state, batch, generate, criticise):
@@ -165,7 +166,7 @@ def make(
             return adaptive.augment(draws(_AUGMENT + use), images, strength, augmentation.kinds)
 
         def generated(params):
-            variables = {'params': params, **state.generator.statistics}
+            variables = {'params': params, **state.generator.batch_stats}
             return generate(variables, latent, label, train=True, mutable=['batch_stats'])
 
         def criticised(params, statistics, images, use):
@@ -181,7 +182,7 @@ def make(
             def critic(statistics, use):
                 return lambda images: criticised(params, statistics, images, use)
 
-            statistics = state.discriminator.statistics
+            statistics = state.discriminator.batch_stats
             real_logits, r1, statistics = adversarial.penalized(
                 critic(statistics, 0), real, weight * config.r1_gamma, gamma_scale
             )
@@ -218,17 +219,17 @@ def make(
             )
         report, statistics, sign = aux
         gradients = train_state.mean_over(axis_name, gradients)
-        report['discriminator_gradient'] = train_state.global_norm(gradients)
+        report['discriminator_gradient'] = optax.tree.norm(gradients)
         critic = train_state.update(
-            state.discriminator, gradients, critic_optimizer, statistics=statistics
+            state.discriminator, gradients, critic_optimizer, batch_stats=statistics
         )
         if bound := config.weight_clip:
             clipped = jax.tree.map(lambda leaf: jnp.clip(leaf, -bound, bound), critic.params)
             critic = critic.replace(params=clipped)
 
         def generator_loss(fake):
-            real_logits, _ = criticised(critic.params, critic.statistics, real, 2)
-            fake_logits, _ = criticised(critic.params, critic.statistics, fake, 3)
+            real_logits, _ = criticised(critic.params, critic.batch_stats, real, 2)
+            fake_logits, _ = criticised(critic.params, critic.batch_stats, fake, 3)
             return jnp.mean(loss.generator(real_logits, fake_logits))
 
         def generator_turn():
@@ -236,9 +237,9 @@ def make(
             (gradients,) = pull_back(gradient_at_fake)
             gradients = train_state.mean_over(axis_name, gradients)
             report = {'generator_loss': value}
-            report['generator_gradient'] = train_state.global_norm(gradients)
+            report['generator_gradient'] = optax.tree.norm(gradients)
             player = train_state.update(
-                state.generator, gradients, optimizer, statistics=generator_statistics
+                state.generator, gradients, optimizer, batch_stats=generator_statistics
             )
             return player, report
 
@@ -246,8 +247,13 @@ def make(
         report |= of_generator
 
         images_per_step = len(real) * jax.lax.axis_size(axis_name) if axis_name else len(real)
-        decay = schedules.half_life_decay(
-            images_per_step, config.ema_half_life_images, (state.step + 1.0) * images_per_step
+        ema = train_state.ema_update(
+            state.ema,
+            player.variables,
+            images=len(real),
+            half_life_images=config.ema_half_life_images,
+            step=state.step,
+            axis_name=axis_name,
         )
         changes = {}
         if augmentation.target:
@@ -260,7 +266,7 @@ def make(
             step=state.step + 1,
             generator=player,
             discriminator=critic,
-            average=train_state.ema(state.average, player.variables, decay),
+            ema=ema,
             **changes,
         )
         return state, train_state.mean_over(axis_name, report)

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 
-from imggen import keys, latents, options, schedules, train_state
+from imggen import keys, latents, options, train_state
 from imggen.method import Method, Phase
 from imggen.networks.autoencoder import Autoencoder
 from imggen.networks.dcgan import Generator
-from imggen.train_state import Player
+from imggen.train_state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +51,14 @@ class State:
     Attributes:
       step: updates made, int32.
       evaluator, generator: the players.
-      average: variables of the average generator.
+      ema: variables of the average generator.
       control: what a method adapts while it trains; () for nothing.
     """
 
     step: jax.Array
-    evaluator: Player
-    generator: Player
-    average: Any
+    evaluator: TrainState
+    generator: TrainState
+    ema: Any
     control: Any
 
 
@@ -100,9 +101,9 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
         evaluator_variables = evaluator.init(evaluator_key, batch['image'][:1])
         return State(
             step=jnp.int32(0),
-            evaluator=train_state.new_player(evaluator_variables, evaluator_optimizer),
-            generator=train_state.new_player(variables, generator_optimizer),
-            average=variables,
+            evaluator=train_state.create(evaluator_variables, evaluator_optimizer),
+            generator=train_state.create(variables, generator_optimizer),
+            ema=variables,
             control=jax.tree.map(jnp.float32, rules.control),
         )
 
@@ -115,7 +116,7 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
         )
 
         def generate(params):
-            variables = {'params': params, **state.generator.statistics}
+            variables = {'params': params, **state.generator.batch_stats}
             return generator.apply(variables, latent, train=True, mutable=['batch_stats'])
 
         def energies(params, images):
@@ -133,7 +134,7 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
 
         gradients, report = jax.grad(evaluator_loss, has_aux=True)(state.evaluator.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report['evaluator_gradient'] = train_state.global_norm(gradients)
+        report['evaluator_gradient'] = optax.tree.norm(gradients)
         evaluator = train_state.update(state.evaluator, gradients, evaluator_optimizer)
 
         def generator_loss(fake):
@@ -145,24 +146,27 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
         (report['generator_loss'], metrics), gradient_at_fake = gradient(fake)
         (gradients,) = pull_back(gradient_at_fake)
         gradients = train_state.mean_over(axis_name, gradients)
-        report['generator_gradient'] = train_state.global_norm(gradients)
+        report['generator_gradient'] = optax.tree.norm(gradients)
         player = train_state.update(
-            state.generator, gradients, generator_optimizer, statistics=statistics
+            state.generator, gradients, generator_optimizer, batch_stats=statistics
         )
         report = train_state.mean_over(axis_name, {**report, **metrics})
         control, metrics = rules.adapt(state.control, report)
-        per_step = len(real) * (jax.lax.axis_size(axis_name) if axis_name else 1)
-        decay = schedules.half_life_decay(
-            per_step, config.ema_half_life_images, (state.step + 1.0) * per_step
+        ema = train_state.ema_update(
+            state.ema,
+            player.variables,
+            images=len(real),
+            half_life_images=config.ema_half_life_images,
+            step=state.step,
+            axis_name=axis_name,
         )
-        average = train_state.ema(state.average, player.variables, decay)
-        state = State(state.step + 1, evaluator, player, average, control)
+        state = State(state.step + 1, evaluator, player, ema, control)
         return state, {**report, **metrics}
 
     def sample(key, state, frozen, batch):
         del frozen
         latent = latents.given_or_drawn(key, batch, config.latent_size)
-        return {'generated': generator_of(batch).apply(state.average, latent, train=False)}
+        return {'generated': generator_of(batch).apply(state.ema, latent, train=False)}
 
     phases = (Phase('train', config.num_steps, step),)
     return Method(init, phases, sample, latent_size=config.latent_size)

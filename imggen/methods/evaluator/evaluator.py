@@ -21,14 +21,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 
-from imggen import keys, latents, options, schedules, train_state
+from imggen import keys, latents, options, train_state
 from imggen.errors import UserError
 from imggen.method import Method, Phase
 from imggen.methods.evaluator import calibration, guidance, networks, references
 from imggen.networks.dcgan import Generator
-from imggen.train_state import Player
+from imggen.train_state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,16 +83,16 @@ class State:
     Attributes:
       step: updates made, int32.
       evaluator, generator: the players.
-      average: variables of the generator that samples.
+      ema: variables of the generator that samples.
       errors: histograms of energies in phase `calibrate`, of all pictures and of the
         held-out ones, in parts of a batch: [2, calibration.NUM_BINS].
       references: the references in turn, [r, height, width, channels]; () without.
     """
 
     step: jax.Array
-    evaluator: Player
-    generator: Player
-    average: Any
+    evaluator: TrainState
+    generator: TrainState
+    ema: Any
     errors: jax.Array
     references: Any
 
@@ -126,9 +127,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             )
         return State(
             step=jnp.int32(0),
-            evaluator=train_state.new_player({'params': params}, evaluator_optimizer),
-            generator=train_state.new_player(variables, generator_optimizer),
-            average=variables,
+            evaluator=train_state.create({'params': params}, evaluator_optimizer),
+            generator=train_state.create(variables, generator_optimizer),
+            ema=variables,
             errors=jnp.zeros((2, calibration.NUM_BINS)),
             references=picked,
         )
@@ -147,7 +148,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
         loss, gradients = jax.value_and_grad(loss_fn)(state.evaluator.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report = {'evaluator_loss': loss, 'evaluator_gradient': train_state.global_norm(gradients)}
+        report = {'evaluator_loss': loss, 'evaluator_gradient': optax.tree.norm(gradients)}
         player = train_state.update(state.evaluator, gradients, evaluator_optimizer)
         state = state.replace(step=state.step + 1, evaluator=player)
         return state, train_state.mean_over(axis_name, report)
@@ -179,7 +180,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             targets = state.references[turn][None]
 
         def loss_fn(params):
-            variables = {'params': params, **state.generator.statistics}
+            variables = {'params': params, **state.generator.batch_stats}
             fake, statistics = generator.apply(
                 variables, latent, train=True, mutable=['batch_stats']
             )
@@ -201,23 +202,26 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         gradient = jax.grad(loss_fn, has_aux=True)
         gradients, (report, statistics) = gradient(state.generator.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report['generator_gradient'] = train_state.global_norm(gradients)
+        report['generator_gradient'] = optax.tree.norm(gradients)
         player = train_state.update(
-            state.generator, gradients, generator_optimizer, statistics=statistics
+            state.generator, gradients, generator_optimizer, batch_stats=statistics
         )
-        per_step = len(real) * (jax.lax.axis_size(axis_name) if axis_name else 1)
-        decay = schedules.half_life_decay(
-            per_step, config.ema_half_life_images, (taught + 1.0) * per_step
+        ema = train_state.ema_update(
+            state.ema,
+            player.variables,
+            images=len(real),
+            half_life_images=config.ema_half_life_images,
+            step=taught,
+            axis_name=axis_name,
         )
-        average = train_state.ema(state.average, player.variables, decay)
-        state = state.replace(step=state.step + 1, generator=player, average=average)
+        state = state.replace(step=state.step + 1, generator=player, ema=ema)
         return state, train_state.mean_over(axis_name, report)
 
     def sample(key, state, frozen, batch):
         """Generated pictures and, where the evaluator makes pictures, what it makes of them."""
         del frozen
         latent = latents.given_or_drawn(key, batch, config.latent_size)
-        generated = generator_of(batch).apply(state.average, latent, train=False)
+        generated = generator_of(batch).apply(state.ema, latent, train=False)
         evaluator = _evaluator(config, generated.shape)
         if evaluator.output is None:
             return {'generated': generated}

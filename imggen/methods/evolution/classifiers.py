@@ -118,7 +118,7 @@ def _trained(workdir: str) -> Classifier:
     def logits(params, images):
         return network.apply(params, images, train=False)[0]
 
-    params = jax.device_get(restored.state.average)
+    params = jax.device_get(restored.state.ema)
     shape = tuple(restored.batch['image'].shape[1:])
     fashion = restored.config['data']['name'] == 'fashion_mnist'
     class_names = _names() if fashion else tuple(map(str, range(network.classes)))

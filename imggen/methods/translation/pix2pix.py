@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 
 from imggen import color, images, keys, options, schedules, train_state
@@ -27,7 +28,7 @@ from imggen.losses import adversarial
 from imggen.method import Method, Phase, Translation
 from imggen.networks import patchgan, unet
 from imggen.networks.normalization import STATISTICS
-from imggen.train_state import Player
+from imggen.train_state import TrainState
 
 COLORS = {'rgb': 'the target', 'lab': "the target's a and b; lightness is the input's"}
 
@@ -80,8 +81,8 @@ class State:
     """
 
     step: jax.Array
-    generator: Player
-    discriminator: Player | None
+    generator: TrainState
+    discriminator: TrainState | None
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
@@ -118,8 +119,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         if config.gan_weight:
             judged = _judged(config, x, y)
             critic = discriminator.init(critic_key, judged, statistics='average')
-            critic = train_state.new_player(critic, optimizer)
-        return State(jnp.int32(0), train_state.new_player(variables, optimizer), critic)
+            critic = train_state.create(critic, optimizer)
+        return State(jnp.int32(0), train_state.create(variables, optimizer), critic)
 
     def step(key, state, frozen, batch):
         del frozen
@@ -128,7 +129,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         network = generator(y.shape[-1], unet.depth_of(state.generator.params))
 
         def translate(params):
-            variables = {'params': params, **state.generator.statistics}
+            variables = {'params': params, **state.generator.batch_stats}
             return network.apply(
                 variables, image_keys, x, statistics='batch', mutable=['batch_stats']
             )
@@ -148,7 +149,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         if config.gan_weight:
 
             def discriminator_loss(params):
-                real_logits, statistics = judge(params, state.discriminator.statistics, y)
+                real_logits, statistics = judge(params, state.discriminator.batch_stats, y)
                 fake_logits, statistics = judge(params, statistics, fake)
                 game = jnp.mean(loss.discriminator(real_logits, fake_logits))
                 logits = {'real_logit': real_logits.mean(), 'fake_logit': fake_logits.mean()}
@@ -158,14 +159,14 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             gradient = jax.grad(discriminator_loss, has_aux=True)
             gradients, (game, statistics) = gradient(critic.params)
             gradients = train_state.mean_over(axis_name, gradients)
-            report |= game | {'discriminator_gradient': train_state.global_norm(gradients)}
-            critic = train_state.update(critic, gradients, optimizer, statistics=statistics)
+            report |= game | {'discriminator_gradient': optax.tree.norm(gradients)}
+            critic = train_state.update(critic, gradients, optimizer, batch_stats=statistics)
 
         def generator_loss(fake):
             total, parts = config.l1_weight * jnp.mean(jnp.abs(y - fake)), {}
             if config.gan_weight:
-                real_logits, _ = judge(critic.params, critic.statistics, y)
-                fake_logits, _ = judge(critic.params, critic.statistics, fake)
+                real_logits, _ = judge(critic.params, critic.batch_stats, y)
+                fake_logits, _ = judge(critic.params, critic.batch_stats, fake)
                 parts = {'generator_loss': jnp.mean(loss.generator(real_logits, fake_logits))}
                 total += config.gan_weight * parts['generator_loss']
             return total, parts
@@ -173,9 +174,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         gradient_at_fake, parts = jax.grad(generator_loss, has_aux=True)(fake)
         (gradients,) = pull_back(gradient_at_fake)
         gradients = train_state.mean_over(axis_name, gradients)
-        report |= parts | {'generator_gradient': train_state.global_norm(gradients)}
+        report |= parts | {'generator_gradient': optax.tree.norm(gradients)}
         player = train_state.update(
-            state.generator, gradients, optimizer, statistics=generator_statistics
+            state.generator, gradients, optimizer, batch_stats=generator_statistics
         )
         state = State(state.step + 1, player, critic)
         return state, train_state.mean_over(axis_name, report)

@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 
 from imggen import images, options, schedules, train_state
@@ -26,7 +27,7 @@ from imggen.losses import adversarial, perceptual
 from imggen.method import Method, Phase, Translation
 from imggen.networks import super_resolution
 from imggen.networks.patchgan import PatchGAN
-from imggen.train_state import Player
+from imggen.train_state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,13 +78,13 @@ class State:
       step: updates made, int32.
       generator: the network that enlarges.
       discriminator: its opponent; None without an adversarial phase.
-      average: variables of the average generator, which `sample` uses.
+      ema: variables of the average generator, which `sample` uses.
     """
 
     step: jax.Array
-    generator: Player
-    discriminator: Player | None
-    average: Any
+    generator: TrainState
+    discriminator: TrainState | None
+    ema: Any
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
@@ -126,21 +127,24 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         generator_key, critic_key = jax.random.split(key)
         small, target = _pair(config, batch)
         _check_sizes(config, small, target)
-        player = train_state.new_player(network.init(generator_key, small[:1]), optimizer)
+        player = train_state.create(network.init(generator_key, small[:1]), optimizer)
         critic = None
         if num_adversarial:
             variables = discriminator.init(critic_key, target[:1], statistics='average')
-            critic = train_state.new_player(variables, opponent)
+            critic = train_state.create(variables, opponent)
         return State(jnp.int32(0), player, critic, player.variables)
 
     def advanced(state, gradients, count, critic=None):
         player = train_state.update(state.generator, gradients, optimizer)
-        count *= jax.lax.axis_size(axis_name) if axis_name else 1
-        decay = schedules.half_life_decay(
-            count, config.ema_half_life_images, (state.step + 1.0) * count
+        ema = train_state.ema_update(
+            state.ema,
+            player.variables,
+            images=count,
+            half_life_images=config.ema_half_life_images,
+            step=state.step,
+            axis_name=axis_name,
         )
-        average = train_state.ema(state.average, player.variables, decay)
-        return State(state.step + 1, player, critic, average)
+        return State(state.step + 1, player, critic, ema)
 
     def l1_step(key, state, frozen, batch):
         del key, frozen
@@ -151,7 +155,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
         error, gradients = jax.value_and_grad(l1)(state.generator.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report = {'l1': error, 'generator_gradient': train_state.global_norm(gradients)}
+        report = {'l1': error, 'generator_gradient': optax.tree.norm(gradients)}
         state = advanced(state, gradients, len(target), state.discriminator)
         return state, train_state.mean_over(axis_name, report)
 
@@ -170,7 +174,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         )
 
         def discriminator_loss(params):
-            real_logits, statistics = judge(params, state.discriminator.statistics, target)
+            real_logits, statistics = judge(params, state.discriminator.batch_stats, target)
             fake_logits, statistics = judge(params, statistics, fake)
             game = jnp.mean(loss.discriminator(real_logits, fake_logits))
             logits = {'real_logit': real_logits.mean(), 'fake_logit': fake_logits.mean()}
@@ -179,11 +183,13 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         gradient = jax.grad(discriminator_loss, has_aux=True)
         gradients, (report, statistics) = gradient(state.discriminator.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        critic = train_state.update(state.discriminator, gradients, opponent, statistics=statistics)
+        critic = train_state.update(
+            state.discriminator, gradients, opponent, batch_stats=statistics
+        )
 
         def generator_loss(fake):
-            real_logits, _ = judge(critic.params, critic.statistics, target)
-            fake_logits, _ = judge(critic.params, critic.statistics, fake)
+            real_logits, _ = judge(critic.params, critic.batch_stats, target)
+            fake_logits, _ = judge(critic.params, critic.batch_stats, fake)
             parts = {
                 'l1': jnp.mean(jnp.abs(fake - target)),
                 'generator_loss': jnp.mean(loss.generator(real_logits, fake_logits)),
@@ -197,7 +203,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         gradient_at_fake, parts = jax.grad(generator_loss, has_aux=True)(fake)
         (gradients,) = pull_back(gradient_at_fake)
         gradients = train_state.mean_over(axis_name, gradients)
-        report |= parts | {'generator_gradient': train_state.global_norm(gradients)}
+        report |= parts | {'generator_gradient': optax.tree.norm(gradients)}
         state = advanced(state, gradients, len(target), critic)
         return state, train_state.mean_over(axis_name, report)
 
@@ -208,7 +214,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         return {
             'input': super_resolution.enlarge(small, config.scale, method='nearest'),
             'bicubic': jnp.clip(super_resolution.enlarge(small, config.scale), -1.0, 1.0),
-            'output': jnp.clip(network.apply(state.average, small), -1.0, 1.0),
+            'output': jnp.clip(network.apply(state.ema, small), -1.0, 1.0),
             **({} if target is None else {'target': target}),
         }
 

@@ -123,7 +123,7 @@ def test_the_average_forgets_half_in_its_half_life():
     decay = 0.5 ** (cases.BATCH_SIZE / 16.0)
     for collection in ('params', 'batch_stats'):
         old, now, average = (
-            tree[collection] for tree in (state.average, new.generator.variables, new.average)
+            tree[collection] for tree in (state.ema, new.generator.variables, new.ema)
         )
         expected = jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, old, now)
         cases.assert_close(average, expected)

@@ -57,7 +57,7 @@ def test_without_a_discriminator_a_step_is_adam_on_the_l1_distance():
 
     @jax.jit
     def loss(params):
-        variables = {'params': params, **state.generator.statistics}
+        variables = {'params': params, **state.generator.batch_stats}
         output = network.apply(variables, None, batch['input'], statistics='batch')
         return 7.0 * jnp.mean(jnp.abs(output - batch['target']))
 
