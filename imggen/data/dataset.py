@@ -23,7 +23,7 @@ class Dataset(NamedTuple):
       description: one line for the log: what was found and where.
       class_names: names of the classes in the order of their numbers; () without.
       fixed: whether the whole set, in this order, is the batch of every step.
-      deliver: as of `Source`.
+      postprocess: see `Source`.
       partner: (key, rows) -> rows, both int32 [k]; traceable. Where it is set, each
         picture is read with its partner behind it, along the channels.
       pair: (key, pictures) -> {'input': ..., 'target': ...}; traceable. Where it is
@@ -37,7 +37,7 @@ class Dataset(NamedTuple):
     description: str
     class_names: tuple[str, ...] = ()
     fixed: bool = False
-    deliver: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
+    postprocess: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
     partner: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     pair: Callable[[jax.Array, jax.Array], dict[str, jax.Array]] | None = None
     files: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ def fixed(dataset: Dataset) -> Source:
         num_examples=dataset.shape[0] or None,
         description=dataset.description,
         class_names=dataset.class_names,
-        deliver=dataset.deliver,
+        postprocess=dataset.postprocess,
     )
 
 

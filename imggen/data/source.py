@@ -28,9 +28,12 @@ class Source(NamedTuple):
       num_examples: size of the set; None where there is none (evolution).
       description: one line for the log: what was found and where.
       class_names: names of the classes in the order of their numbers; () without.
-      deliver: (images float [n, height, width, channels] in [-1, 1]) -> {file name
-        without suffix: uint8 [height, width, 3 or 4]}; what becomes of images made from
-        those of the batch outside: at their files' own size, alpha kept. None without.
+      postprocess: (float images [n, height, width, channels] in [-1, 1]) -> {file name
+        without suffix: uint8 [height, width, 3 or 4]}. Style transfer alone sets it: image i,
+        made from the i-th content, gets the size and the alpha of the content's file.
+      preview: count -> float32 images in [-1, 1] by name, to draw sample sheets from, or
+        None: then the sheets are drawn from the batch of step 0. Pairs with a held-out part
+        give `count` of its pairs, spread over all of it.
     """
 
     window: Callable[[int, int], Window]
@@ -39,7 +42,8 @@ class Source(NamedTuple):
     num_examples: int | None = None
     description: str = ''
     class_names: tuple[str, ...] = ()
-    deliver: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
+    postprocess: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
+    preview: Callable[[int], Mapping[str, np.ndarray] | None] = lambda count: None
 
     def batch(self, step: int) -> Batch:
         """Returns the batch of one step, for looking at and for tests."""

@@ -7,7 +7,7 @@ its own size; 'style_weight' [n, number of styles]; where asked for 'initial',
 change by less than that asks for; its result gets the file's own size back.
 
 Colors are handled here alone: before, by what the method is given, and after, by what
-`deliver` makes of its results.
+`postprocess` makes of its results.
 """
 
 import pathlib
@@ -97,7 +97,7 @@ def load(
         name: np.broadcast_to(array, (count, *array.shape[1:])) for name, array in arrays.items()
     }
 
-    def deliver(results: np.ndarray) -> Mapping[str, np.ndarray]:
+    def postprocess(results: np.ndarray) -> Mapping[str, np.ndarray]:
         return {
             name: restore(result, picture, box, colors)
             for name, result, picture, box in zip(
@@ -113,7 +113,7 @@ def load(
         (count, *shape, channels),
         description,
         fixed=True,
-        deliver=deliver,
+        postprocess=postprocess,
     )
 
 

@@ -58,9 +58,9 @@ def test_source_gives_one_batch_in_minus_one_to_one(files):
 def test_result_comes_back_at_its_own_size_with_its_alpha(files):
     dataset = load(files)
     result = images.from_uint8(batch(dataset)['image'])
-    delivered = dataset.deliver(np.asarray(result))
-    assert list(delivered) == ['content']
-    back = delivered['content']
+    results = dataset.postprocess(np.asarray(result))
+    assert list(results) == ['content']
+    back = results['content']
     original = np.asarray(Image.open(files[0]))
     assert back.shape == (90, 140, 4) and back.dtype == np.uint8
     np.testing.assert_array_equal(back[..., 3], original[..., 3])
@@ -87,7 +87,7 @@ def test_exif_turns_content_and_alpha_is_absent_where_opaque(tmp_path, files):
     Image.fromarray(noise(60, 100)).save(turned, exif=exif, quality=95)
     dataset = load((str(turned), files[1]))
     assert batch(dataset)['image'].shape == (1, 64, 32, 3)
-    back = dataset.deliver(np.zeros((1, 64, 32, 3)))['turned']
+    back = dataset.postprocess(np.zeros((1, 64, 32, 3)))['turned']
     assert back.shape == (100, 60, 3)
 
 
@@ -100,7 +100,7 @@ def test_sixteen_bit_gray_and_palette_pictures_are_read(tmp_path, files):
     image = batch(dataset)['image'][0]
     assert image.shape == (64, 64, 3)
     np.testing.assert_array_equal(image[..., 0], (ramp.astype(int) + 128) // 257)
-    assert dataset.deliver(np.zeros((1, 64, 64, 3)))['deep'].shape == (64, 64, 3)
+    assert dataset.postprocess(np.zeros((1, 64, 64, 3)))['deep'].shape == (64, 64, 3)
 
 
 def test_stretch_makes_both_square_as_the_published_config_does(files):
@@ -130,7 +130,7 @@ def test_a_folder_is_a_batch_and_other_proportions_are_mirrored(tmp_path, files)
     tall = found['image'][2]
     inner = (64 - 32) // 2
     np.testing.assert_array_equal(tall[:, inner - 4 : inner], tall[:, inner : inner + 4][:, ::-1])
-    back = dataset.deliver(np.asarray(images.from_uint8(found['image'])))
+    back = dataset.postprocess(np.asarray(images.from_uint8(found['image'])))
     assert {name: one.shape for name, one in back.items()} == {
         'a': (60, 90, 3),
         'b': (60, 90, 3),
@@ -145,8 +145,8 @@ def test_two_contents_of_one_name_give_two_results(tmp_path, files):
         (tmp_path / folder).mkdir()
         Image.fromarray(noise(64, 64)).save(tmp_path / folder / 'same.png')
     named = f'{tmp_path / "x" / "same.png"},{tmp_path / "y" / "same.png"}'
-    delivered = load((named, files[1])).deliver(np.zeros((2, 64, 64, 3)))
-    assert list(delivered) == ['same', 'same_1']
+    results = load((named, files[1])).postprocess(np.zeros((2, 64, 64, 3)))
+    assert list(results) == ['same', 'same_1']
 
 
 def chroma(pixels):
@@ -165,7 +165,7 @@ def test_colors_of_the_content_are_kept(tmp_path, files):
     assert found['image'].shape[-1] == found['style0'].shape[-1] == 1
     brightness = 0.2 * np.ones((1, 64, 64, 1))
     for dataset, result in ((after, brightness * [1, 1, 1]), (only, brightness)):
-        back = dataset.deliver(np.asarray(result))['soft']
+        back = dataset.postprocess(np.asarray(result))['soft']
         np.testing.assert_allclose(chroma(back), chroma(soft), atol=2.0)
         luma = back @ np.array([0.299, 0.587, 0.114])
         np.testing.assert_allclose(luma, 1.2 * 127.5, atol=1.5)
