@@ -1,4 +1,4 @@
-"""Animations: GIFs of frames, and the film of a run's sheets of samples."""
+"""Animations: GIF files, and the film of a run's sample sheets."""
 
 import os
 import pathlib
@@ -9,11 +9,11 @@ from PIL import Image
 from imggen.errors import UserError
 from imggen.workdir import reader
 
-_MIN_HEIGHT = 256  # Smaller frames are enlarged by whole factors.
+_MIN_HEIGHT = 256  # Pixels. Smaller frames are enlarged by an integer factor.
 
 
 def write_gif(path: str | os.PathLike, frames: np.ndarray, *, milliseconds: int = 60) -> None:
-    """Writes uint8 [n, height, width, channels], 1 or 3 channels, as a GIF that repeats."""
+    """Writes uint8 frames [n, height, width, 1 or 3] as a GIF that repeats."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scale = max(1, _MIN_HEIGHT // frames.shape[1])
@@ -25,10 +25,10 @@ def write_gif(path: str | os.PathLike, frames: np.ndarray, *, milliseconds: int 
 
 
 def film(workdir: str | os.PathLike) -> np.ndarray:
-    """Returns a run's sheets of samples in order: uint8 [n, height, width, channels].
+    """Returns the sample sheets of a run in order: uint8 [n, height, width, 1 or 3].
 
-    Every sheet was made from the same keys, so that the film shows the same latents
-    while the network learns.
+    All sheets are made with the same keys, so that the film shows how the samples of fixed
+    latents change in training.
     """
     run = reader.read(workdir)
     sheets = []
@@ -37,6 +37,6 @@ def film(workdir: str | os.PathLike) -> np.ndarray:
             sheet = np.asarray(picture.convert('L' if picture.mode == 'L' else 'RGB'))
         sheets.append(sheet[..., None] if sheet.ndim == 2 else sheet)
     if not sheets:
-        raise UserError(f'{run.path} has no sheets of samples to make a film of: train it first.')
+        raise UserError(f'{run.path} has no sample sheets to make a film of: train it first.')
     kept = [sheet for sheet in sheets if sheet.shape == sheets[-1].shape]
     return np.stack(kept)

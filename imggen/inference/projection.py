@@ -1,4 +1,4 @@
-"""From a picture back to the latent that a generator makes it from, as nearly as it can."""
+"""Projection: the latent from which a generator makes an image most like a given one."""
 
 from typing import NamedTuple
 
@@ -7,19 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from imggen import keys, schedules
+from imggen import keys
 from imggen.errors import UserError
 from imggen.features.extractor import Extractor
 from imggen.workdir.restore import Restored
 
 
 class Projection(NamedTuple):
-    """What a projection found, for each picture the best of its starts.
+    """The result of a projection: for each image the best of its starts.
 
     Attributes:
-      latents: float32 [n, latent size].
+      latents: float32 [n, latent_size].
       images: float32 [n, height, width, channels] in [-1, 1], made from them.
-      errors: float32 [n], mean squared differences of the pixels.
+      errors: float32 [n], mean squared errors of the pixels.
     """
 
     latents: np.ndarray
@@ -30,7 +30,7 @@ class Projection(NamedTuple):
 def project(
     key: jax.Array,
     restored: Restored,
-    pictures: jax.Array,
+    images: jax.Array,
     *,
     labels: jax.Array | None = None,
     starts: int = 8,
@@ -39,63 +39,58 @@ def project(
     prior_weight: float = 1e-3,
     extractor: Extractor | None = None,
 ) -> Projection:
-    """Looks for the latents of pictures by gradient descent from several random starts.
+    """Finds the latents of images by gradient descent from several random starts.
 
-    mean (G(z) - x)^2 + mean (f(G(z)) - f(x))^2 / mean f(x)^2 + prior weight mean z^2
-
-    Adam, with a learning rate that falls to 0 along a cosine; the latents get noise that
-    falls from 0.05 of a standard deviation to 0 over the first three quarters.
+    Minimizes mean (G(z) - x)^2 + mean (f(G(z)) - f(x))^2 / mean f(x)^2 + prior_weight mean z^2
+    by Adam, with a learning rate that falls to 0 along a cosine. The latents get noise, whose
+    standard deviation falls from 0.05 to 0 over the first three quarters of the steps.
 
     Args:
       key: of the starts and the noise.
-      restored: a trained method whose `sample` takes latents.
-      pictures: float32 [n, height, width, channels] in [-1, 1], of the method's size.
-      labels: int32 [n], of a conditional generator.
-      starts: for each picture.
-      num_steps: of Adam.
-      learning_rate: at the start.
-      prior_weight: keeps latents as likely as those that training drew.
-      extractor: whose features f count as well as pixels; None for pixels alone.
+      restored: a trained method that has latents.
+      images: float32 [n, height, width, channels] in [-1, 1], of the method's size.
+      labels: int32 [n], for a method that has classes; 0 by default.
+      starts: number of random starts for each image.
+      num_steps: number of steps of Adam.
+      learning_rate: of Adam, at the start.
+      prior_weight: keeps the latents as probable as those drawn in training.
+      extractor: its features f count beside the pixels; None for pixels alone.
     """
     method = restored.method
     if method.latent_size is None:
         name = restored.config['method']['name']
         raise UserError(f'the method {name!r} has no latent space to project into.')
     shape = restored.batch['image'].shape[1:]
-    if pictures.shape[1:] != shape:
-        raise UserError(f'pictures of shape {pictures.shape[1:]} are not of the run, {shape}.')
-    count = len(pictures)
-    targets = jnp.repeat(jnp.asarray(pictures), starts, axis=0)
+    if images.shape[1:] != shape:
+        raise UserError(
+            f'the images have shape {images.shape[1:]}, but the run makes {shape}: resize them.'
+        )
+    count = len(images)
     inputs = dict(restored.batch)
     if method.num_classes is not None:
         labels = jnp.zeros(count, jnp.int32) if labels is None else labels
         inputs['label'] = jnp.repeat(labels, starts)
     start_key, noise_key = jax.random.split(key)
     image_keys = keys.per_image(start_key, count * starts)
-    optimizer = optax.adam(
-        lambda step: schedules.cosine(learning_rate, 0.0, step / num_steps), b1=0.9, b2=0.999
-    )
+    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
 
     def generate(state, latents):
-        named = method.sample(image_keys, state, method.frozen, {**inputs, 'latent': latents})
-        return named[method.output]
-
-    def seen(params, images):
-        return extractor.apply(params, images)['features']
+        batch = {**inputs, 'latent': latents}
+        return method.sample(image_keys, state, method.frozen, batch)[method.output]
 
     @jax.jit
     def search(state, params, targets):
-        wanted = None if extractor is None else seen(params, targets)
+        wanted = None if extractor is None else extractor.apply(params, targets)['features']
 
         def loss_fn(latents):
-            images = generate(state, latents)
-            axes = (1, 2, 3)
-            losses = jnp.mean(jnp.square(images - targets), axes)
+            made = generate(state, latents)
+            losses = jnp.mean(jnp.square(made - targets), (1, 2, 3))
             losses += prior_weight * jnp.mean(jnp.square(latents), -1)
             if extractor is not None:
                 scale = jnp.mean(jnp.square(wanted)) + 1e-8
-                losses += jnp.mean(jnp.square(seen(params, images) - wanted), -1) / scale
-            return losses.sum()  # Each start goes its own way.
+                error = jnp.square(extractor.apply(params, made)['features'] - wanted)
+                losses += jnp.mean(error, -1) / scale
+            return losses.sum()  # The starts are independent.
 
         def step(index, carry):
             latents, opt_state = carry
@@ -107,10 +102,11 @@ def project(
 
         latents = jax.vmap(lambda key: jax.random.normal(key, (method.latent_size,)))(image_keys)
         latents, _ = jax.lax.fori_loop(0, num_steps, step, (latents, optimizer.init(latents)))
-        images = generate(state, latents)
-        return latents, images, jnp.mean(jnp.square(images - targets), (1, 2, 3))
+        made = generate(state, latents)
+        return latents, made, jnp.mean(jnp.square(made - targets), (1, 2, 3))
 
     params = None if extractor is None else extractor.params
-    latents, images, errors = jax.device_get(search(restored.state, params, targets))
+    targets = jnp.repeat(jnp.asarray(images), starts, axis=0)
+    latents, made, errors = jax.device_get(search(restored.state, params, targets))
     best = errors.reshape(count, starts).argmin(1) + np.arange(count) * starts
-    return Projection(latents[best], images[best], errors[best])
+    return Projection(latents[best], made[best], errors[best])

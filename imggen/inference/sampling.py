@@ -14,6 +14,18 @@ from imggen.method import Images
 from imggen.workdir.restore import Restored
 
 
+def check(restored: Restored) -> None:
+    """Raises UserError if the method of a run does not generate images by itself."""
+    name = restored.config['method']['name']
+    if restored.method.translation is not None:
+        raise UserError(
+            f'the method {name!r} translates images and generates none: apply it to images with '
+            "experiments.translate, and measure it with config.run.scores=('translation',)."
+        )
+    if restored.method.output is None:
+        raise UserError(f'the method {name!r} makes no images: name the run of a generator.')
+
+
 def generate(
     key: jax.Array,
     restored: Restored,
@@ -25,31 +37,40 @@ def generate(
 ) -> Iterator[Images]:
     """Yields `count` samples in chunks; sample i depends on fold_in(key, i) alone.
 
-    Where the state holds the images, sample i is the i-th of them.
+    If the state holds the images, sample i is the i-th of them.
 
     Args:
       key: of the samples.
-      restored: a trained method.
-      count: how many.
-      batch_size: of a chunk, rounded up to a multiple of the devices.
-      label: the class of all of them; each draws its own by default.
-      truncation: the largest absolute value of a latent's numbers, which are drawn
-        normal between: fewer odd images, less variety; None for no bound.
+      restored: a trained method that generates.
+      count: number of samples.
+      batch_size: samples in a chunk, rounded up to a multiple of the number of devices.
+      label: the class of all samples; each draws its own by default.
+      truncation: the largest absolute value in a latent, whose values are drawn from a
+        truncated normal distribution: fewer odd images, less variety. None for no bound.
 
     Yields:
-      {name: float32 [chunk, height, width, channels] in [-1, 1]} on the host.
+      Sets of images by name, float32 [chunk, height, width, channels] in [-1, 1] on the host.
+      `restored.method.output` names the samples.
+
+    Raises:
+      UserError: the method does not generate, holds fewer images, or has no such class.
     """
+    check(restored)
     held = restored.method.num_images
     if held is not None and count > held:
         raise UserError(f'the run holds {held} images, not {count}: ask for at most {held}.')
     sample = _Sampler(restored, min(batch_size, count))
-    for first in range(0, count, sample.batch_size):
-        chunk = min(sample.batch_size, count - first)
-        image_keys = keys.per_image(key, sample.batch_size, first=first)
-        index = jnp.minimum(first + jnp.arange(sample.batch_size), (held or 1) - 1)
-        inputs = {} if held is None else {'index': index}
-        inputs |= _wanted(restored, image_keys, label, truncation)
-        yield {name: images[:chunk] for name, images in sample(image_keys, inputs).items()}
+
+    def chunks():
+        for first in range(0, count, sample.batch_size):
+            chunk = min(sample.batch_size, count - first)
+            image_keys = keys.per_image(key, sample.batch_size, first=first)
+            index = jnp.minimum(first + jnp.arange(sample.batch_size), (held or 1) - 1)
+            inputs = {} if held is None else {'index': index}
+            inputs |= _inputs(restored, image_keys, label, truncation)
+            yield {name: images[:chunk] for name, images in sample(image_keys, inputs).items()}
+
+    return chunks()
 
 
 def interpolate(
@@ -65,41 +86,51 @@ def interpolate(
 
     Args:
       key: of the stops.
-      restored: a method whose `sample` takes latents.
-      stops: how many.
+      restored: a trained method that has latents.
+      stops: number of stops.
       frames_between: images from one stop to the next.
-      label: the class of all images; 0 by default, where there are classes.
-      truncation: of the stops, as for `generate`.
+      label: the class of all images; 0 by default if the method has classes.
+      truncation: of the stops, as in `generate`.
 
     Returns:
-      float32 [stops * frames_between, height, width, channels].
+      float32 [stops * frames_between, height, width, channels] in [-1, 1].
     """
-    stop_keys = keys.per_image(key, stops)
-    ends = _latents(restored, stop_keys, truncation)
+    ends = _latents(restored, keys.per_image(key, stops), truncation)
     if label is None and restored.method.num_classes is not None:
         label = 0
-    path = jnp.concatenate(
-        [
-            slerp(ends[i], ends[(i + 1) % stops], jnp.arange(frames_between) / frames_between)
-            for i in range(stops)
-        ]
-    )
-    sample = _Sampler(restored, min(256, len(path)))
+    t = jnp.arange(frames_between) / frames_between
+    path = [slerp(ends[i], ends[(i + 1) % stops], t) for i in range(stops)]
+    return from_latents(key, restored, jnp.concatenate(path), label=label)
+
+
+def from_latents(
+    key: jax.Array, restored: Restored, given: jax.Array, *, label: int | None = None
+) -> np.ndarray:
+    """Returns the images of latents float32 [n, latent_size]: [n, height, width, channels].
+
+    Args:
+      key: of whatever else the method draws.
+      restored: a trained method that has latents.
+      given: the latents.
+      label: the class of all images; each draws its own by default.
+    """
+    sample = _Sampler(restored, min(256, len(given)))
+    image_keys = keys.per_image(key, sample.batch_size)
+    wanted = _inputs(restored, image_keys, label, None)
     images = []
-    for first in range(0, len(path), sample.batch_size):
-        part = path[first : first + sample.batch_size]
+    for first in range(0, len(given), sample.batch_size):
+        part = given[first : first + sample.batch_size]
         padded = jnp.pad(part, ((0, sample.batch_size - len(part)), (0, 0)))
-        unused = keys.per_image(key, sample.batch_size)
-        named = sample(unused, {'latent': padded, **_wanted(restored, unused, label, None)})
-        images.append(named[restored.method.output][: len(part)])
+        sets = sample(image_keys, {'latent': padded, **wanted})
+        images.append(sets[restored.method.output][: len(part)])
     return np.concatenate(images)
 
 
 def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
     """Interpolates along the great arc between two vectors [d], at each t [n]: [n, d].
 
-    sin((1 - t) a) / sin(a) start + sin(t a) / sin(a) end, a the angle between them;
-    a straight line would pass through latents much shorter than any that training saw.
+    sin((1 - t) a) / sin(a) start + sin(t a) / sin(a) end, where a is the angle between them.
+    A straight line would pass through latents much shorter than those seen in training.
     """
     cosine = jnp.dot(start, end) / (jnp.linalg.norm(start) * jnp.linalg.norm(end))
     angle = jnp.arccos(jnp.clip(cosine, -1.0 + 1e-6, 1.0 - 1e-6))
@@ -107,16 +138,15 @@ def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
     return weights / jnp.sin(angle) @ jnp.stack([start, end])
 
 
-def _wanted(restored: Restored, image_keys, label, truncation):
-    """Returns what `sample` is told of the images that are wanted."""
+def _inputs(restored: Restored, image_keys, label, truncation):
+    """Builds the inputs of `sample`: class labels and truncated latents, if they are asked for."""
     inputs = {}
     if label is not None:
         classes = restored.method.num_classes
-        if classes is None or not 0 <= label < classes:
-            there_are = (
-                f'there are 0 to {classes - 1}' if classes else 'its method knows no classes'
-            )
-            raise UserError(f'the run cannot make class {label}: {there_are}.')
+        if classes is None:
+            raise UserError('the method of the run has no classes: leave the label out.')
+        if not 0 <= label < classes:
+            raise UserError(f'the run has no class {label}: its classes are 0 to {classes - 1}.')
         inputs['label'] = jnp.full(len(image_keys), label, jnp.int32)
     if truncation is not None:
         inputs['latent'] = _latents(restored, image_keys, truncation)
@@ -124,15 +154,15 @@ def _wanted(restored: Restored, image_keys, label, truncation):
 
 
 def _latents(restored: Restored, image_keys, truncation):
-    """Draws latents [n, latent size], normal between -truncation and truncation."""
+    """Draws latents [n, latent_size], truncated to [-truncation, truncation] if it is given."""
     size = restored.method.latent_size
     if size is None:
         name = restored.config['method']['name']
-        raise UserError(f'the method {name!r} has no latent space to walk through or truncate.')
+        raise UserError(f'the method {name!r} has no latent space to walk through or to truncate.')
     if truncation is None:
         return latents.draw(image_keys, size)
     if truncation <= 0:
-        raise UserError(f'a truncation of {truncation} leaves no latent: make it more than 0.')
+        raise UserError(f'a truncation of {truncation} leaves no latents: make it greater than 0.')
 
     def one(key):
         return jax.random.truncated_normal(key, -truncation, truncation, (size,))

@@ -1,7 +1,7 @@
-"""Large pictures in overlapping tiles, so that memory does not grow with the picture.
+"""Processes large images in overlapping tiles, so that memory does not grow with the image.
 
-In an overlap one tile fades into the next. The outer quarter of it is not used at all: there a
-network sees the border of its tile where the picture goes on.
+In an overlap one tile fades into the next. The outer quarter of the overlap is not used at all:
+there a network sees the border of its tile, although the image continues.
 """
 
 import itertools
@@ -15,7 +15,7 @@ _LEAST_OVERLAP = 4
 
 
 def check(tile: int, overlap: int) -> None:
-    """Raises UserError where tiles of that side cannot overlap by so many pixels."""
+    """Raises UserError if tiles of this side cannot overlap by this many pixels."""
     if not _LEAST_OVERLAP <= overlap <= tile // 2:
         raise UserError(
             f'--overlap={overlap}: give at least {_LEAST_OVERLAP} and at most half of '
@@ -25,7 +25,7 @@ def check(tile: int, overlap: int) -> None:
 
 def in_tiles(
     function: Callable[[int, np.ndarray], np.ndarray],
-    picture: np.ndarray,
+    image: np.ndarray,
     tile: int,
     overlap: int,
 ) -> np.ndarray:
@@ -34,18 +34,18 @@ def in_tiles(
     Args:
       function: (index of the tile, float [h, w, channels]) -> float [scale * h, scale * w,
         any channels].
-      picture: float [height, width, channels].
-      tile: the largest side of a tile, in pixels of the picture.
-      overlap: pixels that neighbors share at least.
+      image: float [height, width, channels].
+      tile: the largest side of a tile, in pixels of the image.
+      overlap: the least number of pixels that neighboring tiles share.
 
     Returns:
       float64 [scale * height, scale * width, any channels].
     """
     total = weights = None
-    sides = picture.shape[:2]
+    sides = image.shape[:2]
     tiles = itertools.product(*(spans(side, tile, overlap) for side in sides))
     for index, ((top, height), (left, width)) in enumerate(tiles):
-        part = function(index, picture[top : top + height, left : left + width])
+        part = function(index, image[top : top + height, left : left + width])
         scale = part.shape[0] // height
         if total is None:
             size = (scale * sides[0], scale * sides[1])

@@ -1,13 +1,13 @@
-"""A trained translation or enlargement, applied to pictures of any size.
+"""Applies a trained translation or enlargement to images of any size.
 
-A picture of up to `tile` x `tile` pixels is translated whole, mirrored out to a multiple of
-32 so that few sizes are compiled. A larger one is cut into tiles that overlap; in an overlap
-one tile fades into the next, and the rim of a tile, where its network sees no neighbors, is
-not used at all.
+An image of up to `tile` x `tile` pixels is translated whole, padded by reflection to a multiple
+of 32 so that few sizes are compiled. A larger image is cut into overlapping tiles. In an overlap
+one tile fades into the next, and the rim of a tile, where its network sees no neighbors, is not
+used at all.
 
-A network that normalizes by the statistics of the picture sees all of it at once: its tiles,
-normalized each on its own, differ in tone from the whole. There `tile` is 2048 by default,
-for which the published U-Net takes about 1 GiB; else it is 512.
+A network that normalizes by the statistics of the image sees all of it at once: tiles, each
+normalized by its own statistics, differ in tone from the whole. For such a network `tile` is
+2048 by default, for which the published U-Net takes about 1 GiB; otherwise it is 512.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,116 +19,105 @@ import numpy as np
 
 from imggen import data, images, keys
 from imggen.data import decode
-from imggen.data.pairs import filters, pairings
+from imggen.data.pairs import pairings
 from imggen.errors import UserError
 from imggen.inference import tiling
-from imggen.methods.translation import pix2pix
-from imggen.networks import unet
 from imggen.workdir.restore import Restored
-
-METHODS = ('pix2pix', 'super_resolution')  # Whose `sample` makes a picture of a picture.
 
 _MULTIPLE = 32
 _TILE, _LARGEST_WHOLE = 512, 2048
 
 
 class Translator(NamedTuple):
-    """What a run makes of pictures.
+    """A trained translation, applied to single images.
 
     Attributes:
       translate: (key, uint8 [height, width, 1 or 3]) -> uint8 [scale * height, scale *
         width, 1 or 3]; `key` is one key.
-      scale: 1, or that of super-resolution.
-      tile: side of a tile; pictures of more than tile x tile pixels are cut.
-      sees_all: whether what comes out depends on the statistics of all that goes in, so
-        that tiles may differ in tone.
+      scale: 1, or the scale of super-resolution.
+      tile: side of a tile; images of more than tile x tile pixels are cut.
+      sees_whole_image: as in `Translation`: tiles of one image may then differ in tone.
     """
 
     translate: Callable[[jax.Array, np.ndarray], np.ndarray]
     scale: int
     tile: int
-    sees_all: bool
+    sees_whole_image: bool
 
-    def cuts(self, picture: np.ndarray) -> bool:
-        """Whether a picture [height, width, channels] is cut into tiles."""
-        return _is_cut(picture, self.tile)
+    def cuts(self, image: np.ndarray) -> bool:
+        """Returns whether an image [height, width, channels] is cut into tiles."""
+        return image.shape[0] * image.shape[1] > self.tile**2
 
 
 def make(
     restored: Restored, *, tile: int | None = None, overlap: int = 64, filtered: bool = False
 ) -> Translator:
-    """Returns what a run makes of pictures.
+    """Builds the translator of a run.
 
     Args:
-      restored: a trained method whose `sample` maps batch['input'] to 'output'.
-      tile: side of a tile in pixels of the input; pictures of up to tile x tile pixels are
-        translated whole. By default 512, and 2048 where the method sees all of a picture.
+      restored: a trained method that translates.
+      tile: side of a tile in pixels of the input; images of up to tile x tile pixels are
+        translated whole. By default 512, or 2048 if the method sees the whole image.
       overlap: pixels that neighboring tiles share.
-      filtered: takes pictures for the run's inputs; else its filter, if its data has one,
-        makes the inputs of them.
+      filtered: whether images are the run's inputs already. If not, the filter that made the
+        run's inputs, if there is one, is applied first.
 
     Raises:
-      UserError: the run translates nothing, or tiles and overlap do not fit.
+      UserError: the run does not translate images, or tile and overlap do not fit.
     """
     network = _network(restored)
-    if _is_of_noise(restored):
+    if data.starts_from_noise(restored.config['data']):
         raise UserError(
-            'this run makes pictures of noise and takes no --input: leave it out and give --num, '
+            'this run makes images from noise and takes no --input: leave it out and give --num, '
             'or give --validation.'
         )
-    sees_all = _sees_all(restored.config['method'])
+    scale, sees_whole_image = restored.method.translation
     if tile is None:
-        tile = _LARGEST_WHOLE if sees_all else _TILE
+        tile = _LARGEST_WHOLE if sees_whole_image else _TILE
     tiling.check(tile, overlap)
     name = 'input' if 'input' in restored.batch else 'image'
     trained_size, channels = restored.batch[name].shape[1:3], restored.batch[name].shape[-1]
-    if restored.config['method']['name'] == 'super_resolution' and name == 'image':
+    if scale > 1 and name == 'image':  # The batch holds the targets.
         trained_size = None
     prepare = _preparation(restored, channels, filtered)
-    one = jax.ShapeDtypeStruct((_MULTIPLE, _MULTIPLE, channels), jnp.float32)
-    scale = jax.eval_shape(network, jax.random.key(0), one).shape[0] // _MULTIPLE
 
     def whole(key, inputs):
-        size = inputs.shape[:2]
-        if size == trained_size:
+        if inputs.shape[:2] == trained_size:
             return np.asarray(network(key, inputs))
-        rest = [-side % _MULTIPLE for side in size]
-        sides = [(extra // 2, extra - extra // 2) for extra in rest]
-        output = np.asarray(network(key, np.pad(inputs, (*sides, (0, 0)), mode='symmetric')))
-        top, left = (scale * low for low, _ in sides)
-        return output[top : top + scale * size[0], left : left + scale * size[1]]
+        return _padded(lambda padded: np.asarray(network(key, padded)), inputs, scale)
 
-    def translate(key, picture):
-        inputs = np.asarray(images.from_uint8(prepare(picture)))
-        if not _is_cut(inputs, tile):
+    def translate(key, image):
+        inputs = np.asarray(images.from_uint8(prepare(image)))
+        if not translator.cuts(inputs):
             return images.to_uint8(whole(key, inputs))
 
         def one_tile(index, part):
-            # Under one key the pattern of dropout would come again in every tile.
+            # Under one key the pattern of dropout would repeat in every tile.
             return whole(jax.random.fold_in(key, index), part)
 
         return images.to_uint8(tiling.in_tiles(one_tile, inputs, tile, overlap))
 
-    return Translator(translate, scale, tile, sees_all)
+    translator = Translator(translate, scale, tile, sees_whole_image)
+    return translator
 
 
-def of_noise(restored: Restored, *, num_images: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """Returns what a run that starts from noise makes of new noise, one picture at a time.
+def from_noise(restored: Restored, *, num_images: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Returns what a run that starts from noise makes of new noise, one image at a time.
 
     Args:
       restored: trained on config.data.task='noise'.
-      num_images: how many.
-      seed: picture i depends on this and i.
+      num_images: number of images.
+      seed: image i depends on the seed and on i.
 
     Returns:
       An iterator over uint8 [height, width, channels], of the size that the run was trained
       with.
 
     Raises:
-      UserError: the run needs pictures to start from.
+      UserError: the run needs images to start from.
     """
-    if not _is_of_noise(restored):
-        raise UserError('this run needs pictures: give one of --input, --validation and --film.')
+    if not data.starts_from_noise(restored.config['data']):
+        raise UserError('this run needs images: give --input or --validation.')
     network, key = _network(restored), keys.stream(seed, 'sample')
     blank = jnp.zeros((1, *restored.batch['input'].shape[1:]))
 
@@ -143,22 +132,22 @@ def of_noise(restored: Restored, *, num_images: int, seed: int = 0) -> Iterator[
 def validation(
     restored: Restored, *, num_images: int, seed: int = 0, batch_size: int = 8
 ) -> Iterator[Mapping[str, np.ndarray]]:
-    """Yields what a run makes of the held-out pictures of its data set, in their order.
+    """Translates the held-out images of a run's data set, in their order.
 
     Args:
-      restored: a trained translation.
-      num_images: how many at most.
-      seed: of what is drawn.
-      batch_size: pictures at a time.
+      restored: a trained method that translates.
+      num_images: number of images, at most.
+      seed: of what the method draws, such as dropout.
+      batch_size: images at a time.
 
     Yields:
-      The sets of the method's `sample`, among them 'output' and 'target', float32 [n,
-      height, width, channels] on the host, whole levels of 8 bits.
+      The sets of the method's `sample` and 'target', float32 [n, height, width, channels] in
+      [-1, 1] on the host, rounded to 8 bits as a file would hold them.
 
     Raises:
-      UserError: the run translates nothing, or its data has no held-out pictures.
+      UserError: the run does not translate images, or its data set has no held-out images.
     """
-    _network(restored)
+    check(restored)
     batches = data.held_out(restored.config['data'])
     count = min(num_images, *map(len, batches.values()))
     key, sample = keys.stream(seed, 'measure'), jax.jit(restored.method.sample)
@@ -175,48 +164,44 @@ def validation(
         }
 
 
+def check(restored: Restored) -> None:
+    """Raises UserError if the method of a run does not translate images."""
+    if restored.method.translation is None:
+        name = restored.config['method']['name']
+        raise UserError(f'the method {name!r} translates no images: name another --workdir.')
+
+
 def _network(restored: Restored) -> Callable[[jax.Array, np.ndarray], jax.Array]:
     """Returns (one key, float32 [height, width, channels]) -> output, compiled for each size."""
+    check(restored)
     method = restored.method
 
     @jax.jit
     def apply(key, state, frozen, inputs):
-        sets = method.sample(key[None], state, frozen, {'input': inputs[None]})
-        return sets['output'][0]
+        return method.sample(key[None], state, frozen, {'input': inputs[None]})[method.output][0]
 
-    name = restored.config['method']['name']
-    if name not in METHODS:
-        raise UserError(f'the method {name!r} translates no pictures: name another --workdir.')
     return lambda key, inputs: apply(key, restored.state, method.frozen, inputs)
 
 
-def _is_of_noise(restored: Restored) -> bool:
-    return restored.config['data'].get('task') == 'noise'
-
-
-def _sees_all(section: Mapping) -> bool:
-    """Whether a method's network normalizes by the statistics of the picture at hand."""
-    if section['name'] != 'pix2pix':
-        return False
-    norm = section.get('generator', {}).get('norm', unet.UNet.norm)
-    statistics = section.get('test_statistics', pix2pix.Config.test_statistics)
-    return norm == 'instance' or (norm == 'batch' and statistics == 'image')
-
-
-def _is_cut(picture: np.ndarray, tile: int) -> bool:
-    return picture.shape[0] * picture.shape[1] > tile**2
+def _padded(network, inputs: np.ndarray, scale: int) -> np.ndarray:
+    """Applies a network to inputs padded to a multiple of 32, and crops what comes out."""
+    height, width = inputs.shape[:2]
+    (top, bottom), (left, right) = (
+        (extra // 2, extra - extra // 2) for extra in (-height % _MULTIPLE, -width % _MULTIPLE)
+    )
+    padded = np.pad(inputs, ((top, bottom), (left, right), (0, 0)), mode='symmetric')
+    rows = slice(scale * top, scale * (top + height))
+    columns = slice(scale * left, scale * (left + width))
+    return network(padded)[rows, columns]
 
 
 def _preparation(restored: Restored, channels: int, filtered: bool) -> Callable:
-    """Returns uint8 picture -> uint8 input with the channels that the run was trained with."""
-    config = restored.config['data']
-    has_filter = config['name'] == 'pairs' and config.get('task', 'filter') == 'filter'
-    if has_filter and not filtered and config.get('direction', 'AtoB') == 'AtoB':
-        chosen = filters.make(config.get('filter', 'identity'), config.get('filter_options') or {})
-        before = config.get('channels', 3)
-        return lambda picture: chosen(decode.to_channels(picture, before))
+    """Returns uint8 image -> uint8 input with the channels that the run was trained with."""
+    chosen = data.input_filter(restored.config['data'])
+    if chosen is not None and not filtered:
+        return chosen
     if channels not in (1, 3):
         raise UserError(
-            f'this run takes {channels} layers, which no picture holds: leave --filtered out.'
+            f'this run takes {channels} layers, which no image file holds: leave --filtered out.'
         )
-    return lambda picture: decode.to_channels(picture, channels)
+    return lambda image: decode.to_channels(image, channels)

@@ -1,7 +1,7 @@
-"""Files of pictures translated: where each goes, in which format, what is left out and why.
+"""Translates image files: where each one goes, in which format, which are skipped and why.
 
-Size (times the scale of super-resolution), alpha and names stay. What is unreadable is named
-and left out; the rest of a folder goes on.
+A file keeps its size (times the scale of super-resolution), its alpha and its name. Unreadable
+files are named and skipped; the rest of a folder is translated.
 """
 
 import os
@@ -14,14 +14,14 @@ import jax
 import numpy as np
 from PIL import Image
 
-from imggen import keys
+from imggen import files, keys
 from imggen.data import decode
 from imggen.data.loaders import folder
 from imggen.data.picture import Picture, read
 from imggen.errors import UserError
 from imggen.inference.translate import Translator
 
-# Formats that hold exactly what is written, but for JPEG; others become PNG.
+# All but JPEG are lossless. Files of any other format become PNG.
 _FORMATS = {
     '.png': {},
     '.webp': {'lossless': True},
@@ -35,7 +35,7 @@ _WITH_ALPHA = ('.png', '.webp', '.tif', '.tiff')
 
 
 class Job(NamedTuple):
-    """One file: its name in --input, with forward slashes, where it lies and where it goes."""
+    """One file: its name below --input, with forward slashes, its path, and where it goes."""
 
     name: str
     path: pathlib.Path
@@ -43,12 +43,12 @@ class Job(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What came of the files.
+    """What became of the files.
 
     Attributes:
-      written: how many there are.
-      skipped: for each that is left out a sentence that names it.
-      cut: names of those that were cut into tiles which may differ in tone.
+      written: number of files written.
+      skipped: one sentence for each skipped file, which names it.
+      cut: names of the files that were cut into tiles which may differ in tone.
     """
 
     written: int
@@ -57,31 +57,31 @@ class Summary(NamedTuple):
 
 
 def list_jobs(source: pathlib.Path, output: pathlib.Path) -> list[Job]:
-    """Lists a picture, or all pictures under a folder, and where their translations go.
+    """Lists an image file, or all image files under a folder, and where their translations go.
 
     Args:
-      source: a picture or a folder.
-      output: a file, or a folder outside of `source` that gets files of the same names, in
-        the same folders.
+      source: a file or a folder.
+      output: a file, or a folder outside of `source`, in which the translations get the same
+        names in the same sub-folders.
 
     Raises:
-      UserError: there is no such picture or folder, or the output cannot be written, would
-        overwrite the input or would be read again as one.
+      UserError: the source does not exist or holds no images, or the output cannot be written,
+        would overwrite the input or would later be read as input.
     """
     if source.is_dir():
         found = folder.scan(source).files
         if not found:
-            raise UserError(f'{source} holds no pictures; set --input to a folder of some.')
+            raise UserError(f'{source} holds no images; set --input to a folder that does.')
         if output.resolve().is_relative_to(source.resolve()):
-            raise UserError(f'{output} lies in {source}, whose pictures are read; name another.')
+            raise UserError(f'{output} lies in {source}, the input; name another --output.')
         if output.is_file():
-            raise UserError(f'{output} is a file, {source} a folder: name a folder in --output.')
+            raise UserError(f'{output} is a file, but {source} a folder: set --output to a folder.')
         jobs = [Job(file, source / file, output / _name(file)) for file in found]
     elif source.is_file():
         is_file = output.suffix and not output.is_dir()
         jobs = [Job(source.name, source, output if is_file else output / _name(source.name))]
     else:
-        raise UserError(f'{source} is no picture and no folder; set --input to one.')
+        raise UserError(f'{source} is neither a file nor a folder; set --input to one.')
     for job in jobs:
         if job.target.suffix.lower() not in _FORMATS:
             raise UserError(
@@ -89,7 +89,7 @@ def list_jobs(source: pathlib.Path, output: pathlib.Path) -> list[Job]:
                 f'{", ".join(_FORMATS)}.'
             )
         if job.path.resolve() == job.target.resolve():
-            raise UserError(f'{output} would overwrite what is in --input: name another --output.')
+            raise UserError(f'{output} would overwrite the input: name another --output.')
     return jobs
 
 
@@ -105,8 +105,8 @@ def translate_files(
     Args:
       translator: from `make`.
       jobs: from `list_jobs`.
-      seed: of what is drawn; a picture draws from this and its name, whatever lies beside it.
-      done: told after each file how many are done.
+      seed: of what the method draws. A file's draws depend on the seed and its name alone.
+      done: called after each file with the number of files done.
 
     Raises:
       UserError: the output cannot be written.
@@ -117,12 +117,12 @@ def translate_files(
             picture = read(path, '--input')
             if picture.alpha is not None and target.suffix.lower() not in _WITH_ALPHA:
                 raise UserError(
-                    f'{target} cannot hold the alpha of {path}: choose one that ends in .png.'
+                    f'{target} cannot hold the transparency of {path}: name one that ends in .png.'
                 )
             own_key = jax.random.fold_in(key, zlib.crc32(os.fsencode(name)))
             _write(target, picture, translator.translate(own_key, picture.rgb), translator.scale)
             written += 1
-            if translator.sees_all and translator.cuts(picture.rgb):
+            if translator.sees_whole_image and translator.cuts(picture.rgb):
                 cut.append(name)
         except UserError as error:
             skipped.append(str(error))
@@ -137,15 +137,13 @@ def _name(file: str) -> str:
 
 
 def _write(path: pathlib.Path, picture: Picture, pixels: np.ndarray, scale: int) -> None:
-    """Writes pixels with the picture's alpha; a reader never sees half a file."""
+    """Writes pixels with the alpha of the original."""
     if scale > 1 and decode.is_gray(picture.rgb):
         pixels = decode.to_channels(pixels, 1)
     if picture.alpha is not None:
         alpha = decode.resize(picture.alpha[..., None], pixels.shape[:2], fit='stretch')
         pixels = np.concatenate([decode.to_channels(pixels, 3), alpha], axis=-1)
     suffix = path.suffix.lower()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    image.save(partial, format=Image.registered_extensions()[suffix], **_FORMATS[suffix])
-    partial.replace(path)
+    with files.writing(path) as partial:
+        image.save(partial, format=Image.registered_extensions()[suffix], **_FORMATS[suffix])

@@ -1,65 +1,64 @@
-"""Collapse, seen while an adversarial run trains: in its logits and in its samples.
+"""Detects collapse while an adversarial run trains, from its logits and from its samples.
 
-Two signs. The discriminator is sure of every image: its logits of real and generated
-images lie so far apart that the generator learns nothing more. And the samples are
-much alike: their mean distance is a small part of that between real images.
+There are two signs. The discriminator separates every image: its logits for real and
+generated images lie so far apart that the generator learns nothing more. Or the samples
+are much alike: their mean distance is a small fraction of the distance between real images.
 """
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-SURE = 12.0  # Logits apart, averaged over a record: odds of 160,000 to 1.
-ALIKE = 0.25  # Of the distance between real images.
-TIMES = 3  # In a row.
+LARGEST_GAP = 12.0  # Between the mean logits of a record: odds of 160,000 to 1.
+SMALLEST_SPREAD = 0.25  # Relative to the distance between real images.
+TIMES = 3  # How often in a row a sign must appear before it is reported.
 
 
 def spread(images) -> float:
-    """Returns the mean distance between pairs of images [n, ...], root mean square a value.
+    """Returns the root mean square difference between two of the images [n, ...], per value.
 
-    sqrt(2 mean of the variance over images) is the root mean square over all pairs.
+    It is sqrt(2 v), where v is the mean over values of their variance over images.
     """
     images = np.asarray(images, np.float64)
     return float(np.sqrt(2.0 * images.var(axis=0, ddof=1).mean())) if len(images) > 1 else 0.0
 
 
 class Detector:
-    """Watches the records and the samples of one run; says each sign once, when it lasts.
+    """Sees the records and the samples of one run; reports each sign once, when it lasts.
 
     Args:
       say: takes one sentence.
-      unbounded: whether the loss has logits without a scale (Wasserstein), so that
-        their distance says nothing.
+      logits_have_scale: as in `Method`. Without a scale the logits are not looked at.
     """
 
-    def __init__(self, say: Callable[[str], None], *, unbounded: bool = False):
+    def __init__(self, say: Callable[[str], None], *, logits_have_scale: bool = True):
         self._say = say
-        self._unbounded = unbounded
+        self._logits_have_scale = logits_have_scale
         self._seen = {'logits': 0, 'samples': 0}
 
     def record(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Takes the mean logits of a record, `real_logit` and `fake_logit`, if it has them."""
-        if self._unbounded or not {'real_logit', 'fake_logit'} <= metrics.keys():
+        """Looks at the mean logits of a record, `real_logit` and `fake_logit`, if it has them."""
+        if not self._logits_have_scale or not {'real_logit', 'fake_logit'} <= metrics.keys():
             return
         gap = metrics['real_logit'] - metrics['fake_logit']
         self._note(
             'logits',
-            gap > SURE,
-            f'step {step}: the discriminator tells every image ({gap:.1f} between the logits of '
-            'real and generated ones), and the generator learns little from it: raise r1_gamma '
-            '(without batch normalization: discriminator.normalize=False), lower the learning '
-            'rate, or augment (config.method.augment) where images are few.',
+            gap > LARGEST_GAP,
+            f'step {step}: the discriminator separates all images (their mean logits are '
+            f'{gap:.1f} apart), so the generator learns little: raise r1_gamma (it needs '
+            'discriminator.normalize=False), lower the learning rate, or, with few images, '
+            'augment them (config.method.augment).',
         )
 
     def samples(self, step: int, generated, real) -> None:
-        """Takes generated and real images [n, height, width, channels] of equal range."""
-        of_real = spread(real)
-        share = spread(generated) / of_real if of_real else 1.0
+        """Looks at generated and real images [n, height, width, channels] in one range."""
+        real_spread = spread(real)
+        share = spread(generated) / real_spread if real_spread else 1.0
         self._note(
             'samples',
-            share < ALIKE,
-            f'step {step}: the samples are much alike ({share:.0%} of the distance between real '
-            'images): the generator has collapsed; go back to an earlier checkpoint, or take '
+            share < SMALLEST_SPREAD,
+            f'step {step}: the samples are much alike (their distance is {share:.0%} of that of '
+            'real images), so the generator has collapsed: return to an earlier checkpoint, or use '
             "loss='relativistic' with r1_gamma and r2_gamma (and discriminator.normalize=False).",
         )
 

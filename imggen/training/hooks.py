@@ -1,6 +1,6 @@
-"""Hooks: what watches a run. Each on its own period; none changes the state."""
+"""What looks at a run: records, samples, metrics, checkpoints. None changes the state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -13,13 +13,16 @@ from imggen import images, keys
 from imggen.errors import UserError
 from imggen.method import Batch, Method
 from imggen.progress import Progress
-from imggen.training.loop import Record, StateHook
+from imggen.training.dispatch import Record
+from imggen.training.loop import StateHook
 from imggen.workdir.checkpoint import Checkpoints
 from imggen.workdir.writer import Writer
 
 
-def records(writer: Writer, progress: Progress, *, images_per_step: int):
-    """Returns an observer that writes every record and shows it in the progress line."""
+def write_records(
+    writer: Writer, progress: Progress, *, images_per_step: int
+) -> Callable[[Record], None]:
+    """Returns an observer that stores every record and shows it in the progress line."""
     seconds = writer.info.get('seconds', 0.0)
 
     def observe(record: Record) -> None:
@@ -28,49 +31,57 @@ def records(writer: Writer, progress: Progress, *, images_per_step: int):
         speed = {'steps_per_second': record.num_steps / record.seconds}
         if images_per_step:
             speed = {'images_per_second': images_per_step * record.num_steps / record.seconds}
-        values = {'seconds': round(seconds, 3), **_rounded(speed), **record.metrics}
-        writer.scalars(record.step, record.phase, values)
-        writer.status('running', step=record.step, seconds=round(seconds, 3))
+        speed = {name: round(value, 2) for name, value in speed.items()}
+        elapsed = round(seconds, 3)
+        writer.scalars(record.step, record.phase, {'seconds': elapsed, **speed, **record.metrics})
+        writer.status('running', step=record.step, seconds=elapsed)
         progress.advance(record.step, label=record.phase, scalars={**speed, **record.metrics})
 
     return observe
 
 
-def checkpoints(checkpoints: Checkpoints, *, every_steps: int) -> StateHook:
-    """Saves the state, with the measures taken at the same step."""
-    finite = jax.jit(_all_finite)
+def save_checkpoints(checkpoints: Checkpoints, *, every_steps: int) -> StateHook:
+    """Saves the state, with the metrics that an earlier hook measured at the same step."""
+    is_finite = jax.jit(_all_finite)
 
     def save(step, phase, state, metrics):
-        if not finite(state):
-            newest = checkpoints.newest
+        if not is_finite(state):
             raise UserError(
-                f'the state at step {step} of phase {phase} holds NaN or infinity and was not '
-                f'saved; the last good checkpoint is step {newest}: lower the learning rate, or '
-                'go on from there with another seed.'
+                f'the state at step {step} of phase {phase} contains NaN or infinity and was not '
+                f'saved; the last good checkpoint is step {checkpoints.newest}: lower the '
+                'learning rate, or take another seed in a new workdir.'
             )
         checkpoints.save(step, state, metrics)
 
     return StateHook(every_steps, save, on_stop=True)
 
 
-def sample_sheets(
+def write_samples(
     writer: Writer,
     method: Method,
     batch: Batch,
+    *,
     seed: int,
     mesh: Mesh,
-    watch,
-    *,
-    deliver=None,
-    inspect=None,
+    num_samples: int,
+    every_steps: int,
+    postprocess: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None,
+    inspect: Callable[[int, np.ndarray, np.ndarray], None],
 ) -> StateHook:
-    """Writes a sheet of samples; the same keys every time, so that one sees what training does.
+    """Writes a sheet of samples, with the same keys each time, so that sheets are comparable.
 
-    `batch` is what methods sample for: a whole batch on every device of `mesh`. Where the
-    source can `deliver`, what is generated is also written at its pictures' own sizes.
-    `inspect` takes (step, generated images, real images) where a method has both.
+    Args:
+      writer: where sheets go.
+      method: what samples.
+      batch: a whole batch on every device: the shapes, inputs and targets of the samples.
+      seed: of the run.
+      mesh: the devices.
+      num_samples: images on a sheet, at most.
+      every_steps: the period of the hook.
+      postprocess: as in `Source`; what it returns is also written, one file per image.
+      inspect: sees (step, generated images, real images) if the method draws images.
     """
-    count = min(watch.num_samples, method.num_images or watch.num_samples)
+    count = min(num_samples, method.num_images or num_samples)
     image_keys = keys.per_image(keys.stream(seed, 'sample'), count)
     inputs = {name: leaf for name, leaf in batch.items() if name != 'label'}
     if method.num_images is not None:
@@ -78,54 +89,53 @@ def sample_sheets(
     replicated = NamedSharding(mesh, P())
     frozen = jax.device_put(method.frozen, replicated)
     sample = jax.jit(method.sample, out_shardings=replicated)
+    real = np.asarray(batch['image'])[:num_samples] if 'image' in batch else None
+    if real is not None:
+        writer.sample('real', sheet({'real': real}))
+    draws = method.output is not None and method.translation is None and method.num_images is None
 
     def write(step, phase, state, metrics):
         del phase, metrics
-        sheets = jax.device_get(sample(image_keys, state, frozen, inputs))
-        writer.sample(f'{step:06d}', sheet(sheets))
-        if deliver is not None:
-            for name, picture in deliver(sheets['generated']).items():
-                writer.result(step, name, picture)
-        if inspect is not None and real is not None and 'generated' in sheets:
-            inspect(step, sheets['generated'], real)
+        samples = jax.device_get(sample(image_keys, state, frozen, inputs))
+        writer.sample(f'{step:06d}', sheet(samples))
+        if postprocess is not None:
+            for name, image in postprocess(samples[method.output]).items():
+                writer.result(step, name, image)
+        elif draws and real is not None:
+            inspect(step, samples[method.output], real)
 
-    real = None
-    if 'image' in batch:
-        real = np.asarray(batch['image'])[: watch.num_samples]
-        writer.sample('real', sheet({'real': real}))
-    return StateHook(watch.sample_every_steps, write)
+    return StateHook(every_steps, write)
 
 
-def sheet(named: dict[str, np.ndarray]) -> np.ndarray:
-    """Lays named sets of images [n, height, width, channels] in [-1, 1] on one sheet.
+def sheet(sets: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Lays sets of images on one sheet, side by side image by image.
 
-    Several sets stand side by side, image by image. Returns uint8.
+    Args:
+      sets: float [n, height, width, 1 or 3] in [-1, 1] by name; the smallest n counts.
+
+    Returns:
+      uint8 [sheet height, sheet width, 1 or 3].
     """
-    sets = [images.to_uint8(batch) for batch in named.values()]
-    channels = max(batch.shape[-1] for batch in sets)
-    sets = [np.broadcast_to(batch, (*batch.shape[:-1], channels)) for batch in sets]
-    count = min(len(batch) for batch in sets)
-    together = np.concatenate([batch[:count] for batch in sets], axis=2)
-    return images.grid(together)
+    columns = [images.to_uint8(batch) for batch in sets.values()]
+    channels = max(batch.shape[-1] for batch in columns)
+    columns = [np.broadcast_to(batch, (*batch.shape[:-1], channels)) for batch in columns]
+    count = min(len(batch) for batch in columns)
+    return images.grid(np.concatenate([batch[:count] for batch in columns], axis=2))
 
 
-def metrics(
+def write_metrics(
     writer: Writer, measure: Callable[[int, Any], dict[str, float]], *, every_steps: int
 ) -> StateHook:
-    """Measures the state: `measure` maps (step, state) to scalars by name."""
+    """Stores what `measure` finds: it maps (step, state) to scalars by name."""
 
-    def take(step, phase, state, metrics):
+    def run(step, phase, state, metrics):
         metrics.update(measure(step, state))
         writer.scalars(step, phase, metrics)
 
-    return StateHook(every_steps, take)
+    return StateHook(every_steps, run)
 
 
 def _all_finite(tree):
     # One reduction over all leaves: one for each took XLA seconds to compile.
     leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     return jnp.all(jnp.isfinite(jnp.concatenate([leaf.ravel() for leaf in leaves])))
-
-
-def _rounded(values):
-    return {name: round(value, 2) for name, value in values.items()}

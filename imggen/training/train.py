@@ -5,38 +5,40 @@ import dataclasses
 import pathlib
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from imggen import data, devices, images, methods, options
+from imggen import data, devices, methods, options
+from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.evaluation import distribution
+from imggen.method import Batch, Method
 from imggen.progress import Progress
 from imggen.training import collapse, hooks, loop
+from imggen.training.dispatch import NotFiniteError
 from imggen.workdir.checkpoint import Checkpoints
 from imggen.workdir.writer import Writer
 
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Options of `config.run`: how a run is watched. None changes what is computed.
+    """Options of `config.run`. None changes what is computed.
 
     Attributes:
       log_every_steps: steps in one dispatch to the device, and in one record.
-      sample_every_steps: between two sheets of samples; 0 for one at the end.
-      checkpoint_every_steps: between two checkpoints; 0 for one at the end.
-      measure_every_steps: between two measurements; 0 for none.
-      num_samples: images on a sheet; of pairs, held-out ones where the set holds some out.
+      sample_every_steps: steps between two sheets of samples; 0 for one at the end.
+      checkpoint_every_steps: steps between two checkpoints; 0 for one at the end.
+      measure_every_steps: steps between two measurements; 0 for none.
+      num_samples: images on a sheet. Sheets of pairs show held-out pairs if there are any.
       num_measured: images that a measurement generates.
-      extractor: in whose features samples are compared with real images; '' for none.
-      scores: what else an evaluation measures, of evaluating.SCORES.
-      keep_newest: how many checkpoints are kept.
-      best_measure: 'frechet' to keep the checkpoint with the smallest distance too.
-      tensorboard: also write TensorBoard event files.
+      extractor: the feature extractor with which samples are compared with real images; ''
+        for no comparison.
+      scores: what else an evaluation measures: names of `evaluate.SCORES`.
+      keep_newest: number of newest checkpoints that are kept.
+      keep_best: whether the checkpoint with the smallest Fréchet distance is kept, too.
+      tensorboard: whether TensorBoard event files are written, too.
     """
 
     log_every_steps: int = 50
@@ -45,10 +47,10 @@ class RunConfig:
     measure_every_steps: int = 0
     num_samples: int = 64
     num_measured: int = 5000
-    extractor: str = 'fashion_classifier'
+    extractor: str = ''
     scores: tuple[str, ...] = ()
     keep_newest: int = 2
-    best_measure: str = ''
+    keep_best: bool = False
     tensorboard: bool = False
 
     def __post_init__(self):
@@ -59,15 +61,10 @@ class RunConfig:
                 raise UserError(f'config.run.{name} is {steps}; set it to {least} or more.')
         if self.measure_every_steps and not self.extractor:
             raise UserError('config.run.measure_every_steps needs config.run.extractor.')
-        if not self.best_measure:
-            return
-        if self.best_measure != 'frechet':
+        measured = self.measure_every_steps
+        if self.keep_best and (not measured or self.checkpoint_every_steps % measured):
             raise UserError(
-                f"config.run.best_measure is {self.best_measure!r}; set it to 'frechet'."
-            )
-        if not self.measure_every_steps or self.checkpoint_every_steps % self.measure_every_steps:
-            raise UserError(
-                'config.run.best_measure needs a measure of every checkpoint: set '
+                'config.run.keep_best needs a measurement of every checkpoint: set '
                 'config.run.measure_every_steps to a divisor of config.run.checkpoint_every_steps.'
             )
 
@@ -83,36 +80,39 @@ def train(
       command: the command line, for the record.
 
     Returns:
-      The step and the state at the end, or where a SIGTERM stopped it.
+      The step and the state at the end, or where a SIGTERM stopped the run. The state is None
+      if the run was finished already.
 
     Raises:
-      UserError: bad input, another config's workdir, a full disk, NaN.
+      UserError: bad input, a workdir of another config, a full disk, NaN.
     """
-    watch = options.build(RunConfig, config['run'], where='config.run')
+    run_config = options.build(RunConfig, config['run'], where='config.run')
     leads = jax.process_index() == 0
     mesh = devices.make_mesh()
-    batch_size = config['data'].get('batch_size', 0)
-    devices.check_batch_size(mesh, batch_size)
+    devices.check_batch_size(mesh, config['data'].get('batch_size', 0))
     method = methods.make(config['method'])
     process = (jax.process_index(), jax.process_count())
     source = data.make(config['data'], seed=config['seed'], process=process)
-    if source.deliver:  # One image's work a picture, which no second device can share.
+    if source.postprocess:  # Each image is one device's work: more devices would idle.
         mesh = devices.mesh_over(source.num_examples)
-    writer = Writer(workdir, config, command=command, active=leads, tensorboard=watch.tensorboard)
+    batch = loop.first_batch(source, mesh)
+    # An option that a network does not have is refused before anything is written.
+    jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    writer = Writer(
+        workdir, config, command=command, active=leads, tensorboard=run_config.tensorboard
+    )
     checkpoints = Checkpoints(
         writer.workdir / 'checkpoints',
-        keep_newest=watch.keep_newest,
-        best_measure=watch.best_measure,
+        keep_newest=run_config.keep_newest,
+        keep_best=run_config.keep_best,
     )
-    total = loop.num_steps(method)
-    done = checkpoints.newest or 0
+    total, done = loop.num_steps(method), checkpoints.newest or 0
     progress = Progress(total, initial=done, active=leads)
     if done >= total:
         progress.say(f'{writer.workdir} is finished: step {done} of {total}.')
         writer.status('finished')
         return loop.Result(done, None, True)
     writer.resume_at(done)
-    batch = loop.first_batch(source, mesh)
     writer.status(
         'running',
         num_steps=total,
@@ -121,94 +121,105 @@ def train(
         batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in batch.items()},
     )
     progress.say(f'{source.description}; {devices.hardware()}; step {done} of {total}')
-
-    def restore(like):
-        return (done, checkpoints.restore(like, step=done)) if done else None
-
-    def warn(sentence):
-        progress.say(sentence)
-        writer.status('running', warning=sentence)
-
-    # Wasserstein logits have no scale by which to tell.
-    unbounded = config['method'].get('loss', '') == 'wasserstein'
-    detector = collapse.Detector(warn, unbounded=unbounded)
-    watchers = [
-        hooks.sample_sheets(
-            writer,
-            method,
-            _held_out_pairs(config['data'], watch.num_samples) or batch,
-            config['seed'],
-            mesh,
-            watch,
-            deliver=source.deliver,
-            inspect=detector.samples,
-        ),
-        hooks.checkpoints(checkpoints, every_steps=watch.checkpoint_every_steps),
-    ]
-    if watch.measure_every_steps:
-        measure = distribution.during_training(
-            method,
-            config,
-            jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch),
-            extractor=watch.extractor,
-            mesh=mesh,
-            num_images=watch.num_measured,
-        )
-        # Before the checkpoint, which is kept for its measure.
-        watchers.insert(1, hooks.metrics(writer, measure, every_steps=watch.measure_every_steps))
-
+    detector = collapse.Detector(
+        _warner(progress, writer), logits_have_scale=method.logits_have_scale
+    )
+    arguments = (config, run_config, method, source, batch, mesh, writer, checkpoints, detector)
+    images_per_step = config['data'].get('batch_size', 0)
     try:
-        with _preemption() as stop:
+        with _stop_on_sigterm() as stop, _failures_recorded(writer, checkpoints):
             result = loop.run(
                 method,
                 source,
                 seed=config['seed'],
                 mesh=mesh,
-                log_every_steps=watch.log_every_steps,
-                hooks=watchers,
+                log_every_steps=run_config.log_every_steps,
+                hooks=_hooks(*arguments),
                 observers=[
-                    hooks.records(writer, progress, images_per_step=batch_size),
+                    hooks.write_records(writer, progress, images_per_step=images_per_step),
                     lambda record: detector.record(record.step, record.metrics),
                 ],
-                restore=restore,
+                restore=lambda shapes: done and (done, checkpoints.restore(shapes, step=done)),
                 stop=stop,
             )
-    except UserError as error:
-        message = str(error)
-        if isinstance(error, loop.NotFiniteError):
-            message += f'; {_last_good(checkpoints)}: lower the learning rate or take another seed.'
-        writer.status('failed', error=message)
-        raise UserError(message) from error
-    except KeyboardInterrupt:
-        writer.status('stopped')
-        raise
     finally:
         progress.close()
     writer.status('finished' if result.finished else 'stopped', step=result.step)
     return result
 
 
-def _held_out_pairs(section: Mapping[str, Any], count: int) -> dict[str, np.ndarray] | None:
-    """Returns pairs from all over the test split, for the sheets; None where there are none."""
-    if section['name'] != 'pairs' or not section.get('test_fraction'):
-        return None
-    try:
-        pairs = data.held_out(section)
-    except UserError:  # Of a few files none may fall to the test split: a run needs none.
-        return None
-    rows = np.linspace(0, len(pairs['target']) - 1, min(count, len(pairs['target'])), dtype=int)
-    return {side: images.from_uint8(pictures[rows]) for side, pictures in pairs.items()}
+def _hooks(
+    config: Mapping[str, Any],
+    run_config: RunConfig,
+    method: Method,
+    source: Source,
+    batch: Batch,
+    mesh: jax.sharding.Mesh,
+    writer: Writer,
+    checkpoints: Checkpoints,
+    detector: collapse.Detector,
+) -> list[loop.StateHook]:
+    """Returns the hooks of a run, in the order in which they run."""
+    found = [
+        hooks.write_samples(
+            writer,
+            method,
+            source.preview(run_config.num_samples) or batch,
+            seed=config['seed'],
+            mesh=mesh,
+            num_samples=run_config.num_samples,
+            every_steps=run_config.sample_every_steps,
+            postprocess=source.postprocess,
+            inspect=detector.samples,
+        )
+    ]
+    if run_config.measure_every_steps:
+        measure = distribution.during_training(
+            method,
+            config,
+            batch,
+            extractor=run_config.extractor,
+            mesh=mesh,
+            num_images=run_config.num_measured,
+        )
+        every_steps = run_config.measure_every_steps
+        found.append(hooks.write_metrics(writer, measure, every_steps=every_steps))
+    # After the measurement, which decides which checkpoint is the best.
+    every_steps = run_config.checkpoint_every_steps
+    return [*found, hooks.save_checkpoints(checkpoints, every_steps=every_steps)]
 
 
-def _last_good(checkpoints: Checkpoints) -> str:
-    if checkpoints.newest is None:
-        return 'there is no checkpoint before it'
-    return f'the last good checkpoint is step {checkpoints.newest}'
+def _warner(progress: Progress, writer: Writer) -> Callable[[str], None]:
+    def warn(sentence: str) -> None:
+        progress.say(sentence)
+        writer.status('running', warning=sentence)
+
+    return warn
 
 
 @contextlib.contextmanager
-def _preemption() -> Iterator:
-    """Yields a function that says whether SIGTERM has come: the run then saves and ends."""
+def _failures_recorded(writer: Writer, checkpoints: Checkpoints) -> Iterator[None]:
+    """Stores how a run ended if it fails, and says where it can continue."""
+    try:
+        yield
+    except UserError as error:
+        message = str(error)
+        if isinstance(error, NotFiniteError):
+            newest = checkpoints.newest
+            good = 'there is no checkpoint before it'
+            if newest is not None:
+                good = f'the last good checkpoint is step {newest}'
+            message += f'; {good}: lower the learning rate or take another seed.'
+        writer.status('failed', error=message)
+        raise UserError(message) from error
+    except KeyboardInterrupt:
+        writer.status('stopped')
+        raise
+
+
+@contextlib.contextmanager
+def _stop_on_sigterm() -> Iterator[Callable[[], bool]]:
+    """Yields a function that returns whether SIGTERM has come: the run then saves and ends."""
     came = False
 
     def note(signum, frame):

@@ -23,7 +23,7 @@ def workdir(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
     config = test_configs.load(test_configs.ROOT / 'configs' / 'gan_fashion_mnist.py')
     config.data.max_examples = 2000  # Of 60,000, and of 10,000 to compare with.
-    config.run.best_measure = 'frechet'
+    config.run.keep_best = True
     config.run.measure_every_steps = 1
     config.run.num_measured = 64
     train.train(config.to_dict(), folder)
@@ -113,12 +113,11 @@ def test_unknown_measure_and_checkpoint_are_named(workdir):
 @pytest.mark.parametrize(
     'changes, sentence',
     [
-        ({'best_measure': 'fid', 'measure_every_steps': 5}, "'fid'; set it to 'frechet'"),
-        ({'best_measure': 'frechet'}, 'needs a measure of every checkpoint'),
-        ({'best_measure': 'frechet', 'measure_every_steps': 3}, 'to a divisor of'),
+        ({'keep_best': True}, 'needs a measurement of every checkpoint'),
+        ({'keep_best': True, 'measure_every_steps': 3}, 'to a divisor of'),
     ],
 )
 def test_a_best_checkpoint_needs_its_measure(changes, sentence):
     with pytest.raises(UserError, match=sentence):
         train.RunConfig(checkpoint_every_steps=10, **changes)
-    train.RunConfig(checkpoint_every_steps=10, best_measure='frechet', measure_every_steps=5)
+    train.RunConfig(checkpoint_every_steps=10, keep_best=True, measure_every_steps=5)

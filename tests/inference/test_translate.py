@@ -153,11 +153,11 @@ def test_a_picture_that_is_normalized_as_one_is_translated_whole():
 )
 def test_what_is_normalized_by_the_picture_gets_the_larger_tile(generator, options, sees_all):
     translator = translating.make(pix2pix(generator, **options))
-    assert (translator.sees_all, translator.tile) == (sees_all, 2048 if sees_all else 512)
+    assert (translator.sees_whole_image, translator.tile) == (sees_all, 2048 if sees_all else 512)
 
 
 def test_enlarging_needs_no_more_than_the_neighbors(enlarging):
-    assert (translating.make(enlarging).sees_all, translating.make(enlarging).tile) == (False, 512)
+    assert (translating.make(enlarging).sees_whole_image, translating.make(enlarging).tile) == (False, 512)
 
 
 # One picture.
@@ -200,20 +200,20 @@ def test_layers_that_no_picture_holds_need_the_filter():
 
 def test_a_run_that_translates_nothing_is_refused(coloring):
     config = {'method': {'name': 'gan'}, 'data': {'name': 'folder'}}
-    with pytest.raises(UserError, match="the method 'gan' translates no pictures"):
+    with pytest.raises(UserError, match="the method 'gan' translates no images"):
         translating.make(coloring._replace(config=config))
 
 
 def test_a_run_of_noise_needs_no_pictures_and_takes_none(coloring):
     run = pix2pix(data={'name': 'pairs', 'task': 'noise'})
-    three = list(translating.of_noise(run, num_images=3, seed=1))
+    three = list(translating.from_noise(run, num_images=3, seed=1))
     assert [(output.shape, output.dtype) for output in three] == [((32, 32, 3), np.uint8)] * 3
-    np.testing.assert_array_equal(next(translating.of_noise(run, num_images=1, seed=1)), three[0])
+    np.testing.assert_array_equal(next(translating.from_noise(run, num_images=1, seed=1)), three[0])
     assert np.any(three[0] != three[1])
     with pytest.raises(UserError, match='noise and takes no --input'):
         translating.make(run)
-    with pytest.raises(UserError, match='needs pictures: give one of --input'):
-        translating.of_noise(coloring, num_images=1)
+    with pytest.raises(UserError, match='needs images: give --input'):
+        translating.from_noise(coloring, num_images=1)
 
 
 # Held-out pictures.

@@ -69,13 +69,13 @@ def test_one_picture_goes_where_it_is_told(translator, tmp_path):
 @pytest.mark.parametrize(
     ('source', 'output', 'message'),
     [
-        ('pictures', 'pictures', 'lies in .*, whose pictures are read'),
-        ('pictures', 'pictures/out', 'lies in .*, whose pictures are read'),
+        ('pictures', 'pictures', 'lies in .*, the input'),
+        ('pictures', 'pictures/out', 'lies in .*, the input'),
         ('pictures', 'file', 'is a file, .* a folder'),
         ('pictures/a.png', 'a.xyz', r'a.xyz cannot be written: .* ends in one of .png, .webp'),
         ('pictures/a.png', 'pictures/a.png', 'would overwrite'),
-        ('nowhere', 'out', 'is no picture and no folder'),
-        ('empty', 'out', 'holds no pictures'),
+        ('nowhere', 'out', 'is neither a file nor a folder'),
+        ('empty', 'out', 'holds no images'),
     ],
 )
 def test_where_pictures_come_from_and_go_is_checked_first(tmp_path, source, output, message):

@@ -24,7 +24,7 @@ def test_a_discriminator_that_is_sure_of_everything_is_said_once():
     watch, said = detector()
     for step in range(10):
         watch.record(step, {'real_logit': 9.0, 'fake_logit': -9.0})
-    assert len(said) == 1 and said[0].startswith('Warning, step 2: the discriminator tells every')
+    assert len(said) == 1 and said[0].startswith('Warning, step 2: the discriminator separates all')
 
 
 def test_a_gap_that_closes_again_is_not_said():
@@ -33,7 +33,7 @@ def test_a_gap_that_closes_again_is_not_said():
         watch.record(0, {'real_logit': gap, 'fake_logit': 0.0})
     for step in range(5):
         watch.record(step, {'loss': 3.0})  # A method without logits.
-    wasserstein, also = detector(unbounded=True)
+    wasserstein, also = detector(logits_have_scale=False)
     for step in range(5):
         wasserstein.record(step, {'real_logit': 500.0, 'fake_logit': 0.0})
     assert said == also == []
@@ -52,17 +52,17 @@ def test_samples_that_are_much_alike_are_said():
     assert len(said) == 1 and 'the samples are much alike' in said[0]
 
 
-@pytest.mark.parametrize('sure, sentence', [(12.0, 'much alike'), (-1e9, 'tells every image')])
-def test_a_run_says_it_and_keeps_it(tmp_path, monkeypatch, capsys, sure, sentence):
+@pytest.mark.parametrize('gap, sentence', [(12.0, 'much alike'), (-1e9, 'separates all images')])
+def test_a_run_says_it_and_keeps_it(tmp_path, monkeypatch, capsys, gap, sentence):
     """An untrained generator draws nearly the same for every latent."""
-    monkeypatch.setattr(collapse, 'SURE', sure)
+    monkeypatch.setattr(collapse, 'LARGEST_GAP', gap)
     method = {'name': 'gan', 'num_steps': 4, 'network': 'dcgan', 'learning_rate': 0.0}
     small = {'features': 4}
     config = {
         'seed': 0,
         'data': {'name': 'digits', 'batch_size': 16},
         'method': {**method, 'generator': small, 'discriminator': small},
-        'run': {'log_every_steps': 1, 'sample_every_steps': 0 if sure < 0 else 1},
+        'run': {'log_every_steps': 1, 'sample_every_steps': 0 if gap < 0 else 1},
     }
     train.train(config, tmp_path)
     info = json.loads((tmp_path / 'run.json').read_text())

@@ -13,7 +13,7 @@ from imggen import devices
 from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.method import Method, Phase
-from imggen.training import loop
+from imggen.training import dispatch, loop
 
 
 @struct.dataclass
@@ -156,7 +156,7 @@ def test_a_stop_after_the_last_step_is_a_finished_run():
 @pytest.mark.parametrize('log_every_steps', [1, 5, 100])
 def test_nan_is_found_at_its_step_before_any_hook_sees_the_state(log_every_steps):
     saved = []
-    with pytest.raises(loop.NotFiniteError, match='loss became NaN or infinite at step 8'):
+    with pytest.raises(dispatch.NotFiniteError, match='loss became NaN or infinite at step 8'):
         run(
             counting(broken_at=8),
             log_every_steps=log_every_steps,
