@@ -44,7 +44,7 @@ def get_config(arg=None):
         sample_every_steps=500,
         checkpoint_every_steps=400,
         measure_every_steps=200,
-        best_measure='frechet',
+        keep_best=True,
         num_measured=256 if arg.smoke else 5000,
     )
     return config

@@ -1,8 +1,8 @@
-"""Checkpoints: the whole state of a run at a step, saved atomically by Orbax.
+"""Checkpoints: the whole state of a run at one step, saved atomically by Orbax.
 
-A save is written beside the others under a temporary name and renamed when it
-is complete, so a killed process leaves no half checkpoint. The newest few are
-kept, and the best by a named measure.
+Orbax writes a checkpoint under a temporary name and renames it when it is complete, so a
+killed process leaves no partial checkpoint. The newest few are kept, and on request the one
+with the smallest Fréchet distance.
 """
 
 import logging
@@ -14,23 +14,24 @@ import orbax.checkpoint as ocp
 
 from imggen.errors import UserError
 
-# Orbax narrates every save and warns that a reader will only read.
+# Orbax logs every save, and warns that a read-only manager does not write.
 logging.getLogger('absl').setLevel(logging.ERROR)
-# It also prints the traceback of an error in its threads, before it raises that error here.
+# It also prints the traceback of an error in its threads before it raises that error here.
 logging.getLogger('absl').addFilter(
     lambda record: not (record.exc_info and 'orbax' in pathlib.Path(record.pathname).parts)
 )
+
+_SCORE = 'frechet'  # The metric that ranks checkpoints. Smaller is better.
 
 
 class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-      folder: where they lie; made if missing.
-      keep_newest: how many of the newest are kept.
-      best_measure: name of a measure whose best checkpoint is kept too; '' for none.
-      largest_is_best: whether a larger measure is better.
-      read_only: for readers beside a running trainer.
+      folder: where they are; made if it does not exist.
+      keep_newest: how many of the newest checkpoints are kept.
+      keep_best: whether the checkpoint with the smallest Fréchet distance is kept too.
+      read_only: for readers beside a trainer that is still running.
     """
 
     def __init__(
@@ -38,22 +39,21 @@ class Checkpoints:
         folder: str | pathlib.Path,
         *,
         keep_newest: int = 2,
-        best_measure: str = '',
-        largest_is_best: bool = False,
+        keep_best: bool = False,
         read_only: bool = False,
     ):
         self._folder = pathlib.Path(folder).absolute()
-        self._best_measure = best_measure
+        self._keep_best = keep_best
         managers = ocp.checkpoint_managers
         policies = [managers.LatestN(keep_newest)]
-        best = {}
-        if best_measure:
-            score = operator.itemgetter(best_measure)
-            best = {'best_fn': score, 'best_mode': 'max' if largest_is_best else 'min'}
+        ranking = {}
+        if keep_best:
+            score = operator.itemgetter(_SCORE)
+            ranking = {'best_fn': score, 'best_mode': 'min'}
             policies.append(
                 managers.BestN(
                     get_metric_fn=score,
-                    reverse=not largest_is_best,
+                    reverse=True,
                     n=1,
                     keep_checkpoints_without_metrics=False,
                 )
@@ -66,19 +66,28 @@ class Checkpoints:
                 # The next step donates the buffers that a background save would read.
                 enable_async_checkpointing=False,
                 preservation_policy=managers.AnyPreservationPolicy(policies),
-                **best,
+                **ranking,
             ),
         )
 
     def save(self, step: int, state, metrics=None) -> None:
-        """Saves `state` as of `step`, with the measures taken of it."""
+        """Saves a state, unless there is a checkpoint of this step already.
+
+        Args:
+          step: the number of steps that led to the state.
+          state: a pytree of arrays.
+          metrics: what was measured at this step; `keep_best` reads its 'frechet'.
+
+        Raises:
+          UserError: the checkpoint could not be written, for example to a full disk.
+        """
         if step in self._manager.all_steps():
             return
         try:
             self._manager.save(
                 step,
                 args=ocp.args.Composite(state=ocp.args.StandardSave(state)),
-                metrics=metrics if metrics and self._best_measure in metrics else None,
+                metrics=metrics if self._keep_best and metrics and _SCORE in metrics else None,
             )
             self._manager.wait_until_finished()
         except (OSError, ValueError, RuntimeError) as error:
@@ -96,20 +105,23 @@ class Checkpoints:
 
     @property
     def best(self) -> int | None:
-        """The step with the best measure; the newest where none was measured."""
-        return self._manager.best_step() if self._best_measure else self.newest
+        """The step with the smallest Fréchet distance; the newest if none was measured."""
+        return self._manager.best_step() if self._keep_best else self.newest
 
     def steps(self) -> list[int]:
-        """Every step that is kept, in order."""
+        """Returns the steps that have a checkpoint, in order."""
         return sorted(self._manager.all_steps())
 
     def restore(self, like, *, step: int | None = None):
-        """Returns the state of `step`, by default the newest.
+        """Returns the state of a checkpoint.
 
         Args:
-          like: pytree of arrays or ShapeDtypeStructs with shardings; the result has
-            its structure and lies where it says, on whatever number of devices.
-          step: which checkpoint.
+          like: a pytree of arrays or ShapeDtypeStructs with shardings. The result has its
+            structure and its shardings, on any number of devices.
+          step: which checkpoint; the newest by default.
+
+        Raises:
+          UserError: the checkpoint is damaged, or holds another structure.
         """
         step = self.newest if step is None else step
         abstract = jax.tree.map(
@@ -122,8 +134,8 @@ class Checkpoints:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f'checkpoint {self._folder / str(step)} cannot be read ({_first_line(error)}): '
-                'it is damaged or belongs to other code; delete that folder to go on from the '
-                'one before it.'
+                'it is damaged, or another version of the code wrote it; delete that folder to '
+                'continue from the checkpoint before it.'
             ) from error
         return restored['state']
 

@@ -1,8 +1,8 @@
-"""Reads what runs left on disk: configs, records, measures, sample sheets.
+"""Reads what runs leave on disk: configs, records, evaluations, sheets of samples.
 
-A run is a folder that holds `config.json`; a sweep is a folder of runs with a
-`sweep.json`. Nothing here writes, and nothing here needs JAX, so a report of
-many runs starts at once.
+A run is a folder that holds `config.json`; a sweep is a folder of runs with a `sweep.json`.
+This module only reads, and it does not import JAX, so that a report of many runs starts at
+once.
 """
 
 import json
@@ -13,20 +13,25 @@ from typing import Any, NamedTuple
 
 from imggen.errors import UserError
 
+# The version of what a workdir holds: names of files, options of configs, structure of states.
+# config.json records it under 'format'.
+FORMAT = 2
+
 _MISSING = object()
 
 
 class Run(NamedTuple):
-    """One run as it lies on disk.
+    """What one run has left on disk.
 
     Attributes:
-      path: the run's folder.
-      name: the folder's path below the folder that was searched, or its own name.
+      path: the folder of the run.
+      name: the path of that folder below the folder that was searched, or its own name.
       config: the whole config, nested.
-      info: run.json: command, revision, versions, hardware, status; {} if missing.
+      info: run.json, which holds command, revision, versions, hardware and status; {} if
+        there is none.
       records: the lines of metrics.jsonl in order; each has a `step`.
-      evaluations: the lines of evaluations.jsonl in order, one an evaluation.
-      samples: (step, sheet of samples) by step.
+      evaluations: the lines of evaluations.jsonl in order, one for each evaluation.
+      samples: (step, sheet of samples), sorted by step.
     """
 
     path: pathlib.Path
@@ -39,22 +44,23 @@ class Run(NamedTuple):
 
 
 def read(workdir: str | os.PathLike) -> Run:
-    """Reads one run; only config.json has to be there.
+    """Reads one run. Only config.json has to be there.
 
     Raises:
-      UserError: the folder is no run, or one of its files is damaged.
+      UserError: the folder holds no run, another version of imggen wrote it, or one of its
+        files is damaged.
     """
     workdir = pathlib.Path(workdir)
-    if not (workdir / 'config.json').is_file():
+    config = read_config(workdir)
+    if config is None:
         raise UserError(f'{workdir} holds no run: there is no config.json in it; name a workdir.')
-    info = workdir / 'run.json'
     return Run(
         path=workdir,
         name=workdir.name or workdir.resolve().name,
-        config=_read_object(workdir / 'config.json'),
-        info=_read_object(info) if info.is_file() else {},
-        records=_read_lines(workdir / 'metrics.jsonl'),
-        evaluations=_read_lines(workdir / 'evaluations.jsonl'),
+        config=config,
+        info=read_object(workdir / 'run.json') or {},
+        records=read_lines(workdir / 'metrics.jsonl'),
+        evaluations=read_lines(workdir / 'evaluations.jsonl'),
         samples=sorted(
             (int(sheet.stem), sheet)
             for sheet in (workdir / 'samples').glob('*.png')
@@ -63,11 +69,29 @@ def read(workdir: str | os.PathLike) -> Run:
     )
 
 
+def read_config(workdir: pathlib.Path) -> dict[str, Any] | None:
+    """Reads config.json without its version; None if there is no such file.
+
+    Raises:
+      UserError: the file is damaged, or another version of imggen wrote it.
+    """
+    config = read_object(workdir / 'config.json')
+    if config is None:
+        return None
+    version = config.pop('format', 1)
+    if version != FORMAT:
+        raise UserError(
+            f'{workdir} has format {version} of another version of imggen, and this one reads '
+            f'format {FORMAT}: use that version, or train again in a new folder.'
+        )
+    return config
+
+
 def find(path: str | os.PathLike) -> list[Run]:
     """Reads every run at or below a folder: a run, a sweep, or a folder that holds either.
 
-    The runs of a sweep come in the sweep's order, others by name. A run of a
-    sweep that has not started is left out.
+    The runs of a sweep come in the order of the sweep, others sorted by name. Runs of a sweep
+    that have not started are left out.
 
     Raises:
       UserError: the folder does not exist or holds no run.
@@ -90,11 +114,9 @@ def find(path: str | os.PathLike) -> list[Run]:
 
 
 def planned(path: str | os.PathLike) -> list[str]:
-    """Returns the names of the runs that a sweep's folder is to hold; [] if it is no sweep."""
-    sweep = pathlib.Path(path) / 'sweep.json'
-    if not sweep.is_file():
-        return []
-    runs = _read_object(sweep).get('runs', [])
+    """Returns the names of all runs of a sweep, started or not; [] if the folder is not a sweep."""
+    sweep = read_object(pathlib.Path(path) / 'sweep.json') or {}
+    runs = sweep.get('runs', [])
     return [str(run['name']) for run in runs if isinstance(run, dict) and 'name' in run]
 
 
@@ -110,10 +132,9 @@ def flatten(config: Mapping[str, Any], *, prefix: str = '') -> dict[str, Any]:
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
-    """Returns the flat config keys whose values are not the same in all runs.
+    """Returns the flat config keys whose values differ between runs.
 
-    A key that a run does not have counts as a value. Keys come in the order in
-    which the configs name them.
+    A missing key counts as a value of its own. Keys come in the order of the configs.
     """
     configs = [flatten(run.config) for run in runs]
     keys = dict.fromkeys(key for config in configs for key in config)
@@ -124,18 +145,33 @@ def differing(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _read_object(path: pathlib.Path) -> dict[str, Any]:
+def read_object(path: pathlib.Path) -> dict[str, Any] | None:
+    """Reads a JSON object; None if there is no such file.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    if not path.is_file():
+        return None
     try:
         value = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
-        raise UserError(f'{path} cannot be read ({error}); restore it or remove the run.') from None
+        raise UserError(
+            f'{path} cannot be read ({error}); restore it or move the run away.'
+        ) from None
     if not isinstance(value, dict):
-        raise UserError(f'{path} should hold a JSON object; restore it or remove the run.')
+        raise UserError(f'{path} should hold a JSON object; restore it or move the run away.')
     return value
 
 
-def _read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-    """Reads one JSON object a line; a last line that a kill tore off is dropped."""
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Reads one JSON object with a `step` from each line; [] if there is no such file.
+
+    A last line that is incomplete, since the process was killed while it wrote it, is left out.
+
+    Raises:
+      UserError: another line is damaged.
+    """
     if not path.is_file():
         return []
     *lines, last = path.read_bytes().split(b'\n')
@@ -152,8 +188,6 @@ def _read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
                 f'{path} is damaged in line {number}; remove that line and try again.'
             ) from None
         if not isinstance(record, dict) or not isinstance(record.get('step'), int):
-            raise UserError(
-                f'{path} holds no record with a step in line {number}; remove that line.'
-            )
+            raise UserError(f'{path} has no record with a step in line {number}; remove that line.')
         records.append(record)
     return records

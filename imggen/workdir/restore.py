@@ -1,4 +1,4 @@
-"""From a workdir back to a method and its state, without the data it was trained on."""
+"""Restores a method and its state from a workdir, without the data it was trained on."""
 
 import pathlib
 from collections.abc import Callable, Mapping
@@ -23,9 +23,9 @@ class Restored(NamedTuple):
       config: the whole config of its run.
       method: the method.
       state: its state at `step`, on `mesh`.
-      step: of the checkpoint.
-      batch: zeros in the shapes of a training batch, for `sample`; without labels, which
-        `sample` draws unless they are asked for.
+      step: the step of the checkpoint.
+      batch: zeros in the shapes of a training batch, for `sample`. It has no 'label', so that
+        `sample` draws labels unless the caller adds them.
       mesh: the devices.
     """
 
@@ -44,30 +44,23 @@ def restore(
     which: str | int = 'newest',
     mesh: Mesh | None = None,
 ) -> Restored:
-    """Restores the newest, the best or one numbered checkpoint of a run.
+    """Restores a checkpoint of a run.
 
     Args:
       workdir: the folder of the run.
-      make: builds a method from the `method` section of a config. It is handed in, so
-        that a method can restore the run of another one; `imggen.inference.load` passes
+      make: builds a method from the `method` section of a config. It is an argument, so that
+        methods can restore runs of other methods; `imggen.inference.load` passes
         `methods.make`.
-      which: 'newest', 'best' or the number of a step.
+      which: 'newest', 'best' or the number of a step (12 or '12').
       mesh: the devices; all of them by default.
 
     Raises:
-      UserError: no run, no checkpoint, or no such step.
+      UserError: there is no run, no checkpoint, or no checkpoint of this step.
     """
     run = reader.read(workdir)
-    watch = run.config['run']
-    checkpoints = Checkpoints(
-        run.path / 'checkpoints', best_measure=watch.get('best_measure', ''), read_only=True
-    )
-    steps = checkpoints.steps()
-    if not steps:
-        raise UserError(f'{run.path} has no checkpoint yet: train it further first.')
-    step = {'newest': checkpoints.newest, 'best': checkpoints.best}.get(which, which)
-    if step not in steps:
-        raise UserError(f'{run.path} has no checkpoint {which}: there are {steps}.')
+    keep_best = run.config['run'].get('keep_best', False)
+    checkpoints = Checkpoints(run.path / 'checkpoints', keep_best=keep_best, read_only=True)
+    step = _step(checkpoints, which, run.path)
     method = make(run.config['method'])
     batch = {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in run.info['batch'].items()}
     shapes = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
@@ -83,3 +76,15 @@ def restore(
     )
     batch.pop('label', None)
     return Restored(run.config, method, checkpoints.restore(like, step=step), step, batch, mesh)
+
+
+def _step(checkpoints: Checkpoints, which: str | int, path: pathlib.Path) -> int:
+    steps = checkpoints.steps()
+    if not steps:
+        raise UserError(f'{path} has no checkpoint yet: train it further first.')
+    if isinstance(which, str) and which.isdecimal():
+        which = int(which)
+    step = {'newest': checkpoints.newest, 'best': checkpoints.best}.get(which, which)
+    if step not in steps:
+        raise UserError(f'{path} has no checkpoint {which}: there are {steps}.')
+    return step

@@ -1,26 +1,27 @@
-"""What a run leaves on disk: config.json, run.json, metrics.jsonl, samples/.
+"""Writes what a run leaves on disk: config.json, run.json, metrics.jsonl, samples/.
 
-Only process 0 writes. Whatever a reader may open while the run goes on is
-written whole: to another name first, then renamed.
+Only process 0 writes. Files that a reader may open while the run continues are replaced as
+a whole.
 """
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
 import pathlib
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 
-from imggen import devices, images
+from imggen import devices, files, images
 from imggen.errors import UserError
-from imggen.workdir.reader import flatten
+from imggen.workdir import reader
 
-# These sections say how a run is watched, not what it computes; they may change on resuming.
-_WATCHING = ('run',)
+# This section says how a run is watched, not what it computes; it may change on resuming.
+_WATCHING = 'run'
 _VERSIONED = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'imggen')
 
 
@@ -28,14 +29,16 @@ class Writer:
     """The workdir of one run.
 
     Args:
-      workdir: its folder; made if missing.
-      config: the whole config as nested dicts.
-      command: the command line that made the run.
+      workdir: its folder; made if it does not exist.
+      config: the whole config as nested dicts. Construct the writer once the config has been
+        validated, since config.json is written here.
+      command: the command line that started the run.
       active: whether this process writes.
       tensorboard: whether to write TensorBoard event files too.
 
     Raises:
-      UserError: the folder holds another config's run; names the differing options.
+      UserError: the folder holds results of another config (the message names the options
+        that differ) or of another version of imggen, or it cannot be written to.
     """
 
     def __init__(
@@ -50,18 +53,19 @@ class Writer:
         self.workdir = pathlib.Path(workdir)
         self._active = active
         self._refuse_other_config(config)
-        self._info = self._read_json('run.json') or {}
-        self._board = _tensorboard(self.workdir) if tensorboard and active else None
+        self._info = reader.read_object(self.workdir / 'run.json') or {}
+        self._board = None
         if not active:
             return
         try:
             (self.workdir / 'samples').mkdir(parents=True, exist_ok=True)
-            self._write_json('config.json', config)
+            self._write_json('config.json', {'format': reader.FORMAT, **config})
         except OSError as error:
             raise UserError(
                 f'--workdir={self.workdir} cannot be written to ({error.strerror}): '
                 'take another folder or make room.'
             ) from error
+        self._board = _tensorboard(self.workdir) if tensorboard else None
         self._info.update(
             command=command,
             revision=revision(),
@@ -76,62 +80,73 @@ class Writer:
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """What run.json holds."""
+        """The contents of run.json."""
         return self._info
 
     def resume_at(self, step: int) -> None:
-        """Drops what was recorded past `step`: those steps run again, to the same values."""
-        records = self._read_records()
-        kept = [record for record in records if record['step'] <= step]
+        """Drops the records after `step`: those steps run again and give the same values."""
+        path = self.workdir / 'metrics.jsonl'
+        kept = [record for record in reader.read_lines(path) if record['step'] <= step]
         self._info['seconds'] = kept[-1].get('seconds', 0.0) if kept else 0.0
-        if self._active and (len(kept) < len(records) or not self._ends_well()):
-            lines = ''.join(json.dumps(record) + '\n' for record in kept)
-            self._write_text('metrics.jsonl', lines)
+        if self._active and path.exists():
+            files.write_text(path, ''.join(json.dumps(record) + '\n' for record in kept))
 
     def scalars(self, step: int, phase: str, values: Mapping[str, float]) -> None:
         """Appends one record to metrics.jsonl."""
         if not self._active:
             return
         record = {'step': step, 'phase': phase, **values}
-        with self._reporting(), open(self.workdir / 'metrics.jsonl', 'a') as file:
+        with self._explaining(), open(self.workdir / 'metrics.jsonl', 'a') as file:
             file.write(json.dumps(record) + '\n')
         if self._board:
             for name, value in values.items():
                 self._board.add_scalar(f'{phase}/{name}', value, step)
 
     def status(self, status: str, **values) -> None:
-        """Updates run.json: 'running', 'finished', 'stopped' or 'failed', and what goes with it."""
+        """Updates run.json.
+
+        Args:
+          status: 'running', 'finished', 'stopped' or 'failed'.
+          **values: other entries to set.
+        """
         self._info.update(status=status, updated=_now(), **values)
         if self._active:
-            with self._reporting():
+            with self._explaining():
                 self._write_json('run.json', self._info)
 
     def sample(self, name: str, sheet) -> None:
         """Writes a sheet of samples, uint8 [height, width, channels], as samples/`name`.png."""
         if self._active:
-            with self._reporting():
+            with self._explaining():
                 images.write_png(self.workdir / 'samples' / f'{name}.png', sheet)
 
     def result(self, step: int, name: str, picture) -> None:
-        """Writes a finished picture, uint8, as results/`name`.png, and results/`name`/`step`.png.
+        """Writes a finished picture, uint8 [height, width, channels].
 
-        The first is always the newest; the others are the frames of an animation.
+        results/`name`.png is always the newest; results/`name`/`step`.png are the frames of an
+        animation.
         """
         if self._active:
-            with self._reporting():
+            with self._explaining():
                 folder = self.workdir / 'results'
                 images.write_png(folder / name / f'{step:06d}.png', picture)
                 images.write_png(folder / f'{name}.png', picture)
 
+    def close(self) -> None:
+        """Closes the TensorBoard event file."""
+        if self._board:
+            self._board.close()
+
     def _refuse_other_config(self, config):
-        before = self._read_json('config.json')
-        if before is None:
+        before = reader.read_config(self.workdir)
+        computed = [*self.workdir.glob('metrics.jsonl'), *self.workdir.glob('checkpoints/*')]
+        if before is None or not computed:  # A run that failed before its first record is free.
             return
-        old, new = flatten(before), flatten(json.loads(json.dumps(config)))
+        old, new = reader.flatten(before), reader.flatten(json.loads(json.dumps(config)))
         differing = [
             f'{key} (there {old.get(key)!r}, now {new.get(key)!r})'
             for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key) and key.split('.')[0] not in _WATCHING
+            if old.get(key) != new.get(key) and key.split('.')[0] != _WATCHING
         ]
         if differing:
             raise UserError(
@@ -139,64 +154,27 @@ class Writer:
                 f'{", ".join(differing)}; take another folder or the same values.'
             )
 
-    def _read_json(self, name):
-        path = self.workdir / name
-        if not path.exists():
-            return None
-        try:
-            return json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f'{path} cannot be read ({error}): move {self.workdir} away and start anew.'
-            ) from error
-
-    def _read_records(self):
-        path = self.workdir / 'metrics.jsonl'
-        records = []
-        for line in path.read_text().splitlines() if path.exists() else []:
-            try:
-                records.append(json.loads(line))
-            except ValueError:  # The line that a killed process was writing.
-                break
-        return records
-
-    def _ends_well(self):
-        path = self.workdir / 'metrics.jsonl'
-        return not path.exists() or path.read_text()[-1:] in ('', '\n')
-
     def _write_json(self, name, value):
-        self._write_text(name, json.dumps(value, indent=2) + '\n')
+        files.write_text(self.workdir / name, json.dumps(value, indent=2) + '\n')
 
-    def _write_text(self, name, text):
-        partial = self.workdir / f'.{name}.partial'
-        partial.write_text(text)
-        partial.replace(self.workdir / name)
-
-    def _reporting(self):
-        return _Reporting(self.workdir)
-
-
-class _Reporting:
-    """Turns a failure to write (a full disk) into one sentence."""
-
-    def __init__(self, workdir):
-        self._workdir = workdir
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, OSError):
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Turns a failure to write (a full disk) into one sentence."""
+        try:
+            yield
+        except OSError as error:
             raise UserError(
-                f'{self._workdir} cannot be written to ({error.strerror}): make room there and '
-                'run the same command again; it goes on from its last checkpoint.'
+                f'{self.workdir} cannot be written to ({error.strerror}): make room there and '
+                'run the same command again; it continues from its last checkpoint.'
             ) from error
 
 
 def revision() -> str:
-    """Returns the git revision of the code, with '+changes' where it was edited; '' without git."""
+    """Returns the git revision of the code, with '+changes' if it was edited; '' without git."""
     folder = pathlib.Path(__file__).parent
     try:
+        # Fails in a repository that happens to hold the environment that imggen is installed in.
+        _git(folder, 'ls-files', '--error-unmatch', __file__)
         commit = _git(folder, 'rev-parse', '--short=12', 'HEAD')
         return commit + ('+changes' if _git(folder, 'status', '--porcelain', '-uno') else '')
     except (OSError, subprocess.SubprocessError):

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from imggen import images
+from imggen.workdir import reader
 
 VERSIONS = {'python': '3.11.9', 'jax': '0.10.2', 'flax': '0.12.7', 'optax': '0.2.8'}
 
@@ -51,7 +52,7 @@ def write_run(
     config = config or config_of()
     rng = np.random.default_rng([config['seed'], int(1000 * quality)])
     folder.mkdir(parents=True)
-    (folder / 'config.json').write_text(json.dumps(config))
+    (folder / 'config.json').write_text(json.dumps({'format': reader.FORMAT, **config}))
     made = {
         'command': f'python -m experiments.train --config=configs/made.py --workdir={folder.name}',
         'revision': 'abc1234',

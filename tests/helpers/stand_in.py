@@ -30,7 +30,7 @@ def write(path, value):
 
 def train(folder, config):
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / 'config.json', config.to_dict())
+    write(folder / 'config.json', {'format': 2, **config.to_dict()})
     info = {
         'num_steps': config.run.num_steps,
         'revision': 'abc1234',

@@ -177,7 +177,7 @@ def test_the_page_says_what_it_left_out(tmp_path, monkeypatch):
 
 
 def test_a_run_that_wrote_nothing_yet_has_a_page(tmp_path):
-    (tmp_path / 'config.json').write_text('{"seed": 0}')
+    (tmp_path / 'config.json').write_text('{"format": 2, "seed": 0}')
     text = _page(tmp_path).text
     assert 'The run is not evaluated yet' in text
     assert 'No run has written samples' in text

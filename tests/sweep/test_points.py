@@ -161,7 +161,7 @@ def test_a_damaged_plan_is_refused(tmp_path, content):
 
 def write_run(workdir, frechet, *, seed=0):
     workdir.mkdir(parents=True)
-    (workdir / 'config.json').write_text(json.dumps({'seed': seed}))
+    (workdir / 'config.json').write_text(json.dumps({'format': 2, 'seed': seed}))
     (workdir / 'run.json').write_text('{"status": "finished", "step": 1, "seconds": 2}')
     line = {'step': 1, 'metrics': {'frechet': frechet}}
     (workdir / 'evaluations.jsonl').write_text(json.dumps(line) + '\n')
@@ -196,7 +196,7 @@ def test_the_table_escapes_what_it_shows(tmp_path):
     write_sweep(tmp_path, [{'method.loss': 'hinge'}], command='x <script> | `y`\n# z')
     folder = tmp_path / 'loss=hinge'
     folder.mkdir()
-    (folder / 'config.json').write_text('{"seed": 0}')
+    (folder / 'config.json').write_text('{"format": 2, "seed": 0}')
     (folder / 'run.json').write_text('{"status": "finished", "step": 1, "seconds": 2}')
     (folder / 'evaluations.jsonl').write_text('{"step": 1, "metrics": {"<b>|": 0.5}}\n')
     made = table.write(tmp_path)

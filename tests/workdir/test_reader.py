@@ -10,6 +10,8 @@ from imggen.errors import UserError
 from imggen.workdir import reader
 from tests.helpers import made_runs
 
+_EMPTY = json.dumps({'format': reader.FORMAT})
+
 
 def test_a_run_is_read_as_it_lies(tmp_path):
     config = made_runs.config_of(seed=3)
@@ -30,7 +32,7 @@ def test_a_run_is_read_as_it_lies(tmp_path):
 
 
 def test_a_config_alone_is_a_run(tmp_path):
-    (tmp_path / 'config.json').write_text('{"seed": 1}')
+    (tmp_path / 'config.json').write_text(json.dumps({'format': reader.FORMAT, 'seed': 1}))
     run = reader.read(tmp_path)
     assert run == (tmp_path, tmp_path.name, {'seed': 1}, {}, [], [], [])
 
@@ -39,21 +41,21 @@ def test_a_config_alone_is_a_run(tmp_path):
 def test_a_torn_last_line_is_dropped_wherever_it_tore(tmp_path, kept):
     whole = b'{"step": 1, "loss": NaN}\n'
     torn = b'{"step": 2, "loss": 0.5}\n'[:kept]
-    (tmp_path / 'config.json').write_text('{}')
+    (tmp_path / 'config.json').write_text(_EMPTY)
     (tmp_path / 'metrics.jsonl').write_bytes(whole + torn)
     steps = [record['step'] for record in reader.read(tmp_path).records]
     assert steps == ([1, 2] if torn.endswith(b'}') else [1])
 
 
 def test_a_last_line_torn_inside_a_letter_is_dropped(tmp_path):
-    (tmp_path / 'config.json').write_text('{}')
+    (tmp_path / 'config.json').write_text(_EMPTY)
     torn = '{"step": 1, "note": "é'.encode()[:-1]
     (tmp_path / 'evaluations.jsonl').write_bytes(torn)
     assert reader.read(tmp_path).evaluations == []
 
 
 def test_damage_elsewhere_is_an_error_that_names_the_line(tmp_path):
-    (tmp_path / 'config.json').write_text('{}')
+    (tmp_path / 'config.json').write_text(_EMPTY)
     (tmp_path / 'metrics.jsonl').write_text('{"step": 1}\n{"st\n{"step": 3}\n')
     with pytest.raises(UserError, match=r'metrics\.jsonl is damaged in line 2'):
         reader.read(tmp_path)

@@ -44,7 +44,7 @@ CONFIG = {
         'measure_every_steps': 1,
         'num_measured': 64,
         'extractor': 'pixels',
-        'best_measure': 'frechet',
+        'keep_best': True,
         'keep_newest': 1,
         'num_samples': 4,
     },

@@ -1,0 +1,79 @@
+"""What a run writes: refused folders, records after a resume, TensorBoard events."""
+
+import json
+
+import pytest
+
+from imggen.errors import UserError
+from imggen.workdir import reader
+from imggen.workdir.writer import Writer
+
+CONFIG = {'seed': 0, 'method': {'name': 'gan', 'loss': 'hinge'}, 'run': {'num_samples': 4}}
+
+
+def write(workdir, config=CONFIG, *, steps=2, **options):
+    writer = Writer(workdir, config, command='train', **options)
+    writer.resume_at(0)
+    writer.status('running', num_steps=steps)
+    for step in range(1, steps + 1):
+        writer.scalars(step, 'train', {'loss': 1 / step, 'seconds': float(step)})
+    writer.close()
+    return writer
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path):
+    write(tmp_path)
+    run = reader.read(tmp_path)
+    assert run.config == CONFIG
+    assert json.loads((tmp_path / 'config.json').read_text())['format'] == reader.FORMAT
+    assert run.records[1] == {'step': 2, 'phase': 'train', 'loss': 0.5, 'seconds': 2.0}
+    assert run.info['status'] == 'running' and run.info['sessions'] == 1
+
+
+def test_another_config_is_refused_and_named(tmp_path):
+    write(tmp_path)
+    other = {**CONFIG, 'method': {'name': 'gan', 'loss': 'logistic'}, 'run': {'num_samples': 9}}
+    sentence = r"another config: method.loss \(there 'hinge', now 'logistic'\); take another"
+    with pytest.raises(UserError, match=sentence):
+        write(tmp_path, other)
+    assert reader.read(tmp_path).config == CONFIG
+    write(tmp_path, {**CONFIG, 'run': {'num_samples': 9}})
+
+
+def test_a_run_that_computed_nothing_takes_the_corrected_config(tmp_path):
+    write(tmp_path, {**CONFIG, 'seed': 1}, steps=0)
+    write(tmp_path)
+    assert reader.read(tmp_path).config == CONFIG
+
+
+@pytest.mark.parametrize('first', [{}, {'format': 1}, {'format': reader.FORMAT + 1}])
+def test_a_workdir_of_another_format_is_refused_in_one_sentence(tmp_path, first):
+    (tmp_path / 'config.json').write_text(json.dumps(first | CONFIG))
+    sentence = rf'has format {first.get("format", 1)} of another version of imggen, .* new folder\.'
+    for open_it in (reader.read, write):
+        with pytest.raises(UserError, match=sentence) as caught:
+            open_it(tmp_path)
+        assert '\n' not in str(caught.value)
+
+
+def test_resuming_drops_later_records_and_a_torn_line(tmp_path):
+    write(tmp_path, steps=5)
+    with open(tmp_path / 'metrics.jsonl', 'a') as file:
+        file.write('{"step": 6, "lo')
+    writer = Writer(tmp_path, CONFIG, command='train')
+    writer.resume_at(3)
+    assert writer.info['seconds'] == 3.0
+    writer.scalars(4, 'train', {'loss': 0.0})
+    assert [record['step'] for record in reader.read(tmp_path).records] == [1, 2, 3, 4]
+
+
+def test_a_second_process_writes_nothing(tmp_path):
+    writer = write(tmp_path / 'run', active=False, tensorboard=True)
+    writer.sample('000001', None)
+    assert not (tmp_path / 'run').exists()
+
+
+def test_tensorboard_gets_every_value(tmp_path):
+    write(tmp_path, tensorboard=True)
+    (events,) = (tmp_path / 'tensorboard').iterdir()
+    assert events.read_bytes().count(b'train/loss') == 2
