@@ -144,6 +144,7 @@ def train(
             )
     finally:
         progress.close()
+        writer.close()
     writer.status('finished' if result.finished else 'stopped', step=result.step)
     return result
 
