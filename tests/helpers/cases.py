@@ -1,4 +1,7 @@
-"""Every method at its smallest, with a batch: what the tests of all methods run over."""
+"""Every method at its smallest, with a batch: the tests of all methods run over these cases.
+
+A method without a case of its own is run with its default options.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +20,7 @@ def _batch(key, shape):
     return {'image': image, 'label': label, 'style0': image[::-1]}
 
 
-# What is evolved needs no batch, and takes the shape of its classifier's images.
+# Evolved images need no batch and have the shape of the classifier's images.
 EVOLVED = {'classifier': 'dense', 'class_names': ('Bag', 'Coat', 'Dress', 'Shirt')}
 CONFIGS = {
     'pixel_average': {'name': 'pixel_average', 'num_steps': 6, 'num_images': 20},
@@ -42,7 +45,7 @@ CONFIGS = {
         'generator': {'features': 4},
         'latent_size': 4,
     },
-    # Three phases: 2 steps, 1 and 3.
+    # Three phases: 2 steps, 1 step and 3 steps.
     'evaluator': {
         'name': 'evaluator',
         'num_steps': 6,
@@ -76,7 +79,7 @@ CONFIGS = {
         'b2': 0.9,
         'b2_end': 0.99,
     },
-    # Every few steps: the generator's turn, the penalty; and labels.
+    # Labels, and what happens every few steps only: the generator's update and the penalty.
     'gan_perceptron': {
         'name': 'gan',
         'num_steps': 6,
@@ -190,6 +193,10 @@ CONFIGS = {
         'latent_size': 4,
         'sample_from': 'codes',
     },
+}
+CONFIGS |= {
+    name: {'name': name, 'num_steps': 6}
+    for name in methods.METHODS.keys() - {config['name'] for config in CONFIGS.values()}
 }
 SHAPE = (8, 8, 1)
 

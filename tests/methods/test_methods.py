@@ -32,8 +32,8 @@ EACH = pytest.mark.parametrize(
 )
 
 
-# Several devices change what a method computes, not what its networks and losses are: of each
-# method the first case, and the one whose augmentation hears from the discriminator.
+# How a method is spread over devices does not depend on its networks and losses: the first case
+# of each method, and the case whose augmentation depends on the discriminator, are enough.
 FIRST = {cases.CONFIGS[name]['name']: name for name in reversed(NAMES)}.values()
 SPREAD = pytest.mark.parametrize(
     'name',
@@ -228,5 +228,41 @@ GOLDEN = {
 @EACH
 def test_first_step_has_its_golden_metrics(name):
     _, _, records = uninterrupted(name)
+    found = records[0].metrics
+    if name not in GOLDEN:
+        line = {metric: float(f'{value:.6g}') for metric, value in sorted(found.items())}
+        pytest.fail(
+            f'{name} has no golden values yet. Check that these are right and add them to GOLDEN '
+            f'in {__file__}: {name!r}: {line},'
+        )
     for metric, value in GOLDEN[name].items():
-        np.testing.assert_allclose(records[0].metrics[metric], value, rtol=1e-3, err_msg=metric)
+        np.testing.assert_allclose(found[metric], value, rtol=1e-3, err_msg=metric)
+
+
+@SPREAD
+def test_sample_makes_the_set_that_is_named_as_the_result(name):
+    whole, _, _ = uninterrupted(name)
+    method, batch = cases.method(name), cases.source().batch(0)
+    given = {key: leaf for key, leaf in batch.items() if key != 'label'}
+    count = min(3, method.num_images or 3)
+    if method.num_images is not None:
+        given['index'] = jnp.arange(count)
+    sets = jax.jit(method.sample)(
+        keys.per_image(jax.random.key(1), count), whole.state, method.frozen, given
+    )
+    for images in sets.values():
+        assert images.dtype == jnp.float32 and images.ndim == 4
+        assert float(jnp.abs(images).max()) <= 1.0 + 1e-6
+    if method.output is None:
+        return
+    result = sets[method.output]
+    if method.num_images is None:
+        assert len(result) == count
+    if method.translation is not None:
+        shapes = sets['input'].shape[1:3], sets['target'].shape[1:3]
+        assert result.shape[1:3] == shapes[1]
+    if method.energy is not None:
+        energies = jax.jit(method.energy)(whole.state, result)
+        assert energies.shape == (len(result),) and np.isfinite(energies).all()
+    if method.threshold is not None:
+        assert np.isfinite(method.threshold(whole.state))
