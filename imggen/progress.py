@@ -1,4 +1,4 @@
-"""A line that says how far a run is, how fast it goes and when it ends."""
+"""A progress line: how far a run is, how fast it goes and how long it still takes."""
 
 import sys
 import time
@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from tqdm import tqdm
 
 _PLAIN_EVERY_SECONDS = 15.0
-_SMOOTHING = 0.3  # Of the pace, as tqdm's: what the last units took counts for so much.
+_SMOOTHING = 0.3  # The weight of the newest pace in the moving average, as in tqdm.
 
 
 class Progress:
-    """Shows progress: one living line on a terminal, a plain line now and then elsewhere.
+    """Shows progress: one updating line on a terminal, a plain line every 15 seconds elsewhere.
 
-    The time that is left follows the pace of the last units, and of those of the same
-    label alone: the phases of a run may take very different times a step.
+    The time left follows the pace of the last units with the same label, since the phases of
+    a run may take very different times per step.
 
     Args:
-      total: how many units there are.
+      total: number of units.
       unit: what is counted, for example 'step'.
-      initial: how many were done before.
+      initial: number of units done before.
       active: whether this process shows anything.
     """
 
@@ -51,7 +51,7 @@ class Progress:
             self.say(', '.join([counted, f'{_clock(left)} left', *values]))
 
     def _measure(self, now: float, done: int, label: str) -> None:
-        """Takes in how long the units since the last call took."""
+        """Updates the pace with the units since the last call."""
         if done > self._done:
             pace = (now - self._advanced) / (done - self._done)
             if self._pace is not None and label == self._label:

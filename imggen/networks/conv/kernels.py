@@ -2,8 +2,8 @@
 
 With y = conv(x, kernel), the maps are `forward` (x, kernel) -> y,
 `input_gradient` (cotangent g of y, kernel) -> cotangent of x, and `weight_gradient`
-(x, g) -> cotangent of kernel. Every form of a map computes it exactly; forms differ in
-speed alone.
+(x, g) -> cotangent of kernel. All forms of a map compute the same values; they differ
+only in speed.
 
 Layout: x and y are [n, height, width, channels]; a kernel is
 [kernel height, kernel width, in channels / groups, features].
@@ -34,7 +34,7 @@ def _pad(x: jax.Array, sides: Sides) -> jax.Array:
 
 
 def _taps(x: jax.Array, window: Window) -> list[jax.Array]:
-    """What each tap of the kernel sees: [n, output height, output width, channels] each."""
+    """The pixels that each tap of the kernel sees: [n, output height, output width, channels] each."""
     x = _pad(x, window.tight_padding)
     (rows, columns), (height, width) = window.stride, window.output_size
     return [
@@ -45,7 +45,7 @@ def _taps(x: jax.Array, window: Window) -> list[jax.Array]:
 
 
 def _space_to_depth(x: jax.Array, window: Window) -> jax.Array:
-    """[n, h, w, c] -> [n, h', w', rows * columns * c]: one block of a stride, one pixel."""
+    """[n, h, w, c] -> [n, h', w', rows * columns * c]: each block of one stride becomes a pixel."""
     rows, columns = window.stride
     x = _pad(x, window.tight_padding)
     n, height, width, channels = x.shape
@@ -55,7 +55,7 @@ def _space_to_depth(x: jax.Array, window: Window) -> jax.Array:
 
 
 def turned(kernel: jax.Array) -> jax.Array:
-    """Half a turn in the plane, in channels and features swapped."""
+    """Rotates a kernel by half a turn and exchanges its input channels and features."""
     return kernel[::-1, ::-1].transpose(0, 1, 3, 2)
 
 
@@ -90,7 +90,7 @@ def block_forward(x: jax.Array, kernel: jax.Array, window: Window) -> jax.Array:
 
 
 def fold_forward(x: jax.Array, kernel: jax.Array, window: Window) -> jax.Array:
-    """One matrix product, then shifted pixels are added up (stride 1, few features)."""
+    """One matrix product, then a sum over shifted pixels (stride 1, few features)."""
     return fold_input_gradient(x, turned(kernel), window.mirrored())
 
 
@@ -128,10 +128,10 @@ def dilated_input_gradient(g: jax.Array, kernel: jax.Array, window: Window) -> j
 
 
 def fold_input_gradient(g: jax.Array, kernel: jax.Array, window: Window) -> jax.Array:
-    """One matrix product, then overlapping blocks are added up (col2im).
+    """One matrix product, then a sum over overlapping blocks (col2im).
 
-    Output pixel (i, j) touches the blocks (i + a, j + b) of the input, a block being one
-    stride high and wide; so the sum runs over (a, b) alone. Zeros complete a kernel that
+    Output pixel (i, j) touches the blocks (i + a, j + b) of the input, where a block is one
+    stride high and wide; so the sum runs over (a, b) only. Zeros complete a kernel that
     ends inside a block.
     """
     (rows, columns), (block_rows, block_columns) = window.stride, window.blocks
@@ -164,7 +164,7 @@ def stock_weight_gradient(x: jax.Array, g: jax.Array, window: Window) -> jax.Arr
 
 
 def batch_weight_gradient(x: jax.Array, g: jax.Array, window: Window) -> jax.Array:
-    """The convolution of x with g over the batch axis, its transposes written out."""
+    """The convolution of x with g over the batch axis, with explicit transposes."""
     kernel = lax.conv_general_dilated(
         x.transpose(3, 1, 2, 0),
         g.transpose(1, 2, 0, 3),
@@ -206,12 +206,12 @@ def strip_weight_gradient(x: jax.Array, g: jax.Array, window: Window) -> jax.Arr
     g = _pad(g, ((0, surplus), (0, 0))).reshape(n, count, rows, width, features)
     g = g.transpose(1, 0, 2, 3, 4).reshape(count * n, rows, width, features)
     strips = Window(window.kernel_size, window.stride, ((0, 0), (0, 0)), x.shape[1:3])
-    # Behind the barrier XLA cannot fold the padding back into the window.
+    # The barrier keeps XLA from folding the padding back into the window.
     return batch_weight_gradient(lax.optimization_barrier(x), g, strips)
 
 
 def tap_weight_gradient(x: jax.Array, g: jax.Array, window: Window) -> jax.Array:
-    """One product a tap, batched over groups: for many narrow groups."""
+    """One product for each tap, batched over groups: for many narrow groups."""
     g = g.reshape(*g.shape[:3], window.groups, -1)
     kernel = jnp.stack(
         [

@@ -12,10 +12,9 @@ A convolution is bilinear in x and the kernel, and so are its two gradients:
   input gradient   the transpose of conv(., kernel), a transposed convolution
   weight gradient  the transpose of conv(x, .)
 
-The derivative of each of the three is made of the other two. Each is a
-`jax.custom_vjp` defined by the others, so reverse derivatives of every order (a
-gradient penalty needs the second) run the same kernels. Forward mode (`jax.jvp`)
-does not pass through.
+The derivatives of each map are the other two. Each is a `jax.custom_vjp` defined by the
+others, so reverse derivatives of every order (a gradient penalty needs the second) run the
+same kernels. Forward mode (`jax.jvp`) is not supported.
 """
 
 from collections.abc import Callable
@@ -32,7 +31,7 @@ from imggen.networks.conv.window import Window
 Size = int | tuple[int, int]
 # The same amount on every side, or (low, high) of height and width, or flax's 'SAME'.
 Padding = int | tuple[tuple[int, int], tuple[int, int]] | Literal['SAME']
-# 'auto' takes the fast forms on a CPU and stock ones elsewhere; the others are for tests
+# 'auto' takes the fast forms on a CPU and stock forms elsewhere; the others are for tests
 # and benchmarks.
 Form = Literal['auto', 'fast', 'stock']
 
@@ -57,7 +56,7 @@ def conv(
       padding: zeros around x: one number for every side, or
         ((top, bottom), (left, right)), or 'SAME' for an output of size / stride,
         rounded up.
-      groups: groups of channels that do not see each other.
+      groups: number of groups of channels that do not see each other.
       form: 'auto' chooses by platform; 'fast' and 'stock' force a choice.
 
     Returns:
@@ -98,8 +97,8 @@ def conv_transpose(
         output. 'SAME' gives an output of size * stride.
       output_size: (height, width) of the output, any size that the mirrored `conv`
         takes to x's; the smallest by default. 'SAME' sets it.
-      groups: groups of channels that do not see each other.
-      form: as for `conv`.
+      groups: number of groups of channels that do not see each other.
+      form: as in `conv`.
 
     Returns:
       [n, output height, output width, features].

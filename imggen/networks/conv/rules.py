@@ -1,8 +1,8 @@
-"""Which form of a convolution's three maps a CPU runs, by shape.
+"""Rules that choose, by shape, the form in which a CPU runs each map of a convolution.
 
-Each rule takes the shapes of its map's two operands and the window, and returns a form
-of `conv_kernels` or one made of them here. The rules were fitted to the timings that
-`benchmarks/conv.py` prints, on one machine; a wrong choice costs time alone.
+Each rule takes the shapes of its map's two operands and the window. It returns a form of
+`kernels.py`, or one composed of those here. The rules are fitted to the timings that
+`benchmarks/conv.py` prints on one machine; a wrong choice costs time, not accuracy.
 """
 
 import math
@@ -14,11 +14,11 @@ import jax.numpy as jnp
 from imggen.networks.conv import kernels
 from imggen.networks.conv.window import Window
 
-# Where one form overtakes another. Fitted to timings (benchmarks/conv.py).
-_SHORT_PATCH = 32  # Values under a kernel that are too few to fill a vector register.
-_FEW_CHANNELS = 4  # As above, for the channels of one pixel.
-_FEW_PIXELS = 32  # Up to here the unfolded image stays in the cache.
-_CACHED_VALUES = 2**21  # Up to here a matrix of patches stays in the cache.
+# Where one form becomes faster than another. Fitted to timings (benchmarks/conv.py).
+_SHORT_PATCH = 32  # So few values under a kernel do not fill a vector register.
+_FEW_CHANNELS = 4  # The same, for the channels of one pixel.
+_FEW_PIXELS = 32  # Up to this number the unfolded image stays in the cache.
+_CACHED_VALUES = 2**21  # Up to this number a matrix of patches stays in the cache.
 _MANY_GROUPS = 16  # Above this, a convolution for each group costs more than it saves.
 
 Form = Callable[[jax.Array, jax.Array, Window], jax.Array]
@@ -26,28 +26,28 @@ Shape = tuple[int, ...]
 
 
 def _each_group(choose: Callable, a: jax.Array, b: jax.Array, window: Window) -> jax.Array:
-    """Applies the form that suits one group to every group: channels are the last axis."""
+    """Applies the form chosen for one group to every group; channels are the last axis."""
     single = window._replace(groups=1)
     pairs = zip(*(jnp.split(operand, window.groups, axis=-1) for operand in (a, b)), strict=True)
     results = [choose(a.shape, b.shape, single)(a, b, single) for a, b in pairs]
     return jnp.concatenate(results, axis=-1)
 
 
-# Forms made of others.
+# Forms composed of others.
 
 
 def grouped_forward(x: jax.Array, kernel: jax.Array, window: Window) -> jax.Array:
-    """One convolution a group."""
+    """One convolution for each group."""
     return _each_group(forward_form, x, kernel, window)
 
 
 def grouped_input_gradient(g: jax.Array, kernel: jax.Array, window: Window) -> jax.Array:
-    """One input gradient a group."""
+    """One input gradient for each group."""
     return _each_group(input_gradient_form, g, kernel, window)
 
 
 def grouped_weight_gradient(x: jax.Array, g: jax.Array, window: Window) -> jax.Array:
-    """One weight gradient a group."""
+    """One weight gradient for each group."""
     return _each_group(weight_gradient_form, x, g, window)
 
 
@@ -58,16 +58,16 @@ def mirrored_input_gradient(g: jax.Array, kernel: jax.Array, window: Window) -> 
 
 
 def mirrored_weight_gradient(x: jax.Array, g: jax.Array, window: Window) -> jax.Array:
-    """The weight gradient with x and g in each other's place (stride 1)."""
+    """The weight gradient with x and g exchanged (stride 1)."""
     window = window.mirrored()
     return kernels.turned(weight_gradient_form(g.shape, x.shape, window)(g, x, window))
 
 
-# The rule.
+# The rules.
 
 
 def _outgrown(image: Shape, kernel: Shape) -> bool:
-    """Whether an image has fewer pixels than the kernel has taps.
+    """Returns whether an image has fewer pixels than the kernel has taps.
 
     XLA then swaps image and kernel, and the swapped convolution takes the scalar path.
     """

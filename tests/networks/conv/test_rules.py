@@ -62,29 +62,29 @@ def _first_and_second(apply, x, kernel, weights):
     )
 
 
-# Batch, size, channels, features, kernel, stride, padding, groups: the three forms taken.
-_CASES = {
-    (64, (8, 6), 1, 8, (4, 4), (2, 2), ((1, 1), (1, 1)), 1): 'unfold fold batch',
-    (2, (9, 8), 3, 5, (4, 4), (2, 2), ((1, 1), (1, 1)), 1): 'block fold unfold',
-    (1, (41, 32), 5, 7, (4, 2), (2, 2), ((1, 1), (0, 0)), 1): 'stock fold block',
-    (64, (33, 32), 64, 5, (4, 4), (2, 2), ((1, 1), (1, 1)), 1): 'stock dilated batch',
-    (16, (7, 9), 6, 5, (3, 3), (1, 1), ((1, 1), (1, 1)), 1): 'stock mirrored batch',
-    (32, (7, 9), 6, 5, (3, 3), (2, 2), ((0, 1), (1, 1)), 1): 'stock dilated batch',
-    (1, (31, 30), 6, 5, (3, 2), (1, 1), ((1, 1), (0, 2)), 1): 'stock mirrored strip',
-    (1, (41, 30), 6, 5, (3, 3), (2, 2), ((1, 1), (1, 1)), 1): 'stock dilated strip',
-    (3, (20, 20), 3, 5, (3, 3), (1, 1), ((1, 1), (1, 1)), 1): 'unfold mirrored strip',
-    (16, (9, 8), 6, 3, (3, 3), (1, 1), ((1, 1), (0, 2)), 1): 'fold mirrored mirrored',
-    (2, (2, 3), 6, 5, (4, 4), (2, 2), ((1, 1), (1, 1)), 1): 'unfold fold unfold',
-    (2, (4, 3), 6, 5, (3, 3), (2, 2), ((1, 1), (1, 1)), 1): 'stock fold unfold',
-    (2, (4, 4), 6, 5, (4, 4), (1, 1), ((0, 0), (0, 0)), 1): 'stock fold unfold',
-    (2, (9, 8), 6, 5, (5, 3), (3, 2), ((2, 2), (0, 1)), 1): 'stock fold unfold',
-    (2, (4, 4), 6, 5, (2, 2), (1, 1), ((2, 2), (2, 2)), 1): 'unfold mirrored strip',
-    (2, (11, 8), 9, 5, (2, 2), (3, 3), ((0, 0), (0, 0)), 1): 'stock dilated unfold',
-    (2, (9, 8), 6, 5, (1, 1), (2, 2), ((0, 0), (0, 0)), 1): 'unfold dilated unfold',
-    (2, (9, 8), 6, 4, (3, 3), (1, 1), ((1, 1), (1, 1)), 2): 'grouped grouped grouped',
-    (2, (8, 8), 2, 4, (4, 4), (2, 2), ((1, 1), (1, 1)), 2): 'grouped grouped grouped',
-    (2, (9, 8), 20, 40, (3, 3), (2, 2), ((1, 1), (1, 1)), 20): 'stock dilated tap',
-}
+# Batch, size, channels, features, kernel, stride, padding, groups. Together they take every form.
+_CASES = [
+    (64, (8, 6), 1, 8, (4, 4), (2, 2), ((1, 1), (1, 1)), 1),
+    (2, (9, 8), 3, 5, (4, 4), (2, 2), ((1, 1), (1, 1)), 1),
+    (1, (41, 32), 5, 7, (4, 2), (2, 2), ((1, 1), (0, 0)), 1),
+    (64, (33, 32), 64, 5, (4, 4), (2, 2), ((1, 1), (1, 1)), 1),
+    (16, (7, 9), 6, 5, (3, 3), (1, 1), ((1, 1), (1, 1)), 1),
+    (32, (7, 9), 6, 5, (3, 3), (2, 2), ((0, 1), (1, 1)), 1),
+    (1, (31, 30), 6, 5, (3, 2), (1, 1), ((1, 1), (0, 2)), 1),
+    (1, (41, 30), 6, 5, (3, 3), (2, 2), ((1, 1), (1, 1)), 1),
+    (3, (20, 20), 3, 5, (3, 3), (1, 1), ((1, 1), (1, 1)), 1),
+    (16, (9, 8), 6, 3, (3, 3), (1, 1), ((1, 1), (0, 2)), 1),
+    (2, (2, 3), 6, 5, (4, 4), (2, 2), ((1, 1), (1, 1)), 1),
+    (2, (4, 3), 6, 5, (3, 3), (2, 2), ((1, 1), (1, 1)), 1),
+    (2, (4, 4), 6, 5, (4, 4), (1, 1), ((0, 0), (0, 0)), 1),
+    (2, (9, 8), 6, 5, (5, 3), (3, 2), ((2, 2), (0, 1)), 1),
+    (2, (4, 4), 6, 5, (2, 2), (1, 1), ((2, 2), (2, 2)), 1),
+    (2, (11, 8), 9, 5, (2, 2), (3, 3), ((0, 0), (0, 0)), 1),
+    (2, (9, 8), 6, 5, (1, 1), (2, 2), ((0, 0), (0, 0)), 1),
+    (2, (9, 8), 6, 4, (3, 3), (1, 1), ((1, 1), (1, 1)), 2),
+    (2, (8, 8), 2, 4, (4, 4), (2, 2), ((1, 1), (1, 1)), 2),
+    (2, (9, 8), 20, 40, (3, 3), (2, 2), ((1, 1), (1, 1)), 20),
+]
 
 
 def _arguments(case):
@@ -96,24 +96,19 @@ def _arguments(case):
     return window, x, kernel, weights
 
 
-@pytest.mark.parametrize('case', _CASES, ids=str)
-def test_the_rule_takes_the_named_forms(case):
+def _forms(case):
+    """Returns the forms that the rules choose for a case."""
     window, x, kernel, g = _arguments(case)
-    forms = (
+    return (
         rules.forward_form(x.shape, kernel.shape, window),
         rules.input_gradient_form(g.shape, kernel.shape, window),
         rules.weight_gradient_form(x.shape, g.shape, window),
     )
-    expected = zip(_CASES[case].split(), _MAPS, strict=True)
-    assert [form.__name__ for form in forms] == [f'{name}_{of}' for name, of in expected]
 
 
 def test_the_cases_take_every_form():
-    taken = {
-        f'{name}_{of}'
-        for names in _CASES.values()
-        for name, of in zip(names.split(), _MAPS, strict=True)
-    }
+    """Constants may be fitted anew; a form that no case takes then needs a case."""
+    taken = {form.__name__ for case in _CASES for form in _forms(case)}
     # The stock gradients are what other platforms run.
     taken |= {'stock_input_gradient', 'stock_weight_gradient'}
     pattern = f'[a-z]+_({"|".join(_MAPS)})'
