@@ -34,7 +34,7 @@ def _pad(x: jax.Array, sides: Sides) -> jax.Array:
 
 
 def _taps(x: jax.Array, window: Window) -> list[jax.Array]:
-    """The pixels that each tap of the kernel sees: [n, output height, output width, channels] each."""
+    """The pixels that each tap of the kernel sees: [n, output height, output width, channels]."""
     x = _pad(x, window.tight_padding)
     (rows, columns), (height, width) = window.stride, window.output_size
     return [
