@@ -43,7 +43,9 @@ def _jax_side() -> dict:
 
     shape = (_NUM_PICTURES, _SIZE.value, _SIZE.value, 6)
     pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    pairs = dataset.from_arrays(pictures, description='noise')._replace(pair=pairings.sides(3))
+    pairs = dataset.from_arrays(pictures, description='noise')._replace(
+        pairing=dataset.Pairing(pairings.sides(3))
+    )
     source = pipeline.shuffled(
         pairs, seed=0, batch_size=_BATCH_SIZE.value, augmentation={}, memory_budget_mib=1024
     )

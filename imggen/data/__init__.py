@@ -80,7 +80,7 @@ def make(config: Mapping[str, Any], *, seed: int, process: tuple[int, int] = (0,
         memory_budget_mib=config.get('memory_budget_mib', _MEMORY_BUDGET_MIB),
         process=process,
     )
-    if dataset.pair is not None and has_held_out(config):
+    if dataset.pairing is not None and has_held_out(config):
         source = source._replace(preview=functools.partial(_spread_pairs, config))
     return source
 
@@ -103,7 +103,7 @@ def examples(
       UserError: the source has no splits, or not this one.
     """
     dataset = _split(config, split)
-    if dataset.pair is not None:
+    if dataset.pairing is not None:
         return pairs.examples(dataset)['target'], None
     if dataset.num_bytes > config.get('memory_budget_mib', _MEMORY_BUDGET_MIB) * 2**20:
         return _chunks(dataset), None
@@ -126,7 +126,7 @@ def paired_examples(config: Mapping[str, Any], *, split: str) -> dict[str, np.nd
       UserError: the source has no pairs, or not this split.
     """
     dataset = _split(config, split)
-    if dataset.pair is None:
+    if dataset.pairing is None:
         raise UserError(f'config.data.name={config["name"]!r} has no pairs; measure a run on some.')
     return pairs.examples(dataset)
 

@@ -1,7 +1,7 @@
-"""Decoded pictures, before a pipeline turns them into batches.
+"""Decoded images, before a pipeline turns them into batches.
 
-Every loader (`idx`, `folder`, `tfds`, ...) returns `Dataset`; `pipeline` decides
-whether they lie on the device or stream.
+Every loader (`idx`, `folder`, `tfds`, ...) returns a `Dataset`. `pipeline` decides whether its
+images are kept on the device or streamed.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,23 +13,34 @@ import numpy as np
 Rows = Any  # An int array [k] or a slice: which examples to read.
 
 
-class Dataset(NamedTuple):
-    """A set of pictures of one size that can be read in any order.
+class Pairing(NamedTuple):
+    """How the images of a set of pairs become inputs and targets.
 
     Attributes:
-      read: (rows) -> {'image': uint8 [k, height, width, channels]} and, where the
-        class is known, 'label': int32 [k]. `slice(None)` reads everything.
-      shape: (num examples, height, width, channels).
+      pair: (key, images) -> {'input': ..., 'target': ...}; traceable. The images are float32
+        [k, height, width, channels] in [-1, 1] and augmented. They hold both sides along the
+        channels, or the target alone.
+      partner: (key, rows) -> rows, both int32 [k]; traceable. If it is set, each image is read
+        together with its partner, whose channels follow its own.
+    """
+
+    pair: Callable[[jax.Array, jax.Array], dict[str, jax.Array]]
+    partner: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+
+
+class Dataset(NamedTuple):
+    """A set of images of one size that can be read in any order.
+
+    Attributes:
+      read: rows -> {'image': uint8 [k, height, width, channels]} and, if the set has labels,
+        'label': int32 [k]. `slice(None)` reads everything.
+      shape: (number of examples, height, width, channels).
       description: one line for the log: what was found and where.
-      class_names: names of the classes in the order of their numbers; () without.
+      class_names: names of the classes in the order of their labels; () without names.
       fixed: whether the whole set, in this order, is the batch of every step.
+      files: the file of each example, relative to the folder; () without files.
+      pairing: how images become pairs; None for a set of single images.
       postprocess: see `Source`.
-      partner: (key, rows) -> rows, both int32 [k]; traceable. Where it is set, each
-        picture is read with its partner behind it, along the channels.
-      pair: (key, pictures) -> {'input': ..., 'target': ...}; traceable. Where it is
-        set, it makes the batch from augmented pictures, float32 [k, height, width,
-        channels] in [-1, 1], which therefore hold both sides along the channels.
-      files: the file of each example, relative to the folder; () where there are none.
     """
 
     read: Callable[[Rows], dict[str, np.ndarray]]
@@ -37,14 +48,13 @@ class Dataset(NamedTuple):
     description: str
     class_names: tuple[str, ...] = ()
     fixed: bool = False
-    postprocess: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
-    partner: Callable[[jax.Array, jax.Array], jax.Array] | None = None
-    pair: Callable[[jax.Array, jax.Array], dict[str, jax.Array]] | None = None
     files: tuple[str, ...] = ()
+    pairing: Pairing | None = None
+    postprocess: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
 
     @property
     def num_bytes(self) -> int:
-        """Size of the decoded pictures in bytes."""
+        """Size of the decoded images in bytes."""
         return int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -56,9 +66,14 @@ def from_arrays(
     names: tuple[str, ...] = (),
     fixed: bool = False,
 ) -> Dataset:
-    """Returns the examples of uint8 images [n, height, width, channels] and labels [n] or None.
+    """Returns a set of images in memory.
 
-    A memory map does as well as an array: only the rows asked for are read.
+    Args:
+      images: uint8 [n, height, width, channels]; of a memory map, only what is asked for is read.
+      labels: integers [n], or None.
+      description: one line for the log.
+      names: names of the classes in the order of their labels.
+      fixed: whether the whole set is the batch of every step.
     """
     arrays = {'image': images}
     if labels is not None:

@@ -15,14 +15,14 @@ _LAST_STEP = 2**31 - 1
 class Stream:
     """Windows of uint8 batches, read by threads.
 
-    A window that follows on the one before continues its iterator, which has read
-    ahead meanwhile. Any other window starts a new one at its first step.
+    A window that starts where the last one ended continues the last one's iterator, which has
+    read ahead in the meantime. Any other window starts a new iterator.
     """
 
     def __init__(
         self,
         dataset: Dataset,
-        stream_keys: tuple[jax.Array, jax.Array],  # Of the order and of the partners.
+        stream_keys: tuple[jax.Array, jax.Array],  # For the order, and for the partners of pairs.
         *,
         batch_size: int,
         rows: slice,
@@ -53,22 +53,22 @@ class Stream:
 
 
 class _Batches:
-    """All batches of a run as a random-access source: item s is the batch of step s."""
+    """All batches of a run as a random-access source; item s is the batch of step s."""
 
     def __init__(self, dataset, stream_keys, batch_size, rows):
         self._dataset, self._rows = dataset, rows
         self._key_data = [np.asarray(jax.random.key_data(key)) for key in stream_keys]
         impl = jax.random.key_impl(stream_keys[0])
-        # On the host's own device, so that reading never queues behind training.
+        # The CPU, so that reading never queues behind training.
         self._device = _host_device()
 
         def indices(key_data, step):
             order_key, pair_key = (jax.random.wrap_key_data(data, impl=impl) for data in key_data)
             num_examples = dataset.shape[0]
             own = order.indices(order_key, step, batch_size=batch_size, num_examples=num_examples)
-            if dataset.partner is None:
+            if dataset.pairing is None or dataset.pairing.partner is None:
                 return (own,)
-            return own, dataset.partner(jax.random.fold_in(pair_key, step), own)
+            return own, dataset.pairing.partner(jax.random.fold_in(pair_key, step), own)
 
         self._indices = jax.jit(indices)
 
@@ -86,5 +86,5 @@ class _Batches:
 def _host_device() -> jax.Device | None:
     try:
         return jax.local_devices(backend='cpu')[0]
-    except RuntimeError:  # JAX_PLATFORMS names the accelerator alone.
+    except RuntimeError:  # JAX_PLATFORMS names only the accelerator.
         return None

@@ -120,7 +120,7 @@ def test_each_process_streams_its_slice_of_the_global_batch():
     for name in ('image', 'label'):
         joined = np.concatenate([part[name] for part in parts], axis=1)
         np.testing.assert_array_equal(joined, whole[name])
-    with pytest.raises(UserError, match='does not divide by the 3 processes'):
+    with pytest.raises(UserError, match='is not a multiple of the 3 processes'):
         make(memory_budget_mib=0, process=(0, 3))
 
 

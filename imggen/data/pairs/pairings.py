@@ -1,7 +1,7 @@
-"""How decoded pictures become an input and a target, within the compiled step.
+"""How decoded images become an input and a target, within the compiled step.
 
-Pictures are float32 [n, height, width, channels] in [-1, 1], whole levels of 8 bits,
-augmented already. Each function below returns a `Dataset.pair`.
+Images are float32 [n, height, width, channels] in [-1, 1], whole levels of 8 bits, and
+augmented already. All functions but `another` return a `Pairing.pair`.
 """
 
 from collections.abc import Callable
@@ -13,29 +13,34 @@ import numpy as np
 from imggen import images, keys
 
 Pair = Callable[[jax.Array, jax.Array], dict[str, jax.Array]]
+Partner = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def same() -> Pair:
+    """Makes each image both sides, for an autoencoder."""
+    return lambda key, pictures: {'input': pictures, 'target': pictures}
 
 
 def sides(input_channels: int, *, swap: bool = False) -> Pair:
-    """Parts pictures into sides that stand one behind the other along the channels.
+    """Splits images that hold both sides along the channels.
 
     Args:
-      input_channels: channels before the target's; all of them make a picture both sides.
-      swap: the input is the target, the target the input.
+      input_channels: number of channels before those of the target.
+      swap: whether the sides change places.
     """
 
     def pair(key, pictures):
         del key
-        parts = pictures[..., :input_channels], pictures[..., input_channels:]
-        if not parts[1].shape[-1]:
-            parts = pictures, pictures
-        names = ('target', 'input') if swap else ('input', 'target')
-        return dict(zip(names, parts, strict=True))
+        first, second = pictures[..., :input_channels], pictures[..., input_channels:]
+        if swap:
+            first, second = second, first
+        return {'input': first, 'target': second}
 
     return pair
 
 
 def noise() -> Pair:
-    """Sets uniform noise of 8 bits before the pictures: a draw a pixel and channel, keyed each."""
+    """Makes inputs of uniform 8-bit noise in the shape of the targets, one key for each image."""
 
     def pair(key, pictures):
         draw = lambda key: jax.random.randint(key, pictures.shape[1:], 0, 256)  # noqa: E731
@@ -46,10 +51,10 @@ def noise() -> Pair:
 
 
 def downscale(scale: int) -> Pair:
-    """Sets small copies before the pictures: bicubic (a = -1/2), anti-aliased, 8 bits as in a file.
+    """Makes inputs that are small copies of the targets; see `images.downscale`.
 
     Args:
-      scale: what height and width are divided by; it must divide them.
+      scale: the divisor of height and width.
     """
 
     def pair(key, pictures):
@@ -59,11 +64,11 @@ def downscale(scale: int) -> Pair:
     return pair
 
 
-def another(numbers: np.ndarray) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """Returns `Dataset.partner`: uniform over the other pictures of the same subset.
+def another(numbers: np.ndarray) -> Partner:
+    """Returns a `Pairing.partner` that draws uniformly from the other images of a subset.
 
     Args:
-      numbers: int32 [n], the subset of each picture; every subset has two or more.
+      numbers: int32 [n], the subset of each image; every subset holds two images or more.
     """
     members = np.argsort(numbers, kind='stable').astype(np.int32)
     counts = np.bincount(numbers).astype(np.int32)

@@ -138,7 +138,7 @@ def test_layers_are_shown_by_the_brightest_of_each_color():
 @pytest.mark.parametrize(
     ('name', 'given', 'message'),
     [
-        ('grej', {}, "config.data.filter='grej' is no choice: did you mean 'gray'"),
+        ('grey', {}, "config.data.filter='grey' is no choice: did you mean 'gray'"),
         ('gray', {'level': 3}, 'filter_options.level is no option: there are none'),
         ('threshold', {'levl': 3}, "did you mean 'level'"),
         ('threshold', {'level': 255}, 'filter_options.level is 255'),

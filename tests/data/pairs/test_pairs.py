@@ -226,18 +226,18 @@ def test_changed_filters_and_files_are_decoded_anew(root):
     ('change', 'message'),
     [
         ({'task': 'pairs'}, "config.data.task is 'pairs'; choose one of filter, side_by_side"),
-        ({'filter': 'gray'}, "config.data.filter='gray' is no choice: did you mean 'gray'"),
+        ({'filter': 'grey'}, "config.data.filter='grey' is no choice: did you mean 'gray'"),
         (
             {'task': 'noise', 'filter': 'gray'},
-            'config.data.filter is no option of config.data.task',
+            'config.data.filter is not an option of config.data.task',
         ),
         (
             {'target_path': '/x'},
-            "config.data.target_path is no option of config.data.task='filter'",
+            "config.data.target_path is not an option of config.data.task='filter'",
         ),
         ({'task': 'two_folders'}, 'config.data.target_path is missing'),
         ({'direction': 'AB'}, "config.data.direction is 'AB'; choose one of AtoB, BtoA"),
-        ({'task': 'noise', 'direction': 'BtoA'}, 'config.data.direction is no option'),
+        ({'task': 'noise', 'direction': 'BtoA'}, 'config.data.direction is not an option'),
         ({'scale': 0}, 'scale=0'),
         ({'channels': None}, 'config.data.channels=None'),
         ({'max_enlargement': 0.5}, 'max_enlargement=0.5'),
