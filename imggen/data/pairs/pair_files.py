@@ -1,9 +1,9 @@
-"""From files to pictures that hold both sides of a pair, one behind the other.
+"""From files to arrays that hold both sides of a pair.
 
-Where both sides come from files, or one is a filter of the other, a pair is decoded
-as uint8 [height, width, input channels + target channels]. What cannot make a pair
-raises `decode.DecodeError` with a sentence that names the file; it is listed and
-skipped like any file that cannot be read.
+If both sides come from files, or if one is the filtered other, a pair is decoded as uint8
+[height, width, input channels + target channels]. A file that cannot make a pair raises
+`decode.DecodeError` with a sentence that names it. It is listed and skipped like any file that
+cannot be read.
 """
 
 import dataclasses
@@ -25,15 +25,15 @@ class Options:
     Attributes:
       layout: one of LAYOUTS.
       size: (height, width) of each side.
-      channels: of both sides together.
-      target_channels: of the target, 1 or 3.
+      channels: number of channels of both sides together.
+      target_channels: number of channels of the target, 1 or 3.
       fit: 'crop', 'pad', 'stretch' or 'tiles'; see `folder.load`.
       matte: RGB in [0, 255] behind transparent pictures.
       max_enlargement: a picture that would have to be enlarged more is refused.
-      require_color: refuses targets that are gray.
-      filter, filter_options: of the layout 'filter'.
-      target_path: folder of the targets, of the layout 'two_folders'.
-      targets: the target of each input there.
+      require_color: whether targets that are gray are refused.
+      filter, filter_options: for the layout 'filter', which filter makes the input.
+      target_path: for the layout 'two_folders', the folder of the targets.
+      targets: for the layout 'two_folders', the target of each input.
     """
 
     layout: str
@@ -51,32 +51,33 @@ class Options:
 
 
 def decode_pairs(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
-    """Returns the pairs of one file, uint8 [k, *size, options.channels]; several are tiles."""
+    """Returns the pairs of one file, uint8 [k, *size, options.channels]; k > 1 for tiles."""
     return LAYOUTS[options.layout](root, file, options)
 
 
 def match(
     inputs: tuple[str, ...], targets: tuple[str, ...]
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Matches the files of two folders by their names without the ending.
+    """Matches the files of two folders by their names without the suffix.
 
     Returns:
-      The target of each input, and (file, what is wrong) of the inputs without one
-      target, of the targets without an input, and of those with several.
+      The target of each input; and (file, reason) of each input without a target, each target
+      without an input, and each name that several files of one folder share.
     """
     sides = [_by_stem(files) for files in (inputs, targets)]
-    matched, alone = {}, []
+    matched, unmatched = {}, []
     for stem in sorted(sides[0].keys() | sides[1].keys()):
         own, other = (side.get(stem, []) for side in sides)
         if len(own) == 1 == len(other):
             matched[own[0]] = other[0]
         elif not other:
-            alone += [(file, f'no picture {stem}.* in the folder of the targets') for file in own]
+            unmatched += [(file, f'the folder of the targets has no {stem}.*') for file in own]
         elif not own:
-            alone += [(file, f'no picture {stem}.* in the folder of the inputs') for file in other]
+            unmatched += [(file, f'the folder of the inputs has no {stem}.*') for file in other]
         else:
-            alone.append((own[0], f'{len(own)} inputs and {len(other)} targets are named {stem}.*'))
-    return matched, alone
+            reason = f'{len(own)} inputs and {len(other)} targets are named {stem}.*'
+            unmatched.append((own[0], reason))
+    return matched, unmatched
 
 
 def _by_stem(files: tuple[str, ...]) -> Mapping[str, list[str]]:
@@ -89,7 +90,7 @@ def _by_stem(files: tuple[str, ...]) -> Mapping[str, list[str]]:
 def _picture(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
     picture = decode.decode(root / file, matte=options.matte)
     _check_target(root / file, picture, options)
-    return _fit(root / file, picture, options, options.target_channels)
+    return _fit(root / file, picture, options)
 
 
 def _filtered(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
@@ -98,7 +99,7 @@ def _filtered(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
 
 
 def add_filtered(chosen: filters.Filter, pictures: np.ndarray) -> np.ndarray:
-    """Puts what a filter makes of pictures [k, height, width, channels] before them."""
+    """Puts the channels of filtered pictures [k, height, width, channels] before their own."""
     return np.concatenate([np.stack([chosen(picture) for picture in pictures]), pictures], axis=-1)
 
 
@@ -107,37 +108,28 @@ def _side_by_side(root: pathlib.Path, file: str, options: Options) -> np.ndarray
     width = picture.shape[1]
     if width % 2:
         raise DecodeError(
-            f'{root / file} is {width} pixels wide, an odd number: it is no pair side by side'
+            f'{root / file} is {width} pixels wide, an odd number, so it has no two halves'
         )
     left, right = picture[:, : width // 2], picture[:, width // 2 :]
     _check_target(root / file, right, options)
-    channels = (options.channels - options.target_channels, options.target_channels)
-    sides = [
-        _fit(root / file, side, options, count)
-        for side, count in zip((left, right), channels, strict=True)
-    ]
-    return np.concatenate(sides, axis=-1)
+    return np.concatenate([_fit(root / file, side, options) for side in (left, right)], axis=-1)
 
 
 def _two_folders(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
     paths = root / file, pathlib.Path(options.target_path, options.targets[file])
     left, right = (decode.decode(path, matte=options.matte) for path in paths)
     (height, width), (other_height, other_width) = left.shape[:2], right.shape[:2]
-    # But for half a pixel of rounding: the sides would be cut differently.
+    # Sides of different proportions would be cut differently. Half a pixel is rounding.
     larger = max(height + width, other_height + other_width)
     if abs(height * other_width - width * other_height) > larger / 2:
         raise DecodeError(
             f'{paths[0]} is {width} x {height} and {paths[1]} {other_width} x {other_height}: '
-            'the sides of a pair need one shape'
+            'the sides of a pair need the same proportions'
         )
     if options.fit == 'tiles' and left.shape[:2] != right.shape[:2]:
         raise DecodeError(f'{paths[0]} and {paths[1]} differ in size, so their tiles do not match')
     _check_target(paths[1], right, options)
-    channels = (options.channels - options.target_channels, options.target_channels)
-    sides = [
-        _fit(path, side, options, count)
-        for path, side, count in zip(paths, (left, right), channels, strict=True)
-    ]
+    sides = [_fit(path, side, options) for path, side in zip(paths, (left, right), strict=True)]
     return np.concatenate(sides, axis=-1)
 
 
@@ -152,13 +144,13 @@ LAYOUTS = {
 def _check_target(path: pathlib.Path, picture: np.ndarray, options: Options) -> None:
     _check_size(path, picture, options)
     if options.require_color and decode.is_gray(picture):
-        raise DecodeError(f'{path} is gray where color is needed')
+        raise DecodeError(f'{path} is gray, but config.data.require_color is set')
 
 
-def _fit(path: pathlib.Path, picture: np.ndarray, options: Options, channels: int) -> np.ndarray:
-    """Brings one side to size: uint8 [k, *size, channels]."""
+def _fit(path: pathlib.Path, picture: np.ndarray, options: Options) -> np.ndarray:
+    """Resizes one side: uint8 [k, *size, target channels]."""
     _check_size(path, picture, options)
-    picture = decode.to_channels(picture, channels)
+    picture = decode.to_channels(picture, options.target_channels)
     if options.fit == 'tiles':
         return decode.tiles(picture, options.size)
     return decode.resize(picture, options.size, fit=options.fit, matte=options.matte)[None]

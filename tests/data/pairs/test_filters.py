@@ -155,7 +155,7 @@ def test_layers_are_shown_by_the_brightest_of_each_color():
         ('threshold', {'level': True}, 'filter_options.level is True; set it to a number'),
         ('downscale', {'factor': float('nan')}, 'filter_options.factor is nan; set it to a number'),
         ('blur', {'sigma': 1e9}, 'filter_options.sigma is 1000000000.0; set it above 0 and up to'),
-        ('canny', {'sigma': -1.0}, 'sigma=-1.0 make no edges'),
+        ('canny', {'sigma': -1.0}, 'sigma=-1.0 cannot make edges'),
     ],
 )
 def test_a_wrong_filter_is_told_before_anything_is_read(name, given, message):

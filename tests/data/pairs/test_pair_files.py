@@ -42,8 +42,8 @@ def test_two_folders_are_matched_by_name(tmp_path, caplog):
         assert set(first) <= {0, 1, 2}
     skipped = [record.getMessage() for record in caplog.records]
     for told in (
-        'lonely.png: no picture lonely.* in the folder of the targets',
-        'single.png: no picture single.* in the folder of the inputs',
+        'lonely.png: the folder of the targets has no lonely.*',
+        'single.png: the folder of the inputs has no single.*',
         '2 inputs and 1 targets are named deep/3.*',
         'tall.png is 6 x 16 and',
     ):
@@ -57,8 +57,8 @@ def test_a_file_that_is_no_pair_side_by_side_is_named(tmp_path):
 
 
 def test_matching_takes_names_without_their_ending_and_never_guesses():
-    matched, alone = pair_files.match(
+    matched, unmatched = pair_files.match(
         ('a/x.png', 'b.y.jpg', 'c.png'), ('a/x.tif', 'b.y.png', 'x.png')
     )
     assert matched == {'a/x.png': 'a/x.tif', 'b.y.jpg': 'b.y.png'}
-    assert [file for file, _ in alone] == ['c.png', 'x.png']
+    assert [file for file, _ in unmatched] == ['c.png', 'x.png']

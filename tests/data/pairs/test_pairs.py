@@ -188,7 +188,7 @@ def test_what_makes_no_pair_is_named_and_the_rest_goes_on(root, caplog):
     skipped = '\n'.join(record.getMessage() for record in caplog.records)
     assert f'{root}/a/dot.png is 1 x 1 pixels, too small for 10 x 12' in skipped
     assert f'{root}/a/small.png is 90 x 3 pixels, too small' in skipped
-    assert f'{root}/a/gray.png is gray where color is needed' in skipped
+    assert f'{root}/a/gray.png is gray, but config.data.require_color is set' in skipped
     assert f'{root}/a/broken.png cannot be read' in skipped
 
 
