@@ -1,23 +1,25 @@
-"""Colors of images: luma and chroma, CIELAB, and the palette of one image on another.
+"""Colors of images: luma and chroma, CIELAB, and palettes transferred between images.
 
-Images are float [..., height, width, 3] in [-1, 1].
+Images are float [..., height, width, 3] in [-1, 1], sRGB.
 
-Brightness is the luma of ITU-R BT.601, Y = 0.299 R + 0.587 G + 0.114 B; the chroma is
-what is left, RGB - Y. To exchange Y and keep RGB - Y is to exchange Y of YCbCr (or of
-YIQ) and keep the other two: both are linear in RGB - Y.
+Brightness is the luma of ITU-R BT.601, Y = 0.299 R + 0.587 G + 0.114 B, and chroma is the rest,
+RGB - Y. To replace Y and keep RGB - Y is the same as to replace the Y of YCbCr (or YIQ) and keep
+its other two channels, because these are linear in RGB - Y.
 
-Lab is lightness L in [0, 100] and the opponent colors a (green to red) and b (blue to
-yellow), within about [-86, 98] and [-108, 94] for sRGB. The white point is D65 for the
-2 degree observer.
+Lab consists of the lightness L in [0, 100] and the opponent colors a (green to red) and b (blue
+to yellow), which are within about [-86, 98] and [-108, 94] for sRGB. The white point is D65 for
+the 2 degree observer.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imggen.errors import UserError
+
 _LUMA = (0.299, 0.587, 0.114)
-_FLOOR = 1e-4  # Variance of a color axis, in [-1, 1]^2: below it a picture has no such color.
-# IEC 61966-2-1: linear RGB to XYZ, and XYZ of its white.
+_FLOOR = 1e-4  # Least variance along a color axis, of values in [-1, 1].
+# IEC 61966-2-1: from linear RGB to XYZ, and the XYZ of white.
 _TO_XYZ = np.array(
     [
         [0.412453, 0.357580, 0.180423],
@@ -33,24 +35,38 @@ _COLOR_SCALE = 110.0
 
 
 def luminance(images: jax.Array) -> jax.Array:
-    """Returns Y: [..., height, width, 1]; gray images [..., 1] are their own."""
+    """Returns the luma of gray or color images [..., 1 or 3] in [-1, 1]: [..., 1].
+
+    Raises:
+      UserError: the images have another number of channels.
+    """
+    _check(images, 1, 3)
     if images.shape[-1] == 1:
         return images
     return jnp.einsum('...c,c->...', images, jnp.asarray(_LUMA))[..., None]
 
 
 def with_chroma(brightness: jax.Array, colored: jax.Array) -> jax.Array:
-    """Gives brightness [..., 1 or 3] the chroma of `colored`: [..., 3], clipped to [-1, 1]."""
+    """Combines the brightness of one image with the chroma of another.
+
+    Args:
+      brightness: [..., 1 or 3] in [-1, 1].
+      colored: [..., 3] in [-1, 1], of the same height and width.
+
+    Returns:
+      [..., 3], clipped to [-1, 1].
+    """
+    _check(colored, 3)
     return jnp.clip(luminance(brightness) + colored - luminance(colored), -1.0, 1.0)
 
 
 def match_luminance(style: jax.Array, content: jax.Array) -> jax.Array:
-    """Moves and scales the brightness of a style to the content's mean and deviation.
+    """Shifts and scales the luma of a style to the mean and standard deviation of a content's.
 
     Y' = (Y - mu_s) sigma_c / sigma_s + mu_c (Gatys et al. 2017, eq. 10).
 
     Args:
-      style, content: [height, width, 1 or 3], sizes may differ.
+      style, content: [height, width, 1 or 3] in [-1, 1]; their sizes may differ.
 
     Returns:
       [height, width, 1], clipped to [-1, 1].
@@ -63,16 +79,18 @@ def match_luminance(style: jax.Array, content: jax.Array) -> jax.Array:
 def match_colors(style: jax.Array, content: jax.Array) -> jax.Array:
     """Recolors a style so that its mean and covariance over RGB are the content's.
 
-    x' = C_c^(1/2) C_s^(-1/2) (x - mu_s) + mu_c, with symmetric roots (Gatys et al.
-    2017, eq. 7 and 9). Eigenvalues of C_s have a floor, so that a gray style, whose
-    covariance is singular, stays finite and does not turn its noise into color.
+    x' = C_c^(1/2) C_s^(-1/2) (x - mu_s) + mu_c, with symmetric roots (Gatys et al. 2017, eq. 7
+    and 9). The eigenvalues of C_s have a floor. Without it, a gray style, whose covariance is
+    singular, would give infinities or have its noise turned into color.
 
     Args:
-      style, content: [height, width, 3], sizes may differ.
+      style, content: [height, width, 3] in [-1, 1]; their sizes may differ.
 
     Returns:
       [height, width, 3], clipped to [-1, 1].
     """
+    _check(style, 3)
+    _check(content, 3)
     style_mean, style_root = _moments(style)
     content_mean, content_root = _moments(content)
     transform = content_root(0.5) @ style_root(-0.5)
@@ -82,11 +100,12 @@ def match_colors(style: jax.Array, content: jax.Array) -> jax.Array:
 
 
 def rgb_to_lab(images: jax.Array) -> jax.Array:
-    """Turns sRGB [..., 3] in [-1, 1] into Lab [..., 3].
+    """Converts sRGB [..., 3] in [-1, 1] to Lab [..., 3].
 
-    L = 116 f(Y) - 16, a = 500 (f(X) - f(Y)), b = 200 (f(Y) - f(Z)), with X, Y and Z those
-    of the white and f the cube root, straight near black.
+    L = 116 f(Y) - 16, a = 500 (f(X) - f(Y)), b = 200 (f(Y) - f(Z)), where X, Y and Z are relative
+    to white and f is the cube root, with a straight line near black.
     """
+    _check(images, 3)
     linear = _linear((images + 1.0) / 2.0)
     f = _compress(_product(linear, _TO_XYZ / _WHITE[:, None]))
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
@@ -94,7 +113,8 @@ def rgb_to_lab(images: jax.Array) -> jax.Array:
 
 
 def lab_to_rgb(lab: jax.Array) -> jax.Array:
-    """Turns Lab [..., 3] into sRGB [..., 3] in [-1, 1]; colors out of gamut are clipped."""
+    """Converts Lab [..., 3] to sRGB [..., 3] in [-1, 1]; colors out of gamut are clipped."""
+    _check(lab, 3)
     y = (lab[..., 0] + 16.0) / 116.0
     f = jnp.stack([y + lab[..., 1] / 500.0, y, y - lab[..., 2] / 200.0], axis=-1)
     linear = _product(_expand(f), np.linalg.inv(_TO_XYZ) * _WHITE)
@@ -102,35 +122,42 @@ def lab_to_rgb(lab: jax.Array) -> jax.Array:
 
 
 def lightness(images: jax.Array) -> jax.Array:
-    """Returns L of gray [..., 1] or sRGB [..., 3] images in [-1, 1]: [..., 1] in [0, 100]."""
+    """Returns L of gray or sRGB images [..., 1 or 3] in [-1, 1]: [..., 1] in [0, 100]."""
+    _check(images, 1, 3)
     if images.shape[-1] == 1:
-        # The luminance of a gray is its linear value: all three channels are the same.
+        # All three channels of a gray are equal, so its luminance is its linear value.
         return 116.0 * _compress(_linear((images + 1.0) / 2.0)) - 16.0
     return rgb_to_lab(images)[..., :1]
 
 
 def lightness_input(images: jax.Array) -> jax.Array:
-    """Returns the lightness of gray or sRGB images as networks see it: [..., 1] in [-1, 1]."""
+    """Returns the lightness of gray or sRGB images, scaled for networks: [..., 1] in [-1, 1]."""
     return lightness(images) / 50.0 - 1.0
 
 
 def color_target(images: jax.Array) -> jax.Array:
-    """Returns a and b of sRGB images [..., 3] as networks make them: [..., 2] in [-1, 1]."""
+    """Returns a and b of sRGB images [..., 3], scaled for networks: [..., 2] in [-1, 1]."""
     return rgb_to_lab(images)[..., 1:] / _COLOR_SCALE
 
 
 def recombined(lightness_input: jax.Array, colors: jax.Array) -> jax.Array:
-    """Returns sRGB [..., 3] of what `lightness_input` and `color_target` return."""
+    """Returns the sRGB images [..., 3] whose `lightness_input` and `color_target` are given."""
     parts = [50.0 * (lightness_input + 1.0), _COLOR_SCALE * colors]
     return lab_to_rgb(jnp.concatenate(parts, axis=-1))
 
 
+def _check(images: jax.Array, *channels: int) -> None:
+    if images.shape[-1] not in channels:
+        allowed = ' or '.join(map(str, channels))
+        raise UserError(f'An array of shape {images.shape} must have {allowed} channels, last.')
+
+
 def _moments(image):
-    """Returns the mean over RGB and a function from an exponent to the covariance's power."""
+    """Returns the mean color, and a function from an exponent to that power of the covariance."""
     pixels = image.reshape(-1, 3)
     mean = pixels.mean(0)
-    centerd = pixels - mean[None]
-    values, vectors = jnp.linalg.eigh(centerd.T @ centerd / len(pixels))
+    centered = pixels - mean[None]
+    values, vectors = jnp.linalg.eigh(centered.T @ centered / len(pixels))
 
     def power(exponent):
         floored = jnp.maximum(values, _FLOOR if exponent < 0 else 0.0)
@@ -143,7 +170,7 @@ def _product(x, matrix):
     return jnp.matmul(x, np.float32(matrix.T), precision=jax.lax.Precision.HIGHEST)
 
 
-# Both branches of a `where` are differentiated: each is given a value that it can take.
+# Both branches of a `where` are differentiated, so each is given values in its own domain.
 
 
 def _linear(unit):

@@ -8,70 +8,96 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from imggen import files
 from imggen.errors import UserError
 
+_GAP = 2  # White pixels between two images of a sheet.
 
-def from_uint8(images):
-    """Scales uint8 [..., height, width, channels] to float32 in [-1, 1]."""
+
+def from_uint8(levels: jax.Array | np.ndarray) -> jax.Array:
+    """Scales the levels of 8 bits to [-1, 1].
+
+    Args:
+      levels: whole numbers in [0, 255] of any dtype and shape.
+
+    Returns:
+      float32 of the same shape, with 0 at -1 and 255 at 1, both exactly.
+    """
     # Halves and sums of integers are exact, so compiled and plain code agree to the bit;
-    # x / 127.5 - 1 is compiled to a product with a rounded reciprocal and passes 1.
-    return (2.0 * jnp.asarray(images, jnp.float32) - 255.0) / 255.0
+    # x / 127.5 - 1 is compiled to a product with a rounded reciprocal and exceeds 1.
+    return (2.0 * jnp.asarray(levels, jnp.float32) - 255.0) / 255.0
 
 
-def to_uint8(images) -> np.ndarray:
-    """Rounds float [..., height, width, channels] in [-1, 1] to uint8; clips what is outside."""
+def to_uint8(images: jax.Array | np.ndarray) -> np.ndarray:
+    """Rounds images to 8 bits, on the host.
+
+    Args:
+      images: float of any shape; values outside [-1, 1] are clipped.
+
+    Returns:
+      uint8 of the same shape.
+    """
     scaled = np.asarray(images, np.float32) * 127.5 + 127.5
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def grid(images, *, columns: int | None = None, gap: int = 2) -> np.ndarray:
+def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
     """Lays images out row by row on a white sheet.
 
     Args:
-      images: uint8 [n, height, width, channels], 1 or 3 channels.
-      columns: images a row; the square root of n, rounded up, by default.
-      gap: white pixels between two images.
+      images: uint8 [n, height, width, channels].
+      columns: images in a row; by default the square root of n, rounded up.
 
     Returns:
       uint8 [sheet height, sheet width, channels].
+
+    Raises:
+      UserError: the images are of another rank or dtype.
     """
-    images = np.asarray(images)
+    images = _checked(images, 4)
     count, height, width, channels = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
-    sheet = np.full(
-        (rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8
-    )
+    shape = (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, channels)
+    sheet = np.full(shape, 255, np.uint8)
     for index, image in enumerate(images):
-        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        top, left = (index // columns) * (height + _GAP), (index % columns) * (width + _GAP)
         sheet[top : top + height, left : left + width] = image
     return sheet
 
 
-def cut(sheet, size: tuple[int, int], *, gap: int = 2) -> np.ndarray:
-    """Cuts what `grid` laid out into images again, row by row, those of the last row included.
+def cut(sheet: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Cuts a sheet of `grid` into its images again, row by row.
 
     Args:
       sheet: uint8 [sheet height, sheet width, channels].
       size: (height, width) of an image.
-      gap: white pixels between two images.
 
     Returns:
-      uint8 [n, height, width, channels]; places without an image are white.
+      uint8 [n, height, width, channels]; places of the last row without an image are white.
+
+    Raises:
+      UserError: the sheet is of another rank or dtype.
     """
+    sheet = _checked(sheet, 3)
     (height, width), (full_height, full_width) = size, sheet.shape[:2]
-    tops = range(0, full_height - height + 1, height + gap)
-    lefts = range(0, full_width - width + 1, width + gap)
+    tops = range(0, full_height - height + 1, height + _GAP)
+    lefts = range(0, full_width - width + 1, width + _GAP)
     return np.stack(
         [sheet[top : top + height, left : left + width] for top in tops for left in lefts]
     )
 
 
-def visible(layers):
-    """Returns any number of layers [..., k] as something to look at: [..., 1] or [..., 3].
+def visible(layers: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
+    """Turns any number of layers into a gray or color image.
 
-    Layers that come by threes are red, green and blue, the brightest of each color;
-    others become one, the brightest. Takes NumPy and JAX arrays alike.
+    Args:
+      layers: [..., k], a NumPy or JAX array.
+
+    Returns:
+      The same kind of array, [..., 3] if k is a multiple of three: the layers are red, green
+      and blue in turn, and the brightest of each color is kept. Otherwise [..., 1], the
+      brightest layer.
     """
     count = layers.shape[-1]
     if count in (1, 3):
@@ -81,7 +107,7 @@ def visible(layers):
 
 
 def downscale(images: jax.Array, scale: int) -> jax.Array:
-    """Divides height and width by `scale`: bicubic (a = -1/2) with antialiasing, rounded to 8 bits.
+    """Divides height and width by `scale`, bicubic (a = -1/2), anti-aliased, rounded to 8 bits.
 
     Args:
       images: float [n, height, width, channels] in [-1, 1].
@@ -96,7 +122,7 @@ def downscale(images: jax.Array, scale: int) -> jax.Array:
     count, height, width, channels = images.shape
     if height % scale or width % scale:
         raise UserError(
-            f'pictures of {height} x {width} do not divide by config.data.scale={scale}; '
+            f'images of {height} x {width} cannot be divided by config.data.scale={scale}; '
             'change config.data.size or config.data.augment.crop.'
         )
     shape = (count, height // scale, width // scale, channels)
@@ -104,11 +130,27 @@ def downscale(images: jax.Array, scale: int) -> jax.Array:
     return from_uint8(jnp.clip(jnp.round(small * 127.5 + 127.5), 0.0, 255.0))
 
 
-def write_png(path: str | pathlib.Path, image) -> None:
-    """Writes uint8 [height, width, channels] as PNG; a reader never sees half a file."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = np.asarray(image)
-    partial = path.with_name(f'.{path.name}.partial')
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(partial, format='PNG')
-    partial.replace(path)
+def write_png(path: str | pathlib.Path, image: np.ndarray) -> None:
+    """Writes a PNG file, so that a reader never sees half of it. Makes missing folders.
+
+    Args:
+      path: the file.
+      image: uint8 [height, width, channels] with 1, 3 or 4 channels.
+
+    Raises:
+      UserError: the image is of another rank or dtype.
+    """
+    image = _checked(image, 3)
+    with files.writing(path) as partial:
+        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        picture.save(partial, format='PNG')
+
+
+def _checked(array: np.ndarray, rank: int) -> np.ndarray:
+    array = np.asarray(array)
+    if array.ndim != rank or array.dtype != np.uint8:
+        raise UserError(
+            f'An array of {array.dtype} and shape {array.shape} was given in place of uint8 with '
+            f'{rank} axes: images.to_uint8 rounds images in [-1, 1].'
+        )
+    return array

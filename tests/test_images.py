@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from imggen import images
+from imggen.errors import UserError
 
 
 def test_every_byte_survives_the_way_in_and_out():
@@ -22,12 +23,23 @@ def test_what_is_outside_is_clipped():
 
 
 def test_grid_puts_images_row_by_row_with_white_between():
-    pictures = np.stack([np.full((2, 3, 1), value, np.uint8) for value in (10, 20, 30)])
-    sheet = images.grid(pictures, columns=2, gap=1)
-    assert sheet.shape == (5, 7, 1)
-    assert (sheet[:2, :3] == 10).all() and (sheet[:2, 4:] == 20).all()
-    assert (sheet[3:, :3] == 30).all()
-    assert (sheet[2] == 255).all() and (sheet[:, 3] == 255).all() and (sheet[3:, 4:] == 255).all()
+    three = np.stack([np.full((2, 3, 1), value, np.uint8) for value in (10, 20, 30)])
+    sheet = images.grid(three, columns=2)
+    assert sheet.shape == (6, 8, 1)
+    assert (sheet[:2, :3] == 10).all() and (sheet[:2, 5:] == 20).all()
+    assert (sheet[4:, :3] == 30).all() and (sheet[2:4] == 255).all()
+    assert (sheet[:, 3:5] == 255).all() and (sheet[4:, 5:] == 255).all()
+    cut = images.cut(sheet, (2, 3))
+    np.testing.assert_array_equal(cut[:3], three)
+    assert (cut[3:] == 255).all() and len(cut) == 4
+
+
+def test_a_float_or_another_rank_is_refused(tmp_path):
+    for wrong in (np.zeros((2, 4, 4, 1)), np.zeros((4, 4), np.uint8)):
+        with pytest.raises(UserError, match='in place of uint8 with 4 axes'):
+            images.grid(wrong)
+        with pytest.raises(UserError, match='in place of uint8 with 3 axes'):
+            images.write_png(tmp_path / 'a.png', wrong)
 
 
 @pytest.mark.parametrize('channels', [1, 3])

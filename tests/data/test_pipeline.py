@@ -190,14 +190,14 @@ def test_make_reads_a_config_section(idx_config):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'name': 'idxx'}, "config.data.name='idxx' is no choice: did you mean 'idx'"),
-        ({'class_name': (1,)}, "config.data.class_name is no option: did you mean 'class_names'"),
-        ({'augment': {'flop': True}}, "config.data.augment.flop is no option: did you mean 'flip'"),
+        ({'name': 'idxx'}, "config.data.name='idxx' is not a valid choice: did you mean 'idx'"),
+        ({'class_name': (1,)}, "config.data.class_name is not an option: did you mean 'class_names'"),
+        ({'augment': {'flop': True}}, "config.data.augment.flop is not an option: did you mean 'flip'"),
         ({'augment': {'shift': -1.0}}, 'config.data.augment.shift is -1.0'),
         ({'batch_size': 0}, 'config.data.batch_size is 0'),
         ({'batch_size': None}, 'config.data.batch_size is None'),
         ({'name': 'folder'}, 'config.data.size is missing'),
-        ({'name': 'none'}, 'config.data.path is no option'),
+        ({'name': 'none'}, 'config.data.path is not an option'),
         ({'pad_pixels': -1}, 'config.data.pad_pixels is -1'),
     ],
 )

@@ -138,8 +138,8 @@ def test_layers_are_shown_by_the_brightest_of_each_color():
 @pytest.mark.parametrize(
     ('name', 'given', 'message'),
     [
-        ('grey', {}, "config.data.filter='grey' is no choice: did you mean 'gray'"),
-        ('gray', {'level': 3}, 'filter_options.level is no option: there are none'),
+        ('grey', {}, "config.data.filter='grey' is not a valid choice: did you mean 'gray'"),
+        ('gray', {'level': 3}, 'filter_options.level is not an option: there are none'),
         ('threshold', {'levl': 3}, "did you mean 'level'"),
         ('threshold', {'level': 255}, 'filter_options.level is 255'),
         ('contours', {'levels': (50, -1)}, 'filter_options.levels is -1'),

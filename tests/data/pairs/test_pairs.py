@@ -155,7 +155,7 @@ def test_a_small_copy_is_pillows_bicubic(tmp_path, scale):
             small = image.resize((12 // scale, 16 // scale), Image.Resampling.BICUBIC)
             # Pillow rounds to 8 bits between rows and columns too (and would cut at 0 and 255).
             np.testing.assert_allclose(side, np.asarray(small, int), atol=2)
-    with pytest.raises(UserError, match=r'24 x 18 do not divide by config\.data\.scale=4'):
+    with pytest.raises(UserError, match=r'24 x 18 cannot be divided by config\.data\.scale=4'):
         data.make({**config, 'scale': 4, 'augment': {'crop': (24, 18)}}, seed=0)
 
 
@@ -226,7 +226,7 @@ def test_changed_filters_and_files_are_decoded_anew(root):
     ('change', 'message'),
     [
         ({'task': 'pairs'}, "config.data.task is 'pairs'; choose one of filter, side_by_side"),
-        ({'filter': 'grey'}, "config.data.filter='grey' is no choice: did you mean 'gray'"),
+        ({'filter': 'grey'}, "config.data.filter='grey' is not a valid choice: did you mean 'gray'"),
         (
             {'task': 'noise', 'filter': 'gray'},
             'config.data.filter is not an option of config.data.task',
