@@ -9,14 +9,11 @@ so many versions. Where the discriminator's images are augmented too
 """
 
 from absl import flags
-from ml_collections import config_flags
 
 from imggen import cli, images
 from imggen.data.preview import preview
 
-_CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'What to show: a file of configs/.', **cli.ANY_OPTION
-)
+_CONFIG = cli.define_config()
 _OUTPUT = flags.DEFINE_string('output', 'preview.png', 'The sheet, a .png.')
 _NUM = flags.DEFINE_integer('num', 8, 'Pictures.', lower_bound=1)
 _VERSIONS = flags.DEFINE_integer('versions', 7, 'Augmented versions of each.', lower_bound=1)

@@ -20,14 +20,12 @@ python -m experiments.sweep ... --launcher=slurm --jobs=16
 """
 
 import ast
-import importlib.util
 import pathlib
 import shlex
 import signal
 import sys
 
 from absl import flags
-from ml_collections import config_flags
 
 from imggen import cli, report
 from imggen.errors import UserError
@@ -36,10 +34,7 @@ from imggen.sweep import points as sweep
 from imggen.sweep.monitor import watch
 from imggen.sweep.slurm import Slurm
 
-FLAGS = flags.FLAGS
-_CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'What to run: a file of configs/.', **cli.ANY_OPTION
-)
+_CONFIG = cli.define_config()
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the sweep; made if missing.')
 _AXES = flags.DEFINE_multi_string('axis', [], 'name=value,value or name=0..4; they multiply.')
 _ZIPPED = flags.DEFINE_multi_string('zip', [], 'name=value,value; all of them are one axis.')
@@ -55,7 +50,12 @@ _TABLE_ONLY = flags.DEFINE_bool('table_only', False, 'Write the table of what is
 _BASELINE = flags.DEFINE_string('baseline', None, 'The variant to compare with; the first.')
 
 
-def main(argv, *, train=plan.TRAIN, evaluate=plan.EVALUATE):
+# The commands beside this one: `experiments` in a clone, `imggen.experiments` if installed.
+_TRAIN = (sys.executable, '-m', f'{__package__}.train')
+_EVALUATE = (sys.executable, '-m', f'{__package__}.evaluate')
+
+
+def main(argv, *, train=_TRAIN, evaluate=_EVALUATE):
     """Returns the exit status: 1 if a run failed."""
     if len(argv) > 1:
         raise UserError(f'{argv[1]!r} is no option: write --axis name=value,value.')
@@ -91,29 +91,22 @@ def _plan():
     """Returns the config with its fixed overrides, and the plan."""
     if _CONFIG.value is None:
         raise UserError('--config is missing: name a file of configs/.')
-    filename = config_flags.get_config_filename(FLAGS['config'])
-    path = filename.partition(':')[0]
-    if not pathlib.Path(path).is_file():
-        raise UserError(f'--config={filename}: there is no file {path}.')
-    fixed = config_flags.get_override_values(FLAGS['config'])
+    given, fixed = cli.given_config()
     config = _CONFIG.value
     zipped = [sweep.parse_axis(text, config) for text in _ZIPPED.value]
     parts = [sweep.zipped(zipped)] if zipped else []
     parts += [sweep.parse_axis(text, config) for text in _AXES.value]
     asked = {name for part in parts for point in part for name in point}
-    own = sweep.without(_hyper(path), asked)
+    own = sweep.without(_hyper(given.partition(':')[0]), asked)
     points = sweep.check(sweep.product([own, *parts]), config)
     if points == [{}]:
         raise UserError('the sweep has no axis: give --axis name=value,value or get_hyper(h).')
-    command = f'python -m experiments.sweep {shlex.join(sys.argv[1:])}'
-    return config, plan.make_plan(points, command=command, config=filename, fixed=fixed)
+    return config, plan.make_plan(points, command=cli.command_line(), config=given, fixed=fixed)
 
 
-def _hyper(path):
-    """Returns the points of the config file's own get_hyper(h); one empty point without."""
-    spec = importlib.util.spec_from_file_location('config_of_sweep', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def _hyper(name):
+    """Returns the points of the config's own get_hyper(h); one empty point without."""
+    module = cli.load_config_module(name)
     return module.get_hyper(sweep.HYPER) if hasattr(module, 'get_hyper') else [{}]
 
 

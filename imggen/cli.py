@@ -1,28 +1,56 @@
-"""How every entry point starts and ends: flags read, errors said in one sentence."""
+"""How every command starts and ends: configs and flags are read, errors are one sentence.
 
+A command takes its config as `--config=NAME` (a shipped config), `--config=FILE`, or either of
+them with an argument for its structure, `--config=gan_folder:size=64`. After it,
+
+    --config.method.learning_rate=1e-3                sets one option,
+    --config.method.generator="{'features': 16}"      replaces a whole section,
+    --config.method.generator={}                      leaves a section at its defaults.
+
+Replacing a section is what swaps a network, whose options the next one may not have:
+
+    --config.method.network=residual --config.method.generator={}
+    --config.method.generator.features=64,32
+"""
+
+import ast
+import importlib.util
 import os
 import pathlib
 import re
+import shlex
 import sys
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from imggen import options
 from imggen.errors import UserError
 
-# For DEFINE_config_file: options that a config leaves at their defaults can be set too. What
-# there is, the part that reads an option knows; it names what it does not.
-ANY_OPTION = {'lock_config': False, 'accept_new_attributes': True}
+flags.disclaim_key_flags()  # `define_config` defines a flag of the module that calls it.
+
+_PACKAGE = pathlib.Path(__file__).parent
+# Inside the package if it was installed, beside it in a clone.
+_CONFIGS = next(
+    folder / 'configs' for folder in (_PACKAGE, _PACKAGE.parent) if (folder / 'configs').is_dir()
+)
+
+_HELP = (
+    'What to run: NAME of a shipped config or FILE, with :argument for its structure. '
+    '--config.SECTION.OPTION=VALUE sets an option, --config.SECTION={...} replaces a section '
+    'and --config.SECTION={} leaves it at its defaults.'
+)
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:
-    """Runs an entry point: absl flags, then `main(argv)`.
+    """Runs a command: absl flags, then `main(argv)`.
 
-    A UserError and a flag or config option that does not exist end with one
-    sentence on standard error and status 1; Ctrl-C ends with status 130, and a reader
-    that closed the pipe (`... | head`) with the shell's 141.
+    After a UserError, and after a flag or an option that does not exist, the process prints one
+    sentence on standard error and exits with status 1. After Ctrl-C the status is 130. If a
+    reader closed the pipe (`... | head`), it is the shell's 141.
     """
 
     def guarded(argv):
@@ -32,57 +60,207 @@ def run(main: Callable[[list[str]], int | None]) -> None:
             print(f'error: {error}', file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print('interrupted; the same command goes on with a run or a sweep', file=sys.stderr)
+            print('interrupted; the same command continues a run or a sweep', file=sys.stderr)
             return 130
         except BrokenPipeError:
-            # Python flushes standard output once more at its end.
+            # Python flushes standard output once more when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
 
-    # JAX and Orbax narrate at the level of information; what is left are warnings.
+    # JAX and Orbax log much at the level of information; warnings remain.
     logging.set_verbosity(logging.WARNING)
     app.run(guarded, flags_parser=_parse)
 
 
-def _parse(argv: list[str]) -> list[str]:
+def command_line() -> str:
+    """Returns the command that started this process, as a user would type it."""
+    spec = sys.modules['__main__'].__spec__
+    program = f'python -m {spec.name}' if spec else f'python {sys.argv[0]}'
+    return f'{_as_typed(program)} {shlex.join(sys.argv[1:])}'
+
+
+def define_config(*, flag_values: flags.FlagValues = flags.FLAGS) -> flags.FlagHolder:
+    """Defines the flag --config; its value is a ConfigDict.
+
+    Options of a section are checked where they are read, since a config may leave options at
+    their defaults. Sections and options at the top level are checked here.
+    """
+    holder = config_flags.DEFINE_config_file(
+        'config', None, _HELP, flag_values, lock_config=False, accept_new_attributes=True
+    )
+    flag_values['config'].parser = _ConfigParser()
+    return holder
+
+
+def given_config() -> tuple[str, dict[str, Any]]:
+    """Returns --config as it was given, and the overrides by option: {'method.loss': 'hinge'}."""
+    flag = flags.FLAGS['config']
+    overrides = {
+        name: value.to_dict() if isinstance(value, ConfigDict) else value
+        for name, value in config_flags.get_override_values(flag).items()
+    }
+    return config_flags.get_config_filename(flag), overrides
+
+
+def load_config(name: str) -> ConfigDict:
+    """Returns a config by name or file, with an argument after a colon: 'gan_folder:size=64'.
+
+    Raises:
+      UserError: there is no such config, or it does not take the argument.
+    """
+    path, *argument = name.split(':', 1)
+    return load_config_module(path).get_config(*argument)
+
+
+def load_config_module(name: str | os.PathLike) -> types.ModuleType:
+    """Imports the file of a config, for what it defines beside `get_config`.
+
+    Config files import each other as `configs.common` and the like. That name is bound to the
+    folder of the shipped configs, so that it works outside of a clone, and in files of one's own.
+
+    Args:
+      name: a path, or the name of a shipped config.
+
+    Raises:
+      UserError: there is no such config.
+    """
+    path = find_config(name)
+    if 'configs' not in sys.modules:
+        _import_file('configs', _CONFIGS / '__init__.py', folders=[str(_CONFIGS)])
+    return _import_file(f'config_{path.stem}', path)
+
+
+def find_config(name: str | os.PathLike) -> pathlib.Path:
+    """Returns the file of a config, given its path or the name of a shipped one.
+
+    Raises:
+      UserError: there is no such config.
+    """
+    path = pathlib.Path(name)
+    if path.is_file():
+        return path
+    shipped = {file.stem: file for file in _CONFIGS.glob('*.py')}
+    for other in ('__init__', 'common'):
+        del shipped[other]
+    if str(name) in shipped:
+        return shipped[str(name)]
+    hint = options.suggestion(path.stem, list(shipped))
+    raise UserError(f'--config={name} is neither a file nor a shipped config: {hint}.')
+
+
+def height_and_width(flag: flags.FlagHolder) -> tuple[int, int]:
+    """Reads a list flag that holds height,width.
+
+    Raises:
+      UserError: it does not hold two positive integers.
+    """
     try:
-        rest = flags.FLAGS(argv)
-        _check_config_files()
-        return rest
-    except (UserError, flags.Error) as error:
-        message = str(error)
-    except (AttributeError, KeyError) as error:
-        # ml_collections refuses an override with the last part of its name.
-        message = _unknown_override(str(error.args[0] if error.args else error), argv)
-    except (TypeError, ValueError) as error:
+        height, width = map(int, flag.value)
+        if min(height, width) < 1:
+            raise ValueError
+    except ValueError as error:
+        given = ','.join(flag.value)
+        raise UserError(
+            f'--{flag.name}={given} is not height,width: give two numbers, for example '
+            f'--{flag.name}=64,48.'
+        ) from error
+    return height, width
+
+
+class _ConfigParser(flags.ArgumentParser):
+    """Finds configs by name, replaces sections, and names options that do not exist."""
+
+    def parse(self, path: str) -> ConfigDict:
+        config = load_config(path)
+        for option, text in _options(flags.FLAGS.read_flags_from_files(sys.argv)):
+            section, name = _section(config, option)
+            is_section = name not in section or isinstance(section[name], ConfigDict)
+            if is_section and text.startswith('{'):
+                section[name] = ConfigDict(_dictionary(option, text))
+        return config
+
+
+def _options(argv: list[str]) -> Iterator[tuple[str, str]]:
+    """Yields ('method.loss', 'hinge') for --config.method.loss=hinge."""
+    for argument, following in zip(argv, [*argv[1:], ''], strict=True):
+        match = re.fullmatch(r'--?(?:no)?config\.([^=]+)(?:=(.*))?', argument, re.DOTALL)
+        if match:
+            yield match[1], following if match[2] is None else match[2]
+
+
+def _section(config: ConfigDict, option: str) -> tuple[ConfigDict, str]:
+    """Returns the section that holds an option, and the option's name in it."""
+    section, done = config, '--config'
+    *parents, name = option.split('.')
+    for part in parents:
+        if part not in section:
+            hint = options.suggestion(part, [key for key in section if _is_section(section, key)])
+            raise UserError(
+                f'--config.{option} is not an option of this config: {done} has no section '
+                f'{part!r}, {hint}.'
+            )
+        if not _is_section(section, part):
+            raise UserError(
+                f'--config.{option} is not an option of this config: {done}.{part} is a value, '
+                'not a section.'
+            )
+        section, done = section[part], f'{done}.{part}'
+    if not parents and name not in section:
+        hint = options.suggestion(name, list(section))
+        raise UserError(f'--config.{option} is not an option of this config: {hint}.')
+    return section, name.split('[')[0]
+
+
+def _is_section(section: ConfigDict, name: str) -> bool:
+    return isinstance(section[name], ConfigDict)
+
+
+def _dictionary(option: str, text: str) -> dict:
+    try:
+        value = ast.literal_eval(text)
+        if not isinstance(value, dict):
+            raise ValueError
+    except (SyntaxError, ValueError) as error:
+        raise UserError(
+            f"--config.{option}={text} is not a section: write it as {{'option': value}}, or {{}} "
+            'for the defaults.'
+        ) from error
+    return value
+
+
+def _import_file(
+    name: str, path: pathlib.Path, *, folders: list[str] | None = None
+) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folders)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _parse(argv: list[str]) -> list[str]:
+    if {'--help', '-help', '-h'} & set(argv[1:]):
+        print(_as_typed(sys.modules['__main__'].__doc__ or ''))
+        print(f'Flags:{flags.FLAGS.main_module_help()}')
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except KeyError as error:
+        message = str(error.args[0] if error.args else error)
+    except (UserError, flags.Error, AttributeError, TypeError, ValueError) as error:
         message = str(error)
     print(f'error: {" ".join(message.split())}', file=sys.stderr)
     sys.exit(1)
 
 
-def _check_config_files() -> None:
-    """Raises UserError for a config file that is not there, or an option outside its sections."""
-    for flag in map(flags.FLAGS.__getitem__, flags.FLAGS):
-        # Only the flag of a config file has the attribute, and only where it was given.
-        if flag.value is not None and hasattr(flag, 'config_filename'):
-            path = pathlib.Path(flag.config_filename.split(':')[0])
-            if not path.is_file():
-                raise UserError(f'--{flag.name}={path} is no file: name one of configs/.')
-            written = flag.parser.parse(flag.config_filename)  # Without what the flags added.
-            for name in config_flags.get_override_values(flag):
-                if '.' not in name and name not in written:
-                    hint = options.suggestion(name, list(written))
-                    raise UserError(f'--{flag.name}.{name} is no option of this config: {hint}.')
+def _as_typed(text: str) -> str:
+    """Writes commands as `imggen train --config=gan_folder` if that is how this one started."""
+    spec = sys.modules['__main__'].__spec__
+    if spec is None or not spec.name.startswith('imggen.'):
+        return text
 
+    def words(match):
+        return 'imggen ' + match[1].replace('.', ' ')
 
-def _unknown_override(message: str, argv: list[str]) -> str:
-    """Returns a sentence that names the option of `argv` which a message like "'lr'" is about."""
-    if deeper := re.search(r'lookup: ([\w.]+)', message):
-        return f'--config.{deeper[1]} is no option of this config: it goes too deep.'
-    quoted = re.findall(r'\w+', message.replace(r'\n', ' '))
-    for option in (argument.split('=')[0] for argument in argv if argument.startswith('--')):
-        if quoted and quoted[0] in option.split('.')[1:]:
-            there = re.search(r'Did you mean "(\w+)"', message)
-            hint = f'did you mean {there[1]!r}' if there else 'the config file lists what there is'
-            return f'{option} is no option of this config: {hint}.'
-    return message
+    text = re.sub(r'python -m (?:imggen\.)?experiments\.([\w.]*\w)', words, text)
+    return re.sub(r'configs/(\w+)\.py', r'\1', text)

@@ -1,4 +1,4 @@
-"""Config sections become dataclasses, so that an option nobody reads is an error."""
+"""Builds dataclasses from config sections, so that an option that nothing reads is an error."""
 
 import dataclasses
 import difflib
@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 
 from imggen.errors import UserError
 
-# The types that a value may have, by the type of its default; the declared one without.
+# The types that a value may have, by the type of the default, or by the declared type if the
+# option is required.
 _FITTING = {
     bool: (bool,),
     int: (int,),
     float: (float, int),
     str: (str,),
-    tuple: (tuple, list),  # As JSON gives it back.
+    tuple: (tuple, list),  # JSON turns tuples into lists.
 }
 
 
@@ -21,19 +22,19 @@ def build(kind, section: Mapping, *, where: str):
     """Returns `kind(**section)`.
 
     Args:
-      kind: a dataclass (a linen module is one) without required fields beyond `section`.
+      kind: a dataclass; linen modules are dataclasses.
       section: options by name.
-      where: how the section is called in messages, for example 'config.method'.
+      where: the name of the section in messages, for example 'config.method'.
 
     Raises:
-      UserError: names an option that `kind` does not have, a value of another type than its
-        default, or a required option that is missing.
+      UserError: names an option that `kind` does not have, a value whose type is not that of
+        the default, or a required option that is missing.
     """
     fields = [field for field in dataclasses.fields(kind) if field.init]
     names = [field.name for field in fields if field.name not in ('parent', 'name')]
     for key in section:
         if key not in names:
-            raise UserError(f'{where}.{key} is no option: {suggestion(key, names)}.')
+            raise UserError(f'{where}.{key} is not an option: {suggestion(key, names)}.')
     required = [
         field.name
         for field in fields
@@ -47,17 +48,23 @@ def build(kind, section: Mapping, *, where: str):
         if field.name in section and expected in _FITTING:
             value = section[field.name]
             if type(value) not in _FITTING[expected]:
-                name = expected.__name__
-                raise UserError(f'{where}.{field.name}={value!r} is no {name}: correct it.')
+                raise UserError(
+                    f'{where}.{field.name}={value!r} is not {_article(expected)}: correct it.'
+                )
     return kind(**section)
 
 
 def check_keywords(where: str, section: Mapping, function: Callable) -> None:
-    """Compares options with the keyword-only parameters of a function.
+    """Checks options against the keyword-only parameters of a function.
+
+    Args:
+      where: the name of the section in messages.
+      section: options by name.
+      function: what takes them.
 
     Raises:
-      UserError: names an option that the function does not take, or a required one
-        that is missing.
+      UserError: names an option that the function does not take, or a required one that is
+        missing.
     """
     parameters = {
         name: parameter
@@ -67,20 +74,34 @@ def check_keywords(where: str, section: Mapping, function: Callable) -> None:
     for name in section:
         if name not in parameters:
             known = suggestion(name, [*parameters]) if parameters else 'there are none'
-            raise UserError(f'{where}.{name} is no option: {known}.')
+            raise UserError(f'{where}.{name} is not an option: {known}.')
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in section:
             raise UserError(f'{where}.{name} is missing: set it in the config.')
 
 
 def choose(choices: Mapping, name: str, *, where: str):
-    """Returns `choices[name]`; raises UserError that lists the choices."""
+    """Returns `choices[name]`.
+
+    Args:
+      choices: values by name.
+      name: the name that the config gives.
+      where: the option in messages, for example 'config.method.loss'.
+
+    Raises:
+      UserError: there is no such choice; the message suggests one or lists all.
+    """
     if name not in choices:
-        raise UserError(f'{where}={name!r} is no choice: {suggestion(str(name), list(choices))}.')
+        hint = suggestion(str(name), list(choices))
+        raise UserError(f'{where}={name!r} is not a valid choice: {hint}.')
     return choices[name]
 
 
 def suggestion(name: str, known: list[str]) -> str:
-    """Returns 'did you mean ...' or the list of what there is."""
+    """Returns 'did you mean ...' if a known name is close, else a list of all of them."""
     close = difflib.get_close_matches(name, known, n=1)
     return f'did you mean {close[0]!r}' if close else f'there are {", ".join(sorted(known))}'
+
+
+def _article(kind: type) -> str:
+    return f'{"an" if kind is int else "a"} {kind.__name__}'

@@ -28,7 +28,7 @@ def test_the_config_decides_and_a_flag_overrides_it():
 
 
 def test_an_unknown_score_and_a_run_measured_by_nothing_are_refused():
-    with pytest.raises(UserError, match=r"config.run.scores='mode' is no choice.*'modes'"):
+    with pytest.raises(UserError, match=r"config.run.scores='mode' is not a valid choice.*'modes'"):
         evaluate.protocol(_restored(scores=('mode',)), num_images=10)
     with pytest.raises(UserError, match='measured by nothing'):
         evaluate.protocol(_restored(extractor=''), num_images=10)

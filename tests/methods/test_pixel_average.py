@@ -87,7 +87,7 @@ def test_a_sample_is_the_average_as_often_as_asked():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'statistic': 'mode'}, "config.method.statistic='mode' is no choice"),
+        ({'statistic': 'mode'}, "config.method.statistic='mode' is not a valid choice"),
         ({'num_images': 0}, 'config.method.num_images is 0'),
         ({'num_images': 2**23}, 'config.method.num_images is 8388608'),
     ],

@@ -162,7 +162,7 @@ def test_senseless_steps_are_told():
     for name in ('discriminator_steps', 'penalty_every_steps'):
         with pytest.raises(UserError, match=f'{name} is 0; set it to 1 or more'):
             play(1, **{name: 0})
-    with pytest.raises(UserError, match=r"augment\.kind is no option: did you mean 'kinds'"):
+    with pytest.raises(UserError, match=r"augment\.kind is not an option: did you mean 'kinds'"):
         play(1, augment={'kind': ('flip',)})
 
 
@@ -222,7 +222,7 @@ def test_classes_without_labels_are_told():
 def test_options_of_every_game_stand_in_every_adversarial_method():
     shared = {field.name for field in dataclasses.fields(game.Config)}
     for name in ('gan_dcgan', 'growing_gan'):
-        with pytest.raises(UserError, match='is no option'):
+        with pytest.raises(UserError, match='is not an option'):
             cases.method(name, no_such_option=1)
     from imggen.methods.adversarial import gan, growing_gan
 

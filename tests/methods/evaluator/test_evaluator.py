@@ -164,8 +164,8 @@ def test_one_reference_makes_one_picture_and_diversity_many():
         ({'num_epochs': 50, 'reference_epochs': 60}, 'reference_epochs=60 is no period within'),
         ({'reference_epochs': -1}, 'reference_epochs=-1 is no period within'),
         ({'false_reject_rate': 1.0}, 'the threshold rejects everything'),
-        ({'guidance': 'praise'}, "guidance='praise' is no choice"),
-        ({'evaluator_network': 'tree'}, "evaluator_network='tree' is no choice"),
+        ({'guidance': 'praise'}, "guidance='praise' is not a valid choice"),
+        ({'evaluator_network': 'tree'}, "evaluator_network='tree' is not a valid choice"),
         (
             {'evaluator_network': 'cnn', 'guidance': 'reference'},
             "evaluator_network='cnn' makes no picture",

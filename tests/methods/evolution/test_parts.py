@@ -225,14 +225,17 @@ def _hill_climb(**changes):
         ),
         ({'problem': {'encoding': 'runs/nowhere'}}, "neither 'pixels' or 'cppn' nor a trained"),
         ({'moves': {'few_pixel': {}}}, "did you mean 'few_pixels'"),
-        ({'moves': {'few_pixels': {'least': 1, 'most': 2, 'wieght': 1}}}, 'wieght is no option'),
+        (
+            {'moves': {'few_pixels': {'least': 1, 'most': 2, 'wieght': 1}}},
+            'wieght is not an option',
+        ),
         ({'moves': {'sketch': {'weight': 0.0, 'max_width': 1.0}}}, 'has no move'),
         (
             {'problem': {'encoding': 'cppn'}, 'moves': {'sketch': {'max_width': 1.0}}},
             'moves.sketch changes pixels',
         ),
         ({'acceptance': 'gready'}, "did you mean 'greedy'"),
-        ({'order': 'random'}, "order='random' is no choice"),
+        ({'order': 'random'}, "order='random' is not a valid choice"),
     ],
 )
 def test_mistakes_get_one_sentence(changes, message):

@@ -1,0 +1,58 @@
+"""Lists and runs the commands.
+
+`imggen train ...` once imggen is installed, and `python -m experiments train ...` in a clone,
+are `python -m experiments.train ...`.
+"""
+
+import ast
+import difflib
+import pathlib
+import runpy
+import sys
+
+_GROUPS = ('prepare', 'studies')  # Their commands take two words: imggen prepare faces.
+
+
+def main() -> int:
+    """Runs the command that the first arguments name; returns the exit status."""
+    arguments, commands = sys.argv[1:], _commands()
+    if not arguments or arguments[0] in ('help', '--help', '-h'):
+        print(_help(commands))
+        return 0
+    num_words = 2 if arguments[0] in _GROUPS else 1
+    name = ' '.join(arguments[:num_words])
+    if name not in commands:
+        close = difflib.get_close_matches(' '.join(arguments[:2]), commands, n=1)
+        close = close or difflib.get_close_matches(name, commands, n=1)
+        hint = f'did you mean {close[0]!r}' if close else 'imggen --help lists all'
+        print(f'error: {name!r} is not a command: {hint}.', file=sys.stderr)
+        return 1
+    sys.argv[1:] = arguments[num_words:]
+    module = name.replace(' ', '.')
+    runpy.run_module(f'{__package__}.{module}', run_name='__main__', alter_sys=True)
+    return 0
+
+
+def _commands() -> dict[str, pathlib.Path]:
+    """Returns the file of each command, by the words that a user types."""
+    folder = pathlib.Path(__file__).parent
+    commands = {}
+    for group in ('', *_GROUPS):
+        for path in sorted((folder / group).glob('[!_]*.py')):
+            commands[f'{group} {path.stem}'.strip()] = path
+    return commands
+
+
+def _help(commands: dict[str, pathlib.Path]) -> str:
+    """Lists the commands, each with the first line of its docstring."""
+    width = max(map(len, commands))
+    lines = ['Usage: imggen COMMAND [--flag=value ...]', '']
+    for name, path in commands.items():
+        # Parsed and not imported, since that would import JAX.
+        summary = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))).splitlines()[0]
+        lines.append(f'  {name:<{width}}  {summary}')
+    return '\n'.join([*lines, '', 'imggen COMMAND --help describes a command and its flags.'])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Configs by name or file, and options of the command line."""
+
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+
+from imggen import cli, methods
+from imggen.errors import UserError
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    def parse(*arguments):
+        argv = ['train', *arguments]
+        monkeypatch.setattr(sys, 'argv', argv)
+        values = flags.FlagValues()
+        holder = cli.define_config(flag_values=values)
+        values(argv)
+        return holder.value
+
+    return parse
+
+
+def test_a_config_is_found_by_name_by_file_and_with_an_argument(parse):
+    by_name = parse('--config=gan_folder:size=32')
+    assert by_name.data.size == (32, 32)
+    by_file = parse(f'--config={cli.find_config("gan_folder")}:size=32')
+    assert by_file.to_dict() == by_name.to_dict() == cli.load_config('gan_folder:size=32').to_dict()
+
+
+def test_options_are_set_also_where_the_config_leaves_their_default(parse):
+    config = parse('--config=gan_folder', '--config.method.latent_size=7', '--config.seed', '3')
+    assert config.method.latent_size == 7 and config.seed == 3
+    assert not parse('--config=gan_folder', '--noconfig.data.augment.flip').data.augment.flip
+
+
+def test_a_network_is_swapped_with_its_options(parse):
+    network = ['--config=gan_folder', '--config.method.network=residual']
+    clear = ['--config.method.generator={}', '--config.method.discriminator={}']
+    with pytest.raises(flags.Error):  # As the integer that the first network takes.
+        parse(*network, '--config.method.generator.features=8,4')
+    config = parse(*network, *clear, '--config.method.generator.features=8,4')
+    assert config.method.generator.to_dict() == {'features': (8, 4)}
+    assert config.method.discriminator.to_dict() == {}
+    config = parse(*network, "--config.method.generator={'features': (8, 4)}", clear[1])
+    assert config.method.generator.features == (8, 4)
+    methods.make(config.method.to_dict())
+
+
+def test_a_section_that_the_config_leaves_out_is_added(parse):
+    config = parse('--config=gan_folder', "--config.method.augment={'kinds': ('color',)}")
+    assert config.method.augment.kinds == ('color',)
+
+
+def test_text_in_braces_stays_text(parse):
+    assert parse('--config=gan_folder', '--config.data.path={a}').data.path == '{a}'
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (['--config=gan_foldr'], "gan_foldr is neither a file nor .* did you mean 'gan_folder'"),
+        (['--config.sed=1'], "config.sed is not an option of this config: did you mean 'seed'"),
+        (['--config.metod.loss=x'], "--config has no section 'metod', did you mean 'method'"),
+        (['--config.method.x.y=1'], "no section 'x', there are discriminator, generator"),
+        (['--config.seed.x=1'], 'config.seed is a value, not a section'),
+        (['--config.data={'], 'is not a section: write it as'),
+    ],
+)
+def test_mistakes_are_named(parse, options, message):
+    with pytest.raises(UserError, match=message):
+        parse('--config=gan_folder', *options)
+
+
+def test_a_file_of_ones_own_imports_the_shipped_configs(tmp_path):
+    file = tmp_path / 'mine.py'
+    file.write_text(
+        'from configs import common, gan_folder\n'
+        'def get_config(arg=None):\n'
+        '    return gan_folder.get_config("size=16")\n'
+    )
+    code = f'from imggen import cli; print(cli.load_config({str(file)!r}).data.size)'
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout == '(16, 16)\n', done.stderr
