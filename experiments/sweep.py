@@ -51,11 +51,11 @@ _BASELINE = flags.DEFINE_string('baseline', None, 'The variant to compare with; 
 
 
 # The commands beside this one: `experiments` in a clone, `imggen.experiments` if installed.
-_TRAIN = (sys.executable, '-m', f'{__package__}.train')
-_EVALUATE = (sys.executable, '-m', f'{__package__}.evaluate')
+_TRAIN_COMMAND = (sys.executable, '-m', f'{__package__}.train')
+_EVALUATE_COMMAND = (sys.executable, '-m', f'{__package__}.evaluate')
 
 
-def main(argv, *, train=_TRAIN, evaluate=_EVALUATE):
+def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND):
     """Returns the exit status: 1 if a run failed."""
     if len(argv) > 1:
         raise UserError(f'{argv[1]!r} is no option: write --axis name=value,value.')

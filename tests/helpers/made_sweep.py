@@ -28,10 +28,10 @@ def get_config():
 _DRIVER = """
 import functools, sys
 from experiments import sweep
-from imggen import entry
+from imggen import cli
 
 program = (sys.executable, {stand_in!r})
-entry.run(functools.partial(
+cli.run(functools.partial(
     sweep.main, train=(*program, 'train'), evaluate=(*program, 'evaluate')))
 """
 
