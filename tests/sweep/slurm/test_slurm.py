@@ -147,7 +147,7 @@ def test_the_batch_script_saves_and_queues_again(runs, tmp_path):
     subprocess.run(['scancel', '--signal=TERM', submitted.stdout.strip()], check=True)
     last = runs.wait_for_step(name, 20)
     assert last['pid'] != first['pid'] and last['num_steps'] == 20
-    assert 'another turn for job' in (tmp_path / 'log.txt').read_text()
+    assert 'requeueing job' in (tmp_path / 'log.txt').read_text()
 
 
 @pytest.mark.parametrize(
