@@ -1,6 +1,6 @@
-"""One picture file to one uint8 array, whatever the format; and bringing it to size.
+"""From a picture file of any format to a uint8 array, and resizing.
 
-Pictures are uint8 [height, width, channels], 1 channel (gray) or 3 (RGB).
+Decoded pictures are uint8 [height, width, channels] with 1 channel (gray) or 3 (RGB).
 """
 
 import pathlib
@@ -14,7 +14,7 @@ SUFFIXES = frozenset({'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff',
 FITS = ('crop', 'pad', 'stretch')
 WHITE = (255, 255, 255)
 
-# Filtered over the whole source area when it shrinks (anti-aliased).
+# Pillow filters over the whole source area when it shrinks a picture (anti-aliasing).
 FILTER = Image.Resampling.BICUBIC
 
 
@@ -30,7 +30,7 @@ def check_options(
     matte: tuple[int, int, int] = WHITE,
     fits: tuple[str, ...] = FITS,
 ) -> None:
-    """Raises UserError for options of a source that `decode` and `resize` cannot follow."""
+    """Raises UserError for options of a source that `decode` and `resize` do not accept."""
     if size is not None and not (
         len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)
     ):
@@ -46,16 +46,19 @@ def check_options(
 
 
 def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
-    """Reads a picture: the first frame, turned as EXIF says, composited over the matte.
+    """Reads a picture: its first frame, rotated as EXIF says and composited over the matte.
 
-    16-bit pictures are scaled to 8 bits; palettes, CMYK and the like become RGB.
+    16-bit pictures are scaled to 8 bits; palettes, CMYK and other modes become RGB.
 
     Args:
       path: the file.
-      matte: RGB in [0, 255] that shows through where the picture is transparent.
+      matte: RGB in [0, 255] behind transparent parts.
 
     Returns:
       uint8 [height, width, 1] for gray files, [height, width, 3] for others.
+
+    Raises:
+      DecodeError: the file cannot be read.
     """
     try:
         with Image.open(path) as image:
@@ -66,17 +69,17 @@ def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.nda
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DecodeError(_too_large(path)) from error
-    except Exception as error:  # Damaged files make Pillow's readers raise nearly anything.
+    except Exception as error:  # Pillow's readers raise nearly anything for damaged files.
         raise DecodeError(f'{path} cannot be read ({error or type(error).__name__})') from error
 
 
 def is_gray(picture: np.ndarray) -> bool:
-    """Whether the channels of a picture are the same."""
+    """Returns whether all channels of a picture are equal."""
     return bool(np.all(picture[..., 1:] == picture[..., :1]))
 
 
 def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """Returns the picture with 1 channel (luma, as ITU-R 601 weighs it) or 3."""
+    """Returns the picture with 1 channel (the luma of ITU-R 601) or 3."""
     if picture.shape[-1] == channels:
         return picture
     if channels == 3:
@@ -91,14 +94,13 @@ def resize(
     fit: str = 'crop',
     matte: tuple[int, int, int] = WHITE,
 ) -> np.ndarray:
-    """Brings a picture to a size, anti-aliased.
+    """Resizes a picture, anti-aliased.
 
     Args:
       picture: uint8 [height, width, channels].
-      size: (height, width) to come to.
-      fit: 'crop' fills the size and cuts what stands over, evenly on both sides;
-        'pad' fits the whole picture in and surrounds it with the matte; 'stretch'
-        changes the proportions.
+      size: the new (height, width).
+      fit: 'crop' fills the size and cuts off the excess, evenly on both sides; 'pad' fits the
+        whole picture in and surrounds it with the matte; 'stretch' changes the proportions.
       matte: RGB in [0, 255].
 
     Returns:
@@ -118,7 +120,7 @@ def resize(
         scale = max(height / size[0], width / size[1])
         inner = (max(1, round(height / scale)), max(1, round(width / scale)))
     image = Image.fromarray(picture[..., 0] if channels == 1 else picture)
-    # Rounding may leave the box a hair outside the picture.
+    # Rounding may leave the box slightly outside the picture.
     box = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height))
     small = np.asarray(image.resize((inner[1], inner[0]), FILTER, box=box)).reshape(
         *inner, channels
@@ -133,7 +135,7 @@ def resize(
 
 
 def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Cuts a picture into tiles at its own scale, centerd, dropping what remains at the sides.
+    """Cuts the center of a picture into tiles at its own scale; the rest at the sides is dropped.
 
     A picture smaller than a tile is enlarged to fill one.
 
@@ -151,7 +153,7 @@ def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _to_array(image: Image.Image, matte: tuple[int, int, int]) -> np.ndarray:
-    if image.mode.startswith('I'):  # 'I;16' and its kin; 'I' is how some readers widen it.
+    if image.mode.startswith('I'):  # 'I;16' and similar modes; some readers widen them to 'I'.
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError('32-bit integers have no agreed range')

@@ -1,25 +1,23 @@
 """The order of a shuffled data set as a pure function of (key, step).
 
-Step s reads the positions s * batch_size + j of an endless stream that runs
-through the set once an epoch, each time in another order. Nothing is stored and
-nothing is sorted: position p of epoch e is looked up in a keyed bijection of
-[0, n), so any step can be computed at any time, inside the compiled step.
+Step s reads the positions s * batch_size + j of an endless stream, which runs through the set
+once in each epoch, each time in another order. Nothing is stored and nothing is sorted: position
+p of epoch e is looked up in a keyed bijection of [0, n). Any step can therefore be computed at
+any time, inside the compiled step.
 
-The bijection is a Feistel network over a product of two residue classes
-(Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002). With
-a = ceil(sqrt(n)) and b = ceil(n / a), write x in [0, ab) as (l, r), x = l * b + r.
-The rounds alternate
+The bijection is a Feistel network over a product of two residue classes (Black and Rogaway,
+"Ciphers with Arbitrary Finite Domains", CT-RSA 2002). With a = ceil(sqrt(n)) and b = ceil(n / a),
+write x in [0, ab) as (l, r), x = l * b + r. The rounds alternate
 
     l <- (l + F(k_i, r)) mod a        r <- (r + F(k_i, l)) mod b
 
-each of which can be undone, whatever F is. F is a 32-bit finalizer with full
-avalanche (Appleby's MurmurHash3) of its argument and the round's key; the round
-keys of an epoch are `jax.random.bits(fold_in(key, epoch))`. A value in [n, ab)
-goes through the network again until it falls below n ("cycle walking"), which
-restricts the bijection to [0, n). As ab - n < a, that concerns at most one value
-in about sqrt(n), so the loop seldom runs twice.
+Each of them is invertible, whatever F is. F is a 32-bit finalizer with full avalanche (Appleby's
+MurmurHash3) of its argument and the round's key; the round keys of an epoch are
+`jax.random.bits(fold_in(key, epoch))`. A value in [n, ab) goes through the network again until it
+falls below n ("cycle walking"), which restricts the bijection to [0, n). Because ab - n < a, this
+concerns at most one value in about sqrt(n), so the loop rarely runs twice.
 
-It is a shuffle, not a cipher: no secrecy is claimed.
+It is a shuffle, not a cipher: it makes no claim of secrecy.
 """
 
 import functools
@@ -36,7 +34,7 @@ _MAX_EXAMPLES = 2**30
 class Domain(NamedTuple):
     """A set of n examples within the product of two residue classes, n <= rows * columns."""
 
-    size: jax.Array  # uint32 [], as the others.
+    size: jax.Array  # uint32 [], like the others.
     rows: jax.Array
     columns: jax.Array
 
@@ -45,13 +43,13 @@ class Domain(NamedTuple):
 def indices(key: jax.Array, step: jax.Array, *, batch_size: int, num_examples: int) -> jax.Array:
     """Returns which examples a step reads.
 
-    Each epoch reads every example once. A batch may straddle epochs, and holds
-    several of them where the set is smaller than the batch.
+    Each epoch reads every example once. A batch may span the end of an epoch, and it spans
+    several epochs if the set is smaller than the batch.
 
     Args:
       key: decides the order.
-      step: int32 scalar, not negative; any value up to 2^31 - 1.
-      batch_size: examples a step.
+      step: int32 scalar in [0, 2^31 - 1].
+      batch_size: number of examples in a step.
       num_examples: size of the set, at most 2^30.
 
     Returns:
@@ -62,7 +60,7 @@ def indices(key: jax.Array, step: jax.Array, *, batch_size: int, num_examples: i
     size = jnp.uint32(num_examples)
     epoch, offset = start(jnp.asarray(step).astype(jnp.uint32), batch_size, size)
     position = offset + jnp.arange(batch_size, dtype=jnp.uint32)
-    # A batch touches few epochs: make the round keys of each once.
+    # A batch spans few epochs, so the round keys of each are made once.
     num_epochs = (num_examples - 1 + batch_size - 1) // num_examples + 1
     epochs = epoch + jnp.arange(num_epochs, dtype=jnp.uint32)
     round_keys = jax.vmap(
@@ -78,12 +76,12 @@ def domain(num_examples: int) -> Domain:
 
 
 def permute(round_keys: jax.Array, positions: jax.Array, domain: Domain) -> jax.Array:
-    """Sends positions through the bijection of [0, domain.size) that the keys choose.
+    """Maps positions by the bijection of [0, domain.size) that the keys determine.
 
     Args:
-      round_keys: uint32 [n, rounds], one row a position; an even number of rounds.
+      round_keys: uint32 [n, rounds], a row for each position; the number of rounds is even.
       positions: uint32 [n], each in [0, domain.size).
-      domain: of the set.
+      domain: the domain of the set.
 
     Returns:
       int32 [n].
@@ -111,11 +109,11 @@ def permute(round_keys: jax.Array, positions: jax.Array, domain: Domain) -> jax.
 def start(step: jax.Array, batch_size: int, size: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns the epoch and the offset within it at which a step begins, uint32 scalars.
 
-    They are quotient and remainder of step * batch_size by size, where the
-    product need not fit into 32 bits. As size steps are batch_size epochs
-    exactly, step = q * size + r gives epoch = q * batch_size + (r * batch_size) div
-    size; the last product is made bit by bit, with a carry into the epoch each
-    time the offset passes the size. Epochs count modulo 2^32.
+    They are the quotient and the remainder of step * batch_size divided by size, although the
+    product need not fit into 32 bits. Since `size` steps are exactly `batch_size` epochs,
+    step = q * size + r gives epoch = q * batch_size + (r * batch_size) div size. The last product
+    is computed bit by bit, with a carry into the epoch whenever the offset passes the size.
+    Epochs count modulo 2^32.
     """
     quotient, remainder = step // size, step % size
 
@@ -132,7 +130,7 @@ def start(step: jax.Array, batch_size: int, size: jax.Array) -> tuple[jax.Array,
 
 
 def _mix(value):
-    """Finalizes uint32: every bit of the input moves every bit of the output."""
+    """Mixes uint32 so that every bit of the input affects every bit of the output."""
     value = (value ^ (value >> 16)) * jnp.uint32(0x85EBCA6B)
     value = (value ^ (value >> 13)) * jnp.uint32(0xC2B2AE35)
     return value ^ (value >> 16)

@@ -1,4 +1,4 @@
-"""One picture file with all that has to come back: its own size, its colors, its alpha."""
+"""A picture file and what a result made from it must keep: its size, its colors, its alpha."""
 
 import pathlib
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from imggen.errors import UserError
 
 
 class Picture(NamedTuple):
-    """A file as it is.
+    """A decoded file.
 
     Attributes:
-      path: where it lies.
-      rgb: uint8 [height, width, 3], over its mean color where it is transparent.
-      alpha: uint8 [height, width]; None where it is opaque.
+      path: the file.
+      rgb: uint8 [height, width, 3]; transparent parts show the mean color of the others.
+      alpha: uint8 [height, width]; None for an opaque picture.
     """
 
     path: pathlib.Path
@@ -27,13 +27,16 @@ class Picture(NamedTuple):
 
 
 def read(path: pathlib.Path, where: str) -> Picture:
-    """Reads a picture, turned as EXIF says, with its alpha.
+    """Reads a picture with its alpha, rotated as EXIF says.
 
-    What is transparent gets the mean of what is not: a color that no style loss sees
-    as an edge.
+    Transparent parts get the mean color of the others, so that a style loss sees no edge there.
+
+    Args:
+      path: the file.
+      where: the option that named the file, for the error.
 
     Raises:
-      UserError: it cannot be read; names the option `where` it came from.
+      UserError: the file cannot be read.
     """
     path = pathlib.Path(path).expanduser()
     try:
@@ -46,13 +49,13 @@ def read(path: pathlib.Path, where: str) -> Picture:
 
 
 def restore(result: np.ndarray, picture: Picture, box: tuple[int, int], colors: str) -> np.ndarray:
-    """Brings a result to its content's own size, colors and alpha.
+    """Gives a result the size and alpha of its content, and its colors if asked for.
 
     Args:
       result: float [height, width, 1 or 3] in [-1, 1].
       picture: the content's file.
-      box: (height, width) that the content fills in the middle of `result`.
-      colors: 'content' and 'luminance' keep the content's chroma; others the result's.
+      box: (height, width) of the content, which is in the center of `result`.
+      colors: 'content' and 'luminance' take the content's chroma; other values the result's.
 
     Returns:
       uint8 [height, width, 3 or 4].

@@ -1,4 +1,4 @@
-"""A look at what a config feeds its networks, before anything is trained."""
+"""Shows the images that a config feeds to its networks, before anything is trained."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -13,35 +13,38 @@ from imggen.errors import UserError
 
 
 class Preview(NamedTuple):
-    """A sheet uint8 [height, width, channels] and one line on the pictures it shows."""
+    """A sheet, uint8 [height, width, channels], and one line that describes the data set."""
 
     sheet: np.ndarray
     description: str
 
 
 def preview(config: Mapping[str, Any], *, num_images: int = 8, versions: int = 7) -> Preview:
-    """Shows pictures and their augmented versions.
+    """Shows images and their augmented versions.
 
-    One row a picture: as it is, then changed by config.data.augment in so many ways.
-    Where the discriminator's images are augmented too, by config.method.augment, a
-    second row shows that, at its strongest where the strength adapts.
+    Each row holds an image and then versions of it, augmented by config.data.augment. If the
+    discriminator's images are augmented too, by config.method.augment, a second row shows that
+    augmentation, at full strength if its strength adapts.
 
     Args:
-      config: nested dicts, as for a training.
-      num_images: pictures.
-      versions: augmented versions of each.
+      config: nested dicts, as for training.
+      num_images: number of images.
+      versions: number of augmented versions of each.
+
+    Raises:
+      UserError: the config has no single images.
     """
     source = data.make({**config['data'], 'augment': {}}, seed=config['seed'])
     batch = source.batch(0)
     if 'image' not in batch:
-        raise UserError('the config reads no single pictures: there is nothing to preview.')
-    pictures = batch['image'][:num_images]
+        raise UserError('The config reads no single images: there is nothing to preview.')
+    shown = batch['image'][:num_images]
     key = keys.stream(config['seed'], 'data')
 
     def row(change):
         change = jax.jit(change)
-        changed = [change(jax.random.fold_in(key, index), pictures) for index in range(versions)]
-        return images.to_uint8(np.stack([pictures, *changed], axis=1))
+        changed = [change(jax.random.fold_in(key, index), shown) for index in range(versions)]
+        return images.to_uint8(np.stack([shown, *changed], axis=1))
 
     moves = dict(config['data'].get('augment') or {})
     rows = [row(lambda key, x: augment(key, x, **moves))]

@@ -191,8 +191,14 @@ def test_make_reads_a_config_section(idx_config):
     ('change', 'message'),
     [
         ({'name': 'idxx'}, "config.data.name='idxx' is not a valid choice: did you mean 'idx'"),
-        ({'class_name': (1,)}, "config.data.class_name is not an option: did you mean 'class_names'"),
-        ({'augment': {'flop': True}}, "config.data.augment.flop is not an option: did you mean 'flip'"),
+        (
+            {'class_name': (1,)},
+            "config.data.class_name is not an option: did you mean 'class_names'",
+        ),
+        (
+            {'augment': {'flop': True}},
+            "config.data.augment.flop is not an option: did you mean 'flip'",
+        ),
         ({'augment': {'shift': -1.0}}, 'config.data.augment.shift is -1.0'),
         ({'batch_size': 0}, 'config.data.batch_size is 0'),
         ({'batch_size': None}, 'config.data.batch_size is None'),

@@ -1,7 +1,7 @@
-"""Alignment by the eyes: every face with its eyes at the same two places.
+"""Alignment of faces: the eyes of every face are moved to the same two places.
 
-A similarity (turn, scale, shift) is fixed by two points. In complex numbers, with
-eyes e_1, e_2 that shall come to t_1, t_2:
+Two points determine a similarity (rotation, scale, shift). In complex numbers, if the eyes e_1
+and e_2 are to be moved to t_1 and t_2:
 
     f(z) = a z + b,    a = (t_2 - t_1) / (e_2 - e_1),    b = t_1 - a e_1
 
@@ -17,53 +17,45 @@ from imggen.data import decode
 
 Point = tuple[float, float]
 
+_ROW = 0.42  # Row of both eyes, as a fraction of the height.
+# Distance of the eyes, as a fraction of the width, or of 3/4 of the height if that is less.
+_DISTANCE = 0.3
 
-def eye_places(
-    size: tuple[int, int], *, row: float = 0.42, distance: float = 0.3
-) -> tuple[Point, Point]:
-    """Returns where the eyes of an aligned portrait lie.
 
-    Args:
-      size: (height, width) of the portrait.
-      row: of both eyes, as a fraction of the height.
-      distance: between them, as a fraction of the width, or of 3/4 of the height where
-        that is less; a face is about twice as high below the eyes.
-    """
+def eye_places(size: tuple[int, int]) -> tuple[Point, Point]:
+    """Returns the (row, column) of both eyes in an aligned portrait of a size (height, width)."""
     height, width = size
-    half = distance / 2 * min(width, 0.75 * height)
-    return (row * height, width / 2 - half), (row * height, width / 2 + half)
+    half = _DISTANCE / 2 * min(width, 0.75 * height)
+    return (_ROW * height, width / 2 - half), (_ROW * height, width / 2 + half)
 
 
 def similarity(points: Sequence[Point], places: Sequence[Point]) -> np.ndarray:
-    """Returns the matrix [2, 3] that takes two points to two places, (row, column) each."""
+    """Returns the matrix [2, 3] that maps two points to two places, each (row, column)."""
     (e1, e2), (t1, t2) = (
         [complex(column, row) for row, column in pair] for pair in (points, places)
     )
     if e1 == e2:
-        raise ValueError('Two points that coincide fix no similarity.')
+        raise ValueError('Two points that coincide determine no similarity.')
     a = (t2 - t1) / (e2 - e1)
     b = t1 - a * e1
     # On (row, column) instead of (column, row).
     return np.array([[a.real, a.imag, b.imag], [-a.imag, a.real, b.real]])
 
 
-def align(
-    picture: np.ndarray, eyes: Sequence[Point], size: tuple[int, int], **places: float
-) -> np.ndarray:
-    """Brings a face's eyes to their places; what lies outside the picture repeats its edge.
+def align(picture: np.ndarray, eyes: Sequence[Point], size: tuple[int, int]) -> np.ndarray:
+    """Moves a face's eyes to their places; outside the picture its edge is repeated.
 
     Args:
       picture: uint8 [height, width, channels].
-      eyes: (row, column) of the left and of the right one in the picture.
+      eyes: (row, column) of the eye at the left of the picture, then of the one at the right.
       size: (height, width) of the portrait.
-      **places: `row` and `distance` of `eye_places`.
 
     Returns:
       uint8 [*size, channels].
     """
     import cv2
 
-    targets = eye_places(size, **places)
+    targets = eye_places(size)
     scale = math.dist(*targets) / math.dist(*eyes)
     if scale < 1:  # Bilinear sampling of a finer picture would alias.
         height, width, _ = picture.shape
@@ -71,7 +63,7 @@ def align(
         picture = decode.resize(picture, small, fit='stretch')
         eyes = [(row * small[0] / height, column * small[1] / width) for row, column in eyes]
     matrix = similarity(eyes, targets)
-    # OpenCV: (x, y), and pixel 0 has its middle at 0.
+    # OpenCV uses (x, y) and puts the center of pixel 0 at 0.
     turn, shift = matrix[::-1, 1::-1], matrix[::-1, 2]
     shift = shift + turn @ [0.5, 0.5] - 0.5
     warped = cv2.warpAffine(

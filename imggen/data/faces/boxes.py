@@ -1,8 +1,7 @@
-"""Boxes in pictures: from a face's to a portrait's, and cutting it out.
+"""Boxes in pictures: from the box of a face to the box of a portrait, which is cut out.
 
-Coordinates are continuous: pixel i covers [i, i + 1), and (0, 0) is the corner of
-the picture. A portrait's box has the proportions of the size that it is brought to,
-so nothing is ever stretched.
+Coordinates are continuous: pixel i covers [i, i + 1), and (0, 0) is the corner of the picture. The
+box of a portrait has the proportions of the portrait, so that nothing is ever stretched.
 """
 
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from imggen.data import decode
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels; floats."""
+    """A rectangle, floats in pixels."""
 
     top: float
     left: float
@@ -23,21 +22,21 @@ class Box(NamedTuple):
 
     @property
     def center(self) -> tuple[float, float]:
-        """The (row, column) in its middle."""
+        """The (row, column) of its center."""
         return self.top + self.height / 2, self.left + self.width / 2
 
     @property
     def area(self) -> float:
-        """In square pixels."""
+        """The area in square pixels."""
         return self.height * self.width
 
     def scaled(self, factor: float) -> 'Box':
-        """The same box in a picture that is `factor` times as large."""
+        """Returns the same box in a picture that is `factor` times as large."""
         return Box(*(factor * value for value in self))
 
 
 def overlap(first: Box, second: Box) -> float:
-    """Returns the intersection of two boxes over their union, in [0, 1]."""
+    """Returns the intersection of two boxes divided by their union, in [0, 1]."""
     height = min(first.top + first.height, second.top + second.height) - max(first.top, second.top)
     width = min(first.left + first.width, second.left + second.width) - max(first.left, second.left)
     shared = max(height, 0.0) * max(width, 0.0)
@@ -49,16 +48,17 @@ def portrait(
 ) -> Box:
     """Returns the box of a portrait around a face.
 
-    The face's box gets the margin on every side and then grows to the proportions of
-    `size`. Where that is more than the picture has, the margin gives way, evenly and
-    down to none, and the box moves inside. What then still lies outside is a face cut
-    off by the picture's edge, or one too close to it for the proportions.
+    The face's box gets the margin on every side and then grows to the proportions of `size`. If
+    the result is larger than the picture, the margin shrinks evenly, down to none, and the box
+    moves inside. A part remains outside only if the face is cut off by the edge of the picture,
+    or too close to it for the proportions.
 
     Args:
-      face: box of the face.
+      face: the box of the face.
       picture: (height, width) of the picture.
-      size: (height, width) of the portrait to come.
-      margin_percent: of the face's height above and below, of its width at the sides.
+      size: (height, width) of the portrait.
+      margin_percent: margin in percent of the face's height, above and below, and of its width,
+        left and right.
     """
     wanted = _proportioned(face, 1.0 + 2.0 * margin_percent / 100.0, size)
     least = _proportioned(face, 1.0, size)
@@ -74,11 +74,11 @@ def portrait(
 
 
 def cut(picture: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
-    """Cuts a box out and brings it to size, anti-aliased; outside, the edge is repeated.
+    """Cuts a box out and resizes it, anti-aliased; outside the picture its edge is repeated.
 
     Args:
       picture: uint8 [height, width, channels].
-      box: of the proportions of `size`.
+      box: a box with the proportions of `size`.
       size: (height, width) in pixels.
 
     Returns:
@@ -93,7 +93,7 @@ def cut(picture: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
     padded = np.pad(picture, (*zip(before, after, strict=True), (0, 0)), mode='edge')
     top, left = box.top + before[0], box.left + before[1]
     edges = (left, top, left + box.width, top + box.height)
-    # Rounding may leave the box a hair outside.
+    # Rounding may leave the box slightly outside.
     limits = (padded.shape[1], padded.shape[0]) * 2
     edges = tuple(min(max(edge, 0.0), limit) for edge, limit in zip(edges, limits, strict=True))
     image = Image.fromarray(padded[..., 0] if channels == 1 else padded)
@@ -102,7 +102,7 @@ def cut(picture: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
 
 
 def fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Brings a whole picture inside a size, anti-aliased; around it, its edge is repeated.
+    """Resizes a whole picture to fit inside a size, anti-aliased, and repeats its edge around it.
 
     Args:
       picture: uint8 [height, width, channels].
@@ -113,14 +113,14 @@ def fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     scale = max(length / side for length, side in zip(picture.shape, size, strict=False))
     inner = tuple(max(1, round(length / scale)) for length in picture.shape[:2])
-    # Small before it is padded: a panorama padded at its own scale may not fit in memory.
+    # Shrunk before it is padded, because a panorama padded at full size may not fit in memory.
     small = decode.resize(picture, inner, fit='stretch')
     rest = [side - length for side, length in zip(size, inner, strict=True)]
     return np.pad(small, (*((r // 2, r - r // 2) for r in rest), (0, 0)), mode='edge')
 
 
 def outside(box: Box, picture: tuple[int, int]) -> float:
-    """Returns the part of a box that lies outside a picture (height, width), in [0, 1]."""
+    """Returns the fraction of a box that is outside a picture (height, width), in [0, 1]."""
     whole = Box(0.0, 0.0, float(picture[0]), float(picture[1]))
     height = min(box.top + box.height, whole.height) - max(box.top, 0.0)
     width = min(box.left + box.width, whole.width) - max(box.left, 0.0)
@@ -128,13 +128,13 @@ def outside(box: Box, picture: tuple[int, int]) -> float:
 
 
 def _proportioned(face: Box, growth: float, size: tuple[int, int]) -> tuple[float, float]:
-    """Returns the smallest (height, width) of the size's proportions that holds a grown box."""
+    """Returns the smallest (height, width), with the size's proportions, around a grown box."""
     scale = max(face.height * growth / size[0], face.width * growth / size[1])
     return scale * size[0], scale * size[1]
 
 
 def _inside(start: float, length: float, limit: float) -> float:
-    """Moves a stretch inside [0, limit] as far as it fits; one that does not is centerd."""
+    """Moves an interval inside [0, limit], or centers it if it is too long."""
     if length > limit:
         return (limit - length) / 2
     return min(max(start, 0.0), limit - length)

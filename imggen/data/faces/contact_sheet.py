@@ -1,4 +1,4 @@
-"""Contact sheets: many pictures on one page, with what was found in them drawn in."""
+"""Contact sheets: many pictures on one page, with boxes drawn around what was found in them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,10 +16,9 @@ class Mark(NamedTuple):
     """Something to draw into a picture.
 
     Attributes:
-      box: its rectangle, in pixels of the picture; what lies outside the square that the
-        picture is shrunk into is drawn at its edge.
+      box: the rectangle, in pixels of the picture; parts outside the tile are drawn at its edge.
       color: RGB in [0, 255].
-      text: what stands at its upper edge.
+      text: written at the upper edge.
       points: (row, column) of dots.
     """
 
@@ -32,13 +31,13 @@ class Mark(NamedTuple):
 def tile(
     picture: np.ndarray, marks: Sequence[Mark], *, caption: str = '', side: int = 240
 ) -> np.ndarray:
-    """Shrinks a picture into a square with its marks, over a line of text.
+    """Shrinks a picture into a square, with marks drawn in and a line of text below.
 
     Args:
       picture: uint8 [height, width, 1 or 3].
       marks: what to draw.
-      caption: below the picture; cut where it is too long.
-      side: of the square, in pixels.
+      caption: the line of text; cut if it is too long.
+      side: side of the square, in pixels.
 
     Returns:
       uint8 [side + caption line, side, 3].
@@ -53,7 +52,7 @@ def tile(
     draw = ImageDraw.Draw(page)
     for mark in marks:
         box = mark.box.scaled(scale)
-        # A portrait's box may reach beyond the picture, and then beyond the square.
+        # A portrait's box may extend beyond the picture, and then beyond the square.
         edges = (left + box.left, top + box.top, left + box.left + box.width)
         edges = [min(max(edge, 0.0), side - 1.0) for edge in (*edges, top + box.top + box.height)]
         draw.rectangle(edges, outline=mark.color, width=2)
@@ -68,5 +67,5 @@ def tile(
 
 
 def _printable(text: str) -> str:
-    # A file's name may hold anything.
+    # The name of a file may hold any character.
     return ''.join(c if c.isprintable() and c.isascii() else '?' for c in text)

@@ -1,12 +1,12 @@
-"""Finding faces: Haar cascades and YuNet, behind one interface.
+"""Face detectors: Haar cascades and YuNet, behind one interface.
 
-A detector maps a picture, uint8 [height, width, 1 or 3], to its faces, the largest
-first. Both err. Haar's cascade takes chests and walls for faces now and then, and
-its cascade for eyes, which serves as a check, errs more often than that for faces.
+A detector maps a picture, uint8 [height, width, 1 or 3], to the faces in it, the largest first.
+Both detectors err. Haar's cascade sometimes mistakes chests and walls for faces. Its cascade for
+eyes, which serves as a check, errs more often than the one for faces.
 
-Pictures are shrunk to `max_side` pixels before they are looked at; boxes and points
-are in pixels of the picture as it was given. What is too small after that is not found,
-whatever `min_side` says: `smallest` tells from where on.
+Pictures are shrunk to `max_side` pixels before they are searched. Boxes and points are in pixels
+of the original picture. A face that is too small after shrinking is not found, whatever
+`min_side` is; `smallest` returns the limit.
 """
 
 import math
@@ -21,11 +21,11 @@ from imggen.data.faces.boxes import Box
 from imggen.errors import UserError
 
 _CASCADE_FOLDERS = ('/usr/share/opencv4/haarcascades', '/usr/share/opencv/haarcascades')
-# Pixels of the smallest face that is found in the shrunk picture: Haar's are what the cascade
-# was trained on, YuNet's where it begins to lose a face that is shrunk step by step.
+# Side, in pixels of the shrunk picture, of the smallest face that is found. Haar's is the size
+# that the cascade was trained on; below YuNet's, a face that is shrunk further begins to be missed.
 SMALLEST = {'haar': 24, 'yunet': 10}
-# Eyes that a face must show by default. Of 20 detections by Haar the 3 that were no face had
-# none and the 17 faces one at least (results/face_detectors.md); YuNet gives every face two.
+# Number of eyes that a face must show by default. Haar made 20 detections: the 3 that were wrong
+# had no eyes and the 17 faces at least one (results/face_detectors.md). YuNet always gives two.
 MIN_EYES = {'haar': 1, 'yunet': 0}
 
 
@@ -33,10 +33,10 @@ class Face(NamedTuple):
     """A face that was found.
 
     Attributes:
-      box: around it.
-      score: Haar: the weight of the last stage, without a bound; YuNet: in [0, 1].
-      eyes: (row, column) of the eye at the left and of that at the right of the
-        picture, or fewer: those that were found.
+      box: the box around it.
+      score: for Haar, the unbounded weight of the last stage; for YuNet, in [0, 1].
+      eyes: (row, column) of the eyes that were found, from left to right in the picture: two or
+        fewer.
     """
 
     box: Box
@@ -47,22 +47,16 @@ class Face(NamedTuple):
 Detector = Callable[[np.ndarray], list[Face]]
 
 
-def haar(
-    *,
-    cascades: str = '',
-    scale_step: float = 1.1,
-    neighbors: int = 5,
-    min_side: int = 48,
-    max_side: int = 800,
-) -> Detector:
+def haar(*, cascades: str = '', min_side: int = 48, max_side: int = 800) -> Detector:
     """Returns the Viola-Jones detector with OpenCV's cascades for frontal faces and eyes.
 
     Args:
-      cascades: folder of the XML files; where OpenCV keeps them by default.
-      scale_step: factor between two sizes that are searched for.
-      neighbors: detections that must agree on a face.
-      min_side: smallest face, in pixels of the picture; see `smallest`.
-      max_side: pictures are shrunk to it.
+      cascades: folder of the XML files; by default the one of OpenCV.
+      min_side: side of the smallest face, in pixels of the picture; see `smallest`.
+      max_side: longest side, in pixels, to which pictures are shrunk.
+
+    Raises:
+      UserError: OpenCV or its cascades are missing.
     """
     import cv2
 
@@ -82,8 +76,8 @@ def haar(
         least = max(SMALLEST['haar'], round(min_side * factor))
         boxes, _, weights = face_cascade.detectMultiScale3(
             gray,
-            scaleFactor=scale_step,
-            minNeighbors=neighbors,
+            scaleFactor=1.1,
+            minNeighbors=5,
             minSize=(least, least),
             outputRejectLevels=True,
         )
@@ -110,11 +104,14 @@ def yunet(
     """Returns YuNet (Wu et al., Machine Intelligence Research 2023), a small convolutional network.
 
     Args:
-      model: file of its weights for OpenCV's FaceDetectorYN; by default those that
-        the package yuface brings.
-      min_score: of a face, in [0, 1].
-      min_side: smallest face, in pixels of the picture; see `smallest`.
-      max_side: pictures are shrunk to it.
+      model: file of weights for OpenCV's FaceDetectorYN; by default the weights in the package
+        yuface.
+      min_score: least score of a face, in [0, 1].
+      min_side: side of the smallest face, in pixels of the picture; see `smallest`.
+      max_side: longest side, in pixels, to which pictures are shrunk.
+
+    Raises:
+      UserError: the package is missing, or the model cannot be read.
     """
     run = _open_yunet(model, min_score) if model else _yuface(min_score)
 
@@ -127,7 +124,7 @@ def yunet(
             np.ascontiguousarray(small[..., ::-1])
         ):
             box = Box(top, left, height, width).scaled(1 / factor)
-            # Pixels are numbered by their corner, points lie in their middle.
+            # YuNet gives the index of a pixel; its center is half a pixel further.
             eyes = sorted((x + 0.5, y + 0.5) for x, y in points[:2])
             if max(box.height, box.width) >= min_side:
                 faces.append(Face(box, score, tuple((y / factor, x / factor) for x, y in eyes)))
@@ -140,12 +137,12 @@ DETECTORS = {'haar': haar, 'yunet': yunet}
 
 
 def smallest(detector: str, longest: int, max_side: int) -> int:
-    """Returns the side of the smallest face that a detector finds in a photograph, in its pixels.
+    """Returns the side of the smallest face that a detector finds, in pixels of a photograph.
 
     Args:
       detector: one of DETECTORS.
-      longest: side of the photograph, in pixels.
-      max_side: that it is shrunk to.
+      longest: longest side of the photograph, in pixels.
+      max_side: longest side to which it is shrunk.
     """
     return math.ceil(SMALLEST[detector] * max(1.0, longest / max_side))
 
@@ -171,11 +168,13 @@ def _open_yunet(model, min_score):
     import cv2
 
     if not pathlib.Path(model).is_file():
-        raise UserError(f'{model} is no file; name the ONNX file of YuNet.')
+        raise UserError(f'{model} is not a file; name the ONNX file of YuNet.')
     try:
         network = cv2.FaceDetectorYN.create(model, '', (320, 320), min_score)
     except cv2.error as error:
-        raise UserError(f'{model} is no YuNet that OpenCV can read ({error.err}).') from error
+        raise UserError(
+            f'{model} cannot be read as a YuNet by OpenCV ({error.err}); name another file.'
+        ) from error
 
     def run(picture):
         network.setInputSize(picture.shape[1::-1])
@@ -204,7 +203,7 @@ def _cascade(name: str, folder: str):
 
 
 def _eyes(cascade, face: np.ndarray) -> list[tuple[float, float]]:
-    """Returns (row, column) of the surest eye in the left and in the right half of a face's top."""
+    """Returns (row, column) of the surest eye in the left and right half of a face's upper part."""
     side = face.shape[1]
     upper = np.ascontiguousarray(face[: round(0.6 * len(face))])
     boxes, _, weights = cascade.detectMultiScale3(

@@ -1,4 +1,4 @@
-"""Every filter of one picture on one sheet, each with its name."""
+"""A sheet that shows every filter of one picture, with its name."""
 
 import numpy as np
 
@@ -7,22 +7,22 @@ from imggen.data import decode
 from imggen.data.faces import contact_sheet
 from imggen.data.pairs import filters
 
-# These make binary layers, one a color channel and level.
+# These make one binary layer for each color channel and level.
 _LAYERED = ('threshold', 'contours', 'canny')
-_COLOURS = ('red', 'green', 'blue')
+_COLORS = ('red', 'green', 'blue')
 
 
 def draw(picture: np.ndarray, *, side: int = 240, columns: int = 8) -> np.ndarray:
-    """Returns a sheet: the picture, then every filter with its default settings.
+    """Draws the picture and then every filter with its default settings.
 
-    Filters that make binary layers come last. Each level of theirs fills four tiles of
-    one row: its layers together in color, then that of red, of green and of blue by
-    itself, white on black. Of a gray picture there is one tile a level.
+    Filters that make binary layers come last. Each of their levels fills four tiles of a row: the
+    three layers together in color, then the layers of red, green and blue, white on black. For a
+    gray picture, each level fills one tile.
 
     Args:
       picture: uint8 [height, width, 1 or 3].
-      side: of a tile in pixels.
-      columns: tiles a row.
+      side: side of a tile in pixels.
+      columns: tiles in a row.
 
     Returns:
       uint8 [sheet height, sheet width, 3].
@@ -39,13 +39,13 @@ def draw(picture: np.ndarray, *, side: int = 240, columns: int = 8) -> np.ndarra
     for group in groups:
         room = -len(tiles) % columns
         if room < len(group) <= columns:
-            tiles += [blank] * room  # What belongs together stays in one row.
+            tiles += [blank] * room  # The tiles of a level stay in one row.
         tiles += group
     return images.grid(np.stack(tiles), columns=columns)
 
 
 def _groups(name: str, picture: np.ndarray) -> list[list[tuple[str, np.ndarray]]]:
-    """Returns what a filter makes of a picture, (caption, layers) a tile, a list a level."""
+    """Returns the tiles of a filter, (caption, layers), in one list for each level."""
     layers, channels = filters.make(name, {})(picture), picture.shape[-1]
     if name not in _LAYERED:
         return [[(name, layers)]]
@@ -56,7 +56,7 @@ def _groups(name: str, picture: np.ndarray) -> list[list[tuple[str, np.ndarray]]
         groups.append([(caption, level)])
         if channels > 1:
             groups[-1] += [
-                (f'{caption}, {color}', level[..., i : i + 1]) for i, color in enumerate(_COLOURS)
+                (f'{caption}, {color}', level[..., i : i + 1]) for i, color in enumerate(_COLORS)
             ]
     return groups
 

@@ -1,7 +1,7 @@
-"""The manifest of a set of portraits: all in manifest.json, a line a portrait in manifest.csv.
+"""The manifest of a set of portraits: manifest.json, and one line a portrait in manifest.csv.
 
-Names of files that are not UTF-8 keep their bytes in the CSV; JSON is ASCII and escapes
-them as Python's own `os.fsdecode` names them.
+File names that are not UTF-8 keep their bytes in the CSV. JSON is ASCII and holds the escapes of
+`os.fsdecode`.
 """
 
 import csv
@@ -23,11 +23,11 @@ def write(
     """Writes both files into a folder.
 
     Args:
-      folder: where to.
+      folder: where to write.
       settings: how the portraits were made.
-      portraits: one record each, ready for JSON; one or more.
-      skipped: photographs without a portrait: source, reason, and facts about the
-        picture, None where it cannot be read.
+      portraits: a record of each portrait, ready for JSON; at least one.
+      skipped: a record of each photograph without a portrait: source, reason, and facts about
+        the picture, which are None if it cannot be read.
     """
     content = {'settings': settings, 'portraits': portraits, 'skipped': skipped}
     (folder / JSON).write_text(json.dumps(content, indent=1) + '\n')
@@ -40,7 +40,7 @@ def write(
 
 
 def _flat(record: Mapping[str, Any], *, prefix: str = '') -> dict[str, Any]:
-    """Returns nested facts as one line: {'box.top': ..., 'picture.width': ...}."""
+    """Flattens nested facts: {'box.top': ..., 'picture.width': ...}."""
     line = {}
     for name, value in record.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What there is to know about a picture file, for the manifest of a data set."""
+"""Facts about a picture file, for the manifest of a data set."""
 
 import pathlib
 from typing import Any
@@ -8,7 +8,7 @@ from PIL import ExifTags, Image
 
 from imggen.data import decode
 
-# Where a picture was taken is nobody's business here.
+# The place where a picture was taken is private, so it is left out.
 _EXIF = {
     ExifTags.Base.DateTimeOriginal: 'taken',
     ExifTags.Base.DateTime: 'changed',
@@ -19,17 +19,17 @@ _EXIF = {
 
 
 def describe(path: pathlib.Path, picture: np.ndarray) -> dict[str, Any]:
-    """Returns facts about a file and the picture in it, ready for JSON.
+    """Returns facts about a file and the picture in it, for JSON.
 
     Args:
       path: the file.
       picture: uint8 [height, width, channels], decoded from it.
 
     Returns:
-      `width` and `height` in pixels, upright; `format`, `mode` and `bytes` of the
-      file; `gray`; `brightness` (mean luma) and `contrast` (its standard deviation)
-      in [0, 255]; `saturation`, the mean of max - min over RGB; `sharpness`, the
-      variance of the Laplacian; and of EXIF the times, camera and orientation.
+      `width` and `height` in pixels, upright; `format`, `mode` and `bytes` of the file; `gray`;
+      `brightness` (mean luma) and `contrast` (its standard deviation) in [0, 255];
+      `saturation`, the mean of max - min over RGB; `sharpness`, the variance of the Laplacian;
+      and the times, camera and orientation from EXIF.
     """
     import cv2
 

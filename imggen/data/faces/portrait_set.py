@@ -1,17 +1,17 @@
-"""From a folder of photographs with people to a data set of portraits of one size.
+"""From a folder of photographs of people to a data set of portraits of one size.
 
     <output>/portraits/<folders as in the source>/<photograph>_<number>.png
-    <output>/manifest.json    settings, portraits, photographs without one and why,
-                              facts about every picture that can be read
-    <output>/manifest.csv     one line a portrait
-    <output>/contact_000.png  every photograph with its boxes, 60 a sheet
-    <output>/contact_filters.png  every filter of the first portrait, where asked for
+    <output>/manifest.json    settings, portraits, photographs without a portrait and why,
+                              facts about every photograph that can be read
+    <output>/manifest.csv     one line for each portrait
+    <output>/contact_000.png  every photograph with its boxes, 60 on a sheet
+    <output>/contact_filters.png  every filter of the first portrait, if asked for
 
-What trains reads <output>/portraits. The whole folder appears when all is done
-(`scratch`), so no two runs are ever mixed in it.
+Training reads <output>/portraits. The whole folder appears when everything is done
+(`files.filling`), so that it never holds the portraits of two runs.
 
-On a contact sheet a face that became a portrait is green, one that was left out
-orange, and the portrait's own box white.
+On a contact sheet, the box of a face that became a portrait is green, the box of a face that was
+left out is orange, and the box of a portrait is white.
 """
 
 import dataclasses
@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imggen import images
+from imggen import files, images
 from imggen.data import decode
-from imggen.data.faces import contact_sheet, filter_sheet, manifest, metadata, scratch
+from imggen.data.faces import contact_sheet, filter_sheet, manifest, metadata
 from imggen.data.faces.contact_sheet import Mark
 from imggen.data.faces.detectors import Detector, Face
 from imggen.data.faces.portraits import Portrait, Settings, take
@@ -32,17 +32,17 @@ from imggen.errors import UserError
 
 FOLDER = 'portraits'
 _PER_SHEET, _COLUMNS = 60, 10
-_COLOURS = {'taken': (40, 220, 60), 'left out': (255, 150, 0), 'portrait': (255, 255, 255)}
+_COLORS = {'taken': (40, 220, 60), 'left out': (255, 150, 0), 'portrait': (255, 255, 255)}
 
 
 class Summary(NamedTuple):
-    """What a folder of photographs gave.
+    """The result for a folder of photographs.
 
     Attributes:
-      photographs: how many there were.
-      portraits: how many came of them.
+      photographs: number of photographs.
+      portraits: number of portraits.
       skipped: (file, reason) of each photograph without a portrait.
-      longest: side of a photograph, in pixels.
+      longest: longest side of all photographs, in pixels.
     """
 
     photographs: int
@@ -65,29 +65,29 @@ def prepare(
 
     Args:
       source: the folder.
-      output: a folder that is not there yet, or empty, outside of `source`.
+      output: a folder outside of `source` that does not exist yet, or is empty.
       detect: finds faces.
       settings: how portraits are made.
-      note: what else the manifest says about the settings.
+      note: further settings for the manifest.
       with_filters: whether to draw the sheet of filters.
-      advance: told (photographs done, of how many, name) after each.
+      advance: called after each photograph with (number done, number of all, file).
 
     Raises:
-      UserError: no photographs, no portrait of any, an output that is in use, or with
-        missing='refuse' a photograph without a face. Nothing is left behind then.
+      UserError: there are no photographs or no portraits, the output is in use, or, with
+        missing='refuse', a photograph shows no face. Nothing is left behind.
     """
     if not source.is_dir():
         raise UserError(f'{source} is not a folder; name a folder of photographs.')
-    files = folder.scan(source).files
-    if not files:
+    photographs = folder.scan(source).files
+    if not photographs:
         raise UserError(f'{source} holds no pictures; name a folder of photographs.')
     if output.resolve().is_relative_to(source.resolve()):
-        raise UserError(f'{output} lies in {source}, whose pictures are read; choose another.')
-    with scratch.beside(output) as partial:
+        raise UserError(f'{output} is inside {source}, whose pictures are read; choose another.')
+    with files.filling(output) as partial:
         made = _Set(partial)
-        for index, file in enumerate(files):
+        for index, file in enumerate(photographs):
             made.add(source, file, detect, settings)
-            advance(index + 1, len(files), file)
+            advance(index + 1, len(photographs), file)
         made.close()
         if not made.records:
             raise UserError(_no_portraits(source, made, settings))
@@ -101,11 +101,11 @@ def prepare(
             first = decode.decode(partial / FOLDER / made.records[0]['file'])
             images.write_png(partial / 'contact_filters.png', filter_sheet.draw(first))
     skipped = tuple((record['source'], record['reason']) for record in made.skipped)
-    return Summary(len(files), len(made.records), skipped, made.longest)
+    return Summary(len(photographs), len(made.records), skipped, made.longest)
 
 
 class _Set:
-    """Portraits, records and contact sheets as they come."""
+    """Writes portraits and contact sheets, and collects records."""
 
     def __init__(self, output: pathlib.Path):
         self.records, self.skipped, self.longest = [], [], 0
@@ -136,7 +136,7 @@ class _Set:
             self.close()
 
     def close(self) -> None:
-        """Writes the photographs that no contact sheet shows yet as one."""
+        """Writes a contact sheet of the photographs that are on none yet."""
         if not self._tiles:
             return
         sheet = images.grid(np.stack(self._tiles), columns=min(len(self._tiles), _COLUMNS))
@@ -150,7 +150,7 @@ class _Set:
 
 
 def _no_portraits(source: pathlib.Path, made: _Set, settings: Settings) -> str:
-    """Returns the sentence about a folder of which nothing came."""
+    """Returns the error message for a folder that gave no portrait."""
     searched = [record for record in made.skipped if record['picture']]
     cure = 'name a folder of other photographs'
     if searched and settings.missing != 'keep':
@@ -163,7 +163,7 @@ def _no_portraits(source: pathlib.Path, made: _Set, settings: Settings) -> str:
 
 
 def _stem(file: str, taken: set[str]) -> str:
-    """Returns a photograph's name without its ending, or with it where that is taken."""
+    """Returns a photograph's name without its suffix, or with it if the name is taken."""
     path = pathlib.PurePosixPath(file)
     stem = path.with_suffix('').as_posix()
     return f'{stem}_{path.suffix[1:]}' if stem in taken else stem
@@ -176,11 +176,11 @@ def _tile(
     marks = [
         Mark(
             face.box,
-            _COLOURS['taken' if face in taken else 'left out'],
+            _COLORS['taken' if face in taken else 'left out'],
             f'{face.score:.2f}',
             face.eyes,
         )
         for face in faces
     ]
-    marks += [Mark(p.box, _COLOURS['portrait']) for p in portraits if p.box is not None]
+    marks += [Mark(p.box, _COLORS['portrait']) for p in portraits if p.box is not None]
     return contact_sheet.tile(picture, marks, caption=file)

@@ -16,14 +16,14 @@ class Settings:
 
     Attributes:
       size: (height, width) in pixels.
-      margin_percent: around a face, of its own size; see `boxes.portrait`.
+      margin_percent: margin on each side of a face, in percent of its size; see
+        `boxes.portrait`.
       which: 'largest' or 'all' faces of a photograph.
-      missing: 'skip' leaves a photograph without a face out, 'keep' takes the whole
-        of it, its edges repeated to the proportions of the size, 'refuse' ends with
-        an error.
-      min_eyes: faces on which fewer eyes were found are left out.
-      align: brings the eyes to the same places (`alignment`) in place of the margin;
-        it takes both eyes.
+      missing: what to do with a photograph without a face. 'skip' leaves it out, 'keep' takes
+        all of it and repeats its edges to fill the proportions, 'refuse' ends with an error.
+      min_eyes: a face is left out if fewer eyes were found in it.
+      align: whether to move the eyes to fixed places (`alignment`) instead of adding a margin;
+        needs both eyes.
     """
 
     size: tuple[int, int] = (480, 360)
@@ -39,10 +39,10 @@ class Portrait(NamedTuple):
 
     Attributes:
       picture: uint8 [*size, 1 or 3].
-      face: what it shows; None where it is the whole photograph.
-      box: what was cut out; None where it was aligned.
-      outside: what part of it lies outside of the photograph, whose edge is repeated
-        there, in [0, 1].
+      face: the face that it shows; None if it is the whole photograph.
+      box: the part of the photograph; None if it was aligned.
+      outside: the fraction, in [0, 1], that is outside the photograph, whose edge is repeated
+        there.
     """
 
     picture: np.ndarray
@@ -51,7 +51,7 @@ class Portrait(NamedTuple):
     outside: float
 
     def facts(self) -> dict[str, Any]:
-        """Returns all but the picture, ready for JSON, in pixels of the photograph."""
+        """Returns everything but the picture for JSON, in pixels of the photograph."""
         face = self.face
         return {
             'box': _rounded(face.box) if face else None,
@@ -65,11 +65,11 @@ class Portrait(NamedTuple):
 
 
 def take(picture: np.ndarray, faces: list[Face], settings: Settings) -> tuple[list[Portrait], str]:
-    """Returns the portraits of a photograph and, where there are none, the reason.
+    """Returns the portraits of a photograph and, if there are none, the reason.
 
     Args:
       picture: uint8 [height, width, 1 or 3].
-      faces: found in it, the largest first.
+      faces: the faces that were found in it, the largest first.
       settings: how portraits are made.
     """
     shape = picture.shape[:2]
@@ -108,7 +108,7 @@ def _whole(picture: np.ndarray, size: tuple[int, int]) -> Portrait:
 
 
 def _outside_aligned(eyes, shape: tuple[int, int], size: tuple[int, int]) -> float:
-    """Returns what part of an aligned portrait's pixels have their middle outside a picture."""
+    """Returns the fraction of an aligned portrait's pixel centers that are outside a picture."""
     matrix = alignment.similarity(eyes, alignment.eye_places(size))
     turn, shift = matrix[:, :2], matrix[:, 2:]
     places = np.indices(size).reshape(2, -1) + 0.5

@@ -1,1 +1,1 @@
-"""Loaders: one source of images a file, each returns a `Dataset`."""
+"""Loaders: one source of images in each file. Every loader returns a `Dataset`."""

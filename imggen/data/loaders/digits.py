@@ -1,6 +1,6 @@
-"""The 8 x 8 digits of scikit-learn: 1,797 gray pictures in its package, the smallest real set.
+"""The 8 x 8 digits of scikit-learn: 1,797 gray images in its package, the smallest real set.
 
-They come without a split; the last fifth, by other writers, is 'test'.
+They come without a split; the last fifth, written by other people, is 'test'.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ def load(
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
-    """Loads the digits. Options: see `idx.select`."""
+    """Loads the digits; for the options, see `idx.select`."""
     idx.check_split(split)
     package = importlib.util.find_spec('sklearn')
     if package is None:

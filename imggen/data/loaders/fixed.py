@@ -1,4 +1,4 @@
-"""Sources without a data set: nothing at all, or the same pictures at every step."""
+"""Sources without a data set: nothing at all, or the same images at every step."""
 
 import pathlib
 
@@ -10,7 +10,7 @@ from imggen.errors import UserError
 
 
 def nothing() -> Dataset:
-    """Returns the set whose batches are {}: for methods that need no data, such as evolution."""
+    """Returns a set whose batches are {}, for methods that need no data, such as evolution."""
     return Dataset(lambda rows: {}, (0, 0, 0, 0), 'no data', fixed=True)
 
 
@@ -22,14 +22,17 @@ def load(
     channels: int | None = None,
     matte: tuple[int, int, int] = decode.WHITE,
 ) -> Dataset:
-    """Decodes named pictures once; together, in this order, they are every step's batch.
+    """Decodes pictures once; together, in this order, they are the batch of every step.
 
     Args:
-      files: paths of pictures.
-      size: (height, width) to bring them to; None keeps theirs, which must then agree.
+      files: paths of the pictures.
+      size: (height, width) in pixels; None keeps the size of the pictures, which must be equal.
       fit: 'crop', 'pad' or 'stretch'; see `decode.resize`.
-      channels: 1 or 3; None for gray where all are gray.
-      matte: RGB in [0, 255] that shows through where a picture is transparent.
+      channels: 1 or 3; None for 1 if all pictures are gray, and 3 otherwise.
+      matte: RGB in [0, 255] behind transparent pictures.
+
+    Raises:
+      UserError: a picture cannot be read, or sizes differ.
     """
     decode.check_options(size=size, fit=fit, channels=channels, matte=matte)
     if not files:

@@ -1,8 +1,8 @@
 """Any folder of pictures, decoded once.
 
-The tree is scanned for pictures; hidden files and folders are passed over. The
-pictures are decoded by threads, brought to one size and kept as one array in the
-user's cache, from which later runs read. Unreadable files are listed and skipped.
+The folder and its sub-folders are scanned for pictures; hidden files and folders are ignored. The
+pictures are decoded by threads, resized and kept as one array in the user's cache, from which
+later runs read. Unreadable files are listed and skipped.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ _MAX_LISTED = 20
 
 
 class Scan(NamedTuple):
-    """What lies in a folder.
+    """What a folder holds.
 
     Attributes:
-      files: paths of the pictures, relative to the folder, with forward slashes, sorted.
+      files: sorted paths of the pictures, relative to the folder, with forward slashes.
       stamps: (size in bytes, time of the last change in ns) of each.
-      num_others: files that are no pictures, by their names.
+      num_others: how many files are not pictures, judged by their names.
     """
 
     files: tuple[str, ...]
@@ -54,12 +54,15 @@ def load(
       path: the folder.
       size: (height, width) in pixels.
       split: 'train' or 'test'.
-      test_fraction: part of the files held out for 'test', chosen by their names.
-      labels: 'folders' makes each sub-folder of `path` a class; 'none'.
-      fit: 'crop', 'pad' or 'stretch' (see `decode.resize`); 'tiles' cuts each
-        picture into as many as it holds.
-      channels: 1 or 3; None for gray where all are gray.
-      matte: RGB in [0, 255] that shows through where a picture is transparent.
+      test_fraction: fraction of the files that is held out for 'test', chosen by their names.
+      labels: 'folders' makes each sub-folder of `path` a class; 'none' for no labels.
+      fit: 'crop', 'pad' or 'stretch' (see `decode.resize`); 'tiles' cuts each picture into as
+        many tiles as it holds.
+      channels: 1 or 3; None for 1 if all pictures are gray, and 3 otherwise.
+      matte: RGB in [0, 255] behind transparent pictures.
+
+    Raises:
+      UserError: an option has a wrong value, or the split holds no readable picture.
     """
     if isinstance(size, int):
         raise UserError(f'config.data.size={size} is one number: give height,width.')
@@ -110,14 +113,14 @@ def load(
 
 
 def root_of(path: str) -> pathlib.Path:
-    """Returns the folder that config.data.path names; an empty one would be the current."""
+    """Returns the folder of config.data.path; raises UserError if the option is empty."""
     if not path:
         raise UserError('config.data.path is missing: give --config.data.path=FOLDER.')
     return pathlib.Path(path).expanduser()
 
 
 def scan(root: pathlib.Path, *, option: str = 'config.data.path') -> Scan:
-    """Lists the pictures under a folder; UserError where `option` names no folder."""
+    """Lists the pictures under a folder; raises UserError, which names `option`, without one."""
     if not root.is_dir():
         raise UserError(f'{root} is not a folder; set {option} to one.')
     stamps, num_others = {}, 0
@@ -138,7 +141,7 @@ def scan(root: pathlib.Path, *, option: str = 'config.data.path') -> Scan:
 def _stamp(file: pathlib.Path) -> tuple[int, int]:
     try:
         status = file.stat()
-    except OSError:  # A dangling link: decoding reports it.
+    except OSError:  # A dangling link; decoding reports it.
         return -1, -1
     return status.st_size, status.st_mtime_ns
 
@@ -148,7 +151,7 @@ def _warn(error: OSError) -> None:
 
 
 def in_split(file: str, split: str, test_fraction: float) -> bool:
-    """Whether a file belongs to a split: decided by its name alone."""
+    """Returns whether a file belongs to a split, which its name alone decides."""
     digest = hashlib.sha256(os.fsencode(file)).digest()
     is_test = int.from_bytes(digest[:8], 'big') < test_fraction * 2**64
     return is_test == (split == 'test')
@@ -158,8 +161,8 @@ def _labels(root: pathlib.Path, files: tuple[str, ...]) -> tuple[tuple[str, ...]
     for file in files:
         if '/' not in file:
             raise UserError(
-                f'{root / file} lies in no sub-folder; move it into one, or leave '
-                "config.data.labels at 'none'."
+                f'{root / file} is in no sub-folder; move it into one, or set '
+                "config.data.labels to 'none'."
             )
     classes = [file.split('/', 1)[0] for file in files]
     names = tuple(sorted(set(classes)))
@@ -168,7 +171,7 @@ def _labels(root: pathlib.Path, files: tuple[str, ...]) -> tuple[tuple[str, ...]
 
 
 def list_unreadable(root: pathlib.Path, unreadable: Sequence[tuple[str, str]]) -> None:
-    """Logs which files of a folder were skipped, each with its (file, reason)."""
+    """Logs the skipped files of a folder, given as (file, reason)."""
     for _, reason in unreadable[:_MAX_LISTED]:
         logging.warning('Skipped: %s.', reason)
     if len(unreadable) > _MAX_LISTED:
@@ -176,7 +179,7 @@ def list_unreadable(root: pathlib.Path, unreadable: Sequence[tuple[str, str]]) -
 
 
 def check_split(split: str, test_fraction: float) -> None:
-    """Raises UserError for a split that there is not."""
+    """Raises UserError unless split and fraction are valid."""
     if split not in ('train', 'test'):
         raise UserError(f'config.data.split is {split!r}; choose one of train, test.')
     if not 0 <= test_fraction < 1:

@@ -1,13 +1,14 @@
-"""Decoded pictures of a folder as one array on disk.
+"""The decoded pictures of a folder as one array on disk.
 
-An entry is a folder named by a hash over the names, sizes and times of the files
-and over the options, so a changed folder has another entry:
+An entry of the cache is a folder. Its name is a hash of the options and of the names, sizes and
+times of the files, so that a changed folder gets another entry:
 
     images.npy   uint8 [n, height, width, channels], read as a memory map
-    index.json   which file each image came from; what could not be read and why
+    index.json   the file that each image came from; what could not be read and why
 
-It is written beside its place and renamed into it, so it is whole or absent; one
-that is damaged afterwards is made again.
+An entry is written to a temporary folder and renamed at the end, so that it is never incomplete.
+Several processes may build the same entry at once: the first one to finish wins, and none waits.
+An entry that is damaged later is made again.
 """
 
 import concurrent.futures
@@ -24,16 +25,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
+from imggen import files as files_lib
 from imggen.data import decode
 from imggen.errors import UserError
 
-_FORMAT = 1  # Counts changes of what an entry holds.
+_FORMAT = 1  # Increases when what an entry holds changes.
 _CHUNK = 256  # Files decoded between two writes.
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What decides the decoded array, besides the files. See `folder.load`."""
+    """What decides the decoded array, besides the files; see `folder.load`."""
 
     size: tuple[int, int]
     fit: str
@@ -46,7 +48,7 @@ class Index(NamedTuple):
 
     Attributes:
       files: the file of each image [n], relative to the folder; repeated for tiles.
-      unreadable: (file, reason) of what was skipped.
+      unreadable: (file, reason) of each file that was skipped.
     """
 
     files: tuple[str, ...]
@@ -57,7 +59,7 @@ def load_or_build(
     root: pathlib.Path,
     files: tuple[str, ...],
     stamps: tuple[tuple[int, ...], ...],
-    options: Options | Any,
+    options: Any,
     *,
     decode_file: Callable[[pathlib.Path, str, Any], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, Index]:
@@ -68,16 +70,22 @@ def load_or_build(
       files: names of the files, relative to it.
       stamps: size and time of the last change of each.
       options: a dataclass with `size` and `channels` that decides what is decoded.
-      decode_file: (root, file, options) -> uint8 [k, *size, channels], the images of
-        one file; raises `decode.DecodeError`. By default the pictures as they are.
+      decode_file: (root, file, options) -> uint8 [k, *size, channels], the images of one file;
+        raises `decode.DecodeError`. By default it decodes pictures for `Options`.
+
+    Raises:
+      UserError: the cache cannot be written.
     """
     identity = json.dumps([_FORMAT, dataclasses.asdict(options), files, stamps])
-    entry = cache_folder() / hashlib.sha256(identity.encode(errors='replace')).hexdigest()[:32]
+    entry = (
+        files_lib.cache('folders')
+        / hashlib.sha256(identity.encode(errors='replace')).hexdigest()[:32]
+    )
     if entry.exists():
         try:
             return _read(entry)
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            logging.warning('The cache %s is damaged (%s) and is made again.', entry, error)
+            logging.warning('The cache entry %s is damaged (%s) and is made again.', entry, error)
             shutil.rmtree(entry)
     logging.info('Decoding %d pictures of %s into %s.', len(files), root, entry)
     try:
@@ -89,22 +97,16 @@ def load_or_build(
     return _read(entry)
 
 
-def cache_folder() -> pathlib.Path:
-    """Returns where entries are kept: the user's cache."""
-    cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-    return pathlib.Path(cache) / 'imggen' / 'folders'
-
-
 def _read(entry: pathlib.Path) -> tuple[np.ndarray, Index]:
     content = json.loads((entry / 'index.json').read_text())
     index = Index(
         tuple(content['files']), tuple((file, reason) for file, reason in content['unreadable'])
     )
     path = entry / 'images.npy'
-    # An empty array cannot be mapped.
+    # NumPy cannot map an empty array.
     images = np.load(path, mmap_mode='r' if index.files else None, allow_pickle=False)
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(index.files):
-        raise ValueError(f'images.npy and index.json disagree about {len(index.files)} images')
+        raise ValueError(f'images.npy does not hold the {len(index.files)} images of index.json')
     return images, index
 
 
@@ -115,14 +117,14 @@ def _write(
     options: Options,
     decode_file: Callable,
 ) -> None:
-    """Builds an entry beside its place and renames it into it."""
+    """Builds an entry in a temporary folder and renames it."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     scratch = pathlib.Path(tempfile.mkdtemp(dir=entry.parent, prefix='.partial-'))
     try:
         _build(scratch, root, files, options, decode_file)
         try:
             scratch.rename(entry)
-        except OSError:  # Another process was quicker; its entry is the same.
+        except OSError:  # Another process was faster; its entry is the same.
             if not entry.is_dir():
                 raise
     finally:
@@ -184,14 +186,14 @@ def _decode(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
 
 
 def _write_header(target, shape: tuple[int, ...]) -> None:
-    # NumPy keeps room for the first dimension to grow, so the length stays the same.
+    # NumPy leaves room for the first dimension to grow, so the length stays the same.
     np.lib.format.write_array_header_1_0(
         target, {'descr': '|u1', 'fortran_order': False, 'shape': shape}
     )
 
 
 def _drop_color(path: pathlib.Path) -> None:
-    """Rewrites an array of three equal channels with one."""
+    """Rewrites an array of three equal channels as one channel."""
     color = np.load(path, mmap_mode='r', allow_pickle=False)
     narrow = path.with_suffix('.gray')
     with open(narrow, 'wb') as target:

@@ -1,12 +1,12 @@
-"""IDX files, the format of MNIST and of the sets that took its place.
+"""IDX files, the format of MNIST and its successors.
 
 A folder holds four files, compressed with gzip or not:
 
     train-images-idx3-ubyte  train-labels-idx1-ubyte
     t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte
 
-A file is two zero bytes, a type code (8: unsigned bytes), the number of
-dimensions, each dimension as a big-endian uint32, and the values.
+A file consists of two zero bytes, a type code (8: unsigned bytes), the number of dimensions,
+each dimension as a big-endian uint32, and the values.
 """
 
 import gzip
@@ -16,6 +16,7 @@ import zlib
 
 import numpy as np
 
+from imggen import files
 from imggen.data.dataset import Dataset, from_arrays
 from imggen.errors import UserError
 
@@ -31,9 +32,8 @@ def load(
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
-    """Loads a folder in the format of MNIST. Options: see `select`."""
-    files = split_files(path, split)
-    images, labels = (parse(read_bytes(file), file) for file in files)
+    """Loads a folder in the format of MNIST; `path` is the folder, and `select` has the rest."""
+    images, labels = (parse(read_bytes(file), file) for file in split_files(path, split))
     names = tuple(str(number) for number in range(int(labels.max(initial=0)) + 1))
     return select(
         images,
@@ -56,27 +56,30 @@ def select(
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
-    """Checks a pair of IDX arrays and keeps the part that was asked for.
+    """Checks a pair of IDX arrays and selects a part of them.
 
     Args:
       images: uint8 [n, height, width].
       labels: uint8 [n].
-      names: of the classes, in the order of their numbers.
-      origin: what the messages call the set.
-      class_names: numbers or names of the classes to keep, which are numbered anew
-        in this order; empty for all.
-      max_examples: keeps the first so many.
-      pad_pixels: black border on each side (28 x 28 with 2 becomes 32 x 32).
+      names: names of the classes in the order of their labels.
+      origin: what error messages call the set.
+      class_names: labels or names of the classes to keep, which are renumbered in this order;
+        () for all.
+      max_examples: how many examples to keep, from the first; None for all.
+      pad_pixels: width of a black border on each side (2 turns 28 x 28 into 32 x 32).
 
     Returns:
-      A set of [n, height, width, 1].
+      A set of shape [n, height, width, 1].
+
+    Raises:
+      UserError: arrays that do not belong together, an unknown class, or nothing is left.
     """
     if pad_pixels < 0:
         raise UserError(f'config.data.pad_pixels is {pad_pixels}; set it to 0 or more.')
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise UserError(
             f'{origin} pairs images of shape {images.shape} with labels of shape {labels.shape}; '
-            'they belong to different sets, so fetch both files again.'
+            'they come from different sets, so fetch both files again.'
         )
     if class_names:
         numbers = [_class_number(name, names, origin) for name in class_names]
@@ -91,7 +94,7 @@ def select(
     if max_examples is not None:
         images, labels = images[:max_examples], labels[:max_examples]
     if not len(images):
-        raise UserError(f'{origin} holds no images; point config.data.path at another folder.')
+        raise UserError(f'{origin} holds no images; set config.data.path to another folder.')
     border = (pad_pixels, pad_pixels)
     images = np.pad(images, ((0, 0), border, border))[..., None]
     description = f'{origin}: {len(images):,} images of {images.shape[1]} x {images.shape[2]}'
@@ -99,7 +102,7 @@ def select(
 
 
 def split_files(path: str | pathlib.Path, split: str) -> tuple[pathlib.Path, pathlib.Path]:
-    """Returns the paths of a split's images and labels; UserError where one is missing."""
+    """Returns the paths of a split's images and labels; raises UserError if one is missing."""
     check_split(split)
     folder = pathlib.Path(path).expanduser()
     return tuple(
@@ -108,13 +111,13 @@ def split_files(path: str | pathlib.Path, split: str) -> tuple[pathlib.Path, pat
 
 
 def check_split(split: str) -> None:
-    """Raises UserError for a split that sets of this format do not have."""
+    """Raises UserError unless the split is 'train' or 'test'."""
     if split not in _PREFIXES:
         raise UserError(f"config.data.split is {split!r}; choose 'train' or 'test'.")
 
 
 def read_bytes(path: pathlib.Path) -> bytes:
-    """Returns the contents of a file, decompressed where its name ends in .gz."""
+    """Returns the contents of a file, decompressed if its name ends in .gz."""
     try:
         if path.suffix == '.gz':
             with gzip.open(path) as file:
@@ -125,11 +128,11 @@ def read_bytes(path: pathlib.Path) -> bytes:
 
 
 def parse(content: bytes, path: pathlib.Path) -> np.ndarray:
-    """Returns the uint8 array that an IDX file holds; `path` is named in errors."""
+    """Returns the uint8 array in the content of an IDX file; errors name `path`."""
     if len(content) < 4 or content[:2] != b'\0\0' or content[2] != _UNSIGNED_BYTES:
         raise UserError(
-            f'{path} starts with the bytes {content[:4].hex(" ")} and is no IDX file of unsigned '
-            'bytes (00 00 08 ..); replace it.'
+            f'{path} starts with the bytes {content[:4].hex(" ")}, not those of an IDX file of '
+            'unsigned bytes (00 00 08 ..); replace it.'
         )
     start = 4 + 4 * content[3]
     sizes = (content[place : place + 4] for place in range(4, start, 4))
@@ -143,24 +146,21 @@ def parse(content: bytes, path: pathlib.Path) -> np.ndarray:
 
 
 def write(folder: pathlib.Path, split: str, images: np.ndarray, labels: np.ndarray) -> None:
-    """Writes a split as `load` reads it.
+    """Writes a split in the format that `load` reads.
 
     Args:
-      folder: where; made if missing.
+      folder: where to write; made if missing.
       split: 'train' or 'test'.
       images: uint8 [n, height, width].
       labels: integers in [0, 255], [n].
     """
     check_split(split)
-    folder.mkdir(parents=True, exist_ok=True)
     for kind, array in (('images-idx3', images), ('labels-idx1', labels)):
         array = np.asarray(array, np.uint8)
         header = bytes([0, 0, _UNSIGNED_BYTES, array.ndim])
         sizes = b''.join(size.to_bytes(4, 'big') for size in array.shape)
-        path = folder / f'{_PREFIXES[split]}-{kind}-ubyte'
-        partial = path.with_name(f'.{path.name}.partial')
-        partial.write_bytes(header + sizes + array.tobytes())
-        partial.replace(path)
+        with files.writing(folder / f'{_PREFIXES[split]}-{kind}-ubyte') as partial:
+            partial.write_bytes(header + sizes + array.tobytes())
 
 
 def _find(folder: pathlib.Path, stem: str) -> pathlib.Path:
@@ -168,7 +168,8 @@ def _find(folder: pathlib.Path, stem: str) -> pathlib.Path:
         if (folder / name).is_file():
             return folder / name
     raise UserError(
-        f'{folder} holds no {stem}-ubyte or {stem}-ubyte.gz; set config.data.path to the set.'
+        f'{folder} holds no {stem}-ubyte or {stem}-ubyte.gz; set config.data.path to the folder '
+        'of the set.'
     )
 
 

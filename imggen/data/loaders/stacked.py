@@ -1,7 +1,7 @@
-"""Stacked pictures: three random pictures of Fashion-MNIST as the channels of one, 1,000 modes.
+"""Stacked images: three random images of Fashion-MNIST as the channels of one, 1,000 modes.
 
-The test of mode collapse of Metz et al. (2017), on clothes instead of digits. The mode
-of a stack is 100 red + 10 green + blue, of the three classes; it is the label.
+This is the test of mode collapse of Metz et al. (2017), with clothes instead of digits. The
+label of a stack is its mode: 100 r + 10 g + b, where r, g and b are the classes of the channels.
 """
 
 import jax
@@ -15,13 +15,16 @@ _SEEDS = {'train': 0, 'test': 1}
 
 
 def load(*, path: str | None = None, split: str = 'train', num_examples: int = 128_000) -> Dataset:
-    """Stacks pictures of one split.
+    """Stacks images of one split.
 
     Args:
-      path: where Fashion-MNIST lies; searched for by default.
+      path: the folder of Fashion-MNIST; searched for by default.
       split: 'train' or 'test'.
-      num_examples: how many stacks are drawn, each three times uniformly, with
-        replacement; the same ones in every run.
+      num_examples: how many stacks to draw. Each consists of three images, drawn uniformly with
+        replacement, and is the same in every run.
+
+    Raises:
+      UserError: fewer than one example.
     """
     if num_examples < 1:
         raise UserError(f'config.data.num_examples is {num_examples}; set it to 1 or more.')
@@ -43,7 +46,7 @@ def load(*, path: str | None = None, split: str = 'train', num_examples: int = 1
     return Dataset(read, (num_examples, *images.shape[1:], 3), description)
 
 
-def stacked_classes(digits) -> np.ndarray:
-    """Numbers the modes of stacked images: 100 r + 10 g + b of the digits [n, 3], int [n]."""
+def stacked_classes(digits: np.ndarray) -> np.ndarray:
+    """Returns the modes of stacked images, 100 r + 10 g + b: int [n] from digits int [n, 3]."""
     digits = np.asarray(digits)
     return digits[:, 0] * 100 + digits[:, 1] * 10 + digits[:, 2]

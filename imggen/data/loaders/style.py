@@ -1,13 +1,13 @@
-"""Pictures for style transfer: contents and styles, and results back at the contents' size.
+"""Pictures for style transfer: contents and styles, and results at the size of the contents.
 
-The batch is the same at every step, float32 in [-1, 1]: 'image' [n, height, width,
-channels], the contents; 'style0', 'style1', ... [n, height, width, channels], each at
-its own size; 'style_weight' [n, number of styles]; where asked for 'initial',
-'image_mask' and 'style<i>_mask'. Sides are multiples of 16. A picture's proportions
-change by less than that asks for; its result gets the file's own size back.
+The batch is the same at every step, float32 in [-1, 1]: 'image' [n, height, width, channels], the
+contents; 'style0', 'style1', ... [n, height, width, channels], each at its own size;
+'style_weight' [n, number of styles]; and, if asked for, 'initial', 'image_mask' and
+'style<i>_mask'. Sides are rounded to multiples of 16, which changes the proportions slightly; the
+result gets the size of the file back.
 
-Colors are handled here alone: before, by what the method is given, and after, by what
-`postprocess` makes of its results.
+All handling of colors is here: before the method runs, in its inputs, and afterwards, in
+`postprocess`.
 """
 
 import pathlib
@@ -23,7 +23,7 @@ from imggen.data.loaders import style_masks as masks
 from imggen.data.picture import Picture, read, restore
 from imggen.errors import UserError
 
-_SIDE = 16  # Of which sides are multiples: no pool of a network cuts a border off.
+_SIDE = 16  # Sides are multiples of it, so that no pooling layer cuts off a border.
 _SMALLEST = 32
 COLORS = ('style', 'content', 'luminance', 'recolored')
 FITS = ('keep', 'stretch')
@@ -45,19 +45,22 @@ def load(
     """Reads contents and styles.
 
     Args:
-      content: a picture, several with commas between, or a folder: a batch. Pictures
-        of other proportions than the first are surrounded by their mirror image.
-      style: a picture, several with commas between, or a folder: blended.
-      size: the longer side that is worked at, in pixels.
+      content: a picture, several separated by commas, or a folder; they form a batch. Pictures
+        with other proportions than the first are surrounded by their mirror image.
+      style: a picture, several separated by commas, or a folder; they are blended.
+      size: longer side of the images that are optimized, in pixels.
       fit: 'keep' keeps proportions; 'stretch' makes contents and styles size x size.
-      style_scale: the styles' longer side over `size`; none is enlarged.
-      style_weights: of several styles, relative to each other; () for equal.
-      colors: 'style'; 'content', the content's chroma under the result's brightness;
-        'luminance', brightness alone is worked on; 'recolored', the styles take on the
-        first content's colors first.
+      style_scale: longer side of the styles divided by `size`; no style is enlarged.
+      style_weights: relative weights of several styles; () for equal weights.
+      colors: 'style' takes the colors of the style; 'content' combines the brightness of the
+        result with the chroma of the content; 'luminance' does so too and optimizes brightness
+        alone; 'recolored' gives the styles the colors of the first content beforehand.
       initial: a picture to start from, for config.method.initial='file'.
-      content_mask: a picture whose gray levels number regions of every content.
-      style_masks: the same of each style, with commas between.
+      content_mask: a picture whose gray levels number the regions of every content.
+      style_masks: such a picture for each style, separated by commas.
+
+    Raises:
+      UserError: an option has a wrong value, or a picture cannot be read.
     """
     _check(size, fit, style_scale, colors)
     contents = [read(path, 'config.data.content') for path in _paths(content, 'content')]
@@ -129,7 +132,7 @@ def _check(size, fit, style_scale, colors) -> None:
 
 
 def _paths(named: str, option: str) -> list[pathlib.Path]:
-    """Reads 'a.png', 'a.png,b.png' or 'folder/'."""
+    """Returns the files that 'a.png', 'a.png,b.png' or 'folder/' names."""
     if not named:
         raise UserError(f'config.data.{option} is empty; name a picture.')
     whole = pathlib.Path(named).expanduser()
@@ -147,14 +150,14 @@ def _weights(given, count: int) -> tuple[float, ...]:
     weights = tuple(given) or (1.0,) * count
     if len(weights) != count or min(weights) < 0 or sum(weights) <= 0:
         raise UserError(
-            f'config.data.style_weights is {weights}; give each of the {count} styles a number, '
-            'none below 0.'
+            f'config.data.style_weights is {weights}; give each of the {count} styles a number of '
+            'at least 0, and not all 0.'
         )
     return weights
 
 
 def _shape(rgb: np.ndarray, size: int, fit: str, *, enlarge: bool) -> tuple[int, int]:
-    """Returns (height, width), multiples of 16, the longer `size` or the picture's own."""
+    """Returns (height, width) in multiples of 16, with `size` or the picture's as longer side."""
     if fit == 'stretch':
         return (_multiple(size), _multiple(size))
     height, width = rgb.shape[:2]
@@ -167,7 +170,7 @@ def _multiple(side: float) -> int:
 
 
 def _inside(rgb: np.ndarray, shape: tuple[int, int], fit: str) -> tuple[int, int]:
-    """Returns the size at which a picture fits into `shape`; all of it where nearly so."""
+    """Returns the size at which a picture fits into `shape`, or `shape` if it is that closely."""
     if fit == 'stretch':
         return shape
     height, width = rgb.shape[:2]
@@ -178,7 +181,7 @@ def _inside(rgb: np.ndarray, shape: tuple[int, int], fit: str) -> tuple[int, int
 
 
 def _mirrored(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Surrounds uint8 [height, width, 3] by its mirror image, out to `shape`."""
+    """Pads uint8 [height, width, 3] with its mirror image to `shape`."""
     sides = []
     for have, want in zip(pixels.shape, shape, strict=False):
         sides.append(((want - have) // 2, want - have - (want - have) // 2))
@@ -198,7 +201,7 @@ def _recolored(style, content, colors: str):
 
 
 def _names(contents: list[Picture]) -> list[str]:
-    """Names results after their files; a name that comes twice gets a number."""
+    """Names results after their files; repeated names get a number."""
     stems = [picture.path.stem for picture in contents]
     return [
         f'{stem}_{stems[:index].count(stem)}' if stem in stems[:index] else stem

@@ -9,7 +9,7 @@ from imggen.data import decode
 from imggen.data.picture import read
 from imggen.errors import UserError
 
-_MOST_LEVELS = 8  # More come of a mask that was saved with loss.
+_MOST_LEVELS = 8  # More levels come from lossy compression.
 
 Size = tuple[int, int]
 
@@ -17,19 +17,19 @@ Size = tuple[int, int]
 def load(
     content: pathlib.Path, styles: Sequence[pathlib.Path], size: Size, style_sizes: Sequence[Size]
 ) -> dict[str, np.ndarray]:
-    """Reads masks as shares: how much a pixel belongs to each of r regions.
+    """Reads masks as shares: how much each pixel belongs to each of r regions.
 
     Args:
-      content: the content's mask.
-      styles: one mask a style; each has every gray level that the content's has.
-      size: (height, width) to bring the content's mask to.
-      style_sizes: the same for each style's.
+      content: the mask of the content.
+      styles: a mask for each style; it must have every gray level of the content's mask.
+      size: (height, width) of the resized mask of the content.
+      style_sizes: the same for the mask of each style.
 
     Returns:
       {'image_mask': float32 [1, *size, r], 'style0_mask': ..., ...}.
 
     Raises:
-      UserError: a mask cannot be read, has too many levels or lacks one.
+      UserError: a mask cannot be read, has too many gray levels or lacks one.
     """
     if len(styles) != len(style_sizes):
         raise UserError(

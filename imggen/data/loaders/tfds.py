@@ -1,8 +1,7 @@
 """Sets that tensorflow-datasets has prepared, read at random without TensorFlow.
 
-Only what is on the disk is read, from the folder that `download_and_prepare` filled
-in the format `array_record`. Nothing is looked up over a network: preparing is a
-step of its own, which takes TensorFlow.
+They are read from the folder that `download_and_prepare` filled in the format `array_record`.
+Nothing is looked up over a network: preparing is a separate step, which needs TensorFlow.
 """
 
 import os
@@ -32,14 +31,17 @@ def load(
     """Opens a prepared set.
 
     Args:
-      dataset: 'name', 'name/config', either with ':1.2.3'; the newest version without.
-      data_dir: where sets are kept; $TFDS_DATA_DIR or ~/tensorflow_datasets.
-      split: as tensorflow-datasets writes it, such as 'train' or 'test[:10%]'.
-      size: (height, width) in pixels; needed where the images differ in size.
+      dataset: 'name' or 'name/config', with ':1.2.3' for a version; by default the newest.
+      data_dir: the folder of all sets; by default $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      split: in the notation of tensorflow-datasets, such as 'train' or 'test[:10%]'.
+      size: (height, width) in pixels; needed if the images differ in size.
       fit: 'crop', 'pad' or 'stretch'; see `decode.resize`.
-      channels: 1 or 3; None for those of the images.
+      channels: 1 or 3; None for as many as the images have.
       image_feature: name of the feature that holds the images.
-      label_feature: name of the class; images have no labels where there is none.
+      label_feature: name of the feature that holds the labels; a set without it has no labels.
+
+    Raises:
+      UserError: the set is not prepared, or it has no such feature, split or images.
     """
     decode.check_options(size=size, fit=fit, channels=channels)
     builder = _open(dataset, data_dir)
@@ -97,7 +99,7 @@ def load(
 
 
 def _open(dataset: str, data_dir: str | None):
-    """Returns a builder over the files on disk, which never reaches for a network."""
+    """Returns a builder over the files on disk, which never uses a network."""
     root = pathlib.Path(
         data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
     ).expanduser()

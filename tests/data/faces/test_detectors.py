@@ -88,10 +88,10 @@ def test_cascades_that_are_not_there_are_told(tmp_path, monkeypatch):
 
 
 def test_a_yunet_that_is_not_there_is_told(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r'gone\.onnx is no file'):
+    with pytest.raises(UserError, match=r'gone\.onnx is not a file'):
         detectors.yunet(model=str(tmp_path / 'gone.onnx'))
     (tmp_path / 'wrong.onnx').write_bytes(b'no network')
-    with pytest.raises(UserError, match=r'wrong\.onnx is no YuNet'):
+    with pytest.raises(UserError, match=r'wrong\.onnx cannot be read as a YuNet'):
         detectors.yunet(model=str(tmp_path / 'wrong.onnx'))
     monkeypatch.setitem(sys.modules, 'yuface', None)
     with pytest.raises(UserError, match=r'pip install imggen\[faces\]'):

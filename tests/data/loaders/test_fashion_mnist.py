@@ -59,7 +59,7 @@ def test_a_configured_folder_is_checked_by_contents(tmp_path):
     labels.write_bytes(gzip.compress(content, compresslevel=1))  # Same contents, other file.
     assert fashion_mnist.load(path=str(tmp_path), split='test').shape[0] == 10_000
     labels.write_bytes(gzip.compress(content[:-1] + bytes([content[-1] ^ 1])))
-    with pytest.raises(UserError, match="is not Fashion-MNIST's file"):
+    with pytest.raises(UserError, match='is not the published file of Fashion-MNIST'):
         fashion_mnist.load(path=str(tmp_path), split='test')
 
 

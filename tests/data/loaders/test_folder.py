@@ -49,7 +49,7 @@ def test_sub_folders_are_classes_when_asked(root):
     assert dataset.class_names == ('cats', 'dogs')
     assert dataset.read(slice(None))['label'].tolist() == [0, 0, 0, 1, 1, 1]
     Image.new('L', (9, 9)).save(root / 'stray.png')
-    with pytest.raises(UserError, match=r'stray\.png lies in no sub-folder'):
+    with pytest.raises(UserError, match=r'stray\.png is in no sub-folder'):
         folder.load(path=str(root), size=(4, 4), labels='folders')
 
 

@@ -226,7 +226,10 @@ def test_changed_filters_and_files_are_decoded_anew(root):
     ('change', 'message'),
     [
         ({'task': 'pairs'}, "config.data.task is 'pairs'; choose one of filter, side_by_side"),
-        ({'filter': 'grey'}, "config.data.filter='grey' is not a valid choice: did you mean 'gray'"),
+        (
+            {'filter': 'grey'},
+            "config.data.filter='grey' is not a valid choice: did you mean 'gray'",
+        ),
         (
             {'task': 'noise', 'filter': 'gray'},
             'config.data.filter is not an option of config.data.task',
@@ -242,8 +245,8 @@ def test_changed_filters_and_files_are_decoded_anew(root):
         ({'channels': None}, 'config.data.channels=None'),
         ({'max_enlargement': 0.5}, 'max_enlargement=0.5'),
         ({'size': 12}, 'give height,width'),
-        ({'augment': {'crop': (13, 4)}}, 'larger than the pictures of 12 x 10'),
-        ({'augment': {'crop': 4}}, 'config.data.augment.crop=4 is no size'),
+        ({'augment': {'crop': (13, 4)}}, 'larger than the images of 12 x 10'),
+        ({'augment': {'crop': 4}}, 'config.data.augment.crop=4 is not a size'),
         ({'split': 'test'}, 'no pairs for the split'),
         ({'path': ''}, 'config.data.path is missing'),
         ({'path': '/nowhere'}, '/nowhere is not a folder'),

@@ -1,19 +1,17 @@
-"""Fashion-MNIST: 60,000 and 10,000 gray pictures of clothes, 28 x 28, ten classes.
+"""Fashion-MNIST: 60,000 and 10,000 gray images of clothes, 28 x 28, in ten classes.
 
-The four IDX files are looked for in the configured folder or, without one, where
-Debian's package `dataset-fashion-mnist` puts them, then in the user's cache. What
-is not there is fetched into the cache from that package, which takes no root: it
-is downloaded and unpacked, not installed. Last comes a copy that
-tensorflow-datasets has already prepared.
+The four IDX files are read from the configured folder. If none is configured, they are searched
+for in the folder of Debian's package `dataset-fashion-mnist`, then in the user's cache. If they
+are in neither, that package is downloaded and unpacked into the cache, which needs no root. The
+last resort is a copy that tensorflow-datasets has already prepared.
 
-The contents are checked against the published set; the compressed files differ
-from one distributor to the next.
+The contents are checked against the published set, because the compressed files differ between
+distributors.
 
-    python -m imggen.data.loaders.fashion_mnist        fetches, checks, says where they are
+    python -m imggen.data.loaders.fashion_mnist        fetches, checks and prints where they are
 """
 
 import hashlib
-import os
 import pathlib
 import shutil
 import subprocess
@@ -22,6 +20,7 @@ import tempfile
 import numpy as np
 from absl import logging
 
+from imggen import files
 from imggen.data.dataset import Dataset
 from imggen.data.download import debian
 from imggen.data.loaders import idx, tfds
@@ -42,7 +41,7 @@ NAMES = (
 SYSTEM_FOLDER = pathlib.Path('/usr/share/datasets/fashion-mnist')
 
 PACKAGE = 'dataset-fashion-mnist'
-SHA256 = {  # Of the decompressed contents.
+SHA256 = {  # Digests of the decompressed contents.
     'train-images-idx3-ubyte': 'c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888',
     'train-labels-idx1-ubyte': 'bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9',
     't10k-images-idx3-ubyte': '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b',
@@ -58,7 +57,7 @@ def load(
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
-    """Loads Fashion-MNIST. Options: see `idx.select`; `path` overrides the search."""
+    """Loads Fashion-MNIST; `path` overrides the search, and `idx.select` has the other options."""
     images, labels, origin = find(path=path, split=split)
     return idx.select(
         images,
@@ -100,16 +99,17 @@ def find(*, path: str | None = None, split: str) -> tuple[np.ndarray, np.ndarray
 
 
 def cache_folder() -> pathlib.Path:
-    """Returns where fetched files are kept: the user's cache."""
-    cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-    return pathlib.Path(cache) / 'imggen' / 'fashion-mnist'
+    """Returns the folder of fetched files, in the user's cache."""
+    return files.cache('fashion-mnist')
 
 
 def fetch(folder: pathlib.Path) -> None:
     """Downloads the Debian package and moves its four IDX files into `folder`.
 
-    Needs apt-get and dpkg-deb, but not root. Raises OSError or
-    subprocess.SubprocessError where it does not work out.
+    Needs apt-get and dpkg-deb, but not root.
+
+    Raises:
+      OSError, subprocess.SubprocessError: the package cannot be downloaded or unpacked.
     """
     logging.info('Fetching Fashion-MNIST (31 MB) from the Debian package %s.', PACKAGE)
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def fetch(folder: pathlib.Path) -> None:
         root = debian.unpack(PACKAGE, pathlib.Path(scratch))
         unpacked = root / SYSTEM_FOLDER.relative_to('/')
         for name in SHA256:
-            # A rename within one file system: other processes see all of a file or none.
+            # A rename within one file system, so that other processes never see half a file.
             shutil.move(unpacked / f'{name}.gz', folder / f'{name}.gz')
 
 
@@ -127,7 +127,7 @@ def _read(folder: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray, str
         content = idx.read_bytes(path)
         if hashlib.sha256(content).hexdigest() != SHA256[path.name.removesuffix('.gz')]:
             raise UserError(
-                f"{path} is not Fashion-MNIST's file of that name; remove it to have it fetched "
+                f'{path} is not the published file of Fashion-MNIST; remove it to have it fetched '
                 "again, or read another set of the same format with config.data.name='idx'."
             )
         arrays.append(idx.parse(content, path))

@@ -1,4 +1,4 @@
-"""Fetches Fashion-MNIST where it is missing, checks both splits and prints where they are."""
+"""Fetches Fashion-MNIST if it is missing, checks both splits and prints where they are."""
 
 import sys
 
