@@ -1,15 +1,15 @@
-# make install   the environment in .venv, the real Fashion-MNIST
-# make demo      trains a GAN, measures it, writes runs/demo/report.html
-# make test      the test suite
-# make lint      style
-# make test-slurm   a sweep on a real SLURM, started on this machine (root)
-# make reproduce CONFIG=configs/x.py   measures a config's numbers anew
+# make install   makes the environment in .venv and downloads Fashion-MNIST
+# make demo      trains a GAN, evaluates it, writes runs/demo/report.html
+# make test      runs the test suite
+# make lint      checks style, docstrings and the order of the layers
+# make test-slurm   runs a sweep on a real SLURM cluster on this machine (needs root)
+# make reproduce CONFIG=configs/x.py   trains a config and compares with its published numbers
 #
-# Every target can be called again: what is there is used.
+# Every target can be repeated: it uses what exists.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-# The versions that the published numbers were measured with, where Python is the same.
+# The versions that the published numbers were measured with, if the Python version is the same.
 CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" * (sys.version_info[:2] == (3, 11)))')
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile $(CONSTRAINTS)
 EXTRAS := dev,tensorboard,slurm
@@ -19,20 +19,20 @@ APT := apt-get install -y -qq --no-install-recommends
 
 install: .venv/installed
 
-# The system's packages come while pip brings its own. Bytecode is written by the first import,
-# of what is imported and not of everything.
-.venv/installed: setup.cfg pyproject.toml constraints.txt
+# The packages of the system are installed while pip works. pip compiles no bytecode: the first
+# import does, of what is used.
+.venv/installed: setup.py setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	@$(MAKE) --no-print-directory system & system=$$!; \
 	$(PIP) -e '.[$(EXTRAS),pretrained,faces]' || { \
 	  $(PIP) -e '.[$(EXTRAS)]' && for extra in pretrained faces; do \
-	    $(PIP) -e ".[$$extra]" || echo "not installed: extra $$extra; what needs it says so"; \
+	    $(PIP) -e ".[$$extra]" || echo "the extra $$extra was not installed; commands that need it say so"; \
 	  done; } || exit 1; \
 	wait $$system
 	$(BIN)/python -m imggen.data.loaders.fashion_mnist
 	touch $@
 
-# What pip cannot bring. Without root or apt it is only named.
+# Packages that pip cannot install. Without root or apt they are only named.
 system:
 	@missing=; \
 	$(PYTHON) -c 'import ctypes; [*map(ctypes.CDLL, ["libGL.so.1", "libgthread-2.0.so.0"])]' \
@@ -42,8 +42,8 @@ system:
 	[ -z "$$missing" ] || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && $(APT) $$missing >/dev/null; } \
-	  || echo "missing: $$missing (apt-get install). OpenCV needs libgl1 and libglib2.0-0; the" \
-	    "tests of the report page and on SLURM are skipped without the rest"
+	  || echo "missing: $$missing (apt-get install). OpenCV needs libgl1 and libglib2.0-0; tests" \
+	    "of the report page and of SLURM are skipped without the others"
 
 demo: install
 	$(BIN)/python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs/demo
@@ -56,6 +56,7 @@ test: install lint
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 test-slurm: install
 	$(BIN)/python -m pytest -q tests/sweep/slurm
