@@ -1,4 +1,7 @@
-"""What configs share: structure from the argument after the colon, and run defaults."""
+"""What configs share: the argument after the colon, and the sections of each family."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -12,7 +15,7 @@ def parse(arg: str | None, **defaults) -> ConfigDict:
     A bare key is a flag: 'smoke' is 'smoke=True'.
 
     Args:
-      arg: what stands after the colon of --config, or None.
+      arg: the text after the colon of --config, or None.
       **defaults: the known keys; a value takes the type of its default.
 
     Raises:
@@ -31,12 +34,27 @@ def parse(arg: str | None, **defaults) -> ConfigDict:
                 values[key] = type(default)(text)
         except (KeyError, ValueError) as error:
             kind = type(default).__name__
-            raise UserError(f'config argument {key}={text!r} is no {kind}.') from error
+            raise UserError(f'config argument {key}={text!r} is not of type {kind}.') from error
     return values
 
 
+def config(method: str, *, total_images: int, data: Mapping[str, Any]) -> ConfigDict:
+    """Returns a config with seed 0 whose number of steps follows from the number of images.
+
+    Args:
+      method: the name of the method.
+      total_images: how many images training reads.
+      data: the `data` section, with `batch_size`.
+    """
+    config = ConfigDict({'seed': 0, 'total_images': total_images, 'data': ConfigDict(data)})
+    num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config.method = ConfigDict({'name': method})
+    config.method.num_steps = num_steps
+    return config
+
+
 def run(*, smoke: bool, **options) -> ConfigDict:
-    """Returns the `run` section; with `smoke` every hook fires within a few steps."""
+    """Returns the `run` section; with `smoke`, every hook fires within a few steps."""
     section = ConfigDict(options)
     if smoke:
         for name in options:
@@ -46,14 +64,42 @@ def run(*, smoke: bool, **options) -> ConfigDict:
     return section
 
 
-def pictures(arg: ConfigDict, *, batch_size: int) -> ConfigDict:
-    """Returns the `data` section of a config that runs on pictures of several kinds.
+def fashion_gan(
+    arg: ConfigDict, *, method: str = 'gan', total_images: int = 100_000, **run_options
+) -> ConfigDict:
+    """Returns the config of a GAN on Fashion-MNIST, without its networks and its loss.
 
     Args:
-      arg: `data`, one of fashion_mnist, digits and folder; `kind`, the one class to keep,
-        '' for all; `size` in pixels and square, of a folder, whose path is
+      arg: has `smoke`.
+      method: the name of the method.
+      total_images: how many images training reads.
+      **run_options: further options of config.run.
+    """
+    result = config(
+        method,
+        total_images=64 if arg.smoke else total_images,
+        data={'name': 'fashion_mnist', 'batch_size': 16 if arg.smoke else 32},
+    )
+    result.method.learning_rate = 1e-3
+    result.method.b1 = 0.0
+    result.method.b2 = 0.99
+    result.method.ema_half_life_images = 10_000.0
+    schedule = {'log_every_steps': 100, 'sample_every_steps': 500, 'checkpoint_every_steps': 1000}
+    result.run = run(smoke=arg.smoke, extractor='fashion_classifier', **(schedule | run_options))
+    return result
+
+
+def pictures(arg: ConfigDict, *, batch_size: int) -> ConfigDict:
+    """Returns the `data` section of a config that runs on several kinds of images.
+
+    Args:
+      arg: `data`, one of fashion_mnist, digits and folder; `kind`, the one class to keep, or ''
+        for all; `size`, the side of the square images of a folder, whose path is
         --config.data.path.
-      batch_size: images a step.
+      batch_size: number of images in a step.
+
+    Raises:
+      UserError: another value of `data`.
     """
     section = ConfigDict({'name': arg.data, 'batch_size': batch_size})
     if arg.data == 'folder':
@@ -63,33 +109,105 @@ def pictures(arg: ConfigDict, *, batch_size: int) -> ConfigDict:
         section.class_names = (arg.kind,) if arg.kind else ()
     else:
         raise UserError(
-            f'config argument data={arg.data!r} is no choice: there are fashion_mnist, digits '
-            'and folder.'
+            f'config argument data={arg.data!r} is unknown: choose fashion_mnist, digits or folder.'
         )
     return section
 
 
-def teaching(arg: str | None, *, method: str, scores: tuple[str, ...]) -> ConfigDict:
-    """Returns a row of the evaluators' table, all but the options of its method.
+def evaluator(arg: str | None, *, method: str, scores: tuple[str, ...]) -> ConfigDict:
+    """Returns the config of a learned evaluator, without the options of its method.
 
     Args:
-      arg: what stands after the colon of --config: smoke, and as for `pictures`.
+      arg: the text after the colon of --config: `smoke`, and the keys of `pictures`.
       method: config.method.name.
       scores: config.run.scores.
     """
     arg = parse(arg, smoke=False, data='fashion_mnist', kind='', size=32)
-    config = ConfigDict()
-    config.seed = 0
-    config.total_images = 128 if arg.smoke else 60_000
-    config.data = pictures(arg, batch_size=16)
-    config.method = ConfigDict()
-    config.method.name = method
-    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
-    config.run = run(
+    result = config(
+        method,
+        total_images=128 if arg.smoke else 60_000,
+        data=pictures(arg, batch_size=16),
+    )
+    result.run = run(
         smoke=arg.smoke,
+        extractor='fashion_classifier' if arg.data == 'fashion_mnist' else '',
         scores=scores,
         log_every_steps=200,
         sample_every_steps=1000,
         checkpoint_every_steps=4000,
     )
-    return config
+    return result
+
+
+def parse_translation(arg: str | None, **defaults) -> ConfigDict:
+    """Reads the keys of every translation, `smoke`, `full` and `size`, and those of `defaults`."""
+    return parse(arg, smoke=False, full=False, size='', **defaults)
+
+
+def translation(arg: ConfigDict, **data) -> ConfigDict:
+    """Returns the config of pix2pix.
+
+    Args:
+      arg: the result of `parse_translation`.
+      **data: options of the source 'pairs' that say what input and target are.
+    """
+    cut, whole = _sizes(arg)
+    result = config(
+        'pix2pix',
+        total_images=16 if arg.smoke else 80_000 if arg.full else 24_000,
+        data={
+            'name': 'pairs',
+            'path': '',
+            'size': whole,
+            'test_size': cut,
+            'fit': 'crop',
+            'test_fraction': 0.1,
+            'batch_size': 1 if arg.full else 4,
+            'augment': ConfigDict({'flip': True, 'crop': cut}),
+            **data,
+        },
+    )
+    # The statistics of a batch of one image are those of the image: the paper's normalization.
+    shared = {'features': 64 if arg.full else 32, 'norm': 'batch' if arg.full else 'instance'}
+    result.method.generator = ConfigDict({**shared, 'skips': True, 'dropout': 0.5})
+    result.method.discriminator = ConfigDict({**shared, 'layers': 3})
+    if arg.smoke:
+        result.method.generator.update({'features': 2, 'depth': 2})
+        result.method.discriminator.update({'features': 2, 'layers': 0})
+    result.method.loss = 'nonsaturating'
+    result.method.gan_weight = 1.0
+    result.method.l1_weight = 100.0
+    result.method.conditional = True
+    result.method.test_dropout = True
+    result.method.test_statistics = 'image'
+    result.method.learning_rate = 2e-4
+    result.method.constant_fraction = 0.5
+    result.run = paired_run(arg)
+    return result
+
+
+def paired_run(arg: ConfigDict) -> ConfigDict:
+    """Returns the `run` section of methods that translate; `arg` has `smoke`."""
+    return run(
+        smoke=arg.smoke,
+        extractor='',
+        scores=('translation',),
+        log_every_steps=50,
+        sample_every_steps=500,
+        checkpoint_every_steps=1000,
+        num_samples=16,
+    )
+
+
+def _sizes(arg: ConfigDict) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Returns (height, width) of the crops, and of the images that they are cut from."""
+    if not arg.size:
+        side, whole = (16, 18) if arg.smoke else (256, 286) if arg.full else (64, 72)
+        return (side, side), (whole, whole)
+    try:
+        height, width = (int(side) for side in arg.size.split('x'))
+    except ValueError as error:
+        raise UserError(
+            f'config argument size={arg.size!r} is not HEIGHTxWIDTH, such as 256x320.'
+        ) from error
+    return (height, width), (height + height // 8, width + width // 8)

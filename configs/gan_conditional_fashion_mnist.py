@@ -3,10 +3,10 @@ r"""A class-conditional DCGAN with a projection discriminator, on Fashion-MNIST.
 python -m experiments.train --config=configs/gan_conditional_fashion_mnist.py --workdir=runs/classes
 python -m experiments.sample --workdir=runs/classes --label=9 --output=boots.png
 
-Fréchet distance 0.85, precision .80, recall .47 (100,000 images, seed 0). R1 and its weight matter:
-with r1_gamma 1 it is 0.91 with recall .07; without a penalty each class collapses to one picture,
-2.42 and 0, and so it does with batch normalization and 2e-4, 2.93 and 0. (Each by
-python -m experiments.evaluate.)
+Fréchet distance 0.85, precision .80, recall .47 (100,000 images, seed 0). R1 and its weight
+matter: with r1_gamma=1 the distance is 0.91 and the recall .07. Without a penalty each class
+collapses to one image, with distance 2.42 and recall 0; with batch normalization and a learning
+rate of 2e-4 too, with 2.93 and 0. All values are from python -m experiments.evaluate.
 """
 
 from ml_collections import ConfigDict
@@ -16,15 +16,7 @@ from configs import common
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False)
-    config = ConfigDict()
-    config.seed = 0
-    config.total_images = 64 if arg.smoke else 100_000
-    config.data = ConfigDict()
-    config.data.name = 'fashion_mnist'
-    config.data.batch_size = 16 if arg.smoke else 32
-    config.method = ConfigDict()
-    config.method.name = 'gan'
-    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config = common.fashion_gan(arg)
     config.method.network = 'dcgan'
     config.method.num_classes = 10
     config.method.generator = ConfigDict({'features': 32})
@@ -32,14 +24,4 @@ def get_config(arg=None):
     config.method.loss = 'nonsaturating'
     config.method.r1_gamma = 10.0
     config.method.penalty_every_steps = 4
-    config.method.learning_rate = 1e-3
-    config.method.b1 = 0.0
-    config.method.b2 = 0.99
-    config.method.ema_half_life_images = 10_000.0
-    config.run = common.run(
-        smoke=arg.smoke,
-        log_every_steps=100,
-        sample_every_steps=500,
-        checkpoint_every_steps=1000,
-    )
     return config

@@ -3,13 +3,13 @@ r"""A GAN on a folder of your own pictures.
 python -m experiments.train --config=configs/gan_folder.py --config.data.path=DIR --workdir=W
     [--config=configs/gan_folder.py:size=96]  [--config.data.size=96,160]  [--config.data.fit=pad]
 
-Any tree of png, jpeg, webp, bmp, tiff and gif; broken files are listed and skipped.
-Pictures are cut to `size` x `size`, or to any height and width by
---config.data.size=height,width. `:network=residual` trades speed for the relativistic
-loss with both gradient penalties on residual networks; configs/gan_gamma_folder.py finds the
-weight of the penalties of either. `:moved` turns, shifts, slants and zooms the pictures a
-little, as experiments.preview shows. Turn --config.data.augment.flip=False where mirrored
-pictures would be wrong (letters).
+DIR and its sub-folders may hold png, jpeg, webp, bmp, tiff and gif files; broken files are listed
+and skipped. Pictures are cropped to `size` x `size`, or to another height and width by
+--config.data.size=height,width. `:network=residual` trains residual networks with the relativistic
+loss and both gradient penalties, which is slower; configs/gan_gamma_folder.py finds the weight of
+the penalties for either network. `:moved` rotates, shifts, shears and zooms the pictures slightly,
+as experiments.preview shows. Set --config.data.augment.flip=False if mirrored pictures would be
+wrong, such as letters.
 """
 
 from ml_collections import ConfigDict
@@ -19,21 +19,20 @@ from configs import common
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False, size=64, network='dcgan', moved=False)
-    config = ConfigDict()
-    config.seed = 0
-    config.total_images = 64 if arg.smoke else 400_000
-    config.data = ConfigDict()
-    config.data.name = 'folder'
-    config.data.path = ''
-    config.data.size = (arg.size, arg.size)
-    config.data.fit = 'crop'
-    config.data.batch_size = 8 if arg.smoke else 64
-    config.data.augment = ConfigDict({'flip': True})
+    config = common.config(
+        'gan',
+        total_images=64 if arg.smoke else 400_000,
+        data={
+            'name': 'folder',
+            'path': '',
+            'size': (arg.size, arg.size),
+            'fit': 'crop',
+            'batch_size': 8 if arg.smoke else 64,
+            'augment': ConfigDict({'flip': True}),
+        },
+    )
     if arg.moved:
         config.data.augment.update(rotation_degrees=10.0, shift=0.1, shear=0.15, zoom=0.1)
-    config.method = ConfigDict()
-    config.method.name = 'gan'
-    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
     config.method.network = arg.network
     config.method.ema_half_life_images = 10_000.0
     if arg.network == 'residual':

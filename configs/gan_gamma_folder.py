@@ -5,9 +5,10 @@ python -m experiments.sweep --config=configs/gan_gamma_folder.py --config.data.p
 python -m experiments.train --config=configs/gan_gamma_folder.py --config.data.path=DIR
     --workdir=runs/one
 
-Short runs of configs/gan_folder.py over five weights, a factor of four apart; take the one with
-the smallest distance in the table, as --config.method.r1_gamma=... of the long run. A colon gives
-the arguments of the long run: `:network=residual`. A tenth of the pictures is held out.
+The sweep trains configs/gan_folder.py briefly with five weights, a factor of four apart. Use the
+weight with the smallest distance in the table as --config.method.r1_gamma=... of the long run.
+After a colon come the arguments of the long run: `:network=residual`. A tenth of the pictures is
+held out.
 """
 
 from configs import gan_folder
@@ -21,4 +22,5 @@ def get_config(arg=None):
 
 
 def get_hyper(h):
+    """Five weights of the gradient penalties."""
     return h.sweep('method.r1_gamma', [0.0625, 0.25, 1.0, 4.0, 16.0])

@@ -1,20 +1,20 @@
-r"""The first adversarial nets: two multilayer perceptrons on handwritten digits.
+r"""The first adversarial networks: two multilayer perceptrons on handwritten digits.
 
 python -m experiments.train --config=configs/gan_perceptron_digits.py --workdir=runs/first
 python -m experiments.sample --workdir=runs/first --num=100 --output=runs/first/hundred.png
 
-13 passes over the digits in batches of 5, one update of the discriminator to one of the
-generator, a checkpoint every 5 passes; then 100 samples. 32 seconds on one core, the start
-included. By `experiments.evaluate --workdir=runs/first` the Parzen window gives 13.5 +- 0.8
-nats (seed 0), as many training images 19.8, and the averages that k-means makes of them 20.7:
-the figure says little about quality.
+Training makes 13 passes over the digits in batches of 5, with one discriminator update for each
+generator update, and writes a checkpoint every 5 passes. It takes 32 seconds on one core, with
+startup. In `experiments.evaluate --workdir=runs/first`, the Parzen window gives 13.5 +- 0.8 nats
+(seed 0). As many training images give 19.8, and their k-means centers 20.7, so the value says
+little about quality.
 """
 
 from ml_collections import ConfigDict
 
 from configs import common
 
-_NUM_TRAIN = 1437  # Of the digits.
+_NUM_TRAIN = 1437  # Number of training images.
 
 
 def get_config(arg=None):

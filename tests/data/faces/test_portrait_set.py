@@ -236,7 +236,7 @@ def test_many_photographs_fill_several_sheets(tmp_path, monkeypatch):
 
 def test_folders_that_would_be_mixed_up_are_refused(source, tmp_path):
     prepare(source, tmp_path / 'out')
-    with pytest.raises(UserError, match='out is there and not empty; choose another folder'):
+    with pytest.raises(UserError, match='out exists and is not empty; choose another folder'):
         prepare(source, tmp_path / 'out')
     with pytest.raises(UserError, match='whose pictures are read; choose another'):
         prepare(source, source / 'out')
@@ -245,7 +245,7 @@ def test_folders_that_would_be_mixed_up_are_refused(source, tmp_path):
         prepare(tmp_path / 'nothing', tmp_path / 'other')
     prepare(source, tmp_path / 'nothing')  # What is empty can be filled.
     assert (tmp_path / 'nothing' / manifest.JSON).exists()
-    with pytest.raises(UserError, match=r'photograph\.png is there and not empty'):
+    with pytest.raises(UserError, match=r'photograph\.png exists and is not empty'):
         (tmp_path / 'photograph.png').write_bytes(b'')
         prepare(source, tmp_path / 'photograph.png')
     with pytest.raises(UserError, match=r'cannot be made \(not a directory\)'):

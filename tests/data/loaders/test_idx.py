@@ -73,9 +73,9 @@ def test_a_class_without_images_is_named(folder):
         (lambda content: content[:-1], 'truncated or damaged'),
         (lambda content: content[:9], 'truncated or damaged'),
         (lambda content: content + b'x', 'truncated or damaged'),
-        (lambda content: b'', 'no IDX file'),
-        (lambda content: b'\x89PNG' + content[4:], 'no IDX file'),
-        (lambda content: b'\0\0\x0d\3' + content[4:], 'no IDX file'),  # Floats.
+        (lambda content: b'', 'not those of an IDX file'),
+        (lambda content: b'\x89PNG' + content[4:], 'not those of an IDX file'),
+        (lambda content: b'\0\0\x0d\3' + content[4:], 'not those of an IDX file'),  # Floats.
     ],
 )
 def test_damage_is_told_with_the_file(folder, damage, message):
