@@ -1,24 +1,23 @@
-"""Four virtual devices for every test, and strictness that finds silent mistakes."""
+"""Four virtual devices for every test, and strict settings that expose silent mistakes."""
 
 import importlib.metadata
 import os
 
+from imggen import files
+
 os.environ['JAX_NUM_CPU_DEVICES'] = '4'
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-# Most of the suite's time is compilation, a quarter less of it without LLVM's optimizer.
+# Most of the time of the suite is compilation. Without LLVM's optimizer it is a quarter less.
 os.environ['XLA_FLAGS'] = ' '.join(
     (
         os.environ.get('XLA_FLAGS', ''),
         '--xla_backend_optimization_level=0',
-        # XLA ends the process at a flag that it does not know.
+        # XLA aborts on a flag that it does not know.
         '--xla_cpu_use_fusion_emitters=false'
         * importlib.metadata.version('jaxlib').startswith('0.10.'),
     )
 )
-os.environ.setdefault(
-    'JAX_COMPILATION_CACHE_DIR',
-    os.path.join(os.path.expanduser(os.environ.get('XDG_CACHE_HOME', '~/.cache')), 'imggen/jax'),
-)
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(files.cache('jax')))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
 
 import jax
@@ -28,8 +27,18 @@ from absl import flags
 from imggen import devices
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-# Grain reads absl flags, which nobody parses under pytest.
+# Grain reads absl flags, and pytest does not parse them.
 flags.FLAGS.mark_as_parsed()
+
+
+def pytest_configure():
+    """Refuses a pytest under which pytest-xdist ignores groups of tests without a message."""
+    if pytest.version_tuple >= (9, 2):
+        pytest.exit(
+            f'pytest {pytest.__version__} is installed, under which pytest-xdist ignores groups of '
+            "tests; run 'make install' for a version below 9.2.",
+            returncode=1,
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +54,8 @@ _FINISHED = pytest.StashKey[int]()
 def pytest_runtest_teardown(item):
     """Frees compiled programs every few tests.
 
-    Every exception in C++, of which tracing throws many, searches the frames of all programs
-    that the process has compiled: after two thousand tests that was two fifths of the time.
+    Tracing raises many C++ exceptions, and each of them searches the frames of all programs that
+    the process has compiled. After two thousand tests this took two fifths of the time.
     """
     count = item.session.stash.get(_FINISHED, 0) + 1
     item.session.stash[_FINISHED] = count
@@ -56,7 +65,7 @@ def pytest_runtest_teardown(item):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests that share a fixture of their module share a process, where it is made once."""
+    """Keeps tests that share a fixture of their module in one process, which makes it once."""
     for item in items:
         fixtures = item._fixtureinfo.name2fixturedefs.values()
         shared = any(definitions[-1].scope == 'module' for definitions in fixtures)

@@ -170,5 +170,5 @@ def test_nan_is_found_at_its_step_before_any_hook_sees_the_state(log_every_steps
 
 
 def test_a_batch_that_does_not_divide_by_the_devices_is_refused():
-    with pytest.raises(UserError, match='batch_size=6 does not divide by the 4 devices: take 4'):
+    with pytest.raises(UserError, match='batch_size=6 is not a multiple of the 4 devices: take 4'):
         devices.check_batch_size(devices.make_mesh(), 6)
