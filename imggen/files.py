@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, the cache folder, and locks."""
+"""Writes files atomically, finds the cache folder, and locks paths between processes."""
 
 import contextlib
 import fcntl
@@ -13,7 +13,7 @@ from imggen.errors import UserError
 def cache(*parts: str) -> pathlib.Path:
     """Returns a path below the user's cache folder, $XDG_CACHE_HOME/imggen.
 
-    A variable that is unset or empty means ~/.cache, as the XDG specification has it.
+    If the variable is unset or empty, the folder is ~/.cache, as the XDG specification says.
     """
     root = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
     return pathlib.Path(root).expanduser().joinpath('imggen', *parts)
@@ -21,10 +21,10 @@ def cache(*parts: str) -> pathlib.Path:
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Yields a file name to write to, which is renamed to `path` at the end.
+    """Yields a temporary path to write to, and renames it to `path` at the end.
 
-    A reader never sees half a file, and a failure leaves what was there before. Folders
-    above `path` are made.
+    A reader never sees a partial file, and after a failure the old file is still there. Missing
+    parent folders are made.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,24 +38,23 @@ def writing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes a text file in UTF-8, whole or not at all."""
+    """Writes a text file in UTF-8, atomically."""
     with writing(path) as partial:
         partial.write_text(text, encoding='utf-8')
 
 
 @contextlib.contextmanager
 def filling(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields an empty folder to fill, which is renamed to `folder` at the end.
+    """Yields an empty temporary folder to fill, and renames it to `folder` at the end.
 
-    The folder lies at `.<name>.partial` beside its place. It is removed if something goes
-    wrong; what a killed process left there is cleared by the next one.
+    The temporary folder is `.<name>.partial` beside `folder`. An error removes it. If the process
+    is killed, the next one clears it.
 
     Args:
-      folder: must not exist yet, or be empty.
+      folder: does not exist yet, or is empty.
 
     Raises:
-      UserError: a folder that holds something, that cannot be made, or that another
-        process is filling.
+      UserError: the folder is not empty, cannot be made, or another process is filling it.
     """
     target = folder.resolve()
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
@@ -82,9 +81,11 @@ def filling(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 def locked(path: pathlib.Path, sentence: str) -> Iterator[None]:
     """Holds an exclusive lock on an existing file or folder.
 
+    The lock ends with the process, even if the process is killed.
+
     Args:
-      path: what is locked. The lock ends with the process, however it ends.
-      sentence: what the error says of `path` if another process holds the lock.
+      path: what is locked.
+      sentence: what the error says about `path` if another process holds the lock.
 
     Raises:
       UserError: another process holds the lock.
@@ -96,7 +97,7 @@ def locked(path: pathlib.Path, sentence: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise UserError(f'{path} {sentence}') from error
         except OSError:
-            pass  # Some network file systems lock no folders; there a second process is missed.
+            pass  # Some network file systems cannot lock folders. Two processes can enter there.
         yield
     finally:
         os.close(descriptor)

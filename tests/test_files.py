@@ -1,0 +1,58 @@
+"""Files that appear whole or not at all, the cache folder, locks."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from imggen import files
+from imggen.errors import UserError
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / 'folder' / 'a.txt'
+    with files.writing(path) as partial:
+        partial.write_text('half')
+        assert not path.exists()
+        partial.write_text('whole')
+    assert path.read_text() == 'whole'
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    path = tmp_path / 'a.txt'
+    files.write_text(path, 'ä\n')
+    assert path.read_bytes() == 'ä\n'.encode()
+    with pytest.raises(KeyboardInterrupt), files.writing(path) as partial:
+        partial.write_text('half')
+        raise KeyboardInterrupt
+    assert path.read_text(encoding='utf-8') == 'ä\n'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('variable', [None, '', '/elsewhere'])
+def test_the_cache_is_where_xdg_says(variable, monkeypatch):
+    monkeypatch.setenv('HOME', '/home/me')
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    if variable is not None:
+        monkeypatch.setenv('XDG_CACHE_HOME', variable)
+    root = pathlib.Path(variable or '/home/me/.cache')
+    assert files.cache('jax') == root / 'imggen' / 'jax'
+    assert files.cache() == root / 'imggen'
+
+
+def test_a_lock_keeps_other_processes_out_and_ends_with_its_process(tmp_path):
+    code = (
+        'import pathlib, sys; from imggen import files\n'
+        'with files.locked(pathlib.Path(sys.argv[1]), "is in use; wait."):\n'
+        '    print("locked", flush=True); sys.stdin.read()'
+    )
+    command = [sys.executable, '-c', code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b'locked\n'
+        with pytest.raises(UserError, match=f'{tmp_path} is in use; wait'):
+            files.locked(tmp_path, 'is in use; wait.').__enter__()
+        other.kill()
+    with files.locked(tmp_path, 'is in use; wait.'):
+        pass
