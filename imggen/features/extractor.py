@@ -1,4 +1,4 @@
-"""What measures see of an image: a frozen network with a name and a hash."""
+"""A feature extractor: a frozen network with a name and a hash."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -12,14 +12,13 @@ class Extractor(NamedTuple):
     """A frozen feature extractor.
 
     Attributes:
-      name: what figures are labeled with, for example 'fashion_classifier'.
-      params: pytree of arrays, an argument of `apply` so that it is never baked into a program.
-      apply: (params, images float32 [n, height, width, channels] in [-1, 1]) ->
-        {'features': float32 [n, d]} and, where the network classifies,
-        {'logits': float32 [n, classes]}. Pure and traceable; it resizes and
-        normalizes as the network wants.
-      digest: 12 hexadecimal digits of the SHA-256 of `params`, printed beside every figure.
-      note: what `apply` does to an image before the network sees it, one line.
+      name: labels all numbers that are measured with it, for example 'fashion_classifier'.
+      params: pytree of arrays. It is an argument of `apply`, so that no program has it built in.
+      apply: (params, images float32 [n, height, width, channels] in [-1, 1]) -> {'features':
+        float32 [n, d]} and, if the network classifies, 'logits': float32 [n, classes]. It is
+        pure and traceable, and resizes and normalizes images as the network needs them.
+      digest: 12 hexadecimal digits of the SHA-256 of `params`, printed beside every number.
+      note: how `apply` prepares an image for the network, in one line.
     """
 
     name: str
@@ -29,7 +28,7 @@ class Extractor(NamedTuple):
     note: str = ''
 
 
-def digest(params) -> str:
+def digest(params: Any) -> str:
     """Returns 12 hexadecimal digits of the SHA-256 over names, shapes and values of `params`."""
     sha = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):

@@ -1,6 +1,6 @@
-"""The Fashion-MNIST classifier by whose features generators are compared.
+"""A Fashion-MNIST classifier, whose features serve to compare generators.
 
-Its weights ship with the package. Train and measure it anew with
+Its weights ship with the package. Train and measure it again with
 
     python -m experiments.train \
         --config=configs/classifier_fashion_mnist.py --workdir=runs/classifier
@@ -31,22 +31,39 @@ def make() -> extractor.Extractor:
     Raises:
       UserError: its weights are damaged or missing.
     """
-    params = load(WEIGHTS)
-    expected = json.loads(WEIGHTS.with_suffix('.json').read_text())['digest']
-    found = extractor.digest(params)
-    if found != expected:
-        raise UserError(f'{WEIGHTS} has digest {found}, not {expected}: install imggen again.')
+    params, digest = load_verified(WEIGHTS)
     return extractor.Extractor(
         name='fashion_classifier',
         params=params,
         apply=apply,
-        digest=found,
+        digest=digest,
         note='gray, 28 x 28 (other sizes resized, linear with antialiasing), before the last layer',
     )
 
 
+def load_verified(path: pathlib.Path) -> tuple[dict, str]:
+    """Reads shipped variables and compares their digest with that in the .json beside them.
+
+    Returns:
+      The variables and their digest.
+
+    Raises:
+      UserError: the file is damaged or missing.
+    """
+    params = load(path)
+    expected = json.loads(path.with_suffix('.json').read_text())['digest']
+    digest = extractor.digest(params)
+    if digest != expected:
+        raise UserError(f'{path} has digest {digest}, not {expected}: install imggen again.')
+    return params, digest
+
+
 def load(path: pathlib.Path) -> dict:
-    """Reads variables from an .npz whose names are paths, 'params/Conv_0/kernel'."""
+    """Reads variables from an .npz file whose names are paths, such as 'params/Conv_0/kernel'.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
     try:
         with open(path, 'rb') as opened, np.load(opened, allow_pickle=False) as file:
             variables: dict = {}
@@ -62,7 +79,7 @@ def load(path: pathlib.Path) -> dict:
 
 
 def save(path: pathlib.Path, variables: Mapping) -> None:
-    """Writes variables as `load` reads them."""
+    """Writes variables to a file that `load` reads."""
     leaves = jax.tree_util.tree_leaves_with_path(variables)
     arrays = {'/'.join(key.key for key in keys): np.asarray(leaf) for keys, leaf in leaves}
     np.savez_compressed(path, **arrays)

@@ -1,15 +1,15 @@
 """Inception-v3 as the Fréchet inception distance of the literature uses it.
 
 Szegedy et al., 'Rethinking the Inception Architecture', 2015, in the graph of
-2015-12-05 that Heusel et al. 2017 took. It departs from the paper and from
-torchvision in five places, and figures depend on each:
+2015-12-05 that Heusel et al. 2017 used. It differs from the paper and from torchvision in
+five places, and the numbers depend on each:
 
   input     uint8, resized to 299x299 as TensorFlow 1 does (no antialiasing, corners
             not aligned, no half-pixel shift), then (x - 128) / 128
   pooling   average pools of the blocks do not count padding
-  Mixed_7c  the pool of the last block is a max pool, in Mixed_7b an average
+  Mixed_7c  the pool of the last block is a max pool; that of Mixed_7b is an average pool
   norm      batch normalization with epsilon 1e-3, without scale
-  classes   1008 logits; the measures that use them leave the bias out
+  classes   1008 logits; the metrics use them without their bias
 
 The weights are those of torch-fidelity, converted from that graph. Parameters are
 {'Conv2d_1a_3x3': {'kernel': [height, width, in, out], 'bias': [out]}, ...}, named as
@@ -33,14 +33,14 @@ Params = Mapping[str, Mapping[str, Any]]
 FILE_NAME = 'weights-inception-2015-12-05-6726825d.pth'
 URL = f'https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE_NAME}'
 PATH_VARIABLE = 'IMGGEN_INCEPTION'
-_SHA256 = '6726825d'  # As many digits as its publisher put into its name.
+_SHA256 = '6726825d'  # The digits that the publisher put into the name.
 
 _SIZE = 299
 _EPSILON = 1e-3
 
-# Each block is its branches, concatenated in order. A branch is a chain of
-# convolutions; a tuple inside it is two side by side, concatenated; a stage name in
-# capitals is a pool. '/2' is stride 2 without padding, as every reduction is.
+# A block concatenates its branches in order. A branch is a chain of convolutions. A tuple in it
+# stands for two side by side, concatenated; a name in capitals is a pool. '/2' means stride 2
+# without padding, which every reduction has.
 _BLOCK_A = (
     ('branch1x1',),
     ('branch5x5_1', 'branch5x5_2'),
@@ -95,14 +95,15 @@ _POOLS = {
 
 
 def apply(params: Params, images: jax.Array) -> dict[str, jax.Array]:
-    """Returns what the Fréchet distance and the Inception score are computed from.
+    """Returns the features and logits of images.
 
     Args:
       params: from `pretrained` or `from_tensors`.
-      images: float32 [n, height, width, 1 or 3] in [-1, 1]; rounded to uint8 first.
+      images: float32 [n, height, width, 1 or 3] in [-1, 1]. They are rounded to uint8 first.
 
     Returns:
-      {'features': float32 [n, 2048], 'logits': float32 [n, 1008], bias left out}.
+      {'features': float32 [n, 2048], for the Fréchet distance; 'logits': float32 [n, 1008]
+      without their bias, for the Inception score}.
     """
     with jax.default_matmul_precision('highest'):
         levels = jnp.clip(jnp.round(layers.rgb(images) * 127.5 + 127.5), 0.0, 255.0)
@@ -138,7 +139,7 @@ def resize(images: jax.Array) -> jax.Array:
 
 
 def from_tensors(tensors: Mapping[str, np.ndarray]) -> Params:
-    """Turns a state dict into parameters: OIHW to HWIO, batch normalization folded in.
+    """Turns a PyTorch state dict into parameters: OIHW to HWIO, batch normalization folded in.
 
     Raises:
       KeyError: a tensor is missing.
@@ -157,11 +158,11 @@ def from_tensors(tensors: Mapping[str, np.ndarray]) -> Params:
 def pretrained() -> Params:
     """Returns the published weights.
 
-    The file is looked for at the path in IMGGEN_INCEPTION, then where PyTorch keeps its
-    downloads; then it is fetched to there.
+    The file is expected at the path in IMGGEN_INCEPTION, if that is set, or else in PyTorch's
+    folder of downloads, to which it is fetched if it is missing.
 
     Raises:
-      UserError: it is at none of these places and cannot be fetched, or is another file.
+      UserError: the file is missing and cannot be fetched, or it is another file.
     """
     if given := os.environ.get(PATH_VARIABLE):
         path = pathlib.Path(given)
@@ -177,7 +178,7 @@ def make() -> Extractor:
     """Makes the extractor: 2048 pooled features and 1008 logits without their bias.
 
     Raises:
-      UserError: the weights are not there and cannot be fetched.
+      UserError: the weights are missing and cannot be fetched.
     """
     params = pretrained()
     note = (
@@ -187,11 +188,14 @@ def make() -> Extractor:
 
 
 def _cache_folder() -> pathlib.Path:
-    """Returns where PyTorch keeps downloaded weights, by its own rules."""
-    cache = os.environ.get('XDG_CACHE_HOME', pathlib.Path.home() / '.cache')
-    return pathlib.Path(
-        os.environ.get('TORCH_HOME', pathlib.Path(cache, 'torch')), 'hub/checkpoints'
-    )
+    """Returns the folder in which PyTorch keeps downloaded weights.
+
+    It is not a folder of imggen, so it follows PyTorch's rules. An empty variable counts as
+    unset, as the XDG specification has it.
+    """
+    cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
+    home = os.environ.get('TORCH_HOME') or cache / 'torch'
+    return pathlib.Path(home).expanduser() / 'hub' / 'checkpoints'
 
 
 def _conv(x: jax.Array, layer: layers.Layer, *, stride=1, padding='SAME') -> jax.Array:

@@ -1,6 +1,6 @@
-"""The few operations that the frozen networks are made of.
+"""The operations of the frozen networks.
 
-A convolution's parameters are {'kernel': [height, width, in, out], 'bias': [out]},
+The parameters of a convolution are {'kernel': [height, width, in, out], 'bias': [out]}, with
 batch normalization folded in. Images are float32 [n, height, width, channels].
 """
 
@@ -18,25 +18,25 @@ Layer = Mapping[str, jax.Array]
 
 
 def affine(mean: Sequence[float], std: Sequence[float], *, white: float = 1.0) -> Layer:
-    """Turns (mean, std) over RGB in [0, white] into {'mean', 'std'} over RGB in [-1, 1]."""
+    """Turns mean and std of RGB in [0, white] into {'mean', 'std'} of RGB in [-1, 1]."""
     mean, std = np.asarray(mean) / white, np.asarray(std) / white
     return {'mean': np.float32(2 * mean - 1), 'std': np.float32(2 * std)}
 
 
-# What networks trained by torchvision's recipe take.
+# The normalization of networks that were trained by torchvision's recipe.
 IMAGENET_INPUT = affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def normalize(images: jax.Array, affine: Layer) -> jax.Array:
-    """Returns (images - mean) / std, gray repeated to RGB: [n, height, width, 3]."""
+    """Returns (images - mean) / std, with gray repeated to RGB: [n, height, width, 3]."""
     return (rgb(images) - channelwise(affine['mean'])) / channelwise(affine['std'])
 
 
 def rgb(images: jax.Array) -> jax.Array:
-    """Repeats a gray channel three times; leaves three channels alone.
+    """Repeats a gray channel three times, and returns three channels as they are.
 
     Raises:
-      ValueError: there are neither 1 nor 3 channels.
+      ValueError: the number of channels is neither 1 nor 3.
     """
     channels = images.shape[-1]
     if channels not in (1, 3):
@@ -45,7 +45,7 @@ def rgb(images: jax.Array) -> jax.Array:
 
 
 def resize(images: jax.Array, height: int, width: int) -> jax.Array:
-    """Resizes bilinearly with half-pixel centers, averaging where it shrinks."""
+    """Resizes bilinearly with half-pixel centers, and with antialiasing when it shrinks."""
     n, *size, channels = images.shape
     if size == [height, width]:
         return images
@@ -53,18 +53,18 @@ def resize(images: jax.Array, height: int, width: int) -> jax.Array:
 
 
 def channelwise(vector: jax.Array) -> jax.Array:
-    """Shapes [channels] so that it meets images: [1, 1, 1, channels]."""
+    """Reshapes [channels] to [1, 1, 1, channels], to broadcast over images."""
     return vector[None, None, None]
 
 
 def conv(x: jax.Array, layer: Layer, *, stride=1, padding='SAME') -> jax.Array:
-    """Convolves and adds the bias; arguments as in `imggen.networks.conv.layers.conv`."""
+    """Convolves and adds the bias. See `imggen.networks.conv.layers.conv` for the arguments."""
     y = _conv(x, layer['kernel'], stride=stride, padding=padding)
     return y + channelwise(layer['bias'])
 
 
 def edge_conv(x: jax.Array, layer: Layer) -> jax.Array:
-    """Convolves with stride 1 beyond a border that repeats the edge, and adds the bias."""
+    """Convolves with stride 1 over an image padded with its edge pixels, and adds the bias."""
     height, width = layer['kernel'].shape[:2]
     sides = [(0, 0), ((height - 1) // 2, height // 2), ((width - 1) // 2, width // 2), (0, 0)]
     return conv(jnp.pad(x, sides, mode='edge'), layer, padding=0)
@@ -73,8 +73,8 @@ def edge_conv(x: jax.Array, layer: Layer) -> jax.Array:
 def depthwise_conv(x: jax.Array, layer: Layer, *, stride: int = 1) -> jax.Array:
     """Convolves each channel with a kernel of its own, padding 'SAME', and adds the bias.
 
-    A sum of shifted products, which XLA fuses into one loop: on a CPU that is many
-    times faster than a convolution in as many groups as channels.
+    It is a sum of shifted products, which XLA fuses into one loop. On a CPU that is many times
+    faster than a convolution in as many groups as channels.
 
     Args:
       layer: {'kernel': [height, width, 1, channels], 'bias': [channels]}.
@@ -87,10 +87,10 @@ def depthwise_conv(x: jax.Array, layer: Layer, *, stride: int = 1) -> jax.Array:
 
 
 def max_pool(x: jax.Array, size: int, stride: int, *, padding: str = 'VALID') -> jax.Array:
-    """Takes the largest value of each window; padding never wins.
+    """Returns the largest value of each window. Padding never is the largest.
 
-    The maximum of shifted slices: the gradient of `lax.reduce_window` is ten times
-    slower on a CPU.
+    It is the maximum of shifted slices, because the gradient of `lax.reduce_window` is ten
+    times slower on a CPU.
     """
     if padding == 'SAME':
         x = _pad_same(x, (size, size), stride, -jnp.inf)
@@ -98,7 +98,7 @@ def max_pool(x: jax.Array, size: int, stride: int, *, padding: str = 'VALID') ->
 
 
 def avg_pool(x: jax.Array, size: int, stride: int, *, padding: str = 'VALID') -> jax.Array:
-    """Takes the mean of each window over the pixels inside the image: padding does not count."""
+    """Returns the mean of each window over the pixels inside the image, without padding."""
     window, strides = (1, size, size, 1), (1, stride, stride, 1)
     total = lax.reduce_window(x, 0.0, lax.add, window, strides, padding)
     ones = np.ones((1, *x.shape[1:3], 1), np.float32)
@@ -106,7 +106,7 @@ def avg_pool(x: jax.Array, size: int, stride: int, *, padding: str = 'VALID') ->
 
 
 def he_normal(key: jax.Array, shape: tuple[int, int, int, int]) -> jax.Array:
-    """Draws a kernel [height, width, in, out] that keeps the variance through ReLU (He 2015)."""
+    """Draws a kernel [height, width, in, out] that keeps the variance under ReLU (He 2015)."""
     return jax.nn.initializers.he_normal()(key, shape, jnp.float32)
 
 
@@ -121,7 +121,9 @@ def fold_batch_norm(
     """Folds scale * (conv(x) - mean) / sqrt(variance + epsilon) + bias into one layer.
 
     Args:
-      kernel: [height, width, in, out]; the others: [out].
+      kernel: [height, width, in, out].
+      scale, bias, mean, variance: [out].
+      epsilon: of the batch normalization.
     """
     factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
     return {
@@ -136,7 +138,7 @@ def _pad_same(x: jax.Array, size: tuple[int, int], stride: int, value: float) ->
 
 
 def _shifts(x: jax.Array, size: tuple[int, int], stride: int) -> Iterator[jax.Array]:
-    """Yields, for each place in a window, row by row, what lies there in every window."""
+    """Yields, for each position in a window, row by row, the pixel there in every window."""
     ends = [x.shape[axis + 1] - size[axis] + 1 for axis in (0, 1)]
     for i, j in np.ndindex(size):
         yield x[:, i : ends[0] + i : stride, j : ends[1] + j : stride]

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0: a small ImageNet classifier, quick on a CPU.
+"""EfficientNet-Lite0: a small ImageNet classifier that is fast on a CPU.
 
-Tan and Le, 'EfficientNet', 2019, in the Lite form: no squeeze-and-excitation, ReLU6
-for swish. The published TensorFlow weights (75.1 % top-1) come from a package as a
+Tan and Le, 'EfficientNet', 2019, in the Lite form: without squeeze-and-excitation, and with
+ReLU6 instead of swish. The published TensorFlow weights (75.1 % top-1) come in a package as a
 PyTorch file, which is read without PyTorch. Padding is TensorFlow's 'SAME'.
 
 Parameters are {'input': {'mean', 'std'}, 'stem', 'block0.expand',
@@ -36,7 +36,7 @@ _STAGES = (
     _Stage(4, 2, 6),
     _Stage(1, 1, 6),
 )
-# (stride, whether the block widens first), block by block.
+# For each block: its stride, and whether it widens first.
 _BLOCKS = tuple(
     (stage.stride if repeat == 0 else 1, stage.expand > 1)
     for stage in _STAGES
@@ -66,14 +66,14 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
 
     Args:
       params: from `pretrained`.
-      images: float32 [n, height, width, 1 or 3] in [-1, 1], at the size they have.
+      images: float32 [n, height, width, 1 or 3] in [-1, 1]. They are not resized.
       names: some of 'stem' and 'block<i>.expand' (after ReLU6), 'block<i>' (a linear
-        bottleneck, after its residual sum; i is 0 to 15; block0 has no expand) and
-        'head' (after ReLU6).
+        bottleneck, after its residual sum) and 'head' (after ReLU6). i is 0 to 15; block0 has
+        no 'expand'.
 
     Returns:
-      {name: float32 [n, height / stride, width / stride, features]}, rounded up. The
-      stride is 2 at the stem and 32 at the head.
+      {name: float32 [n, height / stride, width / stride, features]}, rounded up. The stride is
+      2 at the stem and 32 at the head.
     """
     outputs = {}
     x = layers.normalize(images, params['input'])
@@ -92,7 +92,7 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
 
 
 def classify(params: Params, images: jax.Array) -> dict[str, jax.Array]:
-    """Returns {'features': [n, 1280], 'logits': [n, 1000]} of images at the size they have."""
+    """Returns {'features': [n, 1280], 'logits': [n, 1000]} of images, which are not resized."""
     features = activations(params, images, ('head',))['head'].mean((1, 2))
     classifier = params['classifier']
     return {
@@ -112,7 +112,7 @@ def pretrained() -> Params:
     tensors = pickles.read_torch(path)
 
     def folded(conv, norm):
-        # OIHW to HWIO, which for a depthwise kernel [channels, 1, k, k] is [k, k, 1, channels].
+        # OIHW to HWIO. A depthwise kernel [channels, 1, k, k] becomes [k, k, 1, channels].
         kernel = tensors[f'{conv}.weight'].transpose(2, 3, 1, 0)
         statistics = ('weight', 'bias', 'running_mean', 'running_var')
         return layers.fold_batch_norm(

@@ -1,12 +1,12 @@
-"""Weight files that are pickles, read without pickle's powers.
+"""Reads weight files that are pickles without running what is in them.
 
-A pickle is a program: unpickled in the usual way it may call any function. Here
-every name that a file asks for is looked up in a short table of stand-ins, which
-hold what is written in the file and call nothing; any other name refuses the file.
-So neither NumPy nor PyTorch takes part in reading, and neither needs to be there.
+A pickle is a program: unpickled in the usual way, it may call any function. Here every name
+that a file asks for is looked up in a short table of stand-ins, which hold what is written in
+the file and call nothing. A file that asks for any other name is refused. So neither NumPy's
+nor PyTorch's code takes part in reading, and PyTorch need not be installed.
 
-Three layouts are read: a pickle of NumPy arrays in dicts, and PyTorch's two (a zip
-archive since version 1.6, several pickles in a row before).
+There are three layouts: a pickle of NumPy arrays in dicts, and the two of PyTorch (a zip
+archive since version 1.6, and several pickles in a row before).
 """
 
 import collections
@@ -36,13 +36,13 @@ _LEGACY_PROTOCOL = 1001
 
 
 class _Storage(NamedTuple):
-    """What a tensor's bytes are: a NumPy type code without its byte order."""
+    """The type of a tensor's bytes: a NumPy type code without its byte order."""
 
     code: str
 
 
 class _Tensor(NamedTuple):
-    """A tensor as the file describes it: a strided view of a numbered storage."""
+    """A tensor as the file describes it: a strided view of a storage, which has a key."""
 
     code: str
     storage_key: str
@@ -52,11 +52,11 @@ class _Tensor(NamedTuple):
 
 
 class _RefusedError(Exception):
-    """The file holds something that a weight file does not."""
+    """The file holds something that does not belong into a weight file."""
 
 
 class _Unpickler(pickle.Unpickler):
-    """Resolves names in `stand_ins` only."""
+    """Resolves only names in `stand_ins`."""
 
     def __init__(
         self, file: IO[bytes], stand_ins: Mapping[str, Any], persistent_load: Callable | None = None
@@ -78,10 +78,10 @@ class _Unpickler(pickle.Unpickler):
 
     @classmethod
     def read(cls, file: IO[bytes], *arguments) -> Any:
-        """Loads the next pickle of a file, which is left where the pickle ends."""
+        """Loads the next pickle of a file, and leaves the file at the end of the pickle."""
         start = file.tell()
         for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-            # The memo is an array that the largest number makes room for: four bytes, 32 GiB.
+            # The memo is an array as long as the largest number: four bytes could ask for 32 GiB.
             if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and not 0 <= argument <= count:
                 raise _RefusedError(f'it numbers its object {count} as {argument}')
         file.seek(start)
@@ -89,7 +89,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_numpy(path: pathlib.Path) -> dict:
-    """Reads a pickle of NumPy arrays in dicts, nested as they are in the file.
+    """Reads a pickle of NumPy arrays in nested dicts.
 
     Raises:
       UserError: the file is damaged, or holds anything but dicts and numeric arrays.
@@ -103,7 +103,7 @@ def read_numpy(path: pathlib.Path) -> dict:
 
 
 def read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Reads a PyTorch state dict, {name: array}, in the file's own memory layout.
+    """Reads a PyTorch state dict: {name: array}, in PyTorch's layout of axes.
 
     Raises:
       UserError: the file is damaged, or holds anything but named tensors.
@@ -112,7 +112,7 @@ def read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _guarded(path: pathlib.Path, read: Callable[[], dict]) -> dict:
-    # A damaged or hostile pickle can fail in any way at all; each means the same to the user.
+    # A damaged or hostile pickle can fail in any way. Each way means the same to the user.
     try:
         return read()
     except FileNotFoundError:
@@ -125,7 +125,7 @@ def _guarded(path: pathlib.Path, read: Callable[[], dict]) -> dict:
 
 
 def _numpy_stand_ins() -> dict[str, Any]:
-    # Made anew for each file: a pickle may set attributes of what it was given.
+    # They are made for each file, because a pickle may set attributes of what it is given.
     class DType:
         def __init__(self, code, align=False, copy=False):
             self.code, self.order = code, '|'
@@ -177,7 +177,7 @@ def _storage_of(pid) -> tuple[str, str]:
     """Reads a persistent id: ('storage', type, key, device, elements, ...)."""
     kind, storage, key = pid[:3]
     if kind != 'storage' or not isinstance(storage, _Storage):
-        raise _RefusedError('it refers to something that is no storage')
+        raise _RefusedError('it refers to something that is not a storage')
     return storage.code, str(key)
 
 
@@ -202,12 +202,12 @@ def _legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
             return _Unpickler.read(file, _torch_stand_ins(), _storage_of)
 
         if load() != _LEGACY_MAGIC or load() != _LEGACY_PROTOCOL:
-            raise _RefusedError('it does not begin as a PyTorch file does')
+            raise _RefusedError('it does not begin like a PyTorch file')
         order = '<' if load()['little_endian'] else '>'
         tree = load()
         codes = {tensor.storage_key: tensor.code for tensor in _named_tensors(tree).values()}
         storages = {}
-        for key in load():  # Storages follow one by one: the number of elements, the elements.
+        for key in load():  # The storages follow: for each the number of elements, the elements.
             count = int(np.frombuffer(file.read(8), f'{order}i8')[0])
             if count < 0:
                 raise _RefusedError('a storage has a negative size')
@@ -220,7 +220,7 @@ def _named_tensors(tree) -> dict[str, _Tensor]:
         raise _RefusedError('it holds no state dict')
     for name, tensor in tree.items():
         if not isinstance(name, str) or not isinstance(tensor, _Tensor):
-            raise _RefusedError(f'its entry {name!r} is no tensor')
+            raise _RefusedError(f'its entry {name!r} is not a tensor')
     return tree
 
 
@@ -237,7 +237,7 @@ def _view(tensor: _Tensor, data: bytes, order: str) -> np.ndarray:
     last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
     if min((offset, *shape, *strides)) < 0 or (0 not in shape and last >= len(values)):
         raise _RefusedError('a tensor reaches beyond its storage')
-    if math.prod(shape) > len(values):  # Steps of zero would make it any size.
+    if math.prod(shape) > len(values):  # Strides of 0 could make it any size.
         raise _RefusedError('a tensor is larger than its storage')
     steps = [step * values.itemsize for step in strides]
     return np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False).copy()

@@ -1,4 +1,4 @@
-"""Raw pixels as features: the extractor that has learned nothing, as a yardstick."""
+"""Raw pixels as features: an extractor without weights, to compare others with."""
 
 import math
 
@@ -9,10 +9,11 @@ from imggen.features.extractor import Extractor, digest
 
 
 def make(*, max_features: int = 1024) -> Extractor:
-    """Makes the extractor: pixels in [-1, 1], row by row, the aspect ratio kept.
+    """Makes the extractor: pixels in [-1, 1], row by row.
 
     Args:
-      max_features: an image of more values is shrunk by area averaging until it has no more.
+      max_features: a larger image is shrunk by area averaging to at most as many values. It
+        keeps its aspect ratio.
     """
 
     def apply(params, images):
@@ -29,7 +30,7 @@ def make(*, max_features: int = 1024) -> Extractor:
 
 
 def _area(size: int, new_size: int) -> np.ndarray:
-    """Returns [new_size, size]: the share of each old pixel in each new one; rows sum to 1."""
+    """Returns [new_size, size]: the share of each old pixel in each new pixel. Rows sum to 1."""
     edges = np.linspace(0, size, new_size + 1)
     old = np.arange(size)[None]
     overlap = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)

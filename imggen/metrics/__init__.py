@@ -1,1 +1,1 @@
-"""Measures of sets of images (`evaluation`) and of pairs of images (`paired`)."""
+"""Metrics as pure functions of arrays. `imggen.evaluation` loads the runs and the data for them."""

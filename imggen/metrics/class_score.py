@@ -1,6 +1,6 @@
-"""Measures by class: the class score, histograms of classes, modes of stacked digits.
+"""Metrics by class: the class score, histograms of classes, coverage of modes.
 
-All are float64 on the host from logits [n, classes] or class numbers [n]. Every
+Everything is computed in float64 on the host from logits [n, classes] or labels [n]. Every
 divergence is in nats.
 """
 
@@ -19,34 +19,31 @@ class ClassScore(NamedTuple):
 
 
 class Modes(NamedTuple):
-    """How evenly a generator reaches the modes of a distribution.
+    """How many modes of a distribution a generator reaches, and how evenly.
 
     Attributes:
       reached: modes with at least one image.
-      total: modes there are.
+      total: all modes.
       kl_uniform: KL(generated || uniform).
-      kl_reference: KL(generated || reference); infinite where an image lies in a
-        mode that the reference lacks, None without a reference.
-      kl_floor: the expected KL of a perfect sampler of the same count.
+      kl_floor: the expected KL of a perfect sampler of as many images.
     """
 
     reached: int
     total: int
     kl_uniform: float
-    kl_reference: float | None
     kl_floor: float
 
 
-def class_score(logits) -> ClassScore:
+def class_score(logits: np.ndarray) -> ClassScore:
     """Returns exp mean_i KL(p(y | x_i) || p(y)), between 1 and the number of classes.
 
-    Salimans et al. (2016) call it the Inception score where the classifier is
-    Inception. It is computed over the whole set, not over ten parts. The standard
-    error is that of the mean of the divergences: an error in p(y), which
-    minimizes that mean, enters only at second order.
+    Salimans et al. (2016) call it the Inception score if the classifier is Inception. It is
+    computed over the whole set, not over ten parts. The standard error is that of the mean of
+    the divergences: the true p(y) minimizes that mean, so an error in p(y) enters only at
+    second order.
 
     Args:
-      logits: [n, classes], n >= 2.
+      logits: float [n, classes], n >= 2.
     """
     logits = np.asarray(logits, np.float64)
     if logits.ndim != 2 or len(logits) < 2:
@@ -61,15 +58,15 @@ def class_score(logits) -> ClassScore:
     return ClassScore(float(value), float(error))
 
 
-def class_counts(classes, num_classes: int) -> np.ndarray:
-    """Counts class numbers [n] in [0, num_classes): int64 [num_classes]."""
-    return np.bincount(np.asarray(classes).ravel(), minlength=num_classes)
+def class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Counts labels, int [n] in [0, num_classes): int64 [num_classes]."""
+    return np.bincount(np.asarray(labels).ravel(), minlength=num_classes)
 
 
-def histogram_kl(counts, *, reference=None) -> float:
+def histogram_kl(counts: np.ndarray, *, reference: np.ndarray | None = None) -> float:
     """Returns KL(q || p) of two histograms [classes]; p is uniform without a reference.
 
-    Infinite where q has an image of a class that p lacks.
+    It is infinite if q has an image of a class that p lacks.
     """
     counts = np.asarray(counts, np.float64)
     reference = np.ones_like(counts) if reference is None else np.asarray(reference)
@@ -83,27 +80,22 @@ def histogram_kl(counts, *, reference=None) -> float:
 def kl_floor(num_modes: int, count: int) -> float:
     """Returns (modes - 1) / (2 n), the expected KL of n draws of a perfect sampler.
 
-    A second-order expansion: it holds for n well above the number of modes.
+    This is a second-order expansion: it holds if n is well above the number of modes.
     """
     return (num_modes - 1) / (2 * count)
 
 
-def mode_coverage(classes, num_modes: int, *, reference_classes=None) -> Modes:
-    """Counts the modes that class numbers reach and how evenly.
+def mode_coverage(labels: np.ndarray, num_modes: int) -> Modes:
+    """Counts the modes that generated images reach, and says how evenly they do.
 
     Args:
-      classes: int [n] in [0, num_modes), of generated images.
-      num_modes: modes there are.
-      reference_classes: int [m], of real images: real classes are not uniform either.
+      labels: int [n] in [0, num_modes), the mode of each generated image.
+      num_modes: the number of modes.
     """
-    counts = class_counts(classes, num_modes)
-    reference = None
-    if reference_classes is not None:
-        reference = histogram_kl(counts, reference=class_counts(reference_classes, num_modes))
+    counts = class_counts(labels, num_modes)
     return Modes(
         reached=int(np.count_nonzero(counts)),
         total=num_modes,
         kl_uniform=histogram_kl(counts),
-        kl_reference=reference,
         kl_floor=kl_floor(num_modes, int(counts.sum())),
     )

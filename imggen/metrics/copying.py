@@ -1,8 +1,8 @@
 """Copying: are generated images closer to the training images than unseen real ones are?
 
-A generator that learned the distribution is as far from its training images as held
-out real images are; one that stores them is closer. Distances are Euclidean in a
-feature space, which is what decides what counts as a copy.
+Images of a generator that learned the distribution are as far from the training images as
+held-out real images are. Images of a generator that stores training images are closer.
+Distances are Euclidean in a feature space; the space decides what counts as a copy.
 """
 
 from typing import NamedTuple
@@ -17,34 +17,38 @@ class Copying(NamedTuple):
     """Distances to the nearest training image.
 
     Attributes:
-      median_ratio: median over generated divided by median over held-out images;
-        about 1 without copying, 0 for copies.
-      fraction_closer: share of generated images closer than the percentile of the
-        held-out distances; about percentile / 100 without copying.
-      threshold: that percentile as a distance.
-      percentile: in (0, 100).
+      median_ratio: median over generated images divided by the median over held-out images;
+        about 1 without copying, 0 if all are copies.
+      fraction_closer: share of generated images that are closer than `threshold`; about
+        percentile / 100 without copying.
+      threshold: the percentile of the held-out images' distances.
       distances: float32 [n], of every generated image.
-      indices: int32 [n], of its nearest training image, to show the two side by side.
+      indices: int32 [n], the nearest training image of each, to show the two side by side.
       held_out_distances: float32 [m].
     """
 
     median_ratio: float
     fraction_closer: float
     threshold: float
-    percentile: float
     distances: np.ndarray
     indices: np.ndarray
     held_out_distances: np.ndarray
 
 
-def copying(training, held_out, generated, *, percentile: float = 5.0) -> Copying:
+def copying(
+    training: np.ndarray, held_out: np.ndarray, generated: np.ndarray, *, percentile: float = 5.0
+) -> Copying:
     """Compares generated with held-out images by their distance to the training images.
 
     Args:
-      training: float32 [t, d], the images the generator was trained on.
-      held_out: float32 [m, d], real images that it was not.
+      training: float32 [t, d], the images that the generator was trained on.
+      held_out: float32 [m, d], real images that it was not trained on.
       generated: float32 [n, d].
-      percentile: of the held-out distances, below which an image counts as close.
+      percentile: in (0, 100); closer than this percentile of the held-out images' distances
+        counts as suspiciously close.
+
+    Raises:
+      UserError: at least half of the held-out images are training images.
     """
     distances, indices = nearest(generated, training)
     held_out_distances, _ = nearest(held_out, training)
@@ -58,7 +62,6 @@ def copying(training, held_out, generated, *, percentile: float = 5.0) -> Copyin
         median_ratio=float(np.median(distances)) / median,
         fraction_closer=float(np.mean(distances < threshold)),
         threshold=threshold,
-        percentile=percentile,
         distances=distances,
         indices=indices,
         held_out_distances=held_out_distances,

@@ -1,17 +1,17 @@
-"""All measures of a generated set of images, with spread, floor and sample counts.
+"""All metrics of a generated set of images, with standard errors, floor and sample counts.
 
-A figure alone says little: its bias depends on the sample counts, its scale on the
-extractor, and a perfect generator does not score 0. Every result here carries what
-it takes to read it:
+A number alone says little: its bias depends on the sample counts, its scale depends on the
+extractor, and a perfect generator does not score 0. So every result holds what is needed to
+read it:
 
-  measures   of the generated against the reference set
-  spread     standard errors, of those measures that have a sound one
-  floor      the same measures of real against real images
+  metrics    of the generated against the reference set
+  spread     standard errors of those metrics that have a sound one
+  floor      the same metrics of real against real images
   counts     images of each set, those of the floor included
   extractor  name and digest
-  notes      the ties rule, the rank, what the floor compares, what the spread is over
+  notes      the rule for ties, the rank, what the floor compares, what the spread is over
 
-Spread over seeds of the training is larger and is not in here.
+The spread over seeds of the training is larger, and is not included.
 """
 
 from typing import Any, NamedTuple
@@ -32,10 +32,10 @@ from imggen.metrics.frechet import (
     rank_note,
 )
 from imggen.metrics.kid import kid
-from imggen.metrics.precision_recall import precision_recall, ties_rule
+from imggen.metrics.precision_recall import TIES_RULE, precision_recall
 
-# Every name that `distribution_metrics` may give.
-MEASURES = (
+# Every name that `distribution_metrics` may return.
+METRICS = (
     'frechet',
     'kid',
     'precision',
@@ -50,15 +50,15 @@ MEASURES = (
     'copying_distance',
 )
 _NUM_GROUPS = 10
-_MIN_TO_EXTRAPOLATE = 100  # Images of each set, below which a line in 1/n is noise.
+_MIN_TO_EXTRAPOLATE = 100  # With fewer images in a set, a line in 1/n is noise.
 _CLOSE = 5.0  # Percentile of the distances of unseen images to training images.
 
 
 class Floor(NamedTuple):
-    """What real images score against real images; `real_floor` makes it.
+    """The metrics of real against real images.
 
     Attributes:
-      metrics: as of a generated set.
+      metrics: the same as of a generated set.
       counts: images of the two sets.
       note: which two sets they are.
     """
@@ -68,22 +68,121 @@ class Floor(NamedTuple):
     note: str
 
 
-def _shuffled(key: jax.Array, features: Features) -> Features:
-    return features.rows(np.asarray(jax.random.permutation(key, len(features.features))))
+def distribution_metrics(
+    key: jax.Array,
+    reference: Features,
+    generated: Features,
+    *,
+    held_out: Features | None = None,
+) -> dict[str, Any]:
+    """Compares a generated with a reference set.
+
+    Args:
+      key: picks the images of the floor and the groups of the spread.
+      reference: real images.
+      generated: generated images, by the same extractor.
+      held_out: other real images, for the floor and for the search for copies; the training
+        images if the reference is a test set. Without them, halves of the reference make the
+        floor.
+
+    Returns:
+      The dict of the module's docstring, ready for JSON. `frechet_infinite` needs a hundred
+      images in both sets, `copying` and `copying_distance` need `held_out`. `class_score`,
+      `class_kl` (from the generated to the reference histogram, where a class without a real
+      image counts as half an image) and `classes_reached` need an extractor that classifies.
+      `floor` has one more entry, `frechet_gaussian`: the expected distance at these counts if
+      the features were Gaussian.
+
+    Raises:
+      UserError: two sets are of different extractors, or a set has too few images.
+    """
+    _check(reference, generated)
+    floor_key, metrics_key = jax.random.split(key)
+    count = len(generated.features)
+    floor = real_floor(floor_key, reference, held_out=held_out, count=count)
+    moments = Moments.of(reference.features)
+    metrics, spread = _compare(metrics_key, reference, moments, generated)
+    notes, floor_metrics = {}, dict(floor.metrics)
+    if held_out is not None:
+        copied, notes['copying'] = _copied(held_out, reference, generated)
+        metrics |= copied
+        floor_metrics |= {'copying': _CLOSE / 100, 'copying_distance': 1.0} if copied else {}
+    floor_metrics['frechet_gaussian'] = frechet_floor(moments, moments.count, count)
+    return {
+        'metrics': metrics,
+        'spread': spread,
+        'floor': floor_metrics,
+        'counts': {
+            'reference': moments.count,
+            'generated': count,
+            'floor_reference': floor.counts[0],
+            'floor_generated': floor.counts[1],
+        },
+        'extractor': reference.extractor,
+        'notes': {
+            'ties': TIES_RULE,
+            'rank': rank_note(min(moments.count, count), moments.mean.size),
+            'floor': floor.note,
+            'spread': 'one standard error; over both sets for kid, over generated images otherwise',
+            **notes,
+        },
+    }
 
 
-def _check(reference: Features, other: Features) -> None:
-    if reference.extractor != other.extractor:
-        raise UserError(
-            f'Features of {reference.extractor} and {other.extractor} cannot be compared: '
-            'use one extractor for all sets.'
-        )
+def moments_metrics(reference: Moments, generated: Moments) -> dict[str, Any]:
+    """Compares two sets by their moments alone, for sets that are larger than the memory.
+
+    Returns:
+      metrics {'frechet'}, floor {'frechet_gaussian'}, counts and notes, as in
+      `distribution_metrics`.
+    """
+    return {
+        'metrics': {'frechet': frechet_distance(reference, generated)},
+        'floor': {'frechet_gaussian': frechet_floor(reference, reference.count, generated.count)},
+        'counts': {'reference': reference.count, 'generated': generated.count},
+        'notes': {'rank': rank_note(min(reference.count, generated.count), reference.mean.size)},
+    }
 
 
-def _measure(key, reference: Features, moments: Moments, other: Features) -> tuple[dict, dict]:
-    """Returns measures and their standard errors; `moments` are those of the reference."""
+def real_floor(
+    key: jax.Array,
+    reference: Features,
+    *,
+    held_out: Features | None = None,
+    count: int | None = None,
+) -> Floor:
+    """Compares real with real images: a perfect generator would score the same.
+
+    With held-out images, as many of them as there are generated images take the place of
+    those. Without, two disjoint random halves of the reference are compared. Half the images
+    make the biased metrics worse, so that this floor is an upper bound (about twice too high
+    for the Fréchet distance).
+
+    Args:
+      key: picks the images.
+      reference: the set that generated images are compared with.
+      held_out: real images that are not in it.
+      count: number of generated images; all of `held_out` by default.
+    """
+    pick_key, metrics_key = jax.random.split(key)
+    if held_out is None:
+        shuffled = _shuffled(pick_key, reference)
+        half = len(reference.features) // 2
+        first = shuffled.rows(slice(half))
+        second = shuffled.rows(slice(half, 2 * half))
+        note = 'two disjoint random halves of the reference: an upper bound'
+    else:
+        _check(reference, held_out)
+        first, second = reference, _shuffled(pick_key, held_out).rows(slice(count))
+        note = 'held-out real images against the reference'
+    metrics, _ = _compare(metrics_key, first, Moments.of(first.features), second)
+    return Floor(metrics, (len(first.features), len(second.features)), note)
+
+
+def _compare(key, reference: Features, moments: Moments, other: Features) -> tuple[dict, dict]:
+    """Returns metrics and their standard errors. `moments` are those of the reference."""
     shuffle_key, infinite_key = jax.random.split(key)
-    # Random groups, for the order of images may be that of their classes.
+    # The groups are random, because images may be in the order of their classes.
     shuffled = _shuffled(shuffle_key, other).features
     num_groups = min(_NUM_GROUPS, len(shuffled))
     groups = [Moments.of(group) for group in np.array_split(shuffled, num_groups)]
@@ -119,109 +218,11 @@ def _measure(key, reference: Features, moments: Moments, other: Features) -> tup
     return metrics, spread
 
 
-def real_floor(
-    key: jax.Array,
-    reference: Features,
-    *,
-    held_out: Features | None = None,
-    count: int | None = None,
-) -> Floor:
-    """Measures real images against real images: what a perfect generator would score.
-
-    With held-out images, as many of them as there are generated ones stand in for
-    those. Without, two disjoint random halves of the reference are compared; with
-    half the images the biased measures come out worse, so that this floor is an
-    upper bound (about twice too high for the Fréchet distance).
-
-    Args:
-      key: a key, which picks the images.
-      reference: the set that generated images are compared with.
-      held_out: real images that are not in it.
-      count: of generated images; all of `held_out` by default.
-    """
-    pick, measure = jax.random.split(key)
-    if held_out is None:
-        shuffled = _shuffled(pick, reference)
-        half = len(reference.features) // 2
-        first = shuffled.rows(slice(half))
-        second = shuffled.rows(slice(half, 2 * half))
-        note = 'two disjoint random halves of the reference: an upper bound'
-    else:
-        _check(reference, held_out)
-        first, second = reference, _shuffled(pick, held_out).rows(slice(count))
-        note = 'held-out real images against the reference'
-    metrics, _ = _measure(measure, first, Moments.of(first.features), second)
-    return Floor(metrics, (len(first.features), len(second.features)), note)
-
-
-def distribution_metrics(
-    key: jax.Array,
-    reference: Features,
-    generated: Features,
-    *,
-    held_out: Features | None = None,
-    floor: Floor | None = None,
-) -> dict[str, Any]:
-    """Measures a generated against a reference set; the result is ready for JSON.
-
-    Args:
-      key: a key, which picks the images of the floor and the groups of the spread.
-      reference: real images.
-      generated: generated images, of the same extractor.
-      held_out: other real images, those that were trained on where there are such: for
-        the floor and for the search for copies. Halves of the reference are the
-        floor without.
-      floor: from `real_floor`, where it was computed before.
-
-    Returns:
-      The dict of the module's docstring. `frechet_infinite` is there where both sets
-      hold a hundred images, `copying` where there are `held_out` ones. `class_score`,
-      `class_kl` (generated to reference histogram; a class without a real image counts
-      half a one) and `classes_reached` are there where the extractor classifies. `floor`
-      has one more entry, `frechet_gaussian`: the expected distance at exactly these
-      counts, were the features Gaussian.
-    """
-    _check(reference, generated)
-    floor_key, measure_key = jax.random.split(key)
-    if floor is None:
-        count = len(generated.features)
-        floor = real_floor(floor_key, reference, held_out=held_out, count=count)
-    moments = Moments.of(reference.features)
-    metrics, spread = _measure(measure_key, reference, moments, generated)
-    num_reference, num_generated = moments.count, len(generated.features)
-    notes = {}
-    if held_out is not None:
-        copied, notes['copying'] = _copied(held_out, reference, generated)
-        metrics |= copied
-        of_unseen = {'copying': _CLOSE / 100, 'copying_distance': 1.0} if copied else {}
-        floor = floor._replace(metrics=floor.metrics | of_unseen)
-    return {
-        'metrics': metrics,
-        'spread': spread,
-        'floor': {
-            **floor.metrics,
-            'frechet_gaussian': frechet_floor(moments, num_reference, num_generated),
-        },
-        'counts': {
-            'reference': num_reference,
-            'generated': num_generated,
-            'floor_reference': floor.counts[0],
-            'floor_generated': floor.counts[1],
-        },
-        'extractor': reference.extractor,
-        'notes': {
-            'ties': ties_rule(),
-            'rank': rank_note(min(num_reference, num_generated), moments.mean.size),
-            'floor': floor.note,
-            'spread': 'one standard error; over both sets for kid, over generated images otherwise',
-            **notes,
-        },
-    }
-
-
 def _copied(training: Features, unseen: Features, generated: Features) -> tuple[dict, str]:
-    """Returns {'copying': share of images suspiciously close to a training image,
-    'copying_distance': their distance to it in that of unseen images}, and a note.
+    """Returns the metrics of copying and a note; without metrics, the note says why.
+
+    'copying' is the share of images that are suspiciously close to a training image,
+    'copying_distance' their median distance to it relative to that of unseen images.
     """
     try:
         found = copying(training.features, unseen.features, generated.features, percentile=_CLOSE)
@@ -230,21 +231,18 @@ def _copied(training: Features, unseen: Features, generated: Features) -> tuple[
     values = {'copying': found.fraction_closer, 'copying_distance': found.median_ratio}
     return values, (
         f'copying: share of images closer to a training image than {100 - _CLOSE:g} % of the '
-        'reference are; copying_distance: median distance to the nearest training image, in '
-        'that of the reference'
+        'reference are; copying_distance: median distance to the nearest training image, '
+        'divided by that of the reference'
     )
 
 
-def moments_metrics(reference: Moments, generated: Moments) -> dict[str, Any]:
-    """Measures two sets of which only the moments were kept; for sets larger than the memory.
+def _check(reference: Features, other: Features) -> None:
+    if reference.extractor != other.extractor:
+        raise UserError(
+            f'Features of {reference.extractor} and {other.extractor} cannot be compared: '
+            'use one extractor for all sets.'
+        )
 
-    Returns:
-      measures {'frechet'}, floor {'frechet_gaussian'}, counts and notes, as
-      `distribution_metrics` names them.
-    """
-    return {
-        'metrics': {'frechet': frechet_distance(reference, generated)},
-        'floor': {'frechet_gaussian': frechet_floor(reference, reference.count, generated.count)},
-        'counts': {'reference': reference.count, 'generated': generated.count},
-        'notes': {'rank': rank_note(min(reference.count, generated.count), reference.mean.size)},
-    }
+
+def _shuffled(key: jax.Array, features: Features) -> Features:
+    return features.rows(np.asarray(jax.random.permutation(key, len(features.features))))

@@ -1,6 +1,6 @@
 """Diversity: how far generated images are from each other, and how many images they resemble.
 
-Both figures mean something beside those of as many real images.
+Compare both numbers with those of as many real images.
 """
 
 import jax
@@ -9,7 +9,7 @@ import numpy as np
 
 from imggen.errors import UserError
 from imggen.metrics.pairwise import (
-    centerd,
+    centered,
     check_features,
     nearest,
     over_rows,
@@ -18,21 +18,13 @@ from imggen.metrics.pairwise import (
 )
 
 
-@jax.jit
-def _summed_distances(features):
-    norms = squared_norms(features)
+def mean_pairwise_distance(features: np.ndarray) -> float:
+    """Returns the mean Euclidean distance over all pairs of different rows.
 
-    def one(index, row):
-        squared = squared_distances(row, features, norms)
-        # A vector's distance to itself is 0 up to rounding; leave the rounding out.
-        return jnp.sum(jnp.where(jnp.arange(len(features)) == index, 0, jnp.sqrt(squared)))
-
-    return over_rows(one, features, len(features))
-
-
-def mean_pairwise_distance(features) -> float:
-    """Returns the mean Euclidean distance over all pairs of different images of [n, d], n >= 2."""
-    (features,) = centerd(*check_features(generated=features))
+    Args:
+      features: float32 [n, d], n >= 2.
+    """
+    (features,) = centered(*check_features(generated=features))
     count = len(features)
     if count < 2:
         raise UserError('A pairwise distance needs at least 2 images.')
@@ -40,7 +32,24 @@ def mean_pairwise_distance(features) -> float:
     return float(sums.sum() / (count * (count - 1)))
 
 
-def distinct_nearest(generated, training) -> int:
-    """Returns how many images of training [m, d] are nearest to some image of generated [n, d]."""
+def distinct_nearest(generated: np.ndarray, training: np.ndarray) -> int:
+    """Counts the training images that are the nearest one of some generated image.
+
+    Args:
+      generated: float32 [n, d].
+      training: float32 [m, d].
+    """
     _, indices = nearest(generated, training)
     return len(np.unique(indices))
+
+
+@jax.jit
+def _summed_distances(features):
+    norms = squared_norms(features)
+
+    def one(index, row):
+        squared = squared_distances(row, features, norms)
+        # The distance of a row to itself is 0 up to rounding. Leave the rounding out.
+        return jnp.sum(jnp.where(jnp.arange(len(features)) == index, 0, jnp.sqrt(squared)))
+
+    return over_rows(one, features, len(features))

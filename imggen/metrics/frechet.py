@@ -4,10 +4,9 @@ Dowson and Landau (1982), as Heusel et al. (2017) use it:
 
   d^2 = |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))
 
-Features arrive as float32 [n, d]; everything here is float64 on the host, with the
-unbiased covariance (divisor n - 1). The unit is that of a squared feature. With
-n <= d a covariance has no full rank and the distance is mostly bias: `rank_note`
-says so.
+Features are float32 [n, d]. Everything here is computed in float64 on the host, with the
+unbiased covariance (divisor n - 1). The unit is that of a squared feature. If n <= d, a
+covariance does not have full rank and the distance is mostly bias; `rank_note` says so.
 """
 
 from collections.abc import Sequence
@@ -19,10 +18,12 @@ import numpy as np
 from imggen.errors import UserError
 
 _ROWS_AT_ONCE = 4096
+_NUM_SIZES = 15  # Sample sizes that `frechet_infinite` fits its line to.
+_LARGEST_MIN_SIZE = 5000  # The smallest of them is at most this.
 
 
 class Moments(NamedTuple):
-    """Count, mean and scatter of a set of features: all that the distance needs.
+    """Count, mean and scatter of a set of features, which is all that the distance needs.
 
     Attributes:
       count: number of feature vectors.
@@ -35,8 +36,12 @@ class Moments(NamedTuple):
     scatter: np.ndarray
 
     @classmethod
-    def of(cls, features) -> 'Moments':
-        """Returns the moments of features [n, d], n >= 1, in blocks of a few thousand rows."""
+    def of(cls, features: np.ndarray) -> 'Moments':
+        """Returns the moments of features [n, d], n >= 1.
+
+        Raises:
+          UserError: the shape is another one, or a feature is not finite.
+        """
         features = np.asarray(features)
         if features.ndim != 2 or not len(features):
             raise UserError(
@@ -63,14 +68,14 @@ class Moments(NamedTuple):
 
     @property
     def covariance(self) -> np.ndarray:
-        """The unbiased covariance, float64 [d, d]; UserError with fewer than two vectors."""
+        """The unbiased covariance, float64 [d, d]. Fewer than two vectors are a UserError."""
         if self.count < 2:
             raise UserError('A covariance needs at least 2 images: measure more.')
         return self.scatter / (self.count - 1)
 
 
 class Extrapolation(NamedTuple):
-    """A line d^2(n) = value + slope / n through distances at several sample sizes."""
+    """The line d^2(n) = value + slope / n through distances at several sample sizes."""
 
     value: float
     slope: float
@@ -79,15 +84,15 @@ class Extrapolation(NamedTuple):
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """Returns F [d, rank] with F F^T = covariance, null directions left out."""
+    """Returns F [d, rank] with F F^T = covariance, without the null directions."""
     values, vectors = np.linalg.eigh(covariance)
     kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
     return vectors[:, kept] * np.sqrt(values[kept])
 
 
 def _distance(a: Moments, root_a: np.ndarray, b: Moments) -> float:
-    # S_a S_b = F F^T S_b has the eigenvalues of the symmetric F^T S_b F, whose
-    # square roots are real, where those of S_a S_b turn complex by rounding.
+    # S_a S_b = F F^T S_b has the eigenvalues of the symmetric F^T S_b F. Their square roots
+    # are real; those of S_a S_b itself become complex by rounding.
     covariance_b = b.covariance
     values = np.linalg.eigvalsh(root_a.T @ covariance_b @ root_a)
     trace_of_root = np.sqrt(np.maximum(values, 0)).sum()
@@ -97,23 +102,27 @@ def _distance(a: Moments, root_a: np.ndarray, b: Moments) -> float:
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """Returns d^2 between two sets, symmetric in both up to rounding."""
+    """Returns d^2 between two sets. It is symmetric in them up to rounding.
+
+    Raises:
+      UserError: the sets have features of different dimensions, or one has a single image.
+    """
     if a.mean.shape != b.mean.shape:
         raise UserError(
             f'Features of {a.mean.size} and {b.mean.size} dimensions cannot be compared: '
             'use one extractor for both sets.'
         )
     if a.count > b.count:
-        a, b = b, a  # Where images are few, the root of their covariance is thin.
+        a, b = b, a  # The root of the covariance of few images is thin.
     return _distance(a, _root(a.covariance), b)
 
 
-def frechet_distance_of_rows(a, b) -> float:
-    """Returns d^2 between features [n, d] and [m, d] without any d x d matrix.
+def frechet_distance_of_rows(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns d^2 between features [n, d] and [m, d] without a d x d matrix.
 
     With A and B the deviations from the means over sqrt(n - 1) and sqrt(m - 1), S_a is
-    A^T A and S_b is B^T B, and tr (S_a S_b)^(1/2) is the sum of the singular values of
-    A B^T, which is n x m: cheaper than eigenvalues where n < d.
+    A^T A, S_b is B^T B, and tr (S_a S_b)^(1/2) is the sum of the singular values of A B^T.
+    That matrix is n x m: cheaper than the eigenvalues of a d x d matrix if n < d.
     """
     means, deviations = [], []
     for features in (a, b):
@@ -129,7 +138,10 @@ def frechet_distance_of_rows(a, b) -> float:
 
 
 def rank_note(count: int, dimension: int) -> str:
-    """Returns '' or one sentence: `count` images, of the smaller set, give no full rank."""
+    """Returns a sentence if `count` images, of the smaller set, are too few for full rank.
+
+    Otherwise it returns ''.
+    """
     if count > dimension:
         return ''
     return (
@@ -146,12 +158,12 @@ def frechet_floor(moments: Moments, count_a: int, count_b: int) -> float:
       E d^2 = (1/n + 1/m) tr S
               + 1/2 (1/(n-1) + 1/(m-1)) (sum_ij l_i l_j / (l_i + l_j) + 1/2 tr S),
 
-    which is about d (d + 5) / (2 n) at n = m and S = I. It holds for n, m much
-    larger than d; features with heavier tails than a Gaussian's have a higher
-    floor, which only a real-versus-real measurement shows.
+    which is about d (d + 5) / (2 n) at n = m and S = I. It holds if n and m are much larger
+    than d. Features with heavier tails than a Gaussian have a higher floor; only a comparison
+    of real with real images shows it.
 
     Args:
-      moments: of the distribution, from as many images as there are.
+      moments: the moments of the distribution, from as many images as possible.
       count_a: size n of the first sample.
       count_b: size m of the second sample.
     """
@@ -168,9 +180,9 @@ def frechet_floor(moments: Moments, count_a: int, count_b: int) -> float:
 def frechet_spread(reference: Moments, groups: Sequence[Moments]) -> float:
     """Returns the standard error of d^2(reference, union of groups) over the generated images.
 
-    The delete-one-group jackknife: `groups` are random parts of equal size of the
-    generated set, each left out once. The reference is held fixed. Near the floor,
-    where d^2 is quadratic in the sampling error, the error is somewhat too large.
+    It is the delete-one-group jackknife: `groups` are random parts of equal size of the
+    generated set, and each is left out once. The reference is held fixed. Near the floor,
+    where d^2 is quadratic in the sampling error, the result is somewhat too large.
     """
     root = _root(reference.covariance)
     distances = []
@@ -183,30 +195,28 @@ def frechet_spread(reference: Moments, groups: Sequence[Moments]) -> float:
     return float(np.sqrt((len(groups) - 1) * np.var(distances)))
 
 
-def frechet_infinite(
-    key: jax.Array, reference, generated, *, num_sizes: int = 15, min_size: int = 5000
-) -> Extrapolation:
+def frechet_infinite(key: jax.Array, reference: np.ndarray, generated: np.ndarray) -> Extrapolation:
     """Extrapolates d^2 to infinitely many images (Chong and Forsyth, 2020).
 
-    The bias of d^2 is close to linear in 1/n. At each of `num_sizes` sizes from
-    min(min_size, n/10) to n, random subsets of both sets are compared; the least
-    squares line in 1/n is read at 0. Both sets shrink together, so that the bias
-    of the reference goes too; the value of two samples of one distribution
-    scatters around 0 and can be negative.
+    The bias of d^2 is close to linear in 1/n. At each of 15 sizes from min(5000, n/10) to n,
+    random subsets of both sets are compared; the value is the least-squares line in 1/n at 0.
+    Both sets shrink together, so that the bias of the reference vanishes too. The value of two
+    samples of one distribution scatters around 0 and can be negative.
 
     Args:
       key: a key; subsets are drawn without replacement.
       reference: float32 [n, d].
       generated: float32 [m, d].
-      num_sizes: sizes to regress on, at least 2.
-      min_size: upper limit of the smallest size.
+
+    Raises:
+      UserError: a set has fewer than 20 images.
     """
     reference, generated = np.asarray(reference), np.asarray(generated)
     largest = min(len(reference), len(generated))
-    smallest = min(min_size, largest // 10)
+    smallest = min(_LARGEST_MIN_SIZE, largest // 10)
     if smallest < 2:
         raise UserError(f'Extrapolation needs at least 20 images of each set, not {largest}.')
-    sizes = np.linspace(smallest, largest, num_sizes).astype(int)
+    sizes = np.linspace(smallest, largest, _NUM_SIZES).astype(int)
     distances = []
     for index, size in enumerate(sizes):
         keys = jax.random.split(jax.random.fold_in(key, index))

@@ -5,10 +5,10 @@ Bińkowski et al. (2018): k(x, y) = (x.y / d + 1)^3 and, without bias,
   KID = sum_{i!=j} k(x_i, x_j) / (m (m-1)) + sum_{i!=j} k(y_i, y_j) / (n (n-1))
         - 2 sum_ij k(x_i, y_j) / (m n).
 
-`kid` is that sum over the full sets, with its standard error. Negative values are
-valid: they scatter around 0 where both distributions are one. `kid_subsets` is the
-literature's mean over random subsets; the standard deviation over subsets tells of
-sets of a thousand images and is no error bar on the full estimate.
+`kid` is that sum over the full sets, with its standard error. Negative values are valid: two
+samples of one distribution scatter around 0. `kid_subsets` is the mean over random subsets
+that papers report. Its standard deviation describes sets of a thousand images; it is not an
+error bar of the full estimate.
 """
 
 import functools
@@ -41,8 +41,8 @@ class KidSubsets(NamedTuple):
 def _kernel(x, y):
     """Returns k - 1 of all pairs of x [n, d] and y [m, d]: [n, m].
 
-    A constant cancels in the distance: without it the sums are smaller, their
-    rounding too, and a row of zeros has the kernel 0 with everything.
+    A constant cancels in the distance. Without it the sums and their rounding errors are
+    smaller, and a row of zeros has the kernel 0 with every other row.
     """
     products = jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST) / x.shape[1]
     return products * (3 + products * (3 + products))
@@ -65,7 +65,7 @@ def _kernel_sums(x, y):
 
 
 def _within(x):
-    """Means over the others of one set: of the kernel a row [n], of its square; float64."""
+    """Returns means over pairs within a set, float64: of the kernel by row [n], of its square."""
     row_sums, _, squares = (np.asarray(sums, np.float64) for sums in _kernel_sums(x, x))
     norms = np.square(x, dtype=np.float64).mean(axis=1)
     diagonal = norms * (3 + norms * (3 + norms))
@@ -73,7 +73,7 @@ def _within(x):
     return (row_sums - diagonal) / others, (squares - diagonal**2).mean() / others
 
 
-def kid(reference, generated) -> Kid:
+def kid(reference: np.ndarray, generated: np.ndarray) -> Kid:
     """Returns the distance of two full sets with its standard error.
 
     The estimate's variance follows from its decomposition into uncorrelated parts
@@ -83,14 +83,17 @@ def kid(reference, generated) -> Kid:
       Var = 4 Var f(x) / m + 4 Var f(y) / n
             + 2 E g_xx^2 / (m (m-1)) + 2 E g_yy^2 / (n (n-1)) + 4 E g_xy^2 / (m n).
 
-    The first line rules far from the reference, the second near it, where the
-    first vanishes. Each expectation is estimated over all pairs, and the share of
-    g in the observed variance of f is taken off; what is left is not let fall below
-    0. So near the floor the error is up to a quarter too large, and never too small.
+    The first line dominates far from the reference. Near it the first line vanishes and the
+    second dominates. Each expectation is estimated over all pairs, and the share of g in the
+    observed variance of f is subtracted; a negative rest is set to 0. So near the floor the
+    error is up to a quarter too large, and never too small.
 
     Args:
       reference: float32 [m, d], m >= 2.
       generated: float32 [n, d], n >= 2.
+
+    Raises:
+      UserError: a set is smaller, or the sets differ in d.
     """
     x, y = check_features(reference=reference, generated=generated)
     m, n = len(x), len(y)
@@ -102,12 +105,12 @@ def kid(reference, generated) -> Kid:
     rows_xy, rows_yx, square_xy = rows_xy / n, rows_yx / m, square_xy.mean() / n
     value = rows_xx.mean() + rows_yy.mean() - 2 * rows_xy.mean()
 
-    def doubly_centerd(square, rows, columns):
+    def doubly_centered(square, rows, columns):
         return max(0.0, square - np.square(rows).mean() - columns.var())
 
-    g_xx = doubly_centerd(square_xx, rows_xx, rows_xx)
-    g_yy = doubly_centerd(square_yy, rows_yy, rows_yy)
-    g_xy = doubly_centerd(square_xy, rows_xy, rows_yx)
+    g_xx = doubly_centered(square_xx, rows_xx, rows_xx)
+    g_yy = doubly_centered(square_yy, rows_yy, rows_yy)
+    g_xy = doubly_centered(square_xy, rows_xy, rows_yx)
     f_x = max(0.0, np.var(rows_xx - rows_xy, ddof=1) - g_xx / (m - 1) - g_xy / n)
     f_y = max(0.0, np.var(rows_yy - rows_yx, ddof=1) - g_yy / (n - 1) - g_xy / m)
     variance = 4 * f_x / m + 4 * f_y / n
@@ -130,16 +133,24 @@ def _subset_distances(key, x, y, *, num_subsets, subset_size):
 
 
 def kid_subsets(
-    key: jax.Array, reference, generated, *, num_subsets: int = 100, subset_size: int = 1000
+    key: jax.Array,
+    reference: np.ndarray,
+    generated: np.ndarray,
+    *,
+    num_subsets: int = 100,
+    subset_size: int = 1000,
 ) -> KidSubsets:
-    """Returns mean and standard deviation over random subsets drawn without replacement.
+    """Returns the mean and standard deviation over random subsets drawn without replacement.
 
     Args:
       key: a key.
       reference: float32 [m, d].
       generated: float32 [n, d].
-      num_subsets: subsets to draw, each of both sets.
-      subset_size: images a subset; no more than either set has.
+      num_subsets: how many subsets to draw of each set.
+      subset_size: images in a subset.
+
+    Raises:
+      UserError: a set has fewer images than `subset_size`.
     """
     x, y = check_features(reference=reference, generated=generated)
     if min(len(x), len(y)) < subset_size:

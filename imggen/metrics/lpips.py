@@ -2,7 +2,7 @@
 
 Zhang et al., 'The Unreasonable Effectiveness of Deep Features as a Perceptual
 Metric', 2018, version 0.1: ImageNet VGG16 or AlexNet with the published linear heads.
-Images are float32 [n, height, width, 1 or 3] in [-1, 1], compared at their own size.
+Images are float32 [n, height, width, 1 or 3] in [-1, 1]. They are compared at their own size.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ _EPSILON = 1e-10
 
 
 def load(network: Network) -> Mapping[str, Any]:
-    """Returns the parameters of LPIPS over one network, which `lpips` tells by its key.
+    """Returns the parameters of LPIPS over one network: {network: ..., 'heads': ...}.
 
-    'vgg16' serves as a loss, 'alexnet' as the measure that papers print.
+    'vgg16' is meant as a loss; 'alexnet' is the metric that papers report.
 
     Raises:
-      UserError: there is no such network, or its weights are not installed.
+      UserError: the network is unknown, or its weights are not installed.
     """
     if network not in _NETWORKS:
         raise UserError(f'LPIPS has no network {network!r}; choose {" or ".join(_NETWORKS)}.')
@@ -35,6 +35,8 @@ def load(network: Network) -> Mapping[str, Any]:
 
 def lpips(params: Mapping[str, Any], a: jax.Array, b: jax.Array) -> jax.Array:
     """Returns the distance of each image in `a` to its partner in `b`: float32 [n], 0 if equal.
+
+      d(a, b) = sum_l mean_(h, w) w_l . (a_l / |a_l| - b_l / |b_l|)^2
 
     Args:
       params: from `load`.
@@ -49,7 +51,6 @@ def lpips(params: Mapping[str, Any], a: jax.Array, b: jax.Array) -> jax.Array:
         raise ValueError(f'LPIPS compares images of one shape, not {a.shape} and {b.shape}.')
     [network] = set(params) - {'heads'}
     heads = params['heads']
-    # d(a, b) = sum over l of mean over (h, w) of w_l . (a_l / |a_l| - b_l / |b_l|)^2
     with jax.default_matmul_precision('highest'):
         both = jnp.concatenate([a, b])
         taps = _NETWORKS[network].activations(params[network], both, tuple(heads))
@@ -62,6 +63,6 @@ def lpips(params: Mapping[str, Any], a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _unit(x: jax.Array) -> jax.Array:
-    """Scales each pixel's features to length 1, and leaves zeros with a gradient of zero."""
+    """Scales each pixel's features to length 1. Zeros stay zeros, with a gradient of zero."""
     squares = (x**2).sum(-1, keepdims=True)
     return x / (jnp.sqrt(jnp.maximum(squares, _EPSILON**2)) + _EPSILON)

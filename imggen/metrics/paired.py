@@ -1,8 +1,8 @@
-"""Measures of an image against the one it should be: MAE, PSNR and SSIM.
+"""Metrics of an image against a reference image: MAE, PSNR and SSIM.
 
-Images are float32 [n, height, width, channels] in [-1, 1]; `data_range` is the
-difference of the largest and the smallest possible value, 2 there. Every function
-returns one value an image, float32 [n], so that a spread can be printed.
+Images are float32 [n, height, width, channels] in [-1, 1]. `data_range` is the largest minus
+the smallest possible value, which is 2 for them. Every function returns one value for each
+image, float32 [n], so that a standard error can be printed.
 """
 
 import jax
@@ -28,7 +28,7 @@ def _check(images, references) -> None:
 
 @jax.jit
 def mae(images: jax.Array, references: jax.Array) -> jax.Array:
-    """Returns the mean absolute error of every image, in the images' own unit: [n]."""
+    """Returns the mean absolute error of every image, in the unit of the images: [n]."""
     _check(images, references)
     return jnp.mean(jnp.abs(images - references), axis=(1, 2, 3))
 
@@ -37,8 +37,8 @@ def mae(images: jax.Array, references: jax.Array) -> jax.Array:
 def psnr(images: jax.Array, references: jax.Array, *, data_range: float = 2.0) -> jax.Array:
     """Returns 10 log10(range^2 / mean squared error) of every image in decibels: [n].
 
-    Infinite for an image that equals its reference. Average decibels over images,
-    as published tables do, not squared errors.
+    It is infinite for an image that equals its reference. Average the decibels over images,
+    as published tables do, not the squared errors.
     """
     _check(images, references)
     error = jnp.mean(jnp.square(images - references), axis=(1, 2, 3))
@@ -52,7 +52,7 @@ def _window() -> np.ndarray:
 
 
 def _blur(images, axis):
-    """Convolves with the window along one axis, where it fits entirely: shorter by 10."""
+    """Convolves with the window along one axis, only where it fits; the axis loses 10 pixels."""
     length = images.shape[axis] - 2 * _RADIUS
     return sum(
         float(weight) * jax.lax.slice_in_dim(images, first, first + length, axis=axis)
@@ -70,19 +70,19 @@ def ssim(
 ) -> jax.Array:
     """Returns the mean structural similarity of every image, at most 1: [n].
 
-    Wang et al. (2004) with a Gaussian window of 11 taps and sigma 1.5, K = (0.01,
-    0.03), population covariances, only where the window fits, mean over channels:
+    Wang et al. (2004) with a Gaussian window of 11 taps and sigma 1.5, K = (0.01, 0.03) and
+    population covariances, only where the window fits, averaged over channels:
 
       SSIM = (2 m_x m_y + C1) (2 s_xy + C2) / ((m_x^2 + m_y^2 + C1) (s_x^2 + s_y^2 + C2))
 
-    Means m count from black. An image in [-1, 1] that is taken as it is has means
-    around 0 and scores lower than the same picture in a published table.
+    The means m are measured from black. If an image in [-1, 1] were used as it is, its means
+    would lie around 0 and it would score lower than in a published table.
 
     Args:
       images: float32 [n, height, width, channels].
-      references: likewise.
-      minimum: the value of black: -1, or 0 where values are in [0, data_range].
-      data_range: the value of white less that of black.
+      references: the same shape.
+      minimum: the value of black; 0 if values are in [0, data_range].
+      data_range: the value of white minus the value of black.
 
     Raises:
       UserError: an image is smaller than the window.
@@ -100,7 +100,7 @@ def ssim(
     variances = square_x - mean_x**2 + square_y - mean_y**2
     covariance = product - mean_x * mean_y
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    # Variances are the same wherever black lies, and more exact of values around 0.
+    # Variances do not depend on the value of black, and are more exact for values around 0.
     mean_x, mean_y = mean_x - minimum, mean_y - minimum
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variances + c2)
@@ -108,10 +108,10 @@ def ssim(
 
 
 def luma(images: jax.Array) -> jax.Array:
-    """Returns Y of RGB images in [-1, 1], float32 [n, height, width, 1] in [16, 235].
+    """Returns Y of RGB images in [-1, 1]: float32 [n, height, width, 1] in [16, 235].
 
-    ITU-R BT.601 as MATLAB's rgb2ycbcr and the tables of super-resolution have it;
-    measure it with minimum=0 and data_range=255.
+    It follows ITU-R BT.601 as MATLAB's rgb2ycbcr does, which published tables of
+    super-resolution use. Measure it with minimum=0 and data_range=255.
     """
     weights = jnp.array([65.481, 128.553, 24.966])
     unit = (images + 1) / 2

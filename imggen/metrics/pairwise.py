@@ -1,8 +1,8 @@
-"""All pairs of two sets of features, a few million at a time, on the device.
+"""Distances of all pairs of two sets of features, a few million at a time, on the device.
 
-Measures over pairs (KID, manifolds, copying, diversity) need n x m numbers, but
-only a few of each row. `over_rows` maps a function over rows and bounds the memory:
-one block of rows against all columns, never the whole matrix.
+Metrics over pairs (KID, precision and recall, copying, diversity) compute n x m numbers but
+keep only a few of each row. `over_rows` maps a function over rows in bounded memory: it
+compares one block of rows with all columns and never holds the whole matrix.
 """
 
 import functools
@@ -17,8 +17,12 @@ from imggen.errors import UserError
 _PAIRS_AT_ONCE = 2**22  # 16 MiB of float32.
 
 
-def check_features(**named) -> list[np.ndarray]:
-    """Returns every set as float32 [n, d]; UserError if shapes differ or a value is not finite."""
+def check_features(**named: np.ndarray) -> list[np.ndarray]:
+    """Returns every named set as float32 [n, d].
+
+    Raises:
+      UserError: the sets differ in d, one is empty, or a value is not finite.
+    """
     checked = []
     for name, features in named.items():
         features = np.asarray(features, np.float32)
@@ -28,28 +32,34 @@ def check_features(**named) -> list[np.ndarray]:
             )
         if features.shape[1] != (dimension := (checked or [features])[0].shape[1]):
             raise UserError(
-                f'The {name} features have {features.shape[1]} dimensions where the others have '
+                f'The {name} features have {features.shape[1]} dimensions and the others '
                 f'{dimension}: use one extractor for all sets.'
             )
         if not np.isfinite(features).all():
-            raise UserError(f'The {name} features are not finite: look at the images for NaN.')
+            raise UserError(f'The {name} features are not finite: check the images for NaN.')
         checked.append(features)
     return checked
 
 
-def centerd(*sets: np.ndarray) -> list[np.ndarray]:
-    """Subtracts the first set's mean from every set [n, d]: distances stay, rounding shrinks."""
+def centered(*sets: np.ndarray) -> list[np.ndarray]:
+    """Subtracts the mean of the first set from every set [n, d].
+
+    It keeps the distances and makes their rounding errors smaller.
+    """
     mean = sets[0].mean(axis=0, dtype=np.float64).astype(np.float32)
     return [features - mean for features in sets]
 
 
 def over_rows(function: Callable, rows: jax.Array, num_columns: int):
-    """Maps (index, row [d]) -> pytree over rows [n, d], in blocks; results lead with n.
+    """Maps a function over rows in blocks that fit into the memory.
 
     Args:
-      function: makes up to a few arrays of `num_columns` numbers a row.
+      function: (index, row [d]) -> pytree. It may use a few arrays of `num_columns` numbers.
       rows: [n, d].
-      num_columns: what one row costs.
+      num_columns: numbers that one row takes.
+
+    Returns:
+      The pytrees, stacked: every leaf leads with n.
     """
     block = max(1, min(len(rows), _PAIRS_AT_ONCE // num_columns))
     return jax.lax.map(
@@ -60,8 +70,8 @@ def over_rows(function: Callable, rows: jax.Array, num_columns: int):
 def squared_distances(row: jax.Array, columns: jax.Array, squared_norms: jax.Array) -> jax.Array:
     """Returns |row - column|^2 [m] of one row [d] and columns [m, d] with squared norms [m].
 
-    |x|^2 + |y|^2 - 2 x.y is a matrix product over a block of rows. Accelerators
-    would round its factors to fewer bits; the highest precision asks for float32.
+    Over a block of rows, |x|^2 + |y|^2 - 2 x.y is a matrix product. By default accelerators
+    round its factors to fewer bits; the highest precision keeps float32.
     """
     products = jnp.dot(columns, row, precision=jax.lax.Precision.HIGHEST)
     return jnp.maximum(squared_norms + jnp.sum(row * row) - 2 * products, 0)
@@ -74,18 +84,24 @@ def squared_norms(features: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames='num_neighbors')
 def neighbor_distances(features: jax.Array, *, num_neighbors: int) -> jax.Array:
-    """Returns squared distances to the nearest others of the set: [n, num_neighbors], rising.
+    """Returns squared distances to the nearest other vectors of a set, in ascending order.
 
-    Features are [n, d] with n > num_neighbors; a vector is no neighbor of itself,
-    an equal one is.
+    A vector is not a neighbor of itself. An equal vector is.
+
+    Args:
+      features: float32 [n, d], n > num_neighbors.
+      num_neighbors: how many.
+
+    Returns:
+      float32 [n, num_neighbors].
     """
     norms = squared_norms(features)
 
     def smallest(index, row):
         squared = squared_distances(row, features, norms)
         squared = jnp.where(jnp.arange(len(features)) == index, jnp.inf, squared)
-        # Each round reads the row once, which on a CPU is twenty times faster than
-        # top_k. A distance that occurs twice counts twice.
+        # Each round reads the row once. On a CPU that is twenty times faster than top_k. A
+        # distance that occurs twice counts twice.
         found = [jnp.min(squared)]
         for rank in range(2, num_neighbors + 1):
             not_above = jnp.sum(squared <= found[-1])
@@ -102,13 +118,13 @@ def _nearest(queries, references):
 
     def one(_, row):
         index = jnp.argmin(squared_distances(row, references, norms))
-        # The difference itself, so that a copy is at distance 0 exactly.
+        # Take the difference itself, so that the distance of a copy is exactly 0.
         return jnp.sqrt(jnp.sum(jnp.square(row - references[index]))), index
 
     return over_rows(one, queries, len(references))
 
 
-def nearest(queries, references) -> tuple[np.ndarray, np.ndarray]:
+def nearest(queries: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Finds the nearest reference of every query.
 
     Args:
@@ -119,5 +135,5 @@ def nearest(queries, references) -> tuple[np.ndarray, np.ndarray]:
       Euclidean distances float32 [n] and indices into `references` int32 [n].
     """
     references, queries = check_features(reference=references, query=queries)
-    distances, indices = _nearest(*centerd(references, queries)[::-1])
+    distances, indices = _nearest(*centered(references, queries)[::-1])
     return np.asarray(distances), np.asarray(indices)

@@ -1,18 +1,18 @@
 """Precision, recall, density and coverage: two sets as unions of balls.
 
-Each image has the ball around it that reaches its k-th nearest neighbor in its own
-set, itself not counted. With real x_i, generated y_j and open balls B,
+The ball of an image reaches to its k-th nearest neighbor in its own set, itself not counted.
+With real images x_i, generated images y_j and open balls B,
 
   precision  mean_j [y_j in some B_3(x_i)]        recall  mean_i [x_i in some B_3(y_j)]
   density    1/(k m) sum_ij [y_j in B_5(x_i)]     coverage  mean_i [some y_j in B_5(x_i)]
 
 Precision and recall are Kynkäänniemi et al. (2019), k = 3; density and coverage are
-Naeem et al. (2020), k = 5. Two sets of one distribution have density 1 and, at equal
-counts, coverage 1 - 2^-k in expectation, but no precision or recall of 1.
+Naeem et al. (2020), k = 5. Two samples of one distribution have density 1 and, if they are
+equally large, coverage 1 - 2^-k in expectation. Their precision and recall are below 1.
 
-Ties: a point on the border is outside, as in the authors' code of the second paper;
-`inclusive=True` puts it inside, as in that of the first. Features in general position
-have no ties and both rules agree.
+Ties: a point on the border is outside, as in the code of the second paper. `inclusive=True`
+puts it inside, as in the code of the first paper. Features in general position have no ties,
+and both rules agree.
 """
 
 import functools
@@ -24,7 +24,7 @@ import numpy as np
 
 from imggen.errors import UserError
 from imggen.metrics.pairwise import (
-    centerd,
+    centered,
     check_features,
     neighbor_distances,
     over_rows,
@@ -32,12 +32,14 @@ from imggen.metrics.pairwise import (
     squared_norms,
 )
 
+TIES_RULE = 'distance < radius'  # Of a point on the border of a ball, unless `inclusive`.
+
 
 class Manifold(NamedTuple):
-    """The four measures, with standard errors where there are independent terms to average.
+    """The four metrics and the standard errors of two of them.
 
-    `precision_error` and `density_error` are over the generated images, the real
-    set held fixed. Recall and coverage are not means of independent terms.
+    `precision_error` and `density_error` are over the generated images; the real set is held
+    fixed. Recall and coverage are not means of independent terms, so they have none.
     """
 
     precision: float
@@ -48,14 +50,9 @@ class Manifold(NamedTuple):
     density_error: float
 
 
-def ties_rule(*, inclusive: bool = False) -> str:
-    """Returns the rule for a point on the border of a ball, in words."""
-    return 'distance <= radius' if inclusive else 'distance < radius'
-
-
 @functools.partial(jax.jit, static_argnames='inclusive')
 def _from_generated(generated, reference, radii, *, inclusive):
-    """Counts for every generated image the real balls it lies in: [m, 2], a column a radius.
+    """Counts the real balls that hold each generated image, for two sets of radii: [m, 2].
 
     radii: squared, [2, n].
     """
@@ -71,9 +68,9 @@ def _from_generated(generated, reference, radii, *, inclusive):
 
 @functools.partial(jax.jit, static_argnames='inclusive')
 def _from_reference(reference, reference_radii, generated, generated_radii, *, inclusive):
-    """Says for every real image whether a generated ball holds it and whether its own holds one.
+    """Says of each real image if a generated ball holds it, and if its own ball holds an image.
 
-    Radii are squared, [n] and [m]; returns bool [n] and [n].
+    Radii are squared, [n] and [m]. Returns bool [n] and [n].
     """
     norms = squared_norms(generated)
     inside = jnp.less_equal if inclusive else jnp.less
@@ -87,14 +84,14 @@ def _from_reference(reference, reference_radii, generated, generated_radii, *, i
 
 
 def precision_recall(
-    reference,
-    generated,
+    reference: np.ndarray,
+    generated: np.ndarray,
     *,
     num_neighbors: int = 3,
     num_density_neighbors: int = 5,
     inclusive: bool = False,
 ) -> Manifold:
-    """Returns the four measures of a generated against a reference set.
+    """Compares a generated with a reference set.
 
     Args:
       reference: float32 [n, d].
@@ -104,7 +101,7 @@ def precision_recall(
       inclusive: whether a point at exactly the radius lies in a ball.
 
     Raises:
-      UserError: a set has no more images than neighbors.
+      UserError: a set does not have more images than neighbors.
     """
     reference, generated = check_features(reference=reference, generated=generated)
     most = max(num_neighbors, num_density_neighbors)
@@ -113,7 +110,7 @@ def precision_recall(
             f'{len(reference)} reference and {len(generated)} generated images are too few for '
             f'{most} and {num_neighbors} nearest neighbors: measure more images.'
         )
-    reference, generated = centerd(reference, generated)
+    reference, generated = centered(reference, generated)
     radii = neighbor_distances(reference, num_neighbors=most).T
     radii = radii[jnp.array([num_neighbors - 1, num_density_neighbors - 1])]
     generated_radii = neighbor_distances(generated, num_neighbors=num_neighbors)[:, -1]

@@ -209,10 +209,22 @@ def test_another_file_is_refused_and_named(tmp_path, monkeypatch):
         inception.make()
 
 
-def test_pytorchs_download_folder_is_looked_into(tmp_path, monkeypatch):
-    monkeypatch.delenv(inception.PATH_VARIABLE, raising=False)
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    path = tmp_path / 'hub' / 'checkpoints' / inception.FILE_NAME
+@pytest.mark.parametrize(
+    'variables, folder',
+    [
+        ({'TORCH_HOME': 'given'}, 'given'),
+        ({'XDG_CACHE_HOME': 'cache'}, 'cache/torch'),
+        ({'XDG_CACHE_HOME': ''}, '.cache/torch'),
+        ({}, '.cache/torch'),
+    ],
+)
+def test_the_file_is_found_where_pytorch_keeps_downloads(tmp_path, monkeypatch, variables, folder):
+    for name in (inception.PATH_VARIABLE, 'TORCH_HOME', 'XDG_CACHE_HOME'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value and str(tmp_path / value))
+    path = tmp_path / folder / 'hub' / 'checkpoints' / inception.FILE_NAME
     path.parent.mkdir(parents=True)
     path.write_bytes(b'not the weights')
     with pytest.raises(UserError, match=f'{inception.FILE_NAME} is not the published file'):

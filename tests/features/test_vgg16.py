@@ -183,10 +183,10 @@ def test_unknown_file_must_say_its_input_and_a_foreign_one_is_refused(small, tmp
         vgg16.read(path)
     swapped = {**small, 'block2_conv1': small['block1_conv2']}
     write_torch(path, swapped, is_bgr=False)
-    with pytest.raises(UserError, match=r'no VGG16 weights \(block2_conv1 has shape'):
+    with pytest.raises(UserError, match=r'does not hold VGG16 weights \(block2_conv1 has shape'):
         vgg16.read(path, preprocessing='torchvision')
     zip_file(path, state_dict(x=tensor('0', (1,), (1,))), b'\0' * 4)
-    with pytest.raises(UserError, match='no VGG16 weights'):
+    with pytest.raises(UserError, match='does not hold VGG16 weights'):
         vgg16.read(path, preprocessing='caffe')
     with pytest.raises(UserError, match=r'gone\.pth'):
         vgg16.read(tmp_path / 'gone.pth')

@@ -1,4 +1,4 @@
-"""The evaluation as a whole: what it says of perfect, shifted, collapsed and mismatched sets."""
+"""The metrics of a set together: perfect, shifted, collapsed and mismatched sets."""
 
 import json
 
@@ -37,7 +37,7 @@ def shifted():
     return distribution_metrics(KEY, REFERENCE, made(2, 600, shift=0.7), held_out=HELD_OUT)
 
 
-def test_every_figure_comes_with_what_it_takes_to_read_it(perfect):
+def test_every_number_comes_with_what_is_needed_to_read_it(perfect):
     assert set(perfect['metrics']) == ALL | BY_CLASS | COPYING
     assert set(perfect['floor']) == ALL | BY_CLASS | COPYING | {'frechet_gaussian'}
     assert set(perfect['spread']) == {'frechet', 'kid', 'precision', 'density', 'class_score'}
@@ -87,7 +87,7 @@ def test_a_shifted_generator_is_far_above_the_floor(shifted):
         assert metrics[name] < floor[name], name
 
 
-def test_the_same_key_gives_the_same_figures(perfect):
+def test_the_same_key_gives_the_same_numbers(perfect):
     again = distribution_metrics(KEY, REFERENCE, made(2, 600), held_out=HELD_OUT)
     assert again == perfect
 
@@ -111,14 +111,12 @@ def test_halves_of_the_reference_are_a_floor_that_is_too_high(perfect):
     assert np.mean(floors) == pytest.approx(2 * result['floor']['frechet_gaussian'], rel=0.25)
 
 
-def test_the_floor_has_as_many_images_as_were_generated_and_can_be_reused():
-    few = made(2, 150)
-    result = distribution_metrics(KEY, REFERENCE, few, held_out=HELD_OUT)
+def test_the_floor_has_as_many_images_as_were_generated():
+    result = distribution_metrics(KEY, REFERENCE, made(2, 150), held_out=HELD_OUT)
     assert result['counts']['floor_generated'] == 150
-    floor = real_floor(KEY, REFERENCE, held_out=HELD_OUT, count=150)
-    again = distribution_metrics(KEY, REFERENCE, few, held_out=HELD_OUT, floor=floor)
-    assert again['metrics'] == result['metrics']
-    assert again['floor']['kid'] == floor.metrics['kid']
+    floor_key, _ = jax.random.split(KEY)
+    floor = real_floor(floor_key, REFERENCE, held_out=HELD_OUT, count=150)
+    assert result['floor'].items() >= floor.metrics.items()
 
 
 def test_moments_alone_give_the_same_distance(perfect):

@@ -1,5 +1,7 @@
 """Extraction: any chunks, one compilation, several devices, a cache that is never wrong."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,17 +39,24 @@ def expected_of(extractor, images):
     return extractor.apply(extractor.params, jnp.asarray(scaled))
 
 
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder of cached features."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    return tmp_path / 'imggen' / 'features'
+
+
 @pytest.mark.parametrize('chunks', [[53], [1] * 53, [20, 0, 30, 3], [16, 16, 16, 5]])
 def test_any_chunks_give_the_same_features_with_one_compilation(chunks):
     traced = Traced()
     parts = np.split(IMAGES, np.cumsum(chunks)[:-1])
-    measured = extract(traced.extractor, iter(parts), batch_size=16)
+    found = extract(traced.extractor, iter(parts), batch_size=16)
     assert traced.count == 1
     expected = expected_of(traced.extractor, IMAGES)
-    np.testing.assert_allclose(measured.features, expected['features'], atol=1e-5)
-    np.testing.assert_allclose(measured.logits, expected['logits'], atol=1e-5)
-    assert measured.features.dtype == np.float32
-    assert measured.extractor == f'traced-{traced.extractor.digest}'
+    np.testing.assert_allclose(found.features, expected['features'], atol=1e-5)
+    np.testing.assert_allclose(found.logits, expected['logits'], atol=1e-5)
+    assert found.features.dtype == np.float32
+    assert found.extractor == f'traced-{traced.extractor.digest}'
 
 
 def test_an_array_and_the_png_made_of_it_have_the_same_features():
@@ -70,46 +79,46 @@ def test_devices_share_a_batch():
 
 def test_moments_are_those_of_the_features():
     traced = Traced(classes=0)
-    measured = extract(traced.extractor, IMAGES)
-    assert measured.logits is None
+    found = extract(traced.extractor, IMAGES)
+    assert found.logits is None
     moments = extract_moments(traced.extractor, iter([IMAGES[:20], IMAGES[20:]]), batch_size=8)
     assert moments.count == 53
-    features = measured.features.astype(np.float64)
+    features = found.features.astype(np.float64)
     np.testing.assert_allclose(moments.mean, features.mean(0), atol=1e-6)
     np.testing.assert_allclose(moments.covariance, np.cov(features, rowvar=False), atol=1e-6)
 
 
 @pytest.mark.parametrize('classes', [0, 4])
-def test_reference_features_are_computed_once(tmp_path, classes):
+def test_reference_features_are_computed_once(cache, classes):
     traced = Traced(classes=classes)
-    first = reference_features(traced.extractor, IMAGES, cache_folder=tmp_path)
-    (path,) = tmp_path.iterdir()
+    first = reference_features(traced.extractor, IMAGES)
+    (path,) = cache.iterdir()
     # The same weights behind a function that fails: only the cache can answer.
     broken = traced.extractor._replace(apply=lambda params, images: 1 / 0)
-    again = reference_features(broken, IMAGES, cache_folder=tmp_path)
+    again = reference_features(broken, IMAGES)
     np.testing.assert_array_equal(again.features, first.features)
     assert again.extractor == first.extractor
     assert (again.logits is None) == (classes == 0)
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(cache.iterdir()) == [path]
 
 
-def test_a_pixel_or_a_weight_makes_another_entry(tmp_path):
+def test_a_pixel_or_a_weight_makes_another_entry(cache):
     traced = Traced()
-    first = reference_features(traced.extractor, IMAGES, cache_folder=tmp_path)
+    first = reference_features(traced.extractor, IMAGES)
     changed = IMAGES.copy()
     changed[50, 0, 0, 0] ^= 1
-    other = reference_features(traced.extractor, changed, cache_folder=tmp_path)
+    other = reference_features(traced.extractor, changed)
     assert (other.features[50] != first.features[50]).any()
-    reference_features(Traced(seed=1).extractor, IMAGES, cache_folder=tmp_path)
-    reference_features(traced.extractor, IMAGES.reshape(53, 5, 6, 3), cache_folder=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 4
+    reference_features(Traced(seed=1).extractor, IMAGES)
+    reference_features(traced.extractor, IMAGES.reshape(53, 5, 6, 3))
+    assert len(list(cache.iterdir())) == 4
 
 
 @pytest.mark.parametrize('damage', ['truncated', 'flipped', 'empty', 'not an archive', 'pickle'])
-def test_a_damaged_entry_is_computed_again(tmp_path, damage):
+def test_a_damaged_entry_is_computed_again(cache, damage):
     traced = Traced()
-    first = reference_features(traced.extractor, IMAGES, cache_folder=tmp_path)
-    (path,) = tmp_path.iterdir()
+    first = reference_features(traced.extractor, IMAGES)
+    (path,) = cache.iterdir()
     content = bytearray(path.read_bytes())
     if damage == 'truncated':
         content = content[: len(content) // 2]
@@ -121,22 +130,30 @@ def test_a_damaged_entry_is_computed_again(tmp_path, damage):
     else:
         content = b'' if damage == 'empty' else b'features'
     path.write_bytes(bytes(content))
-    again = reference_features(traced.extractor, IMAGES, cache_folder=tmp_path)
+    again = reference_features(traced.extractor, IMAGES)
     np.testing.assert_array_equal(again.features, first.features)
     broken = traced.extractor._replace(apply=lambda params, images: 1 / 0)
-    reference_features(broken, IMAGES, cache_folder=tmp_path)  # The entry is whole again.
+    reference_features(broken, IMAGES)  # The entry is whole again.
 
 
-def test_the_cache_is_where_xdg_says(tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+@pytest.mark.parametrize('value', ['', None])
+def test_an_empty_variable_means_the_default_folder(tmp_path, monkeypatch, value):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    if value is None:
+        monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    else:
+        monkeypatch.setenv('XDG_CACHE_HOME', value)
     reference_features(Traced().extractor, IMAGES)
-    assert len(list((tmp_path / 'imggen' / 'features').glob('traced-*.npz'))) == 1
+    assert len(list((tmp_path / '.cache/imggen/features').glob('traced-*.npz'))) == 1
+    assert os.listdir(tmp_path) == ['.cache']
 
 
-def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path):
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
-    measured = reference_features(Traced().extractor, IMAGES, cache_folder=tmp_path / 'file')
-    assert measured.features.shape == (53, 8)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    features = reference_features(Traced().extractor, IMAGES)
+    assert features.features.shape == (53, 8)
 
 
 def test_bad_input_is_a_user_error():

@@ -74,11 +74,11 @@ def test_agrees_with_scipy_where_covariances_have_full_rank(count, dimension):
 def test_agrees_with_other_forms_of_the_trace_whatever_the_rank(count, dimension):
     rng = np.random.RandomState(1)  # (4, 4) with this seed once gave NaN elsewhere.
     a, b = rng.randn(count, dimension), rng.randn(count, dimension)
-    centerd_a, centerd_b = a - a.mean(0), b - b.mean(0)
+    centered_a, centered_b = a - a.mean(0), b - b.mean(0)
     covariance_a, covariance_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     others = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(covariance_a + covariance_b)
     # tr (A^T A B^T B)^(1/2) is the nuclear norm of A B^T.
-    nuclear = np.linalg.norm(centerd_a @ centerd_b.T, 'nuc') / (count - 1)
+    nuclear = np.linalg.norm(centered_a @ centered_b.T, 'nuc') / (count - 1)
     assert distance(a, b) == pytest.approx(others - 2 * nuclear, rel=1e-9)
     # The roots of null eigenvalues' rounding errors add up to about 1e-4.
     values = np.linalg.eigvals(covariance_a @ covariance_b).astype(complex)

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from imggen.errors import UserError
 from imggen.metrics.pairwise import nearest, neighbor_distances
-from imggen.metrics.precision_recall import precision_recall, ties_rule
+from imggen.metrics.precision_recall import precision_recall
 
 REAL = np.array([[0], [1], [2], [4]], np.float32)
 FAKE = np.array([[0.5], [1.5], [3], [10]], np.float32)
@@ -141,8 +141,3 @@ def test_bad_input_is_a_user_error():
         precision_recall(REAL, FAKE)
     with pytest.raises(UserError, match='reference features must be'):
         precision_recall(REAL[:, 0], FAKE)
-
-
-def test_the_rule_for_ties_is_said():
-    assert ties_rule() == 'distance < radius'
-    assert ties_rule(inclusive=True) == 'distance <= radius'
