@@ -36,16 +36,6 @@ def test_pooled_deviation_is_the_one_of_the_t_test():
     np.testing.assert_allclose(t, expected.statistic, rtol=1e-12)
 
 
-@pytest.mark.parametrize('degrees', [1, 2, 3, 4, 9, 30])
-@pytest.mark.parametrize('fraction', [0.6, 0.9, 0.975, 0.9999])
-def test_student_quantile_agrees_with_scipy(fraction, degrees):
-    np.testing.assert_allclose(
-        seed_statistics.student_quantile(fraction, degrees),
-        stats.t.ppf(fraction, degrees),
-        rtol=1e-9,
-    )
-
-
 @pytest.mark.parametrize('count', [4, 5, 8, 20])
 def test_interval_is_the_percentile_interval_at_the_expanded_level(count):
     values = np.random.default_rng(count).gamma(2.0, size=count)
@@ -64,7 +54,7 @@ def test_interval_is_the_percentile_interval_at_the_expanded_level(count):
 
 
 def test_expansion_by_hand():
-    # Phi(-sqrt(5/4) 2.776445) with Student's 97.5 % point for 4 degrees of freedom.
+    # Phi(-sqrt(5/4) 2.776445), with the 97.5 % point of Student's t for 4 degrees of freedom.
     np.testing.assert_allclose(
         seed_statistics.expanded_tail(0.025, 5), stats.norm.cdf(-math.sqrt(1.25) * 2.7764451052)
     )
