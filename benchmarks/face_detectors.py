@@ -2,14 +2,14 @@ r"""Compares the face detectors on photographs whose faces are known.
 
   python -m benchmarks.face_detectors --photographs=DIR [--truth=benchmarks/face_truth.json]
 
-The truth is JSON: {photograph: [[top, left, height, width], ...]}, in pixels. The one
-beside this file was drawn by eye, from forehead to chin, for 15 photographs with 21
-faces; heads that are out of focus do not count. A detection finds the face that it
-overlaps most, by a third or more (intersection over union; Haar's boxes are square
-and wider than a face); each face can be found once. What finds none is false.
+The truth is JSON: {photograph: [[top, left, height, width], ...]}, in pixels. The file beside this
+one was drawn by eye, from forehead to chin, for 15 photographs with 21 faces; heads out of focus do
+not count. A detection finds the face that it overlaps most, if the overlap is a third or more
+(intersection over union; Haar's boxes are square and wider than a face). Each face can be found
+once. A detection that finds no face is false.
 
-Prints a Markdown table: Haar, Haar where the cascade for eyes confirms one eye or
-both, and YuNet. The time is that of a second look, without reading the file.
+Prints a Markdown table with Haar, Haar with one eye or both eyes found by its cascade for eyes, and
+YuNet. The time excludes reading the file and the first call.
 """
 
 import json
@@ -26,13 +26,15 @@ from imggen.data.faces.boxes import Box, overlap
 
 _PHOTOGRAPHS = flags.DEFINE_string('photographs', None, 'Folder of photographs.', required=True)
 _TRUTH = flags.DEFINE_string(
-    'truth', str(pathlib.Path(__file__).with_name('face_truth.json')), 'Where the faces are.'
+    'truth',
+    str(pathlib.Path(__file__).with_name('face_truth.json')),
+    'JSON file with the true faces.',
 )
 _LEAST_OVERLAP = 1 / 3
 
 
 class Count(NamedTuple):
-    """Faces that were found, detections that are none, and faces that were missed."""
+    """Numbers of faces found, of false detections, and of faces missed."""
 
     found: int
     false: int
@@ -40,7 +42,7 @@ class Count(NamedTuple):
 
 
 def count(detections: Sequence[Box], truth: Sequence[Box]) -> Count:
-    """Matches detections with true boxes, the pairs of the largest overlap first."""
+    """Matches detections with true boxes, pairs with the largest overlap first."""
     pairs = sorted(
         (
             (overlap(detection, box), i, j)

@@ -1,11 +1,10 @@
-r"""Shows what a config feeds its networks, before anything is trained.
+r"""Shows the images that a config feeds to its networks, before anything is trained.
 
 python -m experiments.preview --config=configs/gan_folder.py:moved --config.data.path=DIR
     --output=preview.png [--num=8] [--versions=7]
 
-One row a picture: on the left as it is, then its augmentation (config.data.augment) in
-so many versions. Where the discriminator's images are augmented too
-(config.method.augment) a second row shows that.
+Each row holds an image and then versions of it, augmented by config.data.augment. If the
+discriminator's images are augmented too (config.method.augment), a second row shows that.
 """
 
 from absl import flags
@@ -14,9 +13,11 @@ from imggen import cli, images
 from imggen.data.preview import preview
 
 _CONFIG = cli.define_config()
-_OUTPUT = flags.DEFINE_string('output', 'preview.png', 'The sheet, a .png.')
-_NUM = flags.DEFINE_integer('num', 8, 'Pictures.', lower_bound=1)
-_VERSIONS = flags.DEFINE_integer('versions', 7, 'Augmented versions of each.', lower_bound=1)
+_OUTPUT = flags.DEFINE_string('output', 'preview.png', 'The sheet, a .png file.')
+_NUM = flags.DEFINE_integer('num', 8, 'Number of images.', lower_bound=1)
+_VERSIONS = flags.DEFINE_integer(
+    'versions', 7, 'Number of augmented versions of each.', lower_bound=1
+)
 
 
 def main(argv):

@@ -1,29 +1,29 @@
-r"""Renders the emoji of a color font into a folder: a set of about 3,600 small pictures.
+r"""Renders the emoji of a color font into a folder, a set of about 3,600 small images.
 
 python -m experiments.prepare.emoji --output=data/emoji [--font=NotoColorEmoji.ttf]
 
-One PNG of 136 x 128 with transparency an emoji, named by its code points.
+Each emoji becomes a PNG of 136 x 128 pixels with transparency, named by its code points.
 """
 
 import pathlib
 
 from absl import flags
 
-from imggen import cli
+from imggen import cli, images
 from imggen.data.download import emoji
-from imggen.images import write_png
 
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder for the PNGs; made if missing.')
-_FONT = flags.DEFINE_string('font', None, 'The font file; looked for by default.')
+_FONT = flags.DEFINE_string('font', None, 'The font file; searched for by default.')
 
 
 def main(argv):
     del argv
-    path, written = emoji.find_font(path=_FONT.value), 0
-    for name, picture in emoji.pictures(emoji.load_font(path)):
-        write_png(pathlib.Path(_OUTPUT.value) / f'{name}.png', picture)
+    output, written = pathlib.Path(_OUTPUT.value).expanduser(), 0
+    font = emoji.find_font(path=_FONT.value)
+    for name, image in emoji.pictures(emoji.load_font(font)):
+        images.write_png(output / f'{name}.png', image)
         written += 1
-    print(f'{_OUTPUT.value}: {written:,} emoji of {path}')
+    print(f'{output}: {written:,} emoji from {font}')
 
 
 if __name__ == '__main__':

@@ -92,8 +92,8 @@ def test_small_faces_in_a_large_photograph_take_a_larger_max_side(tmp_path):
     common = (f'--source={tmp_path}/in', '--size=64,48')
     done = command(*common, f'--output={tmp_path}/small', '--missing=keep', '--max_side=600')
     assert done.returncode == 0, done.stderr
-    assert 'note: of 3000 pixels' in done.stdout
-    assert 'of faces below 120; --max_side=1500 finds those of --min_side=48' in done.stdout
+    assert 'note: the longest photograph has 3000 pixels' in done.stdout
+    assert 'faces below 120 pixels are not found; --max_side=1500 also finds' in done.stdout
     (record,) = manifest_of(tmp_path / 'small')['portraits']
     assert record['box'] is None
     done = command(*common, f'--output={tmp_path}/large', '--max_side=1500')
@@ -107,22 +107,22 @@ def test_small_faces_in_a_large_photograph_take_a_larger_max_side(tmp_path):
     ('arguments', 'message'),
     [
         (('--source=/nowhere', '--output=out'), '/nowhere is not a folder; name a folder of phot'),
-        (('--source=in', '--output=out', '--size=64'), '--size=64 is no height,width; give two'),
+        (('--source=in', '--output=out', '--size=64'), '--size=64 is not height,width; give two'),
         (
             ('--source=in', '--output=out', '--min_score=0.9', '--yunet_model=/nope'),
-            '--yunet_model is for --detector=yunet; choose that or leave the option out',
+            '--yunet_model is an option of --detector=yunet; choose that or leave it out',
         ),
         (
             ('--source=in', '--output=out', '--min_score=0.9'),
-            '--min_score is for --detector=yunet; choose that or leave the option out',
+            '--min_score is an option of --detector=yunet; choose that or leave it out',
         ),
         (
             ('--source=in', '--output=out', '--detector=yunet', '--cascades=/nope'),
-            '--cascades is for --detector=haar; choose that or leave the option out',
+            '--cascades is an option of --detector=haar; choose that or leave it out',
         ),
         (
             ('--source=in', '--output=out', '--align', '--margin=20'),
-            '--margin has no meaning with --align; leave one of them out',
+            '--margin has no effect with --align; leave one of them out',
         ),
         (
             ('--source=in', '--output=out', '--min_side=20'),

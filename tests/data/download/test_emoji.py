@@ -1,4 +1,4 @@
-"""Emoji of a color font: the font is found or named, a picture has color and holes."""
+"""Emoji of a color font: the font is found or named, and images have color and transparency."""
 
 import pathlib
 
@@ -22,9 +22,9 @@ def test_a_missing_font_is_told(tmp_path):
     font.parent.mkdir()
     font.write_bytes(b'no font')
     assert emoji.find_font(None, folders=(str(tmp_path),)) == font
-    with pytest.raises(UserError, match='is no color font'):
+    with pytest.raises(UserError, match='cannot be read as a color font'):
         emoji.load_font(font)
-    with pytest.raises(UserError, match='there is no such file'):
+    with pytest.raises(UserError, match='does not exist; name a font file'):
         emoji.find_font(path=tmp_path / 'nowhere.ttf')
 
 

@@ -1,4 +1,4 @@
-"""Photographs out of packages: which, how large, and what is said where a package is missing."""
+"""Photographs from packages: which, their size, and the error for a missing package."""
 
 import io
 import shutil
@@ -45,14 +45,16 @@ def test_pictures_are_reduced_never_enlarged_and_drawings_left_out():
 
 
 @pytest.mark.usefixtures('package')
-def test_a_package_that_cannot_be_had_is_named():
-    with pytest.raises(UserError, match=r'package missing-one cannot be had: .*Unable to locate'):
+def test_a_package_that_cannot_be_downloaded_is_named():
+    with pytest.raises(
+        UserError, match=r'package missing-one cannot be downloaded: .*Unable to locate'
+    ):
         list(photographs.photographs(side=20, sources={'missing-one': ('*.jpg', ())}))
 
 
 @pytest.mark.usefixtures('package')
 def test_a_package_that_holds_other_files_is_named():
-    with pytest.raises(UserError, match=r'pictures has no usr/\*\.jpg any more'):
+    with pytest.raises(UserError, match=r'pictures no longer holds usr/\*\.jpg'):
         list(photographs.photographs(side=20, sources={'pictures': ('usr/*.jpg', ())}))
 
 
@@ -62,4 +64,4 @@ def test_the_command_writes_pngs_and_says_how_many(tmp_path, monkeypatch, capsys
     output = tmp_path / 'output'
     fetch_photographs.write(output, side=20)
     assert sorted(path.name for path in output.iterdir()) == ['Sea.png', 'Small.png']
-    assert '2 photographs, the longer side 20 pixels' in capsys.readouterr().out
+    assert '2 photographs, longer side 20 pixels' in capsys.readouterr().out
