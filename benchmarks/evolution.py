@@ -1,18 +1,18 @@
-r"""Times evolution: images evaluated a second, beside the ways it could be done without our loop.
+r"""Times evolution in images evaluated per second, and compares it with other ways to do it.
 
   python -m benchmarks.evolution
   python -m benchmarks.evolution --classifiers=dense --runs=5 --torch_python=/path/to/python
 
-Each way runs in a process of its own, taking turns:
+Each way runs in its own process, in turn:
 
-  ours       hill climbing (1 to 20 pixels, greedy) as `loop.run` runs it, from the draws to
-             the report, at the best of --chains
-  forward    the classifier's bare forward pass at the best of --chains: the limit
-  jax loop   one image a call from a Python loop, in JAX: the original's way
-  torch loop the same in PyTorch with the same weights, by benchmarks/torch_classifier.py
+  ours        hill climbing (1 to 20 pixels, greedy) with `loop.run`, from the random draws to the
+              metrics, at the best of --chains
+  forward     only the classifier's forward pass, at the best of --chains: an upper bound
+  jax loop    one image per call from a Python loop in JAX, as in the original
+  torch loop  the same in PyTorch with the same weights, with benchmarks/torch_classifier.py
 
-Figures are medians over --runs processes and, in brackets, the range. --torch_python names a
-Python that has PyTorch; without it that way is left out.
+The table shows medians over --runs processes, with the range in brackets. --torch_python names a
+Python with PyTorch; without it this way is left out.
 """
 
 import json
@@ -26,12 +26,14 @@ import time
 import numpy as np
 from absl import app, flags, logging
 
-_JUDGES = flags.DEFINE_list('classifiers', 'convolutional,dense', 'Which classifiers.')
-_RUNS = flags.DEFINE_integer('runs', 5, 'Processes of each way.', lower_bound=1)
-_SECONDS = flags.DEFINE_float('seconds', 2.0, 'How long each is timed, about.')
-_CHAINS = flags.DEFINE_list('chains', '128,256,512,1024', 'Populations to choose from.')
-_CORES = flags.DEFINE_integer('cores', None, 'Cores that a process may use; all by default.')
-_TORCH = flags.DEFINE_string('torch_python', '', 'A Python that has PyTorch.')
+_CLASSIFIERS = flags.DEFINE_list('classifiers', 'convolutional,dense', 'Classifiers to time.')
+_RUNS = flags.DEFINE_integer('runs', 5, 'Processes per way.', lower_bound=1)
+_SECONDS = flags.DEFINE_float('seconds', 2.0, 'Approximate duration of each measurement.')
+_CHAINS = flags.DEFINE_list('chains', '128,256,512,1024', 'Population sizes to choose from.')
+_CORES = flags.DEFINE_integer(
+    'cores', None, 'Number of cores that a process may use; all by default.'
+)
+_TORCH = flags.DEFINE_string('torch_python', '', 'A Python with PyTorch.')
 _WAY = flags.DEFINE_string('way', None, 'Time one way in this process.')
 
 _DISPATCH_STEPS = 50
@@ -60,7 +62,7 @@ def _ours(name: str) -> float:
             observers=[records.append],
             stop=lambda: sum(record.seconds for record in records[1:]) > _SECONDS.value,
         )
-        timed = records[1:]  # The first dispatch warms up.
+        timed = records[1:]  # The first dispatch is a warm-up.
         steps = sum(record.num_steps for record in timed)
         return steps * chains / sum(record.seconds for record in timed)
 
@@ -116,7 +118,7 @@ def _jax_loop(name: str) -> float:
 
 
 def _repeat(function) -> float:
-    """Calls until --seconds are over; returns calls a second."""
+    """Calls a function until --seconds have passed; returns calls per second."""
     function()
     calls, started = 0, time.perf_counter()
     while (seconds := time.perf_counter() - started) < _SECONDS.value:
@@ -129,7 +131,7 @@ _WAYS = {'ours': _ours, 'forward': _forward, 'jax loop': _jax_loop}
 
 
 def _run_way(way: str, name: str, folder: str) -> float:
-    """Runs one way in a process of its own."""
+    """Runs one way in its own process and returns its speed."""
     command = [
         sys.executable,
         '-m',
@@ -146,14 +148,14 @@ def _run_way(way: str, name: str, folder: str) -> float:
 
 
 def _write_weights(name: str, folder: str) -> None:
-    """Writes the classifier for the other side, with an answer that it must give too."""
+    """Writes the weights for PyTorch, with one answer that it must reproduce."""
     import jax
 
-    from imggen.features import fashion_classifier as files
+    from imggen.features import fashion_classifier
     from imggen.methods.evolution import classifiers
 
     classifier = classifiers.load(name)
-    files.save(f'{folder}/weights.npz', classifier.params)
+    fashion_classifier.save(f'{folder}/weights.npz', classifier.params)
     image = np.random.default_rng(1).uniform(-1, 1, (1, *classifier.shape)).astype(np.float32)
     probability = jax.nn.softmax(classifier.logits(classifier.params, image))[0, _TARGET]
     np.savez(f'{folder}/check.npz', image=image, probability=probability)
@@ -184,17 +186,15 @@ def main(argv) -> None:
     if _CORES.value:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: _CORES.value])
     if _WAY.value:
-        print(json.dumps({'speed': _WAYS[_WAY.value](_JUDGES.value[0])}))
+        print(json.dumps({'speed': _WAYS[_WAY.value](_CLASSIFIERS.value[0])}))
         return
     load, ways = os.getloadavg()[0], [*_WAYS, *(['torch loop'] if _TORCH.value else [])]
-    rows = [_row(name, ways) for name in _JUDGES.value]
+    rows = [_row(name, ways) for name in _CLASSIFIERS.value]
     from imggen import devices
 
     print('', file=sys.stderr)
-    print(
-        f'{devices.hardware()}; load of the machine before: {load:.1f}; images evaluated a second.'
-    )
-    names = ['classifier', *ways, 'of the limit', *(f'times the {way}' for way in ways[2:])]
+    print(f'{devices.hardware()}; load average before: {load:.1f}; images evaluated per second.')
+    names = ['classifier', *ways, 'of forward', *(f'times the {way}' for way in ways[2:])]
     print(f'\n| {" | ".join(names)} |')
     print(f'| --- |{" ---: |" * (len(names) - 1)}')
     print('\n'.join(rows))

@@ -1,16 +1,15 @@
-r"""Style transfer side by side with PyTorch's L-BFGS and with pystiche; a Markdown table.
+r"""Compares style transfer with PyTorch's L-BFGS and with pystiche, in a Markdown table.
 
   python -m benchmarks.style --content=A --style=B [--torch_python=PATH] [--sizes=256,512]
   python -m benchmarks.style --content=A --style=B --compare=scales
 
-The sides minimize one loss with one network's weights from one picture, the content,
-at one size, with the same number of evaluations of loss and gradient, each in a
-process of its own. They take turns. Seconds are the mean of an evaluation after the
-first few. The relative style loss is scored afterwards, for all alike: with VGG16, which
-made the pictures, and with EfficientNet-Lite0, which has seen none of them. Peak memory
-is that of the process.
+All sides minimize the same loss with the same weights, from the same image (the content), at the
+same size and with the same number of evaluations of loss and gradient. Each runs in its own
+process, in turn. Seconds are the mean time of an evaluation after the first few. The relative style
+loss is then measured in the same way for all: with VGG16, which the sides minimize, and with
+EfficientNet-Lite0, which none of them uses. Peak memory is that of the process.
 
-`--compare=scales` runs configs/style_quality.py, then one scale for the same time.
+`--compare=scales` runs configs/style_quality.py, then a single scale for the same time.
 """
 
 import json
@@ -25,17 +24,21 @@ import time
 import numpy as np
 from absl import app, flags, logging
 
-_CONTENT = flags.DEFINE_string('content', None, 'A picture.', required=True)
-_STYLE = flags.DEFINE_string('style', None, 'A picture.', required=True)
+_CONTENT = flags.DEFINE_string('content', None, 'An image.', required=True)
+_STYLE = flags.DEFINE_string('style', None, 'An image.', required=True)
 _SIZES = flags.DEFINE_list('sizes', '256,512', 'Longer sides, in pixels.')
-_EVALUATIONS = flags.DEFINE_integer('evaluations', 60, 'Of loss and gradient.', lower_bound=10)
-_MEMORY_SIZE = flags.DEFINE_integer('memory_size', 100, "Of every L-BFGS; 100 is PyTorch's.")
-_STYLE_WEIGHT = flags.DEFINE_float('style_weight', 30.0, 'Of the relative style loss.')
-_TORCH_PYTHON = flags.DEFINE_string('torch_python', sys.executable, 'A Python that has PyTorch.')
-_SIDES = flags.DEFINE_list('sides', 'imggen,torch,pystiche', 'What to run.')
+_EVALUATIONS = flags.DEFINE_integer(
+    'evaluations', 60, 'Evaluations of loss and gradient.', lower_bound=10
+)
+_MEMORY_SIZE = flags.DEFINE_integer(
+    'memory_size', 100, "Memory of every L-BFGS; PyTorch's default is 100."
+)
+_STYLE_WEIGHT = flags.DEFINE_float('style_weight', 30.0, 'Weight of the relative style loss.')
+_TORCH_PYTHON = flags.DEFINE_string('torch_python', sys.executable, 'A Python with PyTorch.')
+_SIDES = flags.DEFINE_list('sides', 'imggen,torch,pystiche', 'Sides to run.')
 _COMPARE = flags.DEFINE_enum('compare', 'sides', ['sides', 'scales'], 'What to compare.')
-_PROBLEM = flags.DEFINE_string('problem', None, 'Run our side in this process.')
-_OUTPUT = flags.DEFINE_string('output', None, 'Where it writes its picture.')
+_PROBLEM = flags.DEFINE_string('problem', None, 'Run our side in this process; used internally.')
+_OUTPUT = flags.DEFINE_string('output', None, 'File for its image; used internally.')
 
 _DISPATCH = 5  # Evaluations in one record; the first record is not timed.
 
@@ -71,9 +74,10 @@ def _write_problem(path: pathlib.Path, size: int) -> None:
 
 
 def _transfer(size: int, method: dict, *, seconds: float | None = None):
-    """Runs our method until it ends or `seconds` are over.
+    """Runs our method to its end, or for `seconds`.
 
-    Returns the picture, the records, the processor's clock at each, and all seconds.
+    Returns:
+      The image, the records, the CPU clock at each record, and the total seconds.
     """
     import jax
 
@@ -105,8 +109,8 @@ def _our_side() -> dict:
     size = int(_SIZES.value[0])
     options = {'memory_size': _MEMORY_SIZE.value}
     method = {'num_steps': _EVALUATIONS.value, 'optimizer_options': options}
-    picture, records, cpu_ends, total = _transfer(size, method)
-    np.savez(_OUTPUT.value, image=picture)
+    image, records, cpu_ends, total = _transfer(size, method)
+    np.savez(_OUTPUT.value, image=image)
     timed = sum(record.num_steps for record in records[1:])
     return {
         'seconds': sum(record.seconds for record in records[1:]) / timed,
@@ -132,8 +136,8 @@ def _run(side: str, size: int, folder: pathlib.Path) -> dict:
     command += [f'--evaluations={_EVALUATIONS.value}']
     environment = os.environ | {'JAX_ENABLE_COMPILATION_CACHE': 'false'}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    report = json.loads(done.stdout.splitlines()[-1])
-    return {**report, 'image': np.load(output)['image']}
+    result = json.loads(done.stdout.splitlines()[-1])
+    return {**result, 'image': np.load(output)['image']}
 
 
 def _compare_sides() -> None:
@@ -142,7 +146,7 @@ def _compare_sides() -> None:
 
     print(
         f'{devices.hardware()}; {_EVALUATIONS.value} evaluations from the content, style weight '
-        f'{_STYLE_WEIGHT.value:g}. Load of the machine before: {os.getloadavg()[0]:.1f}.\n'
+        f'{_STYLE_WEIGHT.value:g}. Load average before: {os.getloadavg()[0]:.1f}.\n'
     )
     print(
         '| size | side | s / evaluation | CPU s / evaluation | style loss (VGG16) '
@@ -187,9 +191,9 @@ def _compare_scales() -> None:
         for scales in (quality['scales'], (1.0,)):
             shares = quality['shares'] if len(scales) > 1 else ()
             method = {**quality, 'scales': scales, 'shares': shares}
-            picture, records, _, _ = _transfer(size, method, seconds=seconds)
+            image, records, _, _ = _transfer(size, method, seconds=seconds)
             seconds = sum(record.seconds for record in records)
-            scores = style.score(picture, batch)
+            scores = style.score(image, batch)
             print(
                 f'| {size} | {", ".join(map(str, scales))} '
                 f'| {sum(record.num_steps for record in records)} | {seconds:.0f} '

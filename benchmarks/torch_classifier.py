@@ -1,8 +1,8 @@
-"""A judge in PyTorch, asked about one image a call: the original's way of evolving an image.
+"""A classifier in PyTorch that gets one image per call, as in the original evolution.
 
-`benchmarks.evolution` runs this file with a Python that has PyTorch; it needs nothing of
-this project. Arguments: the Fashion-MNIST classifier's weights and an answer to check (both .npz), its
-architecture, how many seconds to time. Prints images judged a second.
+`benchmarks.evolution` runs this file with a Python that has PyTorch; it needs nothing from this
+project. Arguments: the weights of the classifier and an answer to check (both .npz), its
+architecture, and the duration of the measurement in seconds. Prints images evaluated per second.
 """
 
 import json
@@ -17,10 +17,10 @@ PIXELS, MOST, TARGET = 784, 20, 2
 
 
 class Climb:
-    """One image that changes by 1 to 20 random pixels, kept if it is liked as well.
+    """One image; changes of 1 to 20 random pixels are kept if the class gets no less probable.
 
     Args:
-      ask: (image float32 [pixels]) -> the probability of the target class.
+      ask: image float32 [pixels] -> probability of the target class.
     """
 
     def __init__(self, ask):
@@ -40,7 +40,7 @@ class Climb:
 
 
 def repeat(function, seconds: float) -> float:
-    """Calls until the seconds are over; returns calls a second."""
+    """Calls a function until the seconds have passed; returns calls per second."""
     function()
     calls, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < seconds:
@@ -85,7 +85,7 @@ def _linear(weights, index: int) -> torch.nn.Linear:
 
 
 def main(weights: str, check: str, architecture: str, seconds: str) -> None:
-    """Times the loop; raises ValueError where the two sides disagree about the classifier."""
+    """Times the loop; raises ValueError if the classifier does not give the expected answer."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     network = {'convolutional': convolutional, 'dense': dense}[architecture](np.load(weights))
 
@@ -97,7 +97,7 @@ def main(weights: str, check: str, architecture: str, seconds: str) -> None:
     expected = np.load(check)
     found = ask(expected['image'].reshape(-1))
     if abs(found - float(expected['probability'])) > 1e-4:
-        raise ValueError(f'The sides disagree: {found} and {expected["probability"]}.')
+        raise ValueError(f'The classifier answers {found}, not {expected["probability"]}.')
     speed = repeat(Climb(ask).step, float(seconds))
     print(json.dumps({'speed': speed, 'version': f'PyTorch {torch.__version__}'}))
 

@@ -1,11 +1,11 @@
-"""Style transfer in PyTorch and in pystiche: the other sides of `benchmarks.style`.
+"""Style transfer with PyTorch and with pystiche, for `benchmarks.style`.
 
   python -m benchmarks.torch_style --problem=P.npz --library=torch --evaluations=N --output=R.npz
 
-Needs PyTorch and NumPy (and pystiche for the second) and nothing of imggen, so that it
-runs in an environment of its own. The problem holds VGG16's convolutions, the pictures
-as float32 [1, height, width, 3] in [-1, 1] and the weights of the losses. Both sides
-minimize what `configs/style_quality.py` minimizes at one scale:
+It needs PyTorch and NumPy, and pystiche for --library=pystiche, but nothing from imggen, so that it
+can run in its own environment. The problem file holds VGG16's convolutions, the images as float32
+[1, height, width, 3] in [-1, 1] and the weights of the losses. Both libraries minimize the loss of
+`configs/style_quality.py` at one scale:
 
   |F - P|^2 / |P|^2 + style weight * mean over layers of |S - S'|^2 / |S'|^2
 """
@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from torch import nn
 
-_WARMUP = 3  # Evaluations in which PyTorch chooses its kernels; not timed.
+_WARMUP = 3  # Evaluations that are not timed, in which PyTorch chooses its kernels.
 _STYLE_LAYERS = ('block1_conv1', 'block2_conv1', 'block3_conv1', 'block4_conv1')
 _CONTENT_LAYER = 'block4_conv2'
 
 
 def network(problem) -> dict[str, nn.Module]:
-    """Returns VGG16's modules by name up to the content layer; an activation follows a conv."""
+    """Returns VGG16's modules by name, up to the content layer, with a ReLU after each conv."""
     modules = {}
     for name in problem['layers']:
         block, part = name.split('_')
@@ -46,19 +46,19 @@ def network(problem) -> dict[str, nn.Module]:
 
 
 class Clock(NamedTuple):
-    """Seconds of the wall, and of the processor: the second is steadier on a shared machine."""
+    """Wall and CPU time in seconds; CPU time is steadier on a shared machine."""
 
     wall: float
     cpu: float
 
 
 def clock() -> Clock:
-    """Reads both clocks."""
+    """Returns the current wall and CPU time."""
     return Clock(time.perf_counter(), time.process_time())
 
 
 class Input(nn.Module):
-    """Standardizes pixels in [-1, 1] as the first convolution wants them."""
+    """Standardizes pixels in [-1, 1] for the first convolution."""
 
     def __init__(self, problem):
         super().__init__()
@@ -70,7 +70,7 @@ class Input(nn.Module):
 
 
 def gram(features: torch.Tensor) -> torch.Tensor:
-    """Returns the Gram matrix over the number of positions, [c, c]."""
+    """Returns the Gram matrix divided by the number of positions, [c, c]."""
     flat = features[0].flatten(1)
     return flat @ flat.T / flat.shape[1]
 
@@ -115,14 +115,14 @@ def with_torch(problem, image: torch.Tensor, evaluations: int) -> list[Clock]:
         ends.append(clock())
         return loss
 
-    optimizer.step(closure)  # It ends a line search that it began: cut to the same count.
+    optimizer.step(closure)  # It completes its last line search, beyond `evaluations`.
     image.data = best[1]
     return ends[:evaluations]
 
 
 def with_pystiche(problem, image: torch.Tensor, evaluations: int) -> list[Clock]:
-    """Runs pystiche's own loop and optimizer with its losses, weighted to be the same."""
-    # pystiche asks torchvision for tables of addresses that it no longer has.
+    """Runs pystiche's loop and optimizer with its losses, weighted to equal ours."""
+    # pystiche reads tables of URLs that torchvision no longer has.
     for name in ('alexnet', 'vgg'):
         module = importlib.import_module(f'torchvision.models.{name}')
         vars(module).setdefault('model_urls', collections.defaultdict(str))
@@ -133,9 +133,9 @@ def with_pystiche(problem, image: torch.Tensor, evaluations: int) -> list[Clock]
     encoder = enc.MultiLayerEncoder(list(modules.items()))
     content, style = _tensor(problem['content']), _tensor(problem['style'])
 
-    def weight(name, picture, reduce):
+    def weight(name, image, reduce):
         with torch.no_grad():
-            target = reduce(encoder.extract_encoder(name)(picture))
+            target = reduce(encoder.extract_encoder(name)(image))
         return target.numel() / float(target.square().sum())
 
     def style_loss(layer_encoder, layer_weight):
@@ -170,15 +170,15 @@ def with_pystiche(problem, image: torch.Tensor, evaluations: int) -> list[Clock]
     return [*ends[1:], clock()]
 
 
-def _tensor(picture: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(picture.transpose(0, 3, 1, 2).copy())
+def _tensor(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image.transpose(0, 3, 1, 2).copy())
 
 
 LIBRARIES = {'torch': with_torch, 'pystiche': with_pystiche}
 
 
 def main() -> None:
-    """Runs one side and prints what it took as JSON."""
+    """Runs one library and prints its time and memory as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--problem', required=True)
     parser.add_argument('--library', choices=LIBRARIES, required=True)
@@ -190,7 +190,7 @@ def main() -> None:
     image = _tensor(problem['content'])
     ends = LIBRARIES[arguments.library](problem, image, arguments.evaluations)
     np.savez(arguments.output, image=image.detach().numpy().transpose(0, 2, 3, 1))
-    report = {
+    result = {
         'seconds': (ends[-1].wall - ends[_WARMUP - 1].wall) / (len(ends) - _WARMUP),
         'cpu_seconds': (ends[-1].cpu - ends[_WARMUP - 1].cpu) / (len(ends) - _WARMUP),
         'evaluations': len(ends),
@@ -200,8 +200,8 @@ def main() -> None:
     if arguments.library == 'pystiche':
         import pystiche
 
-        report['version'] = f'pystiche {pystiche.__version__}'
-    print(json.dumps(report))
+        result['version'] = f'pystiche {pystiche.__version__}'
+    print(json.dumps(result))
 
 
 if __name__ == '__main__':

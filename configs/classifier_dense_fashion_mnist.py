@@ -1,6 +1,7 @@
-r"""The original's classifier of evolved images: 784 inputs, 128 hidden units, ten classes.
+r"""The classifier of the original evolution: 784 inputs, 128 hidden units, ten classes.
 
-python -m experiments.train --config=configs/classifier_dense_fashion_mnist.py --workdir=runs/classifier_dense
+python -m experiments.train --config=configs/classifier_dense_fashion_mnist.py \
+    --workdir=runs/classifier_dense
 python -m experiments.studies.classifier --workdir=runs/classifier_dense [--save]
 """
 
@@ -28,6 +29,7 @@ def get_config(arg=None):
     config.method.ema_half_life_images = 20_000.0
     config.run = common.run(
         smoke=arg.smoke,
+        scores=('classifier',),
         log_every_steps=100,
         sample_every_steps=5000,
         checkpoint_every_steps=5000,

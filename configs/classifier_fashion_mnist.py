@@ -1,11 +1,11 @@
-r"""The Fashion-MNIST classifier: a Fashion-MNIST classifier of under 100,000 parameters.
+r"""The shipped Fashion-MNIST classifier, with fewer than 100,000 parameters.
 
 python -m experiments.train --config=configs/classifier_fashion_mnist.py --workdir=runs/classifier
 python -m experiments.studies.classifier --workdir=runs/classifier
 
-84,394 parameters; 93.74 % of the 10,000 test images, calibration error 0.042 (seed 0, as the
-second command prints it). 24 passes over the training set at 700 to 950 images/s on 2 cores:
-about half an hour.
+It has 84,394 parameters, an accuracy of 93.74 % on the 10,000 test images and a calibration error
+of 0.042 (seed 0; the second command prints these numbers). Training takes 24 epochs at 700 to 950
+images/s on 2 cores, which is about half an hour.
 """
 
 from ml_collections import ConfigDict
@@ -33,6 +33,7 @@ def get_config(arg=None):
     config.method.label_smoothing = 0.05
     config.run = common.run(
         smoke=arg.smoke,
+        scores=('classifier',),
         log_every_steps=50,
         sample_every_steps=5000,
         checkpoint_every_steps=500,

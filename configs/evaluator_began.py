@@ -1,8 +1,8 @@
-r"""BEGAN: the autoencoder and the generator held in balance by a control.
+r"""BEGAN: a controller keeps the autoencoder and the generator in balance.
 
 python -m experiments.train --config=configs/evaluator_began.py --workdir=runs/equilibrium
 
-The batch is small, for the balance takes many steps to find.
+The batch is small, because finding the balance takes many steps.
 """
 
 from ml_collections import ConfigDict
@@ -11,7 +11,7 @@ from configs import common
 
 
 def get_config(arg=None):
-    config = common.teaching(arg, method='began', scores=('references', 'rejection'))
+    config = common.evaluator(arg, method='began', scores=('references', 'rejection'))
     config.method.evaluator = ConfigDict({'features': 32, 'code_size': 64})
     config.method.generator = ConfigDict({'features': 32})
     config.method.gamma = 0.8

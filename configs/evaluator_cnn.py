@@ -1,9 +1,9 @@
-r"""A convolutional classifier, real or not, as the evaluator in place of the autoencoder.
+r"""A convolutional network as the evaluator: it classifies images as real or not.
 
 python -m experiments.train --config=configs/evaluator_cnn.py --workdir=runs/judged
 
-It learns real pictures from noise, random shapes and shuffled patches, then stands still
-while it teaches the generator.
+It learns to tell real images from noise, random shapes and shuffled patches. It is then frozen
+and trains the generator.
 """
 
 from configs import evaluator_threshold

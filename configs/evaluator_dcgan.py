@@ -1,4 +1,4 @@
-r"""The bar: DCGAN, whose discriminator only says real or generated, with the data of the others.
+r"""The reference for the other evaluators: DCGAN on the same data.
 
 python -m experiments.train --config=configs/evaluator_dcgan.py --workdir=runs/bar
 """
@@ -9,7 +9,7 @@ from configs import common
 
 
 def get_config(arg=None):
-    config = common.teaching(arg, method='gan', scores=('references',))
+    config = common.evaluator(arg, method='gan', scores=('references',))
     config.method.network = 'dcgan'
     config.method.generator = ConfigDict({'features': 64})
     config.method.discriminator = ConfigDict({'features': 64})

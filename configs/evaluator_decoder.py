@@ -1,8 +1,8 @@
-r"""The evaluator's own decoder as the generator: codes drawn like those of real pictures.
+r"""The decoder of an autoencoder as the generator, with codes like those of real images.
 
 python -m experiments.train --config=configs/evaluator_decoder.py --workdir=runs/decoder
 
-A plain autoencoder, then Gaussian codes with the mean and covariance of real ones.
+Trains a plain autoencoder, then draws Gaussian codes with the mean and covariance of real codes.
 """
 
 from configs import evaluator_vae

@@ -1,9 +1,9 @@
-r"""Pictures near many references and far from each other, in the features of the evaluator.
+r"""Generated images should be near many references and far from each other, in features.
 
 python -m experiments.train --config=configs/evaluator_diversity.py --workdir=runs/diversity
 
-The pictures of every batch are the references. With the weight 1/2 the two terms make an
-energy distance, which is smallest where generated pictures are distributed as real ones.
+The images of every batch are the references. With a weight of 1/2 the two terms are an energy
+distance, which is smallest if generated and real images have the same distribution.
 """
 
 from configs import evaluator_perceptual

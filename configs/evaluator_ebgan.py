@@ -1,4 +1,4 @@
-r"""EBGAN: the autoencoder learns against the generator, with a margin and a pulling-away term.
+r"""EBGAN: the autoencoder is the discriminator, with a margin and a pulling-away term.
 
 python -m experiments.train --config=configs/evaluator_ebgan.py --workdir=runs/energy
 """
@@ -9,7 +9,7 @@ from configs import common
 
 
 def get_config(arg=None):
-    config = common.teaching(arg, method='ebgan', scores=('references', 'rejection'))
+    config = common.evaluator(arg, method='ebgan', scores=('references', 'rejection'))
     config.method.evaluator = ConfigDict({'features': 32, 'code_size': 64})
     config.method.generator = ConfigDict({'features': 32})
     config.method.margin = 0.2

@@ -1,4 +1,4 @@
-r"""The reference approach with distances in the features of the evaluator, not in pixels.
+r"""As evaluator_reference.py, with distances in the evaluator's features instead of in pixels.
 
 python -m experiments.train --config=configs/evaluator_perceptual.py --workdir=runs/perceptual
 """

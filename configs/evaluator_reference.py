@@ -1,11 +1,11 @@
-r"""A generator whose evaluator's output is to be a reference, a real picture changed over time.
+r"""The evaluator's output for a generated image should be a reference, which changes over time.
 
 python -m experiments.train --config=configs/evaluator_reference.py --workdir=runs/reference
 python -m experiments.sweep --config=configs/evaluator_reference.py --workdir=runs/references
 
-The sweep trains with the reference changed every 5, 10 and 50 of 50 epochs, 5 seeds each.
-References are drawn by the seed, or chosen: --config.method.references=0,3,8,1,6 are
-places in the first batch, which samples/real.png shows.
+The sweep changes the reference every 5, 10 and 50 of 50 epochs, with 5 seeds each. References are
+real images, drawn at random or chosen: --config.method.references=0,3,8,1,6 are indices in the
+first batch, which samples/real.png shows.
 """
 
 from configs import evaluator_threshold

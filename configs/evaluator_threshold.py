@@ -1,12 +1,12 @@
-r"""A generator taught by a thresholded autoencoder: pictures it repeats well enough are good.
+r"""A frozen autoencoder trains a generator: images that it reconstructs well enough are good.
 
 python -m experiments.train --config=configs/evaluator_threshold.py --workdir=runs/threshold
 python -m experiments.train --config=configs/evaluator_threshold.py:data=folder \
     --config.data.path=DIR --workdir=runs/threshold_mine
 
 Every configs/evaluator_*.py takes, after a colon, `data=fashion_mnist`, `digits` or
-`folder` (pictures of `size=32`), and `kind=Sneaker` for one class of the first two.
-The story is in docs/evaluator.md.
+`folder` (images of `size=32`), and `kind=Sneaker` for one class of the first two.
+See docs/evaluator.md.
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-r"""A variational autoencoder: the baseline that needs no evaluator.
+r"""A variational autoencoder: a baseline without an evaluator.
 
 python -m experiments.train --config=configs/evaluator_vae.py --workdir=runs/variational
 """
@@ -9,7 +9,7 @@ from configs import common
 
 
 def get_config(arg=None):
-    config = common.teaching(arg, method='vae', scores=('references', 'rejection'))
+    config = common.evaluator(arg, method='vae', scores=('references', 'rejection'))
     config.method.network = ConfigDict({'features': 32})
     config.method.latent_size = 16
     config.method.deviation = 0.3

@@ -1,14 +1,14 @@
-r"""Gradient ascent, the upper bound: Adam on pixels, or on the latents of a generator.
+r"""Gradient ascent, an upper bound for searches: Adam on pixels or on a generator's latents.
 
 python -m experiments.train --config=configs/evolve_gradient.py --workdir=runs/gradient
 python -m experiments.studies.evolve_table --folder=runs/gradient
 
-Seed 0: all 40 images came to p >= 0.9999, after 53 evaluations (the median); the dense classifier
-sees the class in 10 % of them.
+Seed 0: all 40 images reached p >= 0.9999, after 53 evaluations (median). The dense classifier sees
+the target class in 10 % of them.
 
-`:priors` adds jitter, total variation and L2, for images that look less like noise;
-`:latent` ascends in the latents of runs/gan instead, with the latents' own density as the
-prior (--config.method.problem.encoding names another run).
+`:priors` adds jitter, total variation and L2, so that images look less like noise. `:latent`
+searches the latents of runs/gan instead, with the density of the latents as the prior
+(--config.method.problem.encoding names another run).
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-r"""Hill climbing from random pixels, all ten classes at once, against the convolutional classifier.
+r"""Hill climbing from random pixels: all ten classes against the convolutional classifier.
 
 python -m experiments.train --config=configs/evolve_hill_climb.py --workdir=runs/climb
 python -m experiments.studies.evolve_table --folder=runs/climb

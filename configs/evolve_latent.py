@@ -1,13 +1,13 @@
-r"""Evolution in the latent space of a generator that was trained before.
+r"""Evolution in the latent space of a trained generator.
 
 python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs/gan
 python -m experiments.train --config=configs/evolve_latent.py --workdir=runs/latent
     [--config.method.problem.encoding=runs/other]
 python -m experiments.studies.evolve_table --folder=runs/latent
 
-Seed 0: after 1,000 images evaluated a chain p is 0.992 on average, and the dense classifier sees the class
-in all 40 images; none came to p >= 0.9999. Gradient ascent in the same latents
-(configs/evolve_gradient.py:latent) ends at 0.969, and 62 % of its images transfer.
+Seed 0: after 1,000 evaluations per chain, p is 0.992 on average, and the dense classifier sees the
+target class in all 40 images; none reached p >= 0.9999. Gradient ascent in the same latents
+(configs/evolve_gradient.py:latent) ends at p = 0.969, and 62 % of its images transfer.
 """
 
 from ml_collections import ConfigDict
@@ -22,7 +22,7 @@ def get_config(arg=None):
     arg = common.parse(arg, smoke=False, classifier='convolutional')
     config = ConfigDict()
     config.seed = 0
-    # Of a chain: images evaluated.
+    # Images evaluated per chain.
     config.evaluations = 64 if arg.smoke else 1_000
     config.data = ConfigDict({'name': 'none'})
     config.method = ConfigDict()

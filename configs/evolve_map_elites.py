@@ -1,11 +1,11 @@
-r"""MAP-Elites: one search for all classes, whose children are scored for every one of them.
+r"""MAP-Elites: one search for all classes, which scores every child for each of them.
 
 python -m experiments.train --config=configs/evolve_map_elites.py --workdir=runs/elites
     [--config=configs/evolve_map_elites.py:bins=8]
 python -m experiments.studies.evolve_table --folder=runs/elites
 
-Operators and rates are those of Nguyen et al. (2015). With `bins` every class has a cell for
-each of bins x bins bins of brightness and roughness.
+The operators and rates are those of Nguyen et al. (2015). With `bins`, every class has one cell
+for each of bins x bins ranges of brightness and roughness.
 """
 
 from ml_collections import ConfigDict

@@ -1,10 +1,10 @@
-r"""All searches on all encodings, at equal evaluations: the table of evolved images.
+r"""All searches on all encodings with equally many evaluations, for a table of evolved images.
 
 python -m experiments.sweep --config=configs/evolve_methods.py --workdir=runs/methods
 python -m experiments.studies.evolve_table --folder=runs/methods
 
-get_hyper runs 4 searches x 3 encodings x 5 seeds. A class has `evaluations` images evaluated, with
-every search: chains of one class that many, an archive of all ten classes ten times as many. The
+get_hyper runs 4 searches x 3 encodings x 5 seeds. Every search evaluates 4,000 images per class: a
+chain pursues one class, and an archive of all ten classes evaluates ten times as many images. The
 latents are those of runs/gan (configs/gan_fashion_mnist.py).
 
 To run one of them: python -m experiments.train --config=configs/evolve_methods.py --workdir=W
@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from configs import common
 
 _EVALUATIONS = 4000
-# Images evaluated in a step, a class; of an archive 200 children for all ten.
+# Images evaluated per step and class. An archive has 200 children for all ten classes.
 _EVALUATED_PER_STEP = {
     'hill_climb': 1,
     'evolution_strategy': 32,

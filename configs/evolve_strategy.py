@@ -1,14 +1,15 @@
-r"""Evolution strategies and population searches on pixels or on a pattern-producing network.
+r"""Evolution strategies and population searches on pixels or on pattern-producing networks.
 
 python -m experiments.train --config=configs/evolve_strategy.py --workdir=runs/strategy
     [--config=configs/evolve_strategy.py:encoding=cppn] [--config.method.strategy=cma_es]
 python -m experiments.studies.evolve_table --folder=runs/strategy
 
-Seed 0 on pixels: all ten classes came to p >= 0.9999, after 3,177 images a class (the median);
-the dense classifier sees the class in 2 of the 10 images.
+Seed 0 on pixels: all ten classes reached p >= 0.9999, after 3,177 evaluations per class (median).
+The dense classifier sees the target class in 2 of the 10 images.
 
-CMA-ES learns a full covariance, 784 x 784 on pixels: slow there; it is for the other encodings.
-The sweep of get_hyper compares strategies at equal evaluations, five seeds each:
+CMA-ES learns a full covariance matrix. On pixels it has 784 x 784 numbers and is slow, so use it
+with the other encodings. The sweep of get_hyper compares strategies with equally many evaluations
+and five seeds each:
 python -m experiments.sweep --config=configs/evolve_strategy.py --workdir=runs/strategies
 """
 
@@ -24,7 +25,7 @@ def get_config(arg=None):
     arg = common.parse(arg, smoke=False, encoding='pixels', classifier='convolutional')
     config = ConfigDict()
     config.seed = 0
-    # Of a chain: images evaluated.
+    # Images evaluated per chain.
     config.evaluations = 64 if arg.smoke else 9_600
     config.data = ConfigDict({'name': 'none'})
     config.method = ConfigDict()

@@ -1,11 +1,12 @@
-r"""Rectified flow with a small U-Net on Fashion-MNIST: a rival that takes many evaluations.
+r"""Rectified flow with a small U-Net on Fashion-MNIST, which takes several evaluations a sample.
 
 python -m experiments.train --config=configs/flow_fashion_mnist.py --workdir=runs/flow
 python -m experiments.train --config=configs/flow_fashion_mnist.py:classes --workdir=runs/flow2
 
-`:classes` tells the network the label and samples with classifier-free guidance.
-Fréchet distance in the Fashion-MNIST classifier's features, 2,000 samples, seed 0: Heun 2.77, 1.36 and 1.31 with
-5, 10 and 20 evaluations of the network, Euler 11.2 with one, 1.49 with 50 (docs/gan.md).
+`:classes` conditions the network on the label and samples with classifier-free guidance.
+Fréchet distance in the features of the Fashion-MNIST classifier (2,000 samples, seed 0): Heun 2.77,
+1.36 and 1.31 with 5, 10 and 20 evaluations of the network; Euler 11.2 with one and 1.49 with 50
+(docs/gan.md).
 """
 
 from ml_collections import ConfigDict

@@ -5,9 +5,9 @@ python -m experiments.prepare.faces --source=PHOTOGRAPHS --output=FACES --detect
 python -m experiments.train --config=configs/pixel_average_mean.py --workdir=runs/average_mean
     --config.data.path=FACES/portraits --config.total_images=NUMBER
 
-NUMBER is how many portraits there are, as the first command prints it: then each
-counts once and the mean is exact. A sub-folder as the path averages that subset.
-Without --align the first command makes the unaligned portraits to compare with.
+NUMBER is the number of portraits, which the first command prints: then each portrait counts once
+and the mean is exact. To average a subset, give a subfolder as the path. Without --align the
+first command makes unaligned portraits to compare with.
 """
 
 from ml_collections import ConfigDict
@@ -20,7 +20,7 @@ def get_config(arg=None):
 
 
 def average(arg, *, statistic: str) -> ConfigDict:
-    """Returns the config of one statistic, 'mean' or 'median'; `arg` has `smoke`."""
+    """Returns the config of one statistic, 'mean' or 'median'; `arg` has the key `smoke`."""
     config = ConfigDict()
     config.seed = 0
     config.total_images = 16 if arg.smoke else 1024
@@ -33,7 +33,7 @@ def average(arg, *, statistic: str) -> ConfigDict:
     config.method = ConfigDict()
     config.method.name = 'pixel_average'
     config.method.num_images = config.get_ref('total_images')
-    # The last batch may be filled in part.
+    # The last batch may be incomplete.
     config.method.num_steps = (
         config.get_ref('total_images') + config.data.get_ref('batch_size') - 1
     ) // config.data.get_ref('batch_size')

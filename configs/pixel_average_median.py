@@ -5,9 +5,9 @@ python -m experiments.prepare.faces --source=PHOTOGRAPHS --output=FACES --detect
 python -m experiments.train --config=configs/pixel_average_median.py --workdir=runs/average_median
     --config.data.path=FACES/portraits --config.total_images=NUMBER
 
-NUMBER is how many portraits there are, as the first command prints it: then each
-counts once and the median is exact. A sub-folder as the path averages that subset.
-Without --align the first command makes the unaligned portraits to compare with.
+NUMBER is the number of portraits, which the first command prints: then each portrait counts once
+and the median is exact. To average a subset, give a subfolder as the path. Without --align the
+first command makes unaligned portraits to compare with.
 """
 
 from configs import common

@@ -3,10 +3,10 @@ r"""Neural style transfer as first published: L-BFGS from noise on VGG16, 512 x 
 python -m experiments.train --config=configs/style_gatys.py --config.data.content=A
     --config.data.style=B --workdir=W
 
-Both pictures are stretched to 512 x 512; the result, W/results/A.png, has A's own size.
-Content from block4_conv2, style from the Gram matrices of block1_conv1 to block4_conv1
-with equal weights, alpha 1, beta 10,000, in the units of Caffe's weights. A step is one
-evaluation of the loss, of which an iteration of L-BFGS takes one or a few.
+Both images are stretched to 512 x 512; the result, W/results/A.png, has the size of A. The content
+layer is block4_conv2. The style layers are block1_conv1 to block4_conv1, compared by their Gram
+matrices with equal weights. Alpha is 1 and beta 10,000, in the units of Caffe's weights. A step is
+one evaluation of the loss; an iteration of L-BFGS takes one or a few.
 """
 
 from ml_collections import ConfigDict
@@ -35,7 +35,7 @@ def get_config(arg=None):
     config.method.initial = 'noise'
     config.method.optimizer = 'lbfgs'
     config.method.optimizer_options = ConfigDict({'memory_size': 10})
-    if arg.smoke:  # What is not compiled takes no time.
+    if arg.smoke:  # Fewer layers compile faster.
         config.method.style_layers = ConfigDict({'block1_conv1': 1.0})
         config.method.content_layer = 'block2_conv1'
     config.run = common.run(

@@ -1,14 +1,14 @@
-r"""Style transfer from coarse to fine: the best picture for the time.
+r"""Style transfer from coarse to fine: the best quality for a given time.
 
 python -m experiments.train --config=configs/style_quality.py --config.data.content=A
     --config.data.style=B --workdir=W
     [--config.data.size=1024] [--config.data.style_scale=0.5] [--config.data.colors=content]
     [--config.method.style_weight=10]
 
-A and B are pictures of any size, format and proportions; A may be a folder, B several
-with commas between. The result is W/results/A.png, at A's size and with its alpha.
-Losses are relative, so no weight needs another value at another size. Above 1024
-pixels set --config.method.tile=512.
+A and B are images of any size, format and proportions. A may be a folder, and B several images
+with commas between. The result is W/results/A.png, with the size and the alpha channel of A.
+Losses are relative, so that the weights do not depend on the size. Above 1024 pixels set
+--config.method.tile=512.
 """
 
 from ml_collections import ConfigDict
@@ -44,7 +44,7 @@ def get_config(arg=None):
     config.method.initial = 'content'
     config.method.optimizer = 'lbfgs'
     config.method.tile = 0
-    if arg.smoke:  # What is not compiled takes no time.
+    if arg.smoke:  # Fewer layers compile faster.
         config.method.style_layers = ConfigDict({'block1_conv1': 1.0})
         config.method.content_layer = 'block2_conv1'
     config.run = common.run(

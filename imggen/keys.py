@@ -1,8 +1,8 @@
-"""Keys: how one seed becomes every random number of a run.
+"""Random keys: how one seed determines every random number of a run.
 
-A run has one seed. `stream` gives each user of randomness (initial parameters,
-steps, data, samples) a key of its own; a step's key is `fold_in(key, step)`; an
-image's key is `fold_in(key, index)`. No key is ever stored.
+A run has one seed. `stream` derives one key for each purpose (initial parameters, steps, data,
+samples). The key of a step is `fold_in(key, step)`, and the key of an image is
+`fold_in(key, index)`. No key is ever stored.
 """
 
 import jax
@@ -12,18 +12,24 @@ _STREAMS = {'init': 0, 'loop': 1, 'data': 2, 'sample': 3, 'measure': 4}
 
 
 def stream(seed: int, name: str) -> jax.Array:
-    """Returns the key of one user of randomness: init, loop, data, sample or measure."""
+    """Returns the key for one purpose: 'init', 'loop', 'data', 'sample' or 'measure'."""
     return jax.random.fold_in(jax.random.key(seed), _STREAMS[name])
 
 
 def per_image(
     key: jax.Array, count: int, *, axis_name: str | None = None, first: int = 0
 ) -> jax.Array:
-    """Returns one key an image: [count].
+    """Returns one key per image: [count].
 
-    Image i gets `fold_in(key, i)`, whatever the batch it travels in. Under pmap
-    each device numbers its images after those of the devices before it, so that
-    the devices together draw what one device would.
+    Image i gets `fold_in(key, i)`, whatever the size of its batch. Under pmap each device
+    numbers its images after those of the devices before it, so all devices together draw the
+    same numbers as a single device.
+
+    Args:
+      key: the key of a step, or of a set of samples.
+      count: number of images; under pmap, of this device.
+      axis_name: the pmap axis that the batch is spread over; None under jit.
+      first: index of the first image.
     """
     if axis_name is not None:
         first = first + jax.lax.axis_index(axis_name) * count

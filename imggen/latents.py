@@ -1,7 +1,7 @@
-"""What a generator starts from: latents and labels, one key per image.
+"""The inputs of a generator: latents and labels, drawn from one key per image.
 
-`sample` takes both from its batch if they are given there, as batch['latent']
-float32 [n, latent_size] and batch['label'] int32 [n]; otherwise they are drawn.
+A caller of `sample` may give both in the batch: batch['latent'] float32 [n, latent_size] and
+batch['label'] int32 [n]. What the batch lacks is drawn.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import jax
 
 from imggen.errors import UserError
 
-_LABEL = 2**30  # Folded into an image's key, beyond the numbers of images.
+_LABEL = 2**30  # Folded into an image's key; larger than any image index.
 
 
 def draw(image_keys: jax.Array, size: int) -> jax.Array:
@@ -51,7 +51,7 @@ def real_labels(batch: Mapping[str, jax.Array], num_classes: int) -> jax.Array |
         return None
     if 'label' not in batch:
         raise UserError(
-            f'config.method.num_classes={num_classes} needs labels, and the data set has none: '
+            f'config.method.num_classes={num_classes} needs labels, but the data set has none: '
             "for a folder set config.data.labels='folders', or set num_classes to 0."
         )
     return batch['label']

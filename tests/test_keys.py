@@ -13,14 +13,14 @@ def test_streams_and_seeds_differ():
     assert len(drawn) == 15
 
 
-def test_an_image_has_its_key_whatever_its_batch():
+def test_an_image_has_the_same_key_in_any_batch():
     key = jax.random.key(0)
     whole = jax.random.key_data(keys.per_image(key, 8))
     later = jax.random.key_data(keys.per_image(key, 3, first=4))
     assert jnp.array_equal(whole[4:7], later)
 
 
-def test_devices_together_draw_what_one_would():
+def test_devices_together_draw_what_one_device_draws():
     key = jax.random.key(0)
     draw = lambda keys: jax.vmap(lambda k: jax.random.normal(k, (2,)))(keys)  # noqa: E731
     mapped = jax.pmap(

@@ -1,4 +1,4 @@
-r"""Says how good a classifier is, and makes a run of its config the fashion_classifier.
+r"""Measures a classifier, and replaces the shipped weights with those of a run.
 
 python -m experiments.studies.classifier [--classifier=dense]
 python -m experiments.studies.classifier --workdir=runs/classifier [--save]
@@ -15,10 +15,10 @@ from imggen.features import fashion_classifier
 from imggen.methods.evolution import classifiers
 
 _CLASSIFIER = flags.DEFINE_enum(
-    'classifier', 'convolutional', list(classifiers.WEIGHTS), 'A shipped one.'
+    'classifier', 'convolutional', list(classifiers.WEIGHTS), 'A shipped classifier.'
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, 'A run of configs/classifier_*.py instead.')
-_SAVE = flags.DEFINE_bool('save', False, 'Put its weights into the package.')
+_SAVE = flags.DEFINE_bool('save', False, 'Save its weights in the package.')
 
 
 def main(argv):

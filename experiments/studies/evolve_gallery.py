@@ -1,11 +1,11 @@
-r"""Pictures of evolution: all classes by all searches, and one image on its way.
+r"""Draws evolved images: all classes by all searches, and one image as it evolves.
 
 python -m experiments.studies.evolve_gallery runs/climb runs/latent --output=gallery/
     [--image=3] [--frames=10]
 
-classes.png has a row a run and a column a class: of each class the image that the run's
-classifier is surest of. strip.png shows one image (number --image of the first run) as it was on
-each sheet of samples, first to last, and evolution.gif the first image of every class.
+classes.png has one row per run and one column per class, with the image to which the run's
+classifier gives the highest probability. strip.png shows one image (number --image of the first
+run) on its sheets of samples, from first to last, and evolution.gif the first image of each class.
 """
 
 import pathlib
@@ -20,18 +20,18 @@ from imggen.evaluation import evolution
 from imggen.inference import animation, load
 from imggen.workdir import reader
 
-_OUTPUT = flags.DEFINE_string('output', None, 'Folder for the pictures.')
+_OUTPUT = flags.DEFINE_string('output', None, 'Folder for the images.')
 _IMAGE = flags.DEFINE_integer('image', 0, 'Which image of the first run the strip shows.')
-_FRAMES = flags.DEFINE_integer('frames', 10, 'Images on the strip.', lower_bound=2)
+_FRAMES = flags.DEFINE_integer('frames', 10, 'Number of images on the strip.', lower_bound=2)
 
 
 def main(argv):
     workdirs = argv[1:]
     if not workdirs:
-        raise UserError('Nothing to show; name one or more runs of evolution.')
+        raise UserError('There is nothing to show: name one or more runs of evolution.')
     devices.cache_compilations()
     output = pathlib.Path(_OUTPUT.value)
-    rows = [_surest(load.load(workdir)) for workdir in workdirs]
+    rows = [_most_probable(load.load(workdir)) for workdir in workdirs]
     if len({row.shape for row in rows}) > 1:
         raise UserError('The runs differ in their classes or image sizes: show them one by one.')
     images.write_png(
@@ -50,9 +50,9 @@ def main(argv):
     print(f'{output}: classes.png, strip.png, evolution.gif')
 
 
-def _surest(restored) -> np.ndarray:
-    """Returns the image of each class with the largest probability, uint8 [classes, ...]."""
-    found = evolution.find(restored, num_images=restored.method.num_images, seed=0)
+def _most_probable(restored) -> np.ndarray:
+    """Returns the most probable image of each class, uint8 [classes, ...]."""
+    found = evolution.find(restored, num_images=restored.method.num_images)
     chosen = []
     for number in dict.fromkeys(found.pursued.tolist()):
         mine = np.flatnonzero(found.target == number)
@@ -61,7 +61,7 @@ def _surest(restored) -> np.ndarray:
 
 
 def _sheets(workdir: str, shape) -> np.ndarray:
-    """Cuts a run's sheets of samples into images: uint8 [sheets, images, *shape]."""
+    """Returns the images on a run's sheets of samples: uint8 [sheets, images, *shape]."""
     run = reader.read(workdir)
     if not run.samples:
         raise UserError(f'{workdir} has no sheets of samples: train it first.')

@@ -1,17 +1,15 @@
-r"""The table of evolved images: searches, encodings and classes, over seeds.
+r"""Makes the table of evolved images: searches, encodings and classes, over seeds.
 
 python -m experiments.sweep --config=configs/evolve_methods.py --workdir=runs/methods
 python -m experiments.studies.evolve_table --folder=runs/methods [--output=methods.md]
 
-Reads every finished run of evolution below the folder. Runs that differ in their seed alone
-are one row a class: the median number of images evaluated until the classifier gave the class that
-probability, over seeds and chains, with the interquartile range in brackets; "-" where half
-of them never came there. A search is named by its method and what its configs differ in.
+Reads every finished run of evolution in the folder. Runs that differ only in their seed share one
+row per class. A cell is the number of images evaluated until the classifier gave the class this
+probability: the median over seeds and chains, with the interquartile range in brackets, or "-" if
+half of them never reached it. A search is named by its method and the options that differ.
 """
 
 import pathlib
-import shlex
-import sys
 
 import numpy as np
 from absl import flags
@@ -25,8 +23,8 @@ from imggen.progress import Progress
 from imggen.workdir import reader
 
 _FOLDER = flags.DEFINE_string('folder', None, 'A run, a sweep, or a folder that holds either.')
-_NUM = flags.DEFINE_integer('num', 1000, 'Images of a run that are looked at, at most.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A .md file to write the table to as well.')
+_NUM = flags.DEFINE_integer('num', 1000, 'Largest number of images to use from a run.')
+_OUTPUT = flags.DEFINE_string('output', None, 'A .md file for the table, which is also printed.')
 
 _NAMES = ['search', 'class', 'seeds x chains', 'evaluations']
 _NAMES += [f'p >= {threshold}' for threshold in tally.THRESHOLDS]
@@ -43,7 +41,7 @@ def main(argv):
     progress = Progress(len(found), unit='run')
     differing = reader.differing(found)
     for number, run in enumerate(found, 1):
-        findings = evolution.find(load.load(run.path), num_images=_NUM.value, seed=0)
+        findings = evolution.find(load.load(run.path), num_images=_NUM.value)
         searches.setdefault(_name(run, differing), []).append(findings)
         progress.advance(number)
     progress.close()
@@ -68,7 +66,7 @@ def _header(found: list[reader.Run]) -> str:
 
     return '\n'.join(
         [
-            f'- command: python -m experiments.studies.evolve_table {shlex.join(sys.argv[1:])}',
+            f'- command: {cli.command_line()}',
             f'- revision: {distinct(run.info.get("revision", "unknown") for run in found)}',
             f'- hardware: {distinct(run.info.get("hardware", "unknown") for run in found)}',
             f'- seeds: {distinct(run.config.get("seed", 0) for run in found)}',
@@ -81,7 +79,7 @@ def _is_finished_evolution(run: reader.Run) -> bool:
 
 
 def _name(run: reader.Run, differing) -> str:
-    """Returns the method, and the options of it that the runs differ in."""
+    """Returns the name of the method and its options that differ between the runs."""
     method = run.config['method']
     flat = reader.flatten({'method': method})
     parts = [method['name']]

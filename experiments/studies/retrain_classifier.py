@@ -1,26 +1,27 @@
-r"""Teaches a classifier an eleventh class, of evolved images, and evolves again: what changes?
+r"""Trains a classifier on evolved images as an eleventh class, and evolves images again.
 
 python -m experiments.studies.retrain_classifier --workdir=runs/retrain [--rounds=3]
-    [--classifier_config=configs/classifier_dense_fashion_mnist.py]
-    [--evolve_config=configs/evolve_hill_climb.py] [--chains_per_class=60]
+    [--classifier_config=classifier_dense_fashion_mnist] [--evolve_config=evolve_hill_climb]
+    [--chains_per_class=60]
 
-Round 0 evolves images against a classifier that is trained on Fashion-MNIST. Each round after it
-trains a new classifier from scratch on Fashion-MNIST and on five sixths of all images that were
-evolved before, repeated to as many as a class has, and evolves anew against it. Printed, and
-written to retrain.md:
-  accuracy       of the round's classifier on the 10,000 test images
-  success        share of the round's chains that came to p >= 0.9999
-  evaluations    that took them, the median; "-" where half of them never came there
-  old rejected   share of held out images of earlier rounds that the classifier takes for evolved
-  new rejected   the same of the images that were evolved against it
-The same command goes on where it was stopped.
+Round 0 evolves images against a classifier that is trained on Fashion-MNIST. Each later round
+trains a new classifier from scratch, on Fashion-MNIST and on five sixths of all images that were
+evolved before, repeated until they are as many as a class has. Then it evolves images against this
+classifier. The table is printed and written to retrain.md:
+  accuracy       accuracy of the round's classifier on the 10,000 test images
+  success        share of the round's chains that reached p >= 0.9999
+  evaluations    median number of evaluations until then; "-" if half of the chains never did
+  old rejected   share of held-out images of earlier rounds that the classifier rejects, which
+                 means that it assigns them to the eleventh class
+  new rejected   the same share of the images that were evolved against it
+The same command continues an interrupted run.
 
-With the defaults (dense classifier, 600 images a round) success went 1.000, 1.000, 1.000, 0.947 from
-round 0 to 3 and the median of evaluations 191, 454, 642, 1,114; each classifier rejected 99 % of the
-older images and none of those evolved against it. Its accuracy stayed between 0.881 and 0.884.
+With the defaults (dense classifier, 600 images per round), success was 1.000, 1.000, 1.000 and
+0.947 in rounds 0 to 3, and the median of evaluations was 191, 454, 642 and 1,114. Each classifier
+rejected 99 % of the older images and none of those that were evolved against it. Accuracy stayed
+between 0.881 and 0.884.
 """
 
-import importlib.util
 import pathlib
 
 import numpy as np
@@ -34,16 +35,16 @@ from imggen.inference import load
 from imggen.methods.evolution import classifiers
 from imggen.training import train as training
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of all rounds; made if missing.')
-_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Classifiers trained with the class.', lower_bound=1)
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder for all rounds; created if missing.')
+_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Rounds after round 0.', lower_bound=1)
 _CLASSIFIER = flags.DEFINE_string(
-    'classifier_config', 'configs/classifier_dense_fashion_mnist.py', 'A config of a classifier.'
+    'classifier_config', 'classifier_dense_fashion_mnist', 'The config of a classifier.'
 )
 _EVOLVE = flags.DEFINE_string(
-    'evolve_config', 'configs/evolve_hill_climb.py', 'A config of chains that evolve.'
+    'evolve_config', 'evolve_hill_climb', 'The config of a search with chains.'
 )
-_CHAINS = flags.DEFINE_integer('chains_per_class', 60, 'Chains of a class.', lower_bound=6)
-_SMOKE = flags.DEFINE_bool('smoke', False, 'The smallest budgets, to see that all works.')
+_CHAINS = flags.DEFINE_integer('chains_per_class', 60, 'Chains per class.', lower_bound=6)
+_SMOKE = flags.DEFINE_bool('smoke', False, 'Use the smallest budgets, for a test.')
 
 _COLUMNS = ('round', 'accuracy', 'success', 'evaluations', 'old rejected', 'new rejected')
 _CLASSES = 10
@@ -113,10 +114,10 @@ def _evolve(folder) -> evolution.Findings:
     config.seed = int(folder.name.removeprefix('round'))
     config.method.chains_per_class = 6 if _SMOKE.value else _CHAINS.value
     config.method.problem.classifier = str(folder / 'classifier')
-    config.method.problem.num_classes = tuple(map(str, range(_CLASSES)))
+    config.method.problem.class_names = tuple(map(str, range(_CLASSES)))
     training.train(config.to_dict(), folder / 'evolve')
     restored = load.load(folder / 'evolve')
-    return evolution.find(restored, num_images=restored.method.num_images, seed=0)
+    return evolution.find(restored, num_images=restored.method.num_images)
 
 
 def _rejected(classifier, evolved) -> str:
@@ -124,11 +125,8 @@ def _rejected(classifier, evolved) -> str:
     return f'{np.mean(answers.argmax(-1) == _CLASSES):.3f}'
 
 
-def _load(path: str):
-    spec = importlib.util.spec_from_file_location(pathlib.Path(path).stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config('smoke' if _SMOKE.value else None)
+def _load(name: str):
+    return cli.load_config(f'{name}:smoke' if _SMOKE.value else name)
 
 
 if __name__ == '__main__':

@@ -1,1 +1,1 @@
-"""Random changes of images: of data sets, and of what a discriminator sees."""
+"""Random changes of images, of a data set and of the input of a discriminator."""

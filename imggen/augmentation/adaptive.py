@@ -1,14 +1,14 @@
-"""Augmentation of what a discriminator sees, at a strength that follows its overfitting.
+"""Augmentation of the input of a discriminator, with a strength that follows its overfitting.
 
-Reals and fakes are augmented alike, in both players' losses, so that the generator
-is never asked for augmented images. Where the discriminator is sure of nearly all of
-its real images it has begun to learn them by heart; the probability then rises, and
-falls otherwise (Karras et al. 2020, section 3.2):
+Real and generated images are augmented alike, in the losses of both networks, so that the
+generator does not learn to make augmented images. If the discriminator is certain of nearly all
+its real images, it has begun to memorize them, and the probability of augmentation rises.
+Otherwise it falls (Karras et al. 2020, section 3.2):
 
   r = mean sign(D(T(x)))     p <- p + sign(r - target) images seen / adaptation_images
 
-Of a loss that knows differences of logits alone (relativistic, Wasserstein), r is the mean
-sign(D(T(x)) - D(T(g))) over its pairs.
+For losses that use only differences of logits (relativistic, Wasserstein), r is the mean of
+sign(D(T(x)) - D(T(g))) over pairs.
 """
 
 import dataclasses
@@ -30,11 +30,12 @@ class Augmentation:
     """Options of `config.method.augment`.
 
     Attributes:
-      kinds: names from differentiable.KINDS; () for no augmentation.
-      probability: with which each kind happens to an image; at the start, where it adapts.
-      target: the r at which the probability stays as it is, 0.6 in the paper; 0 for a
-        fixed probability.
-      adaptation_images: images in which the probability can go from 0 to 1.
+      kinds: names from discriminator.KINDS; () for no augmentation.
+      probability: probability that a kind is applied to an image; its initial value if it
+        adapts.
+      target: the value of r that the probability is steered to, 0.6 in the paper; 0 keeps the
+        probability fixed.
+      adaptation_images: number of images in which the probability can rise from 0 to 1.
     """
 
     kinds: tuple[str, ...] = ()
@@ -54,11 +55,11 @@ class Augmentation:
 
 @struct.dataclass
 class Control:
-    """The controller's state, scalars float32.
+    """The controller's state, float32 scalars.
 
     Attributes:
-      probability: with which each kind happens.
-      sign_sum: of mean sign(D(x)) over the steps since the last change.
+      probability: probability that a kind is applied to an image.
+      sign_sum: sum of r over the steps since the last change.
     """
 
     probability: jax.Array
@@ -66,7 +67,7 @@ class Control:
 
 
 def start(augmentation: Augmentation) -> Control:
-    """Returns the controller's first state."""
+    """Returns the initial state of the controller."""
     return Control(jnp.float32(augmentation.probability), jnp.float32(0.0))
 
 
@@ -78,21 +79,21 @@ def adapt(
     *,
     images_per_step: int,
 ) -> Control:
-    """Takes in one step; every fourth changes the probability.
+    """Updates the controller; every fourth step changes the probability.
 
     Args:
       control: the state before.
       augmentation: the options.
       sign: r of this step, over the whole batch.
-      step: its number.
-      images_per_step: real images of a step.
+      step: the number of this step.
+      images_per_step: number of real images in a step.
     """
     total = control.sign_sum + sign
     images = images_per_step * _EVERY_STEPS
     change = jnp.sign(total / _EVERY_STEPS - augmentation.target)
     changed = control.probability + change * images / augmentation.adaptation_images
-    turn = step % _EVERY_STEPS == _EVERY_STEPS - 1
+    is_due = step % _EVERY_STEPS == _EVERY_STEPS - 1
     return Control(
-        probability=jnp.where(turn, jnp.clip(changed, 0.0, 1.0), control.probability),
-        sign_sum=jnp.where(turn, 0.0, total),
+        probability=jnp.where(is_due, jnp.clip(changed, 0.0, 1.0), control.probability),
+        sign_sum=jnp.where(is_due, 0.0, total),
     )

@@ -1,14 +1,13 @@
-"""Affine maps of images with bilinear sampling, one map per image."""
+"""Affine maps of images, one map per image, with bilinear sampling."""
 
 import jax
 import jax.numpy as jnp
 
-# The value outside an image for fill='black'.
-BLACK = -1.0
+BLACK = -1.0  # The value outside an image with fill='black'.
 
 
 def affine_matrices(angles: jax.Array, scales: jax.Array, slants: jax.Array) -> jax.Array:
-    """Returns R(angle) S(slant) scale, from output to input coordinates (row, column): [n, 2, 2].
+    """Returns R(angle) S(slant) scale, from output to input (row, column): [n, 2, 2].
 
     R = [cos  -sin]    S = [1      0]
         [sin   cos]        [slant  1]
@@ -21,7 +20,7 @@ def affine_matrices(angles: jax.Array, scales: jax.Array, slants: jax.Array) -> 
 def warp(
     images: jax.Array, matrices: jax.Array, offsets: jax.Array, *, fill: str = 'edge'
 ) -> jax.Array:
-    """Resamples images and keeps their range: `resample`, clipped to [-1, 1]."""
+    """Resamples images as `resample` does, and clips them to [-1, 1]."""
     return jnp.clip(resample(images, matrices, offsets, fill=fill), -1.0, 1.0)
 
 
@@ -30,13 +29,13 @@ def resample(
 ) -> jax.Array:
     """Resamples images: output[n, p] = input[n, matrices[n] p + offsets[n]], bilinear.
 
-    Linear in the images, so that a gradient passes through everywhere.
+    The result is linear in the images, so gradients pass through everywhere.
 
     Args:
       images: float [n, height, width, channels].
       matrices: float [n, 2, 2], on pixel positions p = (row, column).
       offsets: float [n, 2] in pixels.
-      fill: as for `augment`.
+      fill: what surrounds an image: 'edge', 'reflect' or 'black', as in `dataset.augment`.
 
     Returns:
       Images of the same shape.
@@ -44,7 +43,7 @@ def resample(
     _, height, width, _ = images.shape
     rows = jnp.arange(height, dtype=images.dtype)[None, :, None, None]
     columns = jnp.arange(width, dtype=images.dtype)[None, None, :, None]
-    # Written out, as a matrix product may run in a lower precision on an accelerator.
+    # Written out, because a matrix product may use a lower precision on an accelerator.
     matrices, offsets = matrices[:, None, None], offsets[:, None, None]
     positions = matrices[..., 0] * rows + matrices[..., 1] * columns + offsets
     low = jnp.floor(positions)
@@ -66,14 +65,14 @@ def resample(
 
 
 def about_center(matrices, shifts, height, width):
-    """Returns the offset that keeps the center in place but for the shift: c - M (c + shift)."""
+    """Returns the offsets that map the center c to itself, up to a shift: c - M (c + shift)."""
     center = jnp.asarray([(height - 1) / 2, (width - 1) / 2], matrices.dtype)[None]
     source = center + shifts
     return center - (matrices[..., 0] * source[:, :1] + matrices[..., 1] * source[:, 1:])
 
 
 def _border(index, size, fill):
-    """Brings indices into [0, size); also says which were inside already."""
+    """Returns the indices mapped into [0, size), and whether they were inside before."""
     inside = (index >= 0) & (index < size)
     if fill == 'reflect':
         period = max(2 * (size - 1), 1)

@@ -1,8 +1,8 @@
-"""Random flips, shifts, rotations, zooms and shears, on the device, keyed per image.
+"""Random flips, shifts, rotations, zooms, shears and crops, computed on the device.
 
-Image i draws from `fold_in(key, i)` alone, so it is moved the same way in a batch
-of any size. Flips and whole-pixel shifts copy pixels; everything else is one
-affine map an image with bilinear sampling. An option at its default costs nothing.
+Image i draws from `fold_in(key, i)` alone, so it is changed in the same way in a batch of any
+size. Flips, crops and whole-pixel shifts copy pixels; the other changes are one affine map per
+image with bilinear sampling. An option at its default costs nothing.
 """
 
 import jax
@@ -28,25 +28,27 @@ def augment(
     fill: str = 'edge',
     crop: tuple[int, int] | None = None,
 ) -> jax.Array:
-    """Moves each image at random.
+    """Changes each image at random.
 
     Args:
-      key: of this step.
+      key: the key of this step.
       images: float [n, height, width, channels] in [-1, 1].
-      flip: mirrors left and right with probability 1/2.
-      shift_pixels: shifts by whole pixels, uniform in [-shift_pixels, shift_pixels]
-        down and across.
-      shift: shifts by a fraction of height and width, uniform in [-shift, shift].
-      rotation_degrees: turns by an angle uniform in [-rotation_degrees, rotation_degrees].
-      zoom: enlarges by a factor log-uniform in [1 / (1 + zoom), 1 + zoom].
-      shear: slants by a tangent uniform in [-shear, shear].
-      fill: what comes in from outside: 'edge' repeats the border, 'reflect' mirrors
-        the image, 'black' is -1.
-      crop: (height, width) of a piece that is cut out, everything else done, at a
-        place uniform over those where it fits; None for the whole image.
+      flip: whether to mirror left and right with probability 1/2.
+      shift_pixels: shift by whole pixels, uniform in [-shift_pixels, shift_pixels] vertically
+        and horizontally.
+      shift: shift by a fraction of height and width, uniform in [-shift, shift].
+      rotation_degrees: rotate by an angle uniform in [-rotation_degrees, rotation_degrees].
+      zoom: enlarge by a factor log-uniform in [1 / (1 + zoom), 1 + zoom].
+      shear: slant by a tangent uniform in [-shear, shear].
+      fill: what surrounds an image: 'edge' repeats its border, 'reflect' mirrors the image,
+        and 'black' is -1.
+      crop: (height, width) of a random crop, which is taken last; None for the whole image.
 
     Returns:
-      Images of the same dtype in [-1, 1] and the same shape, but for the crop.
+      Images of the same dtype in [-1, 1], and of the same shape unless they are cropped.
+
+    Raises:
+      UserError: a range is negative, `fill` is unknown, or the crop does not fit.
     """
     ranges = {
         'shift_pixels': shift_pixels,
@@ -67,7 +69,7 @@ def augment(
         crop = _check_crop(crop, height, width)
     draws = jax.vmap(lambda image_key: jax.random.uniform(image_key, (10,)))(
         keys.per_image(key, count)
-    ).T  # One row a decision, uniform in [0, 1), the same whichever options are on.
+    ).T  # One row per decision, uniform in [0, 1), whichever options are on.
     if flip:
         images = jnp.where(draws[0][:, None, None, None] < 0.5, images[:, :, ::-1], images)
     if shift_pixels:
@@ -91,10 +93,10 @@ def augment(
 def _check_crop(crop, height, width):
     where = f'config.data.augment.crop={crop}'
     if isinstance(crop, int) or len(crop) != 2 or min(crop) < 1:
-        raise UserError(f'{where} is no size: give height,width.')
+        raise UserError(f'{where} is not a size: give height,width.')
     if crop[0] > height or crop[1] > width:
         raise UserError(
-            f'{where} is larger than the pictures of {height} x {width}: make it smaller, or '
+            f'{where} is larger than the images of {height} x {width}: make it smaller, or '
             'config.data.size larger.'
         )
     return tuple(crop)

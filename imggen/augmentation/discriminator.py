@@ -1,13 +1,13 @@
-"""Random changes of images that a gradient passes through, for discriminators that see little.
+"""Differentiable random changes of images, for discriminators that are trained on few images.
 
-Two families: those of DiffAugment (Zhao et al. 2020), `color`, `translation`,
-`cutout`; and those of adaptive augmentation (Karras et al. 2020), the rest, with the
-distributions of its table 1. Their geometry is one affine map an image, here with
-bilinear sampling and mirrored borders.
+The kinds come from two papers. `color`, `translation` and `cutout` are those of DiffAugment (Zhao
+et al. 2020). The others are those of adaptive augmentation (Karras et al. 2020), with the
+distributions of its table 1; their geometry is one affine map per image, here with bilinear
+sampling and mirrored borders.
 
-Image i draws from its own key alone, and every kind from its own numbers, so that a
-kind that is added changes nothing about the others. Leave out what makes wrong data:
-`flip`, `quarter_turn` and `rotation` for digits and letters.
+Image i draws from its own key alone, and each kind from its own numbers, so adding a kind does
+not change the others. Leave out kinds that make wrong images: `flip`, `quarter_turn` and
+`rotation` for digits and letters.
 """
 
 import jax
@@ -35,27 +35,27 @@ KINDS = (
     'cutout',
 )
 _AFFINE = ('quarter_turn', 'scale', 'rotation', 'aspect', 'shift')
-_MAX_TRANSLATION = 0.125  # Of the image's height and width.
-_NEUTRAL = 0.0  # Mid-gray, which comes in from outside and fills holes.
+_MAX_TRANSLATION = 0.125  # As a fraction of the image's height and width.
+_NEUTRAL = 0.0  # Mid-gray, which surrounds images and fills holes.
 
 
 def augment(
-    keys: jax.Array, images: jax.Array, probability: jax.Array, kinds: tuple[str, ...]
+    image_keys: jax.Array, images: jax.Array, probability: jax.Array, kinds: tuple[str, ...]
 ) -> jax.Array:
     """Changes each image at random.
 
     Args:
-      keys: one an image [n].
+      image_keys: [n].
       images: float [n, height, width, channels], about [-1, 1].
-      probability: scalar in [0, 1], with which each kind happens to an image; at 0
-        the images come back as they are.
+      probability: scalar in [0, 1], the probability that a kind is applied to an image; at 0
+        the images do not change.
       kinds: names from KINDS.
 
     Returns:
       Images of the same shape, not clipped.
     """
     check(kinds)
-    draws = _Draws(keys, probability)
+    draws = _Draws(image_keys, probability)
     images = _copy_pixels(images, draws, kinds)
     if any(kind in kinds for kind in _AFFINE):
         images = _warp(images, draws, kinds)
@@ -64,7 +64,7 @@ def augment(
 
 
 def check(kinds) -> None:
-    """Raises UserError for a kind that does not exist."""
+    """Raises UserError if a kind is not in KINDS."""
     for kind in kinds:
         if kind not in KINDS:
             raise UserError(
@@ -73,9 +73,9 @@ def check(kinds) -> None:
 
 
 class _Draws:
-    """The random numbers of every image and kind."""
+    """The random numbers for every image and kind."""
 
-    def __init__(self, keys, probability):
+    def __init__(self, image_keys, probability):
         def draw(key):
             gate, uniform, normal = jax.random.split(key, 3)
             shape = (len(KINDS), 3)
@@ -85,24 +85,24 @@ class _Draws:
                 jax.random.normal(normal, shape),
             )
 
-        self._gates, self._uniforms, self._normals = jax.vmap(draw)(keys)
+        self._gates, self._uniforms, self._normals = jax.vmap(draw)(image_keys)
         self._probability = probability
 
     def happens(self, kind, *, probability=None, gate=0):
-        """Whether a kind happens to each image [n]."""
+        """Returns whether a kind is applied to each image, bool [n]."""
         probability = self._probability if probability is None else probability
         return self._gates[:, KINDS.index(kind), gate] < probability
 
     def uniform(self, kind, low, high, number=0):
-        """Uniform in [low, high): [n]."""
+        """Returns numbers uniform in [low, high), [n]."""
         return low + (high - low) * self._uniforms[:, KINDS.index(kind), number]
 
     def normal(self, kind, deviation, number=0):
-        """Normal about 0: [n]."""
+        """Returns normal numbers with mean 0, [n]."""
         return deviation * self._normals[:, KINDS.index(kind), number]
 
     def value(self, kind, value, neutral):
-        """`value` [n] where the kind happens, `neutral` elsewhere, shaped [n, 1, 1, 1]."""
+        """Returns `value` [n] where the kind is applied, otherwise `neutral`: [n, 1, 1, 1]."""
         return jnp.where(self.happens(kind), value, neutral)[:, None, None, None]
 
     @property
@@ -144,7 +144,7 @@ def _warp(images, draws, kinds):
         cos, sin = jnp.cos(angle), jnp.sin(angle)
         return _product(matrices, cos, -sin, sin, cos)
 
-    # A rotation before and one after the stretch; together they happen with the probability.
+    # One rotation before and one after the stretch; at least one happens with the probability.
     once = 1.0 - jnp.sqrt(1.0 - draws.probability)
     zero = jnp.zeros(count)
     if 'quarter_turn' in kinds:
@@ -174,13 +174,13 @@ def _warp(images, draws, kinds):
 
 
 def _product(matrices, a, b, c, d):
-    """Returns matrices [n, 2, 2] times [[a, b], [c, d]], each [n]; written out, in float32."""
+    """Returns matrices [n, 2, 2] times [[a, b], [c, d]], each [n], in full float32 precision."""
     right = jnp.stack([jnp.stack([a, b], -1), jnp.stack([c, d], -1)], -2)
     return jnp.sum(matrices[:, :, :, None] * right[:, None], axis=2)
 
 
 def _recolor(images, draws, kinds):
-    """Color as seen from its gray axis; what turns about that axis leaves gray images alone."""
+    """Applies the changes of color. Hue and saturation leave gray images as they are."""
     if 'brightness' in kinds:
         images = images + draws.value('brightness', draws.normal('brightness', 0.2), 0.0)
     if 'contrast' in kinds:
@@ -204,12 +204,12 @@ def _recolor(images, draws, kinds):
 
 
 def _about(center, images, factor):
-    """Moves images away from `center`; returned as they are, to the bit, where the factor is 1."""
+    """Scales images about `center`; a factor of 1 returns exactly the same images."""
     return images + (factor - 1.0) * (images - center)
 
 
 def _turn_hue(images, angle):
-    """Turns RGB about the gray axis v (Rodrigues).
+    """Rotates RGB about the gray axis v (Rodrigues).
 
     x cos a + (v x x) sin a + v (v . x) (1 - cos a)
     """
@@ -220,7 +220,7 @@ def _turn_hue(images, angle):
 
 
 def _cut_out(images, draws):
-    """Fills a box of half the height and width, about a uniform center, with mid-gray."""
+    """Fills a box of half the height and width, with a uniform center, with mid-gray."""
     inside = draws.happens('cutout')[:, None, None]
     for axis, size in enumerate(images.shape[1:3]):
         center = draws.uniform('cutout', 0, size, axis)

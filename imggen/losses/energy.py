@@ -1,7 +1,7 @@
-"""Losses on energies: numbers that are small for good pictures, such as an autoencoder's error.
+"""Losses on energies: numbers that are small for good images, such as a reconstruction error.
 
-Energies are float32 [n], at least 0. Where a loss looks at pairs of pictures, a pmap
-device holds only its own; `axis_name` makes it pair them with those of all devices.
+Energies are float32 [n], at least 0. Losses over pairs of images take `axis_name`: under pmap
+they pair a device's images with those of all devices (`gather_batch`).
 """
 
 import jax
@@ -9,17 +9,17 @@ import jax.numpy as jnp
 
 
 def excess(energies: jax.Array, threshold: jax.Array) -> jax.Array:
-    """max(0, energy - threshold): nothing is left to learn from a picture that passes. [n]."""
+    """max(0, energy - threshold), which is 0 for an image that passes the threshold: [n]."""
     return jax.nn.relu(energies - threshold)
 
 
-def margin_critic(real: jax.Array, fake: jax.Array, margin: float) -> jax.Array:
-    """D(x) + max(0, margin - D(g)), Zhao et al. 2017, eq. 1. [n]."""
+def margin_discriminator(real: jax.Array, fake: jax.Array, margin: float) -> jax.Array:
+    """D(x) + max(0, margin - D(g)), Zhao et al. 2017, eq. 1: [n]."""
     return real + jax.nn.relu(margin - fake)
 
 
 def pulling_away(codes: jax.Array, *, axis_name: str | None = None) -> jax.Array:
-    """Mean squared cosine of all pairs of different codes, Zhao et al. 2017, eq. 4.
+    """Mean squared cosine over all pairs of different codes, Zhao et al. 2017, eq. 4.
 
     1 / (n (n - 1)) sum_i sum_(j != i) (s_i . s_j / (|s_i| |s_j|))^2
 
@@ -28,47 +28,47 @@ def pulling_away(codes: jax.Array, *, axis_name: str | None = None) -> jax.Array
       axis_name: the pmap axis whose devices hold the other codes.
 
     Returns:
-      A scalar; under pmap this device's share, whose mean over devices is the loss.
+      A scalar. Under pmap it is the device's share, whose mean over devices is the loss.
     """
     norms = jnp.sqrt(jnp.sum(jnp.square(codes), axis=1, keepdims=True) + 1e-12)
     directions = codes / norms
-    everyone, others = _others(directions, axis_name)
-    return _mean_where(jnp.square(directions @ everyone.T), others)
+    everything, others = _others(directions, axis_name)
+    return _mean_where(jnp.square(directions @ everything.T), others)
 
 
 def mean_distance(rows: jax.Array, columns: jax.Array, *, axis_name: str | None = None):
-    """Mean Euclidean distance over all pairs of a row and a column, by the root of d.
+    """Mean over all pairs of a row and a column of their Euclidean distance divided by sqrt(d).
 
     Args:
       rows: [n, d].
-      columns: [m, d]; those of all devices are taken.
-      axis_name: the pmap axis.
+      columns: [m, d]; under pmap the columns of all devices are used.
+      axis_name: the pmap axis; None under jit.
 
     Returns:
-      A scalar; under pmap this device's share.
+      A scalar. Under pmap it is the device's share, whose mean over devices is the loss.
     """
-    return jnp.mean(_distances(rows, _gathered(columns, axis_name)))
+    return jnp.mean(_distances(rows, gather_batch(columns, axis_name)))
 
 
 def mean_pairwise_distance(rows: jax.Array, *, axis_name: str | None = None) -> jax.Array:
-    """Mean Euclidean distance over all pairs of different rows [n, d], by the root of d: scalar.
+    """Mean over all pairs of different rows [n, d] of their distance divided by sqrt(d): scalar.
 
-    E|g - x| - E|g - g'| / 2 is the energy distance of Székely and Rizzo (2013), up to
-    the spread of x: smallest where g is distributed as x, in expectation. Without its
-    second term one picture would be the best answer.
+    E|g - x| - E|g - g'| / 2 is the energy distance of Székely and Rizzo (2013), up to the spread
+    of x. Its expectation is smallest if g and x have the same distribution. Without the second
+    term a single image would be the best answer.
     """
-    everyone, others = _others(rows, axis_name)
-    return _mean_where(_distances(rows, everyone), others)
+    everything, others = _others(rows, axis_name)
+    return _mean_where(_distances(rows, everything), others)
 
 
 def balance(ratio: jax.Array, real: jax.Array, fake: jax.Array, *, gamma: float, gain: float):
     """k <- clip(k + gain (gamma L(x) - L(g)), 0, 1), Berthelot et al. 2017, eq. 4.
 
     Args:
-      ratio: k, how much of its attention the critic gives to generated pictures.
-      real, fake: mean energies, scalars.
-      gamma: the ratio of mean energies, generated to real, that is aimed at.
-      gain: lambda, of the control.
+      ratio: k, the weight of generated images in the discriminator's loss.
+      real, fake: mean energies of real and generated images, scalars.
+      gamma: the target ratio of these mean energies, generated to real.
+      gain: lambda, the gain of the control.
     """
     return jnp.clip(ratio + gain * (gamma * real - fake), 0.0, 1.0)
 
@@ -78,16 +78,31 @@ def convergence(real: jax.Array, fake: jax.Array, *, gamma: float) -> jax.Array:
     return real + jnp.abs(gamma * real - fake)
 
 
-def _gathered(rows, axis_name):
+def gather_batch(rows: jax.Array, axis_name: str | None) -> jax.Array:
+    """Gathers a batch over the devices of a pmap axis, for losses over pairs of images.
+
+    Under pmap a device holds only its own rows, [n, ...]. A loss over pairs must see the rows of
+    all devices: compare the device's own rows with the gathered ones and return the mean over
+    these pairs. The mean of the devices' results is then the loss of the whole batch, and the
+    mean of their gradients is its gradient, because gradients flow back to the device that a row
+    came from. Row i of device d is row d * n + i of the result.
+
+    Args:
+      rows: [n, ...].
+      axis_name: the pmap axis; None under jit, where the batch is already whole.
+
+    Returns:
+      [number of devices * n, ...].
+    """
     return rows if axis_name is None else jax.lax.all_gather(rows, axis_name, tiled=True)
 
 
 def _others(rows, axis_name):
-    """Returns all devices' rows [m, d], and whether column j is another than row i: [n, m]."""
-    everyone = _gathered(rows, axis_name)
+    """Returns all devices' rows [m, d], and whether row j of them differs from row i: [n, m]."""
+    everything = gather_batch(rows, axis_name)
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * len(rows)
     own = first + jnp.arange(len(rows))
-    return everyone, own[:, None] != jnp.arange(len(everyone))[None]
+    return everything, own[:, None] != jnp.arange(len(everything))[None]
 
 
 def _mean_where(values, chosen):
@@ -95,7 +110,7 @@ def _mean_where(values, chosen):
 
 
 def _distances(rows, columns):
-    """[n, d], [m, d] -> [n, m]: root mean squared differences; their gradient is finite at 0."""
+    """[n, d], [m, d] -> [n, m]: root mean squared differences, with a finite gradient at 0."""
     products = jnp.dot(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
     norms = [jnp.sum(jnp.square(side), axis=1) for side in (rows, columns)]
     squares = norms[0][:, None] + norms[1][None] - 2.0 * products

@@ -1,7 +1,6 @@
-"""Perceptual losses: images compared by what a frozen network sees in them.
+"""The perceptual loss, which compares images by the features of a frozen network.
 
-Features are {layer: [n, height, width, c]}, for example of `features.vgg16.activations`;
-losses are [n], one an image.
+Features are {layer: [n, height, width, c]}, for example from `features.vgg16.activations`.
 """
 
 from collections.abc import Mapping
@@ -12,29 +11,18 @@ import jax.numpy as jnp
 Features = Mapping[str, jax.Array]
 
 
-def content_absolute(features: jax.Array, target: jax.Array) -> jax.Array:
-    """|F - P|^2 / 2, Gatys et al. 2016, eq. 1."""
-    return jnp.square(features - target).sum((1, 2, 3)) / 2.0
-
-
-def content(features: jax.Array, target: jax.Array) -> jax.Array:
-    """|F - P|^2 / |P|^2: the same at any size and in any units."""
-    size = jnp.square(target).sum((1, 2, 3))
-    return jnp.square(features - target).sum((1, 2, 3)) / jnp.maximum(size, 1e-20)
-
-
 def perceptual(
     features: Features, target: Features, *, weights: Mapping[str, float] | None = None
 ) -> jax.Array:
     """sum_l w_l mean |F_l - P_l|^2, Johnson et al. 2016, eq. 2.
 
     Args:
-      features: of the images made.
-      target: of the images wanted, with the same layers.
-      weights: by layer; 1 each by default.
+      features: features of the generated images.
+      target: features of the target images, with the same layers.
+      weights: {layer: w_l}; 1 for each layer by default.
 
     Returns:
-      [n].
+      One loss per image, [n].
     """
     weights = dict.fromkeys(features, 1.0) if weights is None else weights
     return sum(

@@ -1,7 +1,7 @@
-"""How far pictures are from what they should be, and what a code costs.
+"""Reconstruction errors of images, and the divergence of codes from their prior.
 
-Pictures are float32 [n, height, width, channels]; every function returns one number a
-picture, float32 [n], a mean over values unless it says otherwise.
+Images are float32 [n, height, width, channels]. Every function returns one number per image,
+float32 [n].
 """
 
 import math
@@ -11,20 +11,17 @@ import jax.numpy as jnp
 
 
 def squared(images: jax.Array, targets: jax.Array) -> jax.Array:
-    """mean over values of (x - y)^2."""
+    """Mean over pixels and channels of (x - y)^2."""
     return jnp.mean(jnp.square(images - targets), axis=(1, 2, 3))
 
 
 def absolute(images: jax.Array, targets: jax.Array) -> jax.Array:
-    """mean over values of |x - y|."""
+    """Mean over pixels and channels of |x - y|."""
     return jnp.mean(jnp.abs(images - targets), axis=(1, 2, 3))
 
 
-ERRORS = {'squared': squared, 'absolute': absolute}
-
-
 def negative_log_likelihood(images: jax.Array, means: jax.Array, deviation: float) -> jax.Array:
-    """-log N(x; mean, deviation^2) in nats, a sum over values.
+    """-log N(x; mean, deviation^2) in nats, summed over pixels and channels.
 
     (x - mean)^2 / (2 deviation^2) + log(deviation) + log(2 pi) / 2
     """
@@ -34,7 +31,7 @@ def negative_log_likelihood(images: jax.Array, means: jax.Array, deviation: floa
 
 
 def divergence(means: jax.Array, log_variances: jax.Array) -> jax.Array:
-    """KL(N(mean, variance) || N(0, 1)) in nats, summed over a code: [n, d], [n, d] -> [n].
+    """KL(N(mean, variance) || N(0, 1)) in nats, summed over codes [n, d]: [n].
 
     (mean^2 + variance - log variance - 1) / 2, Kingma and Welling 2014, appendix B.
     """

@@ -1,10 +1,10 @@
-"""Style losses: how far the statistics of an image's features are from a style's.
+"""Style losses: the difference between the feature statistics of an image and of a style.
 
-Notation: F [m, c] features of one layer at m positions, mu their mean, S = F^T F / m
-their second moment (the Gram matrix over m), C = S - mu mu^T their covariance; a prime
-marks the style's. Positions may be weighted by regions r: a picture without masks is
-one region. Moments are kept as sums, so that those of tiles add up to those of the
-picture, and raw, so that several styles blend by adding theirs.
+Notation: F [m, c] are the features of one layer at m positions, mu is their mean, S = F^T F / m
+their second moment (the Gram matrix divided by m), and C = S - mu mu^T their covariance; a prime
+marks those of the style. Positions may be weighted by r regions; an image without masks is one
+region. Moments are kept as sums, so that those of tiles add up to those of the image, and they
+are not centered, so that several styles blend by a weighted sum.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,17 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-_FLOOR = 1e-5  # Of eigenvalues, relative to the largest: a square root has no slope at 0.
+_FLOOR = 1e-5  # Smallest eigenvalue relative to the largest: a root has no slope at 0.
 
 
 @struct.dataclass
 class Moments:
-    """Sums over positions, or, after `means`, means.
+    """Sums over positions; `means` turns them into means.
 
     Attributes:
-      weight: how much of the picture was seen, [n, r].
-      first: of the features, [n, r, c].
-      second: of their products, [n, r, c, c].
+      weight: total weight of the positions, [n, r].
+      first: sums of the features, [n, r, c].
+      second: sums of products of two features, [n, r, c, c].
     """
 
     weight: jax.Array
@@ -36,9 +36,9 @@ def moments(features: jax.Array, *, weight: jax.Array | None = None) -> Moments:
     """Sums features [n, height, width, c] and their products over positions.
 
     Args:
-      features: of one layer.
-      weight: [n or 1, height, width, r], how much a position belongs to each region;
-        everything to one region by default.
+      features: the features of one layer.
+      weight: [n or 1, height, width, r], how much a position belongs to each region. By
+        default there is one region, to which every position belongs.
     """
     n, height, width, channels = features.shape
     flat = features.reshape(n, height * width, channels)
@@ -57,7 +57,7 @@ def moments(features: jax.Array, *, weight: jax.Array | None = None) -> Moments:
 
 @jax.custom_vjp
 def _products(flat: jax.Array) -> jax.Array:
-    """F^T F of each [m, c]: [n, c, c]. Its gradient is one product, F (G + G^T), not two."""
+    """F^T F of [n, m, c]: [n, c, c]. Its gradient takes one product, F (G + G^T), not two."""
     return jnp.einsum('nmc,nmd->ncd', flat, flat)
 
 
@@ -69,7 +69,7 @@ _products.defvjp(lambda flat: (_products(flat), flat), _products_backward)
 
 
 def means(sums: Moments) -> Moments:
-    """Divides sums by their weights; a region that is nowhere has zeros."""
+    """Divides sums by their weights; an empty region has zeros."""
     weight = jnp.maximum(sums.weight, 1e-8)
     return Moments(
         sums.weight, sums.first / weight[..., None], sums.second / weight[..., None, None]
@@ -77,7 +77,7 @@ def means(sums: Moments) -> Moments:
 
 
 def blend(styles: list[Moments], weights: jax.Array) -> Moments:
-    """Averages the means of several styles by weights [n, number of styles]."""
+    """Averages the means of several styles with weights [n, number of styles]."""
     weights = weights / weights.sum(-1, keepdims=True)
 
     def average(*leaves):
@@ -88,10 +88,10 @@ def blend(styles: list[Moments], weights: jax.Array) -> Moments:
 
 
 class Statistic(NamedTuple):
-    """What of the moments is compared.
+    """A statistic of the moments, and the loss that compares it.
 
     Attributes:
-      target: means of a style -> what `loss` compares with, worked out once.
+      target: means of a style -> the target of `loss`, computed once.
       loss: (means of an image, target) -> [n, r].
     """
 
@@ -102,14 +102,14 @@ class Statistic(NamedTuple):
 def gram_absolute(image: Moments, style: Moments) -> jax.Array:
     """|S - S'|^2 / (4 c^2), Gatys et al. 2016, eq. 4.
 
-    There the Gram matrices are sums over m positions and the divisor is 4 c^2 m^2: the
-    same where the style has the size of the image, and defined where it has not.
+    In the paper the Gram matrices are sums over m positions and the divisor is 4 c^2 m^2. The
+    result is the same if style and image have the same size; here it is defined for any size.
     """
     return _squares(image.second - style.second) / (4.0 * image.first.shape[-1] ** 2)
 
 
 def gram(image: Moments, style: Moments) -> jax.Array:
-    """|S - S'|^2 / |S'|^2: 0 for the style, 1 for features that are nowhere active."""
+    """|S - S'|^2 / |S'|^2, which is 0 for the style itself and 1 for features that are all 0."""
     return _squares(image.second - style.second) / _positive(_squares(style.second))
 
 
@@ -123,7 +123,7 @@ def mean_covariance(image: Moments, style: Moments) -> jax.Array:
 
 
 class GaussianTarget(NamedTuple):
-    """A normal distribution: its mean, its covariance's trace, its covariance's root."""
+    """A normal distribution: its mean, and the trace and the square root of its covariance."""
 
     mean: jax.Array
     trace: jax.Array
@@ -131,7 +131,7 @@ class GaussianTarget(NamedTuple):
 
 
 def gaussian_target(style: Moments) -> GaussianTarget:
-    """Takes the square root of the style's covariance."""
+    """Returns the normal distribution with the mean and the covariance of a style."""
     values, vectors = jnp.linalg.eigh(covariance(style))
     values = jnp.maximum(values, 0.0)
     root = jnp.einsum('nrij,nrj,nrkj->nrik', vectors, jnp.sqrt(values), vectors)
@@ -139,7 +139,7 @@ def gaussian_target(style: Moments) -> GaussianTarget:
 
 
 def wasserstein(image: Moments, style: GaussianTarget) -> jax.Array:
-    """W_2^2 of the two normal distributions over |mu'|^2 + tr C'.
+    """W_2^2 of the two normal distributions, divided by |mu'|^2 + tr C'.
 
     W_2^2 = |mu - mu'|^2 + tr C + tr C' - 2 tr (C'^1/2 C C'^1/2)^1/2
     (Olkin and Pukelsheim 1982).
@@ -160,8 +160,8 @@ def covariance(image: Moments) -> jax.Array:
 def root_trace(matrix: jax.Array) -> jax.Array:
     """tr A^(1/2) of symmetric positive semi-definite matrices [..., c, c]: [...].
 
-    d tr A^(1/2) = tr(A^(-1/2) dA) / 2, which needs no derivative of an eigenvector: that
-    is infinite where two eigenvalues meet.
+    d tr A^(1/2) = tr(A^(-1/2) dA) / 2. This avoids the derivative of an eigenvector, which is
+    infinite if two eigenvalues are equal.
     """
     return jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(matrix), 0.0)).sum(-1)
 
@@ -194,15 +194,15 @@ STATISTICS = {
 
 
 def over_regions(losses: jax.Array, image: Moments) -> jax.Array:
-    """Averages losses [n, r] over regions by the share of the image each covers: [n]."""
+    """Averages losses [n, r] over regions, weighted by the share that each region covers: [n]."""
     share = image.weight / _positive(image.weight.sum(-1, keepdims=True))
     return (share * losses).sum(-1)
 
 
 def total_variation(images: jax.Array) -> jax.Array:
-    """Mean squared difference of neighbors, down plus across: [n].
+    """Mean squared difference of vertical plus horizontal neighbors: [n].
 
-    Mahendran and Vedaldi 2015, with beta = 2, over the number of pixels.
+    Mahendran and Vedaldi 2015, with beta = 2, divided by the number of pixels.
     """
     down = jnp.square(images[:, 1:] - images[:, :-1]).mean((1, 2, 3))
     across = jnp.square(images[:, :, 1:] - images[:, :, :-1]).mean((1, 2, 3))

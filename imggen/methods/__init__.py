@@ -1,4 +1,4 @@
-"""Methods: one algorithm a file, each a `make(config, *, axis_name=None) -> Method`."""
+"""Methods: one algorithm per file, each a function `make(config, *, axis_name=None) -> Method`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,6 @@ from imggen.methods.translation import pix2pix, super_resolution
 
 METHODS = {
     **generators.GENERATORS,
-    'pixel_average': pixel_average.make,
     'classifier': classifier.make,
     'evolution_strategy': evolution_strategy.make,
     'flow_matching': flow_matching.make,
@@ -20,6 +19,7 @@ METHODS = {
     'hill_climb': hill_climb.make,
     'map_elites': map_elites.make,
     'pix2pix': pix2pix.make,
+    'pixel_average': pixel_average.make,
     'style': style_transfer.make,
     'super_resolution': super_resolution.make,
 }
@@ -29,11 +29,11 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """Builds the method that a config's `method` section names.
 
     Args:
-      config: `name`, one of METHODS; the rest are the method's options.
+      config: `name`, one of METHODS; the other entries are the method's options.
       axis_name: the pmap axis that the step runs under; None under jit.
 
     Raises:
-      UserError: an unknown name or option.
+      UserError: the name or an option is unknown.
     """
     section = dict(config)
     factory = options.choose(METHODS, section.pop('name', ''), where='config.method.name')

@@ -1,6 +1,6 @@
 """An image classifier: AdamW, label smoothing, and an average of the weights.
 
-As the classifier of Fashion-MNIST it says what the pictures of other methods look like.
+Trained on Fashion-MNIST, it measures the images of other methods and is the target of evolution.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import optax
 from flax import linen as nn
 from flax import struct
 
-from imggen import options, schedules, train_state
+from imggen import options, train_state
 from imggen.method import Method, Phase
 from imggen.networks.classifier import Classifier, DenseClassifier
 from imggen.train_state import TrainState
@@ -26,13 +26,13 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: updates.
+      num_steps: number of updates.
       architecture: one of ARCHITECTURES.
       network: options of the module.
-      learning_rate: of AdamW at its peak, after a tenth of the steps.
-      weight_decay: of AdamW.
-      label_smoothing: probability spread evenly over all classes.
-      ema_half_life_images: of the averaged variables, in images seen.
+      learning_rate: the peak learning rate of AdamW, reached after a tenth of the steps.
+      weight_decay: weight decay of AdamW.
+      label_smoothing: probability that is spread evenly over all classes.
+      ema_half_life_images: half-life of the averaged variables, in images.
     """
 
     num_steps: int
@@ -49,13 +49,13 @@ class State:
     """What a checkpoint holds.
 
     Attributes:
-      step: updates made, int32.
-      player: the network that learns.
+      step: number of updates, int32.
+      network: the network that is trained.
       ema: averaged variables, which classify.
     """
 
     step: jax.Array
-    player: TrainState
+    network: TrainState
     ema: Any
 
 
@@ -63,57 +63,50 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """Builds the method from the options of `Config`."""
     config = options.build(Config, config, where='config.method')
     network = _network(config, axis_name)
-    optimizer = optax.adamw(
-        lambda step: schedules.warmup_cosine(config.learning_rate, step / config.num_steps),
-        weight_decay=config.weight_decay,
-    )
+    optimizer = _optimizer(config)
 
     def init(key, frozen, batch):
         del frozen
         variables = network.init(key, batch['image'][:1], train=False)
-        player = train_state.create(variables, optimizer)
-        return State(step=jnp.int32(0), player=player, ema=variables)
+        return State(jnp.int32(0), train_state.create(variables, optimizer), ema=variables)
 
     def step(key, state, frozen, batch):
         del frozen
-        dropout_key = (
-            key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
-        )
+        if axis_name is not None:  # Dropout differs between devices.
+            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
 
         def loss_fn(params):
-            variables = {'params': params, **state.player.batch_stats}
-            (logits, _), statistics = network.apply(
+            variables = {'params': params, **state.network.batch_stats}
+            (logits, _), batch_stats = network.apply(
                 variables,
                 batch['image'],
                 train=True,
                 mutable=['batch_stats'],
-                rngs={'dropout': dropout_key},
+                rngs={'dropout': key},
             )
-            targets = optax.smooth_labels(
-                jax.nn.one_hot(batch['label'], network.num_classes), config.label_smoothing
-            )
+            one_hot = jax.nn.one_hot(batch['label'], network.num_classes)
+            targets = optax.smooth_labels(one_hot, config.label_smoothing)
             loss = optax.softmax_cross_entropy(logits, targets).mean()
             accuracy = jnp.mean(jnp.argmax(logits, -1) == batch['label'])
-            return loss, ({'loss': loss, 'accuracy': accuracy}, statistics)
+            return loss, ({'loss': loss, 'accuracy': accuracy}, batch_stats)
 
-        gradients, (report, statistics) = jax.grad(loss_fn, has_aux=True)(state.player.params)
+        gradients, (metrics, batch_stats) = jax.grad(loss_fn, has_aux=True)(state.network.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report['gradient'] = optax.tree.norm(gradients)
-        player = train_state.update(state.player, gradients, optimizer, batch_stats=statistics)
+        metrics['gradient'] = optax.tree.norm(gradients)
+        updated = train_state.update(state.network, gradients, optimizer, batch_stats=batch_stats)
         ema = train_state.ema_update(
             state.ema,
-            player.variables,
+            updated.variables,
             images=len(batch['image']),
             half_life_images=config.ema_half_life_images,
             step=state.step,
             axis_name=axis_name,
         )
-        state = State(step=state.step + 1, player=player, ema=ema)
-        return state, train_state.mean_over(axis_name, report)
+        return State(state.step + 1, updated, ema), train_state.mean_over(axis_name, metrics)
 
-    def sample(key, state, frozen, batch):
-        """The images of a batch by their most likely class, for a first look."""
-        del key, frozen
+    def sample(image_keys, state, frozen, batch):
+        """Returns the images of the batch, sorted by their most likely class."""
+        del image_keys, frozen
         logits, _ = network.apply(state.ema, batch['image'], train=False)
         order = jnp.argsort(jnp.argmax(logits, -1), stable=True)
         return {'by_class': batch['image'][order]}
@@ -122,13 +115,23 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
 
 def make_network(config: Mapping[str, Any]) -> nn.Module:
-    """Returns the network that the options of `Config` describe, to classify with."""
+    """Returns the network that the options of `Config` describe, for inference."""
     return _network(options.build(Config, config, where='config.method'), None)
 
 
 def _network(config: Config, axis_name: str | None) -> nn.Module:
     kind = options.choose(ARCHITECTURES, config.architecture, where='config.method.architecture')
     section = dict(config.network)
-    if kind is Classifier:  # The other has no statistics of a batch.
+    if kind is Classifier:  # The dense network has no batch statistics.
         section['axis_name'] = axis_name
     return options.build(kind, section, where='config.method.network')
+
+
+def _optimizer(config: Config) -> optax.GradientTransformation:
+    learning_rate = optax.warmup_cosine_decay_schedule(
+        0.0,
+        config.learning_rate,
+        warmup_steps=config.num_steps / 10,  # Need not be a whole number.
+        decay_steps=config.num_steps,
+    )
+    return optax.adamw(learning_rate, weight_decay=config.weight_decay)

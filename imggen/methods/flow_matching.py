@@ -1,14 +1,14 @@
-"""Flow matching (Lipman et al. 2023; rectified flow, Liu et al. 2023): noise moves to images.
+"""Flow matching (Lipman et al. 2023; rectified flow, Liu et al. 2023): noise flows to images.
 
 With noise x0 ~ N(0, I), an image x1 and a time t in [0, 1]:
 
   x_t = (1 - t) x0 + t x1        loss = mean |v(x_t, t) - (x1 - x0)|^2
 
-The v that minimizes it is the velocity of a flow that carries noise to images.
-`sample` follows the flow of an average of the weights with a number of evaluations of
-the network, where an adversarial generator needs one. With labels the velocity is
+The v that minimizes the loss is the velocity of a flow that carries noise to images. `sample`
+integrates the flow of the averaged network with a fixed number of network evaluations, where an
+adversarial generator needs one. With labels the velocity is (Ho and Salimans 2022)
 
-  v = v(x, none) + guidance (v(x, class) - v(x, none))    Ho and Salimans 2022
+  v = v(x, none) + guidance (v(x, class) - v(x, none)),
 
 which takes two evaluations unless guidance is 1.
 """
@@ -28,7 +28,7 @@ from imggen.method import Method, Phase
 from imggen.networks.flow_unet import FlowUNet
 from imggen.train_state import TrainState
 
-_NO_LABEL = 2**30 + 1  # Folded into an image's key, beyond the numbers of images.
+_NO_LABEL = 2**30 + 1  # Folded into an image's key; larger than any image index.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,18 +36,18 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: updates.
+      num_steps: number of updates.
       network: options of networks.flow_unet.FlowUNet.
-      time: 'uniform' draws t so; 'logit_normal' more often in the middle.
-      num_classes: of the labels that the velocity is told; 0 for none.
-      class_dropout: part of the images whose label is withheld in training.
-      guidance: how far the velocity goes towards the class; 1 for the class alone.
+      time: one of TIMES: 'uniform', or 'logit_normal' to train more often in the middle.
+      num_classes: number of classes that the velocity depends on; 0 for none.
+      class_dropout: fraction of the images whose label is hidden in training.
+      guidance: the factor above; 1 uses the class alone.
       solver: one of SOLVERS, to sample with.
-      evaluations: of the network, for one sample.
-      learning_rate: of Adam, after `warmup_steps`; falls to 0 along a cosine.
-      warmup_steps: in which the learning rate rises.
-      clip_norm: of the gradient.
-      ema_half_life_images: of the averaged variables, in images seen.
+      evaluations: network evaluations per sample.
+      learning_rate: learning rate of Adam after `warmup_steps`; it decays to 0 along a cosine.
+      warmup_steps: number of steps in which the learning rate rises from 0.
+      clip_norm: largest norm of the gradient; larger ones are scaled down.
+      ema_half_life_images: half-life of the averaged variables, in images.
     """
 
     num_steps: int
@@ -69,18 +69,18 @@ class State:
     """What a checkpoint holds.
 
     Attributes:
-      step: updates made, int32.
-      player: the network that learns.
+      step: number of updates, int32.
+      network: the network that is trained.
       ema: averaged variables, which samples are drawn with.
     """
 
     step: jax.Array
-    player: TrainState
+    network: TrainState
     ema: Any
 
 
 def euler(velocity: Callable, x: jax.Array, evaluations: int) -> jax.Array:
-    """Follows x' = velocity(x, t) from t = 0 to 1 in equal steps: x + h v(x, t)."""
+    """Integrates x' = velocity(x, t) from t = 0 to 1 in equal steps h: x + h v(x, t)."""
 
     def step(i, x):
         return x + velocity(x, i / evaluations) / evaluations
@@ -89,11 +89,12 @@ def euler(velocity: Callable, x: jax.Array, evaluations: int) -> jax.Array:
 
 
 def heun(velocity: Callable, x: jax.Array, evaluations: int) -> jax.Array:
-    """Follows x' = velocity(x, t) with the mean of the velocities at both ends of a step.
+    """Integrates x' = velocity(x, t) with the mean of the velocities at both ends of a step.
 
-    A step takes two evaluations. The last is Euler's, as in Karras et al. 2022, algorithm 1:
-    a velocity at t = 1 would be asked of a picture that still holds noise, which the network
-    has never seen there. Where the number is even the last two are.
+    A step takes two evaluations. The last step is an Euler step, as in Karras et al. 2022,
+    algorithm 1, because a velocity at t = 1 would be evaluated at an image that still contains
+    noise, which the network has never seen there. If `evaluations` is even, the last two steps
+    are Euler steps.
     """
     last = 2 - evaluations % 2
     steps = (evaluations - last) // 2 + last
@@ -112,44 +113,63 @@ def heun(velocity: Callable, x: jax.Array, evaluations: int) -> jax.Array:
 
 SOLVERS = {'euler': euler, 'heun': heun}
 
-# Standard normal draw [n] -> times in (0, 1).
+# Standard normal numbers [n] -> times [n] in (0, 1).
 TIMES = {'uniform': jax.scipy.stats.norm.cdf, 'logit_normal': jax.nn.sigmoid}
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
-    """Builds the method from the options of `Config`."""
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: an option has an unknown value, or there are too few evaluations for a step.
+    """
     config = options.build(Config, config, where='config.method')
     solver = options.choose(SOLVERS, config.solver, where='config.method.solver')
-    to_time = options.choose(TIMES, config.time, where='config.method.time')
     network = options.build(
         FlowUNet,
         {**config.network, 'num_classes': config.num_classes},
         where='config.method.network',
     )
-    evaluations = config.evaluations
-    guided = config.num_classes and config.guidance != 1.0
-    if guided:
-        evaluations //= 2
-    if evaluations < 1:
+    optimizer = _optimizer(config)
+    is_guided = bool(config.num_classes) and config.guidance != 1.0
+    num_evaluations = config.evaluations // 2 if is_guided else config.evaluations
+    if num_evaluations < 1:
         raise UserError(
-            f'config.method.evaluations={config.evaluations} is less than one step takes; set it '
-            f'to {2 if guided else 1} or more.'
+            f'config.method.evaluations={config.evaluations} is too small for one step; set it '
+            f'to {2 if is_guided else 1} or more.'
         )
-    learning_rate = optax.warmup_cosine_decay_schedule(
-        0.0,
-        config.learning_rate,
-        config.warmup_steps,
-        max(config.num_steps, config.warmup_steps + 1),
-    )
-    optimizer = optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(learning_rate))
 
     def init(key, frozen, batch):
         del frozen
         label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
         variables = network.init(key, batch['image'][:1], jnp.zeros(1), label)
-        player = train_state.create(variables, optimizer)
-        return State(step=jnp.int32(0), player=player, ema=variables)
+        return State(jnp.int32(0), train_state.create(variables, optimizer), ema=variables)
+
+    def sample(image_keys, state, frozen, batch):
+        del frozen
+        noise, _ = draw_noise(image_keys, batch['image'].shape[1:])
+        label = latents.given_or_drawn_labels(image_keys, batch, config.num_classes)
+
+        def velocity(x, time):
+            times = jnp.full(len(x), time)
+            if not is_guided:
+                return network.apply(state.ema, x, times, label)
+            none = jnp.full_like(label, config.num_classes)
+            with_class, without = (
+                network.apply(state.ema, x, times, which) for which in (label, none)
+            )
+            return without + config.guidance * (with_class - without)
+
+        return {'generated': jnp.clip(solver(velocity, noise, num_evaluations), -1, 1)}
+
+    phase = Phase('train', config.num_steps, _step(config, network, optimizer, axis_name))
+    return Method(init, (phase,), sample, num_classes=config.num_classes or None)
+
+
+def _step(config: Config, network: FlowUNet, optimizer, axis_name):
+    """Returns the step that trains the network."""
+    to_time = options.choose(TIMES, config.time, where='config.method.time')
 
     def step(key, state, frozen, batch):
         del frozen
@@ -159,52 +179,38 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         time = to_time(time)
         label = latents.real_labels(batch, config.num_classes)
         if label is not None:
-            label = jnp.where(
-                _withheld(image_keys, config.class_dropout), config.num_classes, label
-            )
+            is_dropped = _is_dropped(image_keys, config.class_dropout)
+            label = jnp.where(is_dropped, config.num_classes, label)
 
         def loss_fn(params):
             velocity = network.apply({'params': params}, between(noise, image, time), time, label)
             return jnp.mean(jnp.square(velocity - (image - noise)))
 
-        loss, gradients = jax.value_and_grad(loss_fn)(state.player.params)
+        loss, gradients = jax.value_and_grad(loss_fn)(state.network.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report = {'loss': loss, 'gradient': optax.tree.norm(gradients)}
-        player = train_state.update(state.player, gradients, optimizer)
+        metrics = {'loss': loss, 'gradient': optax.tree.norm(gradients)}
+        updated = train_state.update(state.network, gradients, optimizer)
         ema = train_state.ema_update(
             state.ema,
-            player.variables,
+            updated.variables,
             images=len(image),
             half_life_images=config.ema_half_life_images,
             step=state.step,
             axis_name=axis_name,
         )
-        state = State(step=state.step + 1, player=player, ema=ema)
-        return state, train_state.mean_over(axis_name, report)
+        return State(state.step + 1, updated, ema), train_state.mean_over(axis_name, metrics)
 
-    def sample(key, state, frozen, batch):
-        del frozen
-        noise, _ = draw_noise(key, batch['image'].shape[1:])
-        label = latents.given_or_drawn_labels(key, batch, config.num_classes)
+    return step
 
-        def velocity(x, time):
-            times = jnp.full(len(x), time)
-            if not guided:
-                return network.apply(state.ema, x, times, label)
-            none = jnp.full_like(label, config.num_classes)
-            with_class, without = (
-                network.apply(state.ema, x, times, which) for which in (label, none)
-            )
-            return without + config.guidance * (with_class - without)
 
-        return {'generated': jnp.clip(solver(velocity, noise, evaluations), -1, 1)}
-
-    return Method(
-        init,
-        (Phase('train', config.num_steps, step),),
-        sample,
-        num_classes=config.num_classes or None,
+def _optimizer(config: Config) -> optax.GradientTransformation:
+    learning_rate = optax.warmup_cosine_decay_schedule(
+        0.0,
+        config.learning_rate,
+        config.warmup_steps,
+        max(config.num_steps, config.warmup_steps + 1),
     )
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(learning_rate))
 
 
 def between(noise: jax.Array, image: jax.Array, time: jax.Array) -> jax.Array:
@@ -214,7 +220,7 @@ def between(noise: jax.Array, image: jax.Array, time: jax.Array) -> jax.Array:
 
 
 def draw_noise(image_keys: jax.Array, shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
-    """Draws noise [n, *shape] and one more number [n], standard normal, from each key [n]."""
+    """Draws standard normal noise [n, *shape] and numbers [n], one of each from every key [n]."""
 
     def one(key):
         noise_key, time_key = jax.random.split(key)
@@ -223,6 +229,6 @@ def draw_noise(image_keys: jax.Array, shape: tuple[int, ...]) -> tuple[jax.Array
     return jax.vmap(one)(image_keys)
 
 
-def _withheld(image_keys, probability):
+def _is_dropped(image_keys, probability):
     draw = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, _NO_LABEL)))
     return draw(image_keys) < probability

@@ -23,8 +23,11 @@ GENERATORS = {
 def make(config: Mapping[str, Any]) -> Method:
     """Builds the generator that a config's `method` section names.
 
+    Args:
+      config: `name`, one of GENERATORS; the other entries are the method's options.
+
     Raises:
-      UserError: the section names no method of GENERATORS, or has an unknown option.
+      UserError: the name or an option is unknown.
     """
     section = dict(config)
     factory = options.choose(GENERATORS, section.pop('name', ''), where='config.method.name')

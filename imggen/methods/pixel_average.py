@@ -1,18 +1,17 @@
-"""The average of many pictures, pixel by pixel: their mean or their median.
+"""The average of many images, pixel by pixel: their mean or their median.
 
-Neither learns anything. They are what translation between random pictures of one
-subset is compared with: a squared error is least at the mean of what the target may
-be, an absolute one at its median.
+These are baselines for the translation between random images of one set, because the mean of
+all possible targets minimizes the squared error, and their median the absolute error.
 
-Pictures are counted as 8-bit levels in integers, so that the result is exact and the
-same in whatever order, batches and devices they come:
+Images are counted as 8-bit levels in integers, so the result is exact and does not depend on
+order, batches or devices:
 
     mean     sum_i x_i / n
-    median   of the histogram of each value over 256 levels, 1 KiB a value; the mean
-             of the middle two where n is even
+    median   from a histogram of each value over 256 levels, which takes 1 KiB per value;
+             the mean of the middle two if n is even
 
-A run averages the first `num_images` pictures that come; with the number of pictures
-in the set, each counts once.
+A run averages the first `num_images` images that it sees. If this is the size of the data set,
+each image counts once.
 """
 
 import dataclasses
@@ -31,12 +30,12 @@ _LEVELS = 256
 
 
 class Statistic(NamedTuple):
-    """An average of levels that come in batches.
+    """An average that is computed batch by batch from 8-bit levels.
 
     Attributes:
-      zeros: shape -> the totals before any picture.
+      zeros: shape -> totals of no image.
       add: (levels int32 [n, *shape], counts int32 [n], each 0 or 1) -> totals of a batch.
-      read: (totals, number of pictures) -> the average, float32 [*shape] in [0, 255].
+      read: (totals, number of images) -> the average, float32 [*shape] in [0, 255].
     """
 
     zeros: Callable[[tuple[int, ...]], jax.Array]
@@ -62,7 +61,7 @@ def _add_histogram(levels, counts):
 
 def _read_median(totals, number):
     below = jnp.cumsum(totals, axis=-1)
-    # The k-th smallest, from 1, is the number of levels that fewer than k do not pass.
+    # The k-th smallest value equals the number of levels at which the cumulative count is below k.
     ranks = ((number + 1) // 2, number // 2 + 1)
     lower, upper = (jnp.sum(below < rank, axis=-1) for rank in ranks)
     return (lower + upper).astype(jnp.float32) / 2.0
@@ -81,8 +80,8 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: batches.
-      num_images: pictures that count; those after them do not.
+      num_steps: number of batches.
+      num_images: number of images that count; later ones are ignored.
       statistic: one of STATISTICS.
     """
 
@@ -96,9 +95,9 @@ class State:
     """What a checkpoint holds.
 
     Attributes:
-      count: pictures so far, int32.
-      totals: of the statistic.
-      average: of those pictures, float32 [height, width, channels] in [-1, 1].
+      count: number of images so far, int32.
+      totals: the totals of the statistic.
+      average: the average of those images, float32 [height, width, channels] in [-1, 1].
     """
 
     count: jax.Array
@@ -107,10 +106,14 @@ class State:
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
-    """Builds the method from the options of `Config`."""
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: the statistic is unknown, or `num_images` is out of range.
+    """
     config = options.build(Config, config, where='config.method')
     statistic = options.choose(STATISTICS, config.statistic, where='config.method.statistic')
-    # 255 times as many still fit into 32 bits.
+    # 255 times this number still fits into an int32.
     if not 0 < config.num_images < 2**23:
         raise UserError(
             f'config.method.num_images is {config.num_images}; set it between 1 and 8,388,607.'
@@ -133,12 +136,13 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         count, totals = state.count + count, state.totals + totals
         average = statistic.read(totals, count) / 127.5 - 1.0
         change = jnp.mean(jnp.abs(average - state.average))
-        report = {'images': count.astype(jnp.float32), 'change': change}
-        return State(count, totals, average), train_state.mean_over(axis_name, report)
+        metrics = {'images': count.astype(jnp.float32), 'change': change}
+        return State(count, totals, average), train_state.mean_over(axis_name, metrics)
 
-    def sample(key, state, frozen, batch):
-        """The one average, as often as asked."""
+    def sample(image_keys, state, frozen, batch):
+        """Returns the average once for each key."""
         del frozen, batch
-        return {'generated': jnp.broadcast_to(state.average, (len(key), *state.average.shape))}
+        average = jnp.broadcast_to(state.average, (len(image_keys), *state.average.shape))
+        return {'generated': average}
 
     return Method(init, (Phase('average', config.num_steps, step),), sample, num_images=1)

@@ -1,4 +1,4 @@
-"""Augmentation of what a discriminator sees: its changes, its gradients, its controller."""
+"""Augmentation of the input of a discriminator: changes, gradients and the controller."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def test_nothing_happens_at_probability_zero():
 
 
 @pytest.mark.parametrize('kind', discriminator.KINDS)
-def test_a_kind_happens_to_about_as_many_images_as_asked(kind):
+def test_a_kind_is_applied_with_its_probability(kind):
     images = jnp.broadcast_to(IMAGES[:1], (400, *IMAGES.shape[1:]))
     image_keys = keys.per_image(jax.random.key(1), 400)
     changed = augment([kind], probability=0.5, images=images, image_keys=image_keys)
@@ -41,7 +41,7 @@ def test_an_image_depends_on_its_key_alone():
     assert not jnp.allclose(augment(kinds), augment(kinds, image_keys=KEYS[::-1]))
 
 
-def test_a_kind_that_is_added_changes_nothing_about_the_others():
+def test_adding_a_kind_does_not_change_the_others():
     both = augment(['brightness', 'flip'])
     apart = augment(['brightness'], images=augment(['flip']))
     np.testing.assert_allclose(both, apart, atol=1e-6)
@@ -50,12 +50,12 @@ def test_a_kind_that_is_added_changes_nothing_about_the_others():
 @pytest.mark.parametrize('kinds', [('flip',), ('quarter_turn',), ('translation', 'flip')])
 def test_copied_pixels_keep_their_values(kinds):
     images = IMAGES[:, :, :8]  # A quarter turn of a square moves pixels onto pixels.
-    known = np.append(np.asarray(images).ravel(), 0.0)  # Mid-gray comes in from outside.
+    known = np.append(np.asarray(images).ravel(), 0.0)  # Mid-gray surrounds the images.
     changed = np.asarray(augment(kinds, images=images)).ravel()
     assert np.abs(changed[:, None] - known[None]).min(1).max() < 1e-4
 
 
-def test_colors_move_as_their_names_say():
+def test_colors_change_as_named():
     gray = IMAGES.mean(-1, keepdims=True)
     for kind in ('hue', 'saturation'):
         changed = augment([kind])
@@ -77,12 +77,12 @@ def test_colors_move_as_their_names_say():
     assert jnp.array_equal(one_channel, IMAGES[..., :1])
 
 
-def test_cutout_takes_at_most_a_quarter():
+def test_cutout_covers_at_most_a_quarter():
     holes = np.asarray((augment(['cutout'], images=jnp.ones((6, 8, 12, 1))) == 0).mean((1, 2, 3)))
     assert (holes > 0).all() and holes.max() <= 0.25 + 1e-6
 
 
-def test_gradients_pass_through_every_kind_and_agree_with_differences():
+def test_gradients_of_every_kind_agree_with_finite_differences():
     direction = jax.random.normal(jax.random.key(5), IMAGES.shape)
     weights = jax.random.normal(jax.random.key(6), IMAGES.shape)
 
@@ -92,7 +92,7 @@ def test_gradients_pass_through_every_kind_and_agree_with_differences():
     gradient, difference = jax.grad(total)(0.0), (total(0.5) - total(-0.5)) / 1.0
     assert abs(gradient) > 1e-3
     np.testing.assert_allclose(gradient, difference, rtol=1e-2)
-    # Outside of [-1, 1] too, where an untrained generator may be.
+    # Gradients also pass outside of [-1, 1], where an untrained generator may be.
     inside = jax.grad(lambda x: augment(['scale'], images=x).sum())(5.0 * IMAGES)
     assert (jnp.abs(inside).sum((1, 2, 3)) > 0).all()
 
@@ -114,21 +114,21 @@ def run_controller(signs, options=OPTIONS):
 
 def test_the_controller_moves_every_fourth_step_towards_its_target():
     np.testing.assert_allclose(run_controller([1.0] * 8), [0, 0, 0, 0.04, 0.04, 0.04, 0.04, 0.08])
-    # The mean of four steps counts, 0.5 here, which is below the target.
+    # The mean over four steps counts; here it is 0.5, below the target.
     np.testing.assert_allclose(run_controller([1.0] * 4 + [1, 1, 0, 0])[-1], 0.0, atol=1e-7)
     assert run_controller([-1.0] * 8)[-1] == 0.0  # Not below 0,
     assert run_controller([1.0] * 200)[-1] == 1.0  # nor above 1.
     np.testing.assert_allclose(run_controller([0.6] * 8)[-1], 0.0, atol=0.05)
 
 
-def test_the_strength_is_part_of_the_state_only_where_it_adapts():
+def test_the_probability_is_part_of_the_state_only_if_it_adapts():
     batch = cases.source().batch(0)
     for name, expected in (('gan_adaptive', True), ('gan_dcgan', False)):
         state = jax.eval_shape(cases.method(name).init, jax.random.key(0), (), batch)
         assert hasattr(state, 'control') == expected
 
 
-def test_senseless_options_are_told():
+def test_impossible_options_are_errors():
     with pytest.raises(UserError, match=r"names 'mirror'; there are flip,"):
         adaptive.Augmentation(kinds=('mirror',))
     with pytest.raises(UserError, match=r'probability is 1\.5'):

@@ -1,4 +1,4 @@
-"""Losses on energies, and the threshold that a histogram gives."""
+"""Losses on energies, reconstruction errors, and thresholds from histograms."""
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,10 @@ ROWS = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
 OTHERS = np.random.default_rng(1).normal(size=(6, 5)).astype(np.float32)
 
 
-def test_margin_critic_leaves_alone_what_is_beyond_the_margin():
+def test_margin_discriminator_ignores_energies_above_the_margin():
     real, fake = jnp.array([0.1, 0.3]), jnp.array([0.5, 3.0])
-    np.testing.assert_allclose(energy.margin_critic(real, fake, 1.0), [0.1 + 0.5, 0.3])
-    gradient = jax.grad(lambda fake: energy.margin_critic(real, fake, 1.0).sum())(fake)
+    np.testing.assert_allclose(energy.margin_discriminator(real, fake, 1.0), [0.1 + 0.5, 0.3])
+    gradient = jax.grad(lambda fake: energy.margin_discriminator(real, fake, 1.0).sum())(fake)
     np.testing.assert_array_equal(gradient, [-1.0, 0.0])
 
 
@@ -61,7 +61,29 @@ def test_equal_rows_have_a_finite_gradient(loss):
         assert jnp.isfinite(jax.grad(loss)(rows)).all()
 
 
-def test_devices_pair_their_pictures_with_those_of_others():
+def test_gather_batch_gives_every_device_the_whole_batch_and_the_gradients_back():
+    pieces = ROWS.reshape(4, 2, 5)
+
+    def loss(rows, axis_name):
+        everything = energy.gather_batch(rows, axis_name)
+        products = jnp.square(rows @ everything.T)
+        return products.mean(), everything
+
+    (value, everything), gradient = jax.value_and_grad(loss, has_aux=True)(ROWS, None)
+    np.testing.assert_array_equal(everything, ROWS)
+    mapped = jax.pmap(
+        jax.value_and_grad(lambda rows: loss(rows, 'devices'), has_aux=True), axis_name='devices'
+    )
+    (values, gathered), gradients = mapped(pieces)
+    for device in range(4):
+        np.testing.assert_array_equal(gathered[device], ROWS)
+        np.testing.assert_array_equal(gathered[device][2 * device :][:2], pieces[device])
+    np.testing.assert_allclose(values.mean(), value, rtol=1e-5)
+    # Each device has the gradient of the sum over four devices.
+    np.testing.assert_allclose(gradients.reshape(8, 5) / 4, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_devices_pair_their_images_with_those_of_others():
     pieces = ROWS.reshape(4, 2, 5)
     targets = np.concatenate([OTHERS, OTHERS[:2]])
 
@@ -78,12 +100,12 @@ def test_devices_pair_their_pictures_with_those_of_others():
         axis_name='devices',
     )(pieces, targets.reshape(4, 2, 5))
     np.testing.assert_allclose(values.mean(), value, rtol=1e-5)
-    # Each device holds the gradient of the sum over devices, of which the mean is a fourth.
+    # Each device has the gradient of the sum over four devices.
     np.testing.assert_allclose(gradients.reshape(8, 5) / 4, gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_energy_distance_is_least_for_the_same_distribution():
-    """A collapsed set wins without the second term and loses with it."""
+    """Without the second term a collapsed set is best; with it, it is not."""
     generator = np.random.default_rng(0)
     real = generator.normal(size=(500, 2))
     candidates = {
@@ -109,14 +131,14 @@ def test_energy_distance_is_least_for_the_same_distribution():
     fake=st.floats(0, 10),
     gamma=st.floats(0.1, 1),
 )
-def test_balance_moves_towards_the_aim_and_stays_in_its_range(ratio, real, fake, gamma):
+def test_balance_moves_towards_its_target_and_stays_in_range(ratio, real, fake, gamma):
     new = energy.balance(ratio, real, fake, gamma=gamma, gain=0.1)
     assert 0.0 <= new <= 1.0
     expected = min(max(ratio + 0.1 * (gamma * real - fake), 0.0), 1.0)
     np.testing.assert_allclose(new, expected, atol=1e-5)
 
 
-def test_convergence_is_the_real_energy_in_balance():
+def test_convergence_is_the_real_energy_at_balance():
     np.testing.assert_allclose(energy.convergence(0.4, 0.2, gamma=0.5), 0.4)
     np.testing.assert_allclose(energy.convergence(0.4, 0.5, gamma=0.5), 0.7)
 
@@ -152,7 +174,7 @@ def test_likelihood_and_divergence_are_those_of_gaussians():
 
 
 @pytest.mark.parametrize('rate', [0.0, 0.05, 0.5])
-def test_the_histogram_gives_the_quantile_to_a_bin(rate):
+def test_the_histogram_gives_the_quantile_up_to_a_bin(rate):
     energies = np.random.default_rng(0).gamma(2.0, 0.05, 2000).astype(np.float32)
     parts = [calibration.count(part, jnp.ones(500)) for part in energies.reshape(4, 500)]
     threshold = calibration.threshold(sum(parts), rate)
@@ -161,12 +183,12 @@ def test_the_histogram_gives_the_quantile_to_a_bin(rate):
     assert exact * 0.999 <= threshold <= exact * 1.03
 
 
-def test_weights_leave_pictures_out_of_the_threshold():
+def test_images_of_weight_zero_do_not_count():
     energies, weights = jnp.array([0.1, 0.2, 50.0]), jnp.array([1.0, 1.0, 0.0])
     assert calibration.threshold(calibration.count(energies, weights), 0.0) < 0.21
 
 
-def test_one_picture_in_ten_is_held_out_and_its_mirror_with_it():
+def test_one_image_in_ten_is_held_out_together_with_its_mirror_image():
     pixels = np.random.default_rng(0).integers(0, 256, (3000, 6, 6, 3), dtype=np.uint8)
     images = 2.0 * pixels.astype(np.float32) / 255.0 - 1.0
     chosen = np.asarray(calibration.held_out(images))

@@ -1,4 +1,4 @@
-"""The Fashion-MNIST classifier that ships with the package."""
+"""The schedule of the classifier, and the Fashion-MNIST classifier that ships with the package."""
 
 import json
 
@@ -10,9 +10,10 @@ from imggen import data, features, images
 from imggen.errors import UserError
 from imggen.evaluation import classifier
 from imggen.features import extractor, fashion_classifier
+from imggen.methods import classifier as methods_classifier
 
 
-def test_the_shipped_judge_is_what_its_card_says():
+def test_the_shipped_classifier_is_what_its_card_says():
     made = features.make('fashion_classifier')
     card = json.loads(fashion_classifier.WEIGHTS.with_suffix('.json').read_text())
     assert made.digest == extractor.digest(made.params) == card['digest']
@@ -54,3 +55,17 @@ def test_calibration_error_of_known_cases():
         0.0, abs=1e-6
     )
     assert classifier.calibration_error(sure, np.array([1] * 10)) == pytest.approx(0.9)
+
+
+def test_the_learning_rate_rises_for_a_tenth_of_the_steps_and_falls_along_a_cosine():
+    config = methods_classifier.Config(num_steps=25, learning_rate=0.5, weight_decay=0.0)
+    optimizer = methods_classifier._optimizer(config)
+    params = np.zeros(1, np.float32)
+    state, sizes = optimizer.init(params), []
+    for _ in range(config.num_steps):
+        update, state = optimizer.update(np.ones(1, np.float32), state, params)
+        sizes.append(-float(update[0]))
+    t = np.arange(25) / 25
+    falling = (1 + np.cos(np.pi * (t - 0.1) / 0.9)) / 2
+    # With a constant gradient, Adam's update is the learning rate.
+    np.testing.assert_allclose(sizes, 0.5 * np.where(t < 0.1, t / 0.1, falling), atol=1e-5)

@@ -1,11 +1,11 @@
-"""Flow matching against its closed forms: a Gaussian's velocity, a single image's."""
+"""Flow matching against closed forms: the velocities of a Gaussian and of a single image."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imggen import devices, keys, methods
+from imggen import devices, features, keys, methods
 from imggen.errors import UserError
 from imggen.evaluation import flow_nfe
 from imggen.methods import flow_matching
@@ -17,7 +17,7 @@ MEAN, DEVIATION = 0.4, 0.3
 
 
 def gaussian_velocity(x, t):
-    """E[x1 - x0 | x_t = x] for images of N(MEAN, DEVIATION^2): the least squares v."""
+    """E[x1 - x0 | x_t = x] for images from N(MEAN, DEVIATION^2), which is the optimal v."""
     variance = (1 - t) ** 2 + (t * DEVIATION) ** 2
     return MEAN + (t * DEVIATION**2 - (1 - t)) * (x - t * MEAN) / variance
 
@@ -32,7 +32,7 @@ def test_solvers_carry_noise_to_a_gaussian_with_their_order(solver, order):
     for steps in (32, 64):
         evaluations = steps * order
         found = solve(gaussian_velocity, NOISE, evaluations)
-        # The flow of two Gaussians keeps the order of its points: x0 -> mean + deviation x0.
+        # The flow between two Gaussians is monotone: x0 -> mean + deviation x0.
         errors.append(float(jnp.abs(found - (MEAN + DEVIATION * NOISE)).max()))
     assert errors[1] < 0.03
     assert abs(np.log2(errors[0] / errors[1]) - order) < 0.3
@@ -40,15 +40,15 @@ def test_solvers_carry_noise_to_a_gaussian_with_their_order(solver, order):
 
 @pytest.mark.parametrize('solver', flow_matching.SOLVERS.values())
 @pytest.mark.parametrize('evaluations', [1, 2, 7, 8])
-def test_solvers_land_on_the_only_image(solver, evaluations):
-    image = 0.7  # Whose velocity does not exist at t = 1.
+def test_solvers_reach_the_only_image(solver, evaluations):
+    image = 0.7  # Its velocity does not exist at t = 1.
     found = solver(lambda x, t: (image - x) / (1 - t), NOISE, evaluations)
     np.testing.assert_allclose(found, image, atol=1e-6)
 
 
 @pytest.mark.parametrize('solver', flow_matching.SOLVERS)
 @pytest.mark.parametrize('evaluations', [1, 2, 3, 4, 7])
-def test_solvers_take_as_many_evaluations_as_asked(solver, evaluations):
+def test_solvers_use_the_given_number_of_evaluations(solver, evaluations):
     calls = []
 
     def velocity(x, t):
@@ -62,7 +62,7 @@ def test_solvers_take_as_many_evaluations_as_asked(solver, evaluations):
     assert calls[0] == 0.0 and max(calls) < 1.0
 
 
-def test_the_gaussian_velocity_is_where_the_loss_is_smallest():
+def test_the_gaussian_velocity_minimizes_the_loss():
     noise, image = (
         jax.random.normal(key, (200_000,)) for key in jax.random.split(jax.random.key(0))
     )
@@ -76,12 +76,12 @@ def test_the_gaussian_velocity_is_where_the_loss_is_smallest():
 
     gradients = jax.grad(loss, argnums=(0, 1))(0.0, 0.0)
     np.testing.assert_allclose(gradients, 0.0, atol=0.02)
-    # What is left is the variance of x1 - x0 at a known x_t.
+    # The minimum is the variance of x1 - x0 given x_t.
     variance = 0.7**2 + (0.3 * DEVIATION) ** 2
     np.testing.assert_allclose(loss(0.0, 0.0), DEVIATION**2 / variance, rtol=0.02)
 
 
-def test_times_are_drawn_as_named():
+def test_times_have_their_distributions():
     _, draws = flow_matching.draw_noise(keys.per_image(jax.random.key(0), 4000), (1,))
     uniform, middle = (flow_matching.TIMES[name](draws) for name in ('uniform', 'logit_normal'))
     np.testing.assert_allclose(
@@ -91,7 +91,7 @@ def test_times_are_drawn_as_named():
     assert float(middle.min()) > 0 and float(middle.max()) < 1
 
 
-def test_the_untrained_velocity_is_zero_and_any_size_will_do():
+def test_the_untrained_velocity_is_zero_at_any_size():
     network = FlowUNet(features=(8, 8), heads=2)
     for shape in ((8, 8, 1), (7, 10, 3)):
         images = jax.random.normal(jax.random.key(0), (2, *shape))
@@ -101,16 +101,16 @@ def test_the_untrained_velocity_is_zero_and_any_size_will_do():
 
 
 def with_noise(state, *, scale=0.1):
-    """Fills the parameters with noise: the untrained velocity is 0 whatever it is told."""
+    """Adds noise to the parameters, because the untrained velocity is 0 for every input."""
     leaves, tree = jax.tree.flatten(state.ema)
     filled = [
         leaf + scale * jax.random.normal(jax.random.fold_in(jax.random.key(3), i), leaf.shape)
         for i, leaf in enumerate(leaves)
     ]
-    return state.replace(average=jax.tree.unflatten(tree, filled))
+    return state.replace(ema=jax.tree.unflatten(tree, filled))
 
 
-def test_a_flow_that_saw_one_image_draws_it():
+def test_a_flow_trained_on_one_image_draws_it():
     image = jnp.where(jnp.arange(8)[:, None, None] < 4, 0.6, -0.4) * jnp.ones((8, 8, 1))
     batch = {'image': jnp.broadcast_to(image, (16, 8, 8, 1))}
     method = cases.method(
@@ -135,7 +135,7 @@ def test_guidance_goes_from_no_class_to_the_class_and_beyond():
     state = with_noise(state)
 
     def one_euler_step(guidance, label):
-        """From the same noise: linear in the velocity, but for the clipping."""
+        """Samples from the same noise: linear in the velocity, except for the clipping."""
         count = 1 if guidance == 1.0 else 2
         method = cases.method('flow_matching', guidance=guidance, solver='euler', evaluations=count)
         inputs = {**batch, 'label': jnp.full(3, label, jnp.int32)}
@@ -150,23 +150,24 @@ def test_guidance_goes_from_no_class_to_the_class_and_beyond():
     np.testing.assert_allclose(two[inside], (2 * one - none)[inside], atol=1e-4)
 
 
-def test_too_few_evaluations_are_told():
-    with pytest.raises(UserError, match='evaluations=1 is less than one step takes'):
+def test_too_few_evaluations_are_an_error():
+    with pytest.raises(UserError, match='evaluations=1 is too small for one step'):
         cases.method('flow_matching', evaluations=1)
 
 
-def test_a_run_is_measured_by_its_evaluations():
+def test_a_run_is_measured_at_several_numbers_of_evaluations():
     section = {'name': 'flow_matching', 'num_steps': 1, 'network': {'features': (4, 4), 'heads': 1}}
     method = methods.make(section)
     batch = {'image': jnp.zeros((8, 28, 28, 1))}
     state = jax.jit(method.init)(jax.random.key(0), (), batch)
     config = {'method': section, 'data': {'name': 'fashion_mnist', 'max_examples': 40}}
     run = Restored(config, method, state, 0, batch, devices.make_mesh())
-    found = flow_nfe.measure(run, num_images=40, evaluations=(1, 3))
-    # Heun's are Euler's where there is room for no correction.
+    asked = {'num_images': 40, 'seed': 0, 'extractor': features.make('fashion_classifier')}
+    found = flow_nfe.measure(run, **asked, evaluations=(1, 3))
+    # With one evaluation, Heun is the same as Euler.
     assert set(found) == {'frechet_euler_1', 'frechet_euler_3', 'frechet_heun_3'}
-    # The untrained velocity is 0 and noise stays noise, the same for all.
+    # The untrained velocity is 0, so all samples are the same noise.
     assert len({round(value, 3) for value in found.values()}) == 1
     with_noise_in = run._replace(state=with_noise(state, scale=0.3))
-    moved = flow_nfe.measure(with_noise_in, num_images=40, evaluations=(3,))
+    moved = flow_nfe.measure(with_noise_in, **asked, evaluations=(3,))
     assert len({round(value, 3) for value in [*moved.values(), *found.values()]}) == 3

@@ -1,4 +1,4 @@
-"""The average of a set: NumPy's mean and median, exactly, in any order and batches."""
+"""The average of a set equals NumPy's mean and median, in any order and batches."""
 
 import jax
 import numpy as np
@@ -60,7 +60,7 @@ def test_order_batches_and_devices_change_nothing(statistic):
         np.testing.assert_allclose(other.average, first.average, atol=1e-6)
 
 
-def test_a_median_resists_one_picture_that_is_wrong():
+def test_a_median_resists_one_outlier():
     pictures = np.full((9, 3, 3, 1), 100, np.uint8)
     pictures[0] = 255
     assert np.all(images.to_uint8(average(pictures, 'median')[0].average) == 100)
@@ -68,7 +68,7 @@ def test_a_median_resists_one_picture_that_is_wrong():
 
 
 @pytest.mark.parametrize('statistic', ['mean', 'median'])
-def test_whole_epochs_give_what_one_gives(statistic):
+def test_several_epochs_give_what_one_gives(statistic):
     pictures = RNG.integers(0, 256, (6, 4, 4, 1), dtype=np.uint8)
     once, _ = average(pictures, statistic)
     thrice, _ = average(pictures, statistic, num_images=18)
@@ -76,7 +76,7 @@ def test_whole_epochs_give_what_one_gives(statistic):
     np.testing.assert_allclose(thrice.average, once.average, atol=1e-6)
 
 
-def test_a_sample_is_the_average_as_often_as_asked():
+def test_a_sample_repeats_the_average():
     pictures = RNG.integers(0, 256, (4, 4, 4, 1), dtype=np.uint8)
     state, method = average(pictures, 'mean')
     sample = method.sample(keys.per_image(jax.random.key(0), 3), state, (), {})['generated']
@@ -92,7 +92,7 @@ def test_a_sample_is_the_average_as_often_as_asked():
         ({'num_images': 2**23}, 'config.method.num_images is 8388608'),
     ],
 )
-def test_wrong_options_are_told(change, message):
+def test_wrong_options_are_errors(change, message):
     with pytest.raises(UserError) as caught:
         methods.make({'name': 'pixel_average', 'num_steps': 1, 'num_images': 4, **change})
     assert message in str(caught.value)

@@ -1,1 +1,1 @@
-"""A frozen evaluator teaches a generator."""
+"""Methods that train an evaluator on real images, freeze it, and train a generator against it."""

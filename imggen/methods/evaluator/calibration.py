@@ -1,7 +1,8 @@
-"""A threshold on energies of pictures set aside, from a histogram that a compiled step can keep.
+"""A threshold on energies, from a histogram that a compiled step can accumulate.
 
-Bins are even in the logarithm of the energy, 2 % wide, from 1e-6 to 1e3; what lies
-outside counts into the first or last. Counts of several devices or steps add up.
+The bins are evenly spaced in the logarithm of the energy: each is 2 % wide, from 1e-6 to 1e3.
+Energies outside this range count in the first or the last bin. Histograms of several devices
+or steps can be added.
 """
 
 import jax
@@ -14,25 +15,33 @@ _EDGES = np.geomspace(1e-6, 1e3, NUM_BINS + 1).astype(np.float32)
 
 
 def held_out(images: jax.Array) -> jax.Array:
-    """Says which pictures [n, height, width, channels] in [-1, 1] are set aside: [n].
+    """Returns 1.0 for each image that is held out, otherwise 0.0: float32 [n].
 
-    1.0 for one in ten, told by the sum of its values in uint8: the same pictures at
-    every step, wherever they come from, and mirrored ones with them.
+    One image in ten is held out. The sum of its uint8 values decides, so that an image gets
+    the same answer at every step and on every device, and so does its mirror image.
+
+    Args:
+      images: float32 [n, height, width, channels] in [-1, 1].
     """
     values = jnp.round((images + 1.0) * 127.5).astype(jnp.int32)
     return (jnp.sum(values, axis=(1, 2, 3)) % 10 == 0).astype(jnp.float32)
 
 
 def count(energies: jax.Array, weights: jax.Array) -> jax.Array:
-    """Returns the histogram of energies [n], each counting its weight [n]: [NUM_BINS]."""
+    """Returns the histogram of energies [n] with weights [n]: float32 [NUM_BINS]."""
     bins = jnp.clip(jnp.searchsorted(_EDGES, energies, side='left') - 1, 0, NUM_BINS - 1)
     return jnp.zeros(NUM_BINS).at[bins].add(weights)
 
 
 def threshold(counts: jax.Array, false_reject_rate: float) -> jax.Array:
-    """Returns the least edge that at most `false_reject_rate` of the counts lie above: scalar.
+    """Returns the smallest bin edge that at most `false_reject_rate` of the counts exceed.
 
-    1 - rate of them pass. Without counts it is the smallest edge, which passes nothing.
+    Args:
+      counts: a histogram, [NUM_BINS].
+      false_reject_rate: in [0, 1).
+
+    Returns:
+      A scalar. An empty histogram gives the smallest edge, which accepts nothing.
     """
     passed = jnp.cumsum(counts) / jnp.maximum(jnp.sum(counts), 1e-12)
     enough = passed >= 1.0 - false_reject_rate - 1e-6

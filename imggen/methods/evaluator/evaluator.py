@@ -1,18 +1,18 @@
-"""An evaluator that learns what pictures look like, then teaches a generator.
+"""An evaluator learns what real images look like, then trains a generator.
 
-Phase `evaluator` trains the evaluator on real pictures. Phase `calibrate` measures
-its energies on pictures that it did not learn from, one in ten, and sets the
-threshold that separates good from bad. Phase `generator` trains a generator against
-the evaluator, which stands still, by one of three kinds of guidance:
+Phase `evaluator` trains the evaluator on real images. Phase `calibrate` measures the energies of
+images that the evaluator was not trained on, one in ten, and sets the threshold that separates
+good images from bad ones. Phase `generator` trains a generator against the frozen evaluator with
+one of three kinds of guidance:
 
   threshold   max(0, energy(G(z)) - threshold)
-  reference   (evaluator(G(z)) - r)^2, r a real picture that changes every few epochs
+  reference   (evaluator(G(z)) - r)^2, where r is a real image that changes every few epochs
   features    mean distance of G(z) and r, in the pixels and at every level of the evaluator
 
-The first two judge each picture by itself, and one good picture is then as good as
-many. `diversity` subtracts the mean distance between pictures of one batch, in the
-same features; with the guidance `features`, references anew at every step, and a
-weight of 1/2, the loss is an energy distance between distributions.
+The first two score each image on its own, so one good image is as good as many different ones.
+`diversity` subtracts the mean distance between the images of a batch, in the same features. With
+the guidance `features`, new references at every step and a weight of 1/2, the loss is an energy
+distance between distributions.
 """
 
 import dataclasses
@@ -37,24 +37,25 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: of all phases together.
-      evaluator_share, calibration_share: parts of the steps that train the evaluator
-        and set its threshold.
-      evaluator_network: one of evaluators.EVALUATORS.
+      num_steps: number of steps, over all phases.
+      evaluator_share, calibration_share: fractions of the steps that train the evaluator and
+        that set its threshold.
+      evaluator_network: one of networks.EVALUATORS.
       evaluator, generator: options of the two networks.
       guidance: one of guidance.GUIDANCE.
-      diversity: weight of the mean distance between pictures of a batch.
-      false_reject_rate: part of the held-out pictures that the threshold rejects.
-      num_epochs: equal parts of the generator's training.
-      reference_epochs: how many a reference lasts; 0 makes the pictures of every batch
+      diversity: weight of the mean distance between the images of a batch.
+      false_reject_rate: fraction of the held-out images that the threshold rejects.
+      num_epochs: number of equal parts into which the generator's training is divided.
+      reference_epochs: how many epochs a reference lasts; with 0 the images of every batch are
         the references of that step.
-      references: places in the first batch, as samples/real.png shows it, of the pictures
-        that are references in turn; drawn without.
-      latent_size: numbers in a latent vector, standard normal.
-      evaluator_learning_rate, learning_rate: of Adam, of the evaluator and the generator.
-      b1: decay of Adam's first moment, of the generator.
-      ema_half_life_images: of the averaged generator that samples, in images seen; 0 for
-        the generator as it is.
+      references: indices of the references in the first batch, which samples/real.png shows;
+        () draws them.
+      latent_size: length of a latent vector, which is standard normal.
+      evaluator_learning_rate, learning_rate: learning rates of Adam, for the evaluator and for
+        the generator.
+      b1: decay of Adam's first moment, for the generator.
+      ema_half_life_images: half-life of the averaged generator, in images; samples come from
+        this average. 0 turns averaging off.
     """
 
     num_steps: int
@@ -81,60 +82,95 @@ class State:
     """What a checkpoint holds.
 
     Attributes:
-      step: updates made, int32.
-      evaluator, generator: the players.
-      ema: variables of the generator that samples.
-      errors: histograms of energies in phase `calibrate`, of all pictures and of the
-        held-out ones, in parts of a batch: [2, calibration.NUM_BINS].
-      references: the references in turn, [r, height, width, channels]; () without.
+      step: number of updates, int32.
+      evaluator, generator: the two networks.
+      ema: averaged variables of the generator, which samples come from.
+      histograms: energies that phase `calibrate` has counted, for all images and for the
+        held-out ones, as fractions of a batch: [2, calibration.NUM_BINS].
+      references: the references in order, [r, height, width, channels]; () without.
     """
 
     step: jax.Array
     evaluator: TrainState
     generator: TrainState
     ema: Any
-    errors: jax.Array
+    histograms: jax.Array
     references: Any
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
-    """Builds the method from the options of `Config`."""
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: an option has an unknown value, or two options contradict each other.
+    """
     config = options.build(Config, config, where='config.method')
     _check(config)
-    num_references = references.count(config.num_epochs, config.reference_epochs)
-    imitates = config.guidance != 'threshold' and num_references > 0
-    guide = guidance.GUIDANCE[config.guidance]
-    lengths = _phase_lengths(config)
+    learning, calibrating, teaching = _phase_lengths(config)
     evaluator_optimizer = train_state.adam(config.evaluator_learning_rate)
     generator_optimizer = train_state.adam(config.learning_rate, b1=config.b1)
 
-    def generator_of(batch):
-        section = {**config.generator, 'shape': batch['image'].shape[1:], 'axis_name': axis_name}
-        return options.build(Generator, section, where='config.method.generator')
+    def sample(image_keys, state, frozen, batch):
+        """Returns generated images and, if the evaluator reconstructs, their reconstructions."""
+        del frozen
+        latent = latents.given_or_drawn(image_keys, batch, config.latent_size)
+        generator = _generator(config, batch['image'].shape, axis_name)
+        generated = generator.apply(state.ema, latent, train=False)
+        evaluator = _evaluator(config, generated.shape)
+        if evaluator.output is None:
+            return {'generated': generated}
+        reconstructed = jnp.clip(evaluator.output(state.evaluator.params, generated), -1.0, 1.0)
+        return {'generated': generated, 'reconstructed': reconstructed}
+
+    def energy(state, images):
+        return _evaluator(config, images.shape).energy(state.evaluator.params, images)
+
+    return Method(
+        _init(config, evaluator_optimizer, generator_optimizer, axis_name),
+        (
+            Phase('evaluator', learning, _evaluator_step(config, evaluator_optimizer, axis_name)),
+            Phase('calibrate', calibrating, _calibration_step(config, axis_name)),
+            Phase('generator', teaching, _generator_step(config, generator_optimizer, axis_name)),
+        ),
+        sample,
+        latent_size=config.latent_size,
+        energy=energy,
+        threshold=lambda state: _threshold(config, state),
+    )
+
+
+def _init(config: Config, evaluator_optimizer, generator_optimizer, axis_name):
+    num_references = _num_references(config)
 
     def init(key, frozen, batch):
         del frozen
+        images = batch['image']
         evaluator_key, generator_key, reference_key = jax.random.split(key, 3)
-        evaluator = _evaluator(config, batch['image'].shape)
-        variables = generator_of(batch).init(
+        variables = _generator(config, images.shape, axis_name).init(
             generator_key, jnp.zeros((1, config.latent_size)), train=False
         )
-        params = evaluator.init(evaluator_key, batch['image'][:1])
+        params = _evaluator(config, images.shape).init(evaluator_key, images[:1])
         picked = ()
-        if imitates:
+        if num_references:
             picked = references.pick(
-                reference_key, batch['image'], num_references, places=config.references
+                reference_key, images, num_references, places=config.references
             )
         return State(
             step=jnp.int32(0),
             evaluator=train_state.create({'params': params}, evaluator_optimizer),
             generator=train_state.create(variables, generator_optimizer),
             ema=variables,
-            errors=jnp.zeros((2, calibration.NUM_BINS)),
+            histograms=jnp.zeros((2, calibration.NUM_BINS)),
             references=picked,
         )
 
-    def learn(key, state, frozen, batch):
+    return init
+
+
+def _evaluator_step(config: Config, optimizer, axis_name):
+    """Returns the step that trains the evaluator on the images that are not held out."""
+
+    def step(key, state, frozen, batch):
         del frozen
         images = batch['image']
         evaluator = _evaluator(config, images.shape)
@@ -143,115 +179,106 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
         def loss_fn(params):
             losses = evaluator.loss(image_keys, params, images)
-            # Not a mean over those that count, whose number differs from device to device.
+            # Divide by the expected number of images: the true one differs between devices.
             return jnp.mean(weights * losses) / (1.0 - calibration.HELD_OUT_SHARE)
 
         loss, gradients = jax.value_and_grad(loss_fn)(state.evaluator.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report = {'evaluator_loss': loss, 'evaluator_gradient': optax.tree.norm(gradients)}
-        player = train_state.update(state.evaluator, gradients, evaluator_optimizer)
-        state = state.replace(step=state.step + 1, evaluator=player)
-        return state, train_state.mean_over(axis_name, report)
+        metrics = {'evaluator_loss': loss, 'evaluator_gradient': optax.tree.norm(gradients)}
+        updated = train_state.update(state.evaluator, gradients, optimizer)
+        state = state.replace(step=state.step + 1, evaluator=updated)
+        return state, train_state.mean_over(axis_name, metrics)
 
-    def calibrate(key, state, frozen, batch):
+    return step
+
+
+def _calibration_step(config: Config, axis_name):
+    """Returns the step that counts the energies of a batch."""
+
+    def step(key, state, frozen, batch):
         del key, frozen
         images = batch['image']
         energies = _evaluator(config, images.shape).energy(state.evaluator.params, images)
         rows = (jnp.ones(len(images)), calibration.held_out(images))
         counts = [calibration.count(energies, weights / len(images)) for weights in rows]
         counts = jnp.stack(counts)
-        errors = state.errors + train_state.mean_over(axis_name, counts)
-        state = state.replace(step=state.step + 1, errors=errors)
-        report = train_state.mean_over(axis_name, {'real_energy': jnp.mean(energies)})
-        return state, {**report, 'threshold': threshold_of(state, config.false_reject_rate)}
+        histograms = state.histograms + train_state.mean_over(axis_name, counts)
+        state = state.replace(step=state.step + 1, histograms=histograms)
+        metrics = train_state.mean_over(axis_name, {'real_energy': jnp.mean(energies)})
+        return state, {**metrics, 'threshold': _threshold(config, state)}
 
-    def teach(key, state, frozen, batch):
+    return step
+
+
+def _generator_step(config: Config, optimizer, axis_name):
+    """Returns the step that trains the generator against the frozen evaluator."""
+    learning, calibrating, teaching = _phase_lengths(config)
+    imitates = _num_references(config) > 0
+
+    def step(key, state, frozen, batch):
         del frozen
-        generator, real = generator_of(batch), batch['image']
-        evaluator = _evaluator(config, real.shape)
-        latent = latents.draw(
-            keys.per_image(key, len(real), axis_name=axis_name), config.latent_size
-        )
-        threshold = threshold_of(state, config.false_reject_rate)
-        taught = state.step - lengths[0] - lengths[1]
+        real = batch['image']
+        generator = _generator(config, real.shape, axis_name)
+        image_keys = keys.per_image(key, len(real), axis_name=axis_name)
+        latent = latents.draw(image_keys, config.latent_size)
+        phase_step = state.step - learning - calibrating
         targets = real
         if imitates:
-            turn = references.turn(taught, lengths[2], config.num_epochs, config.reference_epochs)
+            turn = references.turn(phase_step, teaching, config.num_epochs, config.reference_epochs)
             targets = state.references[turn][None]
 
         def loss_fn(params):
             variables = {'params': params, **state.generator.batch_stats}
-            fake, statistics = generator.apply(
+            fake, batch_stats = generator.apply(
                 variables, latent, train=True, mutable=['batch_stats']
             )
-            energies = evaluator.energy(state.evaluator.params, fake)
-            report = {
-                'energy': jnp.mean(energies),
-                'accepted': jnp.mean(energies <= threshold, dtype=jnp.float32),
-            }
-            loss = guide(
-                evaluator, state.evaluator.params, fake, targets, threshold, axis_name=axis_name
-            )
-            if config.diversity:
-                spread = guidance.diversity(
-                    evaluator, state.evaluator.params, fake, axis_name=axis_name
-                )
-                loss, report['diversity'] = loss - config.diversity * spread, spread
-            return loss, ({**report, 'generator_loss': loss}, statistics)
+            loss, metrics = _guidance_loss(config, state, fake, targets, axis_name)
+            return loss, ({**metrics, 'generator_loss': loss}, batch_stats)
 
         gradient = jax.grad(loss_fn, has_aux=True)
-        gradients, (report, statistics) = gradient(state.generator.params)
+        gradients, (metrics, batch_stats) = gradient(state.generator.params)
         gradients = train_state.mean_over(axis_name, gradients)
-        report['generator_gradient'] = optax.tree.norm(gradients)
-        player = train_state.update(
-            state.generator, gradients, generator_optimizer, batch_stats=statistics
-        )
+        metrics['generator_gradient'] = optax.tree.norm(gradients)
+        updated = train_state.update(state.generator, gradients, optimizer, batch_stats=batch_stats)
         ema = train_state.ema_update(
             state.ema,
-            player.variables,
+            updated.variables,
             images=len(real),
             half_life_images=config.ema_half_life_images,
-            step=taught,
+            step=phase_step,
             axis_name=axis_name,
         )
-        state = state.replace(step=state.step + 1, generator=player, ema=ema)
-        return state, train_state.mean_over(axis_name, report)
+        state = state.replace(step=state.step + 1, generator=updated, ema=ema)
+        return state, train_state.mean_over(axis_name, metrics)
 
-    def sample(key, state, frozen, batch):
-        """Generated pictures and, where the evaluator makes pictures, what it makes of them."""
-        del frozen
-        latent = latents.given_or_drawn(key, batch, config.latent_size)
-        generated = generator_of(batch).apply(state.ema, latent, train=False)
-        evaluator = _evaluator(config, generated.shape)
-        if evaluator.output is None:
-            return {'generated': generated}
-        reconstructed = jnp.clip(evaluator.output(state.evaluator.params, generated), -1.0, 1.0)
-        return {'generated': generated, 'reconstructed': reconstructed}
-
-    steps = (('evaluator', learn), ('calibrate', calibrate), ('generator', teach))
-    phases = (
-        Phase(name, length, step) for (name, step), length in zip(steps, lengths, strict=True)
-    )
-    return Method(init, tuple(phases), sample, latent_size=config.latent_size)
+    return step
 
 
-def threshold_of(state: State, false_reject_rate: float) -> jax.Array:
-    """Returns the calibrated threshold: scalar.
+def _guidance_loss(config: Config, state: State, fake, targets, axis_name):
+    """Returns the generator's loss, a scalar, and metrics of the images `fake`."""
+    evaluator, params = _evaluator(config, fake.shape), state.evaluator.params
+    threshold = _threshold(config, state)
+    energies = evaluator.energy(params, fake)
+    metrics = {
+        'energy': jnp.mean(energies),
+        'accepted': jnp.mean(energies <= threshold, dtype=jnp.float32),
+    }
+    guide = guidance.GUIDANCE[config.guidance]
+    loss = guide(evaluator, params, fake, targets, threshold, axis_name=axis_name)
+    if config.diversity:
+        spread = guidance.diversity(evaluator, params, fake, axis_name=axis_name)
+        loss, metrics['diversity'] = loss - config.diversity * spread, spread
+    return loss, metrics
 
-    Of a set so small that none is held out, from the pictures that the evaluator knows.
+
+def _threshold(config: Config, state: State) -> jax.Array:
+    """Returns the calibrated threshold, a scalar.
+
+    If the data set is so small that no image is held out, all images set the threshold.
     """
-    everyone, unseen = state.errors
-    counts = jnp.where(jnp.sum(unseen) > 0, unseen, everyone)
-    return calibration.threshold(counts, false_reject_rate)
-
-
-def score(config: Mapping[str, Any], state: State, images: jax.Array) -> jax.Array:
-    """Returns the evaluator's energy of each picture [n, height, width, channels]: [n].
-
-    `config` is the `method` section of the run that `state` comes from, without its name.
-    """
-    config = options.build(Config, config, where='config.method')
-    return _evaluator(config, images.shape).energy(state.evaluator.params, images)
+    everything, held_out = state.histograms
+    counts = jnp.where(jnp.sum(held_out) > 0, held_out, everything)
+    return calibration.threshold(counts, config.false_reject_rate)
 
 
 def _evaluator(config: Config, shape: tuple[int, ...]) -> networks.Evaluator:
@@ -259,15 +286,26 @@ def _evaluator(config: Config, shape: tuple[int, ...]) -> networks.Evaluator:
     return build(config.evaluator, shape[1:])
 
 
+def _generator(config: Config, shape: tuple[int, ...], axis_name: str | None) -> Generator:
+    section = {**config.generator, 'shape': shape[1:], 'axis_name': axis_name}
+    return options.build(Generator, section, where='config.method.generator')
+
+
+def _num_references(config: Config) -> int:
+    """Returns the number of references in the state; 0 if each batch has its own or none."""
+    number = references.count(config.num_epochs, config.reference_epochs)
+    return 0 if config.guidance == 'threshold' else number
+
+
 def _phase_lengths(config: Config) -> tuple[int, int, int]:
-    """Returns the steps of the three phases, of which each has at least one."""
+    """Returns the steps of the three phases, at least one each."""
     learning = max(1, round(config.num_steps * config.evaluator_share))
     calibrating = max(1, round(config.num_steps * config.calibration_share))
     teaching = config.num_steps - learning - calibrating
     if teaching < 1:
         raise UserError(
-            f'config.method.num_steps={config.num_steps} leaves the generator no step: raise it, '
-            'or lower config.method.evaluator_share.'
+            f'config.method.num_steps={config.num_steps} leaves no step for the generator: raise '
+            'it, or lower config.method.evaluator_share.'
         )
     return learning, calibrating, teaching
 
@@ -279,11 +317,11 @@ def _check(config: Config) -> None:
     )
     if not 0.0 <= config.false_reject_rate < 1.0:
         raise UserError(
-            f'config.method.false_reject_rate={config.false_reject_rate} is no part of the real '
-            'pictures that leaves some: at 1 the threshold rejects everything; set 0 to below 1.'
+            f'config.method.false_reject_rate={config.false_reject_rate} must be at least 0 and '
+            'below 1: at 1 the threshold would reject every image.'
         )
     if config.evaluator_network == 'cnn' and (config.guidance != 'threshold' or config.diversity):
         raise UserError(
-            "config.method.evaluator_network='cnn' makes no picture and has no levels: set "
+            "config.method.evaluator_network='cnn' outputs no image and has no features: set "
             "config.method.guidance='threshold' and config.method.diversity=0."
         )

@@ -1,30 +1,30 @@
-"""Pictures of nothing: noise, random shapes, shuffled patches. What an evaluator should reject.
+"""Impostors: images that an evaluator should reject (noise, random shapes, shuffled patches).
 
-Each takes image keys [n] and pictures float32 [n, height, width, channels] in [-1, 1],
-for their shape or their contents, and returns as many. Image i depends on key i alone,
-and on picture i where patches are shuffled.
+Each function takes image keys [n] and images float32 [n, height, width, channels] in [-1, 1],
+and returns images of the same shape and range. Image i depends on key i alone; with `patches`
+it also depends on image i.
 """
 
 import jax
 import jax.numpy as jnp
 
 _NUM_SHAPES = 4
-_PATCHES = 4  # A side.
+_PATCHES = 4  # Along each side.
 
 
-def noise(key: jax.Array, images: jax.Array) -> jax.Array:
+def noise(image_keys: jax.Array, images: jax.Array) -> jax.Array:
     """Returns uniform noise."""
     draw = lambda key: jax.random.uniform(key, images.shape[1:], minval=-1.0, maxval=1.0)  # noqa: E731
-    return jax.vmap(draw)(key)
+    return jax.vmap(draw)(image_keys)
 
 
-def shapes(key: jax.Array, images: jax.Array) -> jax.Array:
-    """Returns filled rectangles and ellipses of random place, size and color on one color."""
+def shapes(image_keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Returns filled rectangles and ellipses of random place, size and color on a plain ground."""
     height, width, channels = images.shape[1:]
     rows = jnp.linspace(0.0, 1.0, height)[:, None]
     columns = jnp.linspace(0.0, 1.0, width)[None]
 
-    def paint(picture, key):
+    def paint(image, key):
         place, color, kind = jax.random.split(key, 3)
         x, y, half_width, half_height = jax.random.uniform(place, (4,))
         half_width, half_height = 0.05 + 0.3 * half_width, 0.05 + 0.3 * half_height
@@ -33,21 +33,21 @@ def shapes(key: jax.Array, images: jax.Array) -> jax.Array:
         ellipse = across**2 + down**2 < 1.0
         inside = jnp.where(jax.random.bernoulli(kind), box, ellipse)
         tone = jax.random.uniform(color, (1, 1, channels), minval=-1.0, maxval=1.0)
-        return jnp.where(inside[..., None], tone, picture), None
+        return jnp.where(inside[..., None], tone, image), None
 
     def draw(key):
         ground, key = jax.random.split(key)
         tone = jax.random.uniform(ground, (1, 1, channels), minval=-1.0, maxval=1.0)
-        picture = jnp.broadcast_to(tone, (height, width, channels))
-        return jax.lax.scan(paint, picture, jax.random.split(key, _NUM_SHAPES))[0]
+        image = jnp.broadcast_to(tone, (height, width, channels))
+        return jax.lax.scan(paint, image, jax.random.split(key, _NUM_SHAPES))[0]
 
-    return jax.vmap(draw)(key)
+    return jax.vmap(draw)(image_keys)
 
 
-def patches(key: jax.Array, images: jax.Array) -> jax.Array:
-    """Returns the pictures with their patches, 4 x 4 of them, in random order.
+def patches(image_keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Returns the images with their 4 x 4 patches in random order.
 
-    What a side leaves over after division by 4 stays in place, at its end.
+    If a side is not a multiple of 4, the remaining rows or columns at its end stay in place.
     """
     _, height, width, channels = images.shape
     down, across = min(_PATCHES, height), min(_PATCHES, width)
@@ -60,15 +60,15 @@ def patches(key: jax.Array, images: jax.Array) -> jax.Array:
         tiles = jax.random.permutation(key, tiles).reshape(down, across, tall, wide, channels)
         return image.at[inner].set(tiles.swapaxes(1, 2).reshape(down * tall, across * wide, -1))
 
-    return jax.vmap(shuffle)(key, images)
+    return jax.vmap(shuffle)(image_keys, images)
 
 
 IMPOSTORS = {'noise': noise, 'shapes': shapes, 'patches': patches}
 
 
-def mixture(key: jax.Array, images: jax.Array) -> jax.Array:
-    """Returns one impostor an image, of a random kind."""
-    draws = jax.vmap(lambda key: jax.random.split(key))(key)
+def mixture(image_keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Returns one impostor per image, each of a random kind."""
+    draws = jax.vmap(lambda key: jax.random.split(key))(image_keys)
     kinds = jax.vmap(lambda key: jax.random.randint(key, (), 0, len(IMPOSTORS)))(draws[:, 0])
     made = jnp.stack([impostor(draws[:, 1], images) for impostor in IMPOSTORS.values()])
     return made[kinds, jnp.arange(len(images))]

@@ -1,7 +1,7 @@
-"""Evaluators: networks that say of one picture how good it is.
+"""Evaluator networks: they assign each image an energy that is small for good images.
 
-Energies are at least 0 and small for pictures of the kind that the evaluator was
-trained on. An evaluator sees one picture at a time: no statistics of a batch.
+Energies are at least 0, and small for images like those of the training set. An evaluator sees
+one image at a time: it uses no batch statistics.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,15 +17,15 @@ from imggen.networks.dcgan import Discriminator
 
 
 class Evaluator(NamedTuple):
-    """The pure functions of an evaluator.
+    """The pure functions of an evaluator. Images are float32 [n, height, width, channels].
 
     Attributes:
       init: (key, images) -> params.
-      loss: (image keys [n], params, images) -> what training lowers, [n].
-      energy: (params, images) -> [n].
-      output: (params, images) -> what it makes of the pictures, in their shape; None
-        where it makes none.
-      features: (params, images) -> tuple of [n, size], one a level; None where it has none.
+      loss: (image_keys [n], params, images) -> training losses [n].
+      energy: (params, images) -> energies [n].
+      output: (params, images) -> reconstructions of the same shape; None if the network does
+        not output images.
+      features: (params, images) -> tuple of [n, size], one per level; None without features.
     """
 
     init: Callable[[jax.Array, jax.Array], Any]
@@ -36,7 +36,12 @@ class Evaluator(NamedTuple):
 
 
 def autoencoder(config: Mapping[str, Any], shape: tuple[int, int, int]) -> Evaluator:
-    """Judges by the error of a reconstruction; `config` are options of `Autoencoder`."""
+    """Returns an evaluator whose energy is the squared error of its reconstruction.
+
+    Args:
+      config: options of `Autoencoder`.
+      shape: (height, width, channels) of the images.
+    """
     network = options.build(
         Autoencoder, {**config, 'shape': shape}, where='config.method.evaluator'
     )
@@ -53,7 +58,7 @@ def autoencoder(config: Mapping[str, Any], shape: tuple[int, int, int]) -> Evalu
 
     return Evaluator(
         init=lambda key, images: network.init(key, images)['params'],
-        loss=lambda key, params, images: energy(params, images),
+        loss=lambda image_keys, params, images: energy(params, images),
         energy=energy,
         output=output,
         features=features,
@@ -61,16 +66,23 @@ def autoencoder(config: Mapping[str, Any], shape: tuple[int, int, int]) -> Evalu
 
 
 def cnn(config: Mapping[str, Any], shape: tuple[int, int, int]) -> Evaluator:
-    """Judges by -log of the probability of a real picture, beside noise, shapes and patches."""
+    """Returns an evaluator whose energy is -log of the probability that an image is real.
+
+    It learns to tell real images from noise, random shapes and shuffled patches.
+
+    Args:
+      config: options of `Discriminator`.
+      shape: unused, because the network takes images of any size.
+    """
     del shape
-    options_ = {**config, 'normalize': False}
-    network = options.build(Discriminator, options_, where='config.method.evaluator')
+    section = {**config, 'normalize': False}
+    network = options.build(Discriminator, section, where='config.method.evaluator')
 
     def logits(params, images):
         return network.apply({'params': params}, images, train=False)
 
-    def loss(key, params, images):
-        fakes = logits(params, impostors.mixture(key, images))
+    def loss(image_keys, params, images):
+        fakes = logits(params, impostors.mixture(image_keys, images))
         return adversarial.binary_cross_entropy(logits(params, images), fakes)
 
     return Evaluator(

@@ -1,1 +1,1 @@
-"""Evolved images: encodings, classifiers, searches and how they are counted."""
+"""Evolved images: encodings, classifiers, searches, and counts of their evaluations."""

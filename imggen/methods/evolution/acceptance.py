@@ -1,7 +1,7 @@
-"""Acceptance: whether a chain of hill climbing keeps what it tried.
+"""Acceptance rules: whether a chain of hill climbing keeps what it tried.
 
-A rule maps (keys [n], asked, kept, goal [n], temperature [n]) to bool [n]; `asked` is the
-classifier's answer to what was tried, `kept` that to what the chain has.
+A rule maps (keys [n], tried, kept, goal [n], temperature [n]) to bool [n]. `tried` and `kept` are
+the classifier's answers to the new images and to those that the chains hold.
 """
 
 from typing import NamedTuple
@@ -11,30 +11,30 @@ import jax.numpy as jnp
 
 
 class Answer(NamedTuple):
-    """What the classifier says of one image a chain: the objective [n] and the log-odds [n]."""
+    """The classifier's answer to one image per chain: objective [n] and log-odds [n]."""
 
     value: jax.Array
     odds: jax.Array
 
 
-def greedy(key, asked: Answer, kept: Answer, goal, temperature):
-    """Keeps what is at least as good."""
-    del key, goal, temperature
-    return asked.value >= kept.value
+def greedy(chain_keys, tried: Answer, kept: Answer, goal, temperature):
+    """Accepts an objective that is at least as large."""
+    del chain_keys, goal, temperature
+    return tried.value >= kept.value
 
 
-def target_probability(key, asked: Answer, kept: Answer, goal, temperature):
-    """Keeps what comes closer to a probability, `goal`."""
-    del key, temperature
-    return _distance(asked, goal) < _distance(kept, goal)
+def target_probability(chain_keys, tried: Answer, kept: Answer, goal, temperature):
+    """Accepts a probability that is closer to `goal`."""
+    del chain_keys, temperature
+    return _distance(tried, goal) < _distance(kept, goal)
 
 
-def annealing(key, asked: Answer, kept: Answer, goal, temperature):
-    """Keeps with probability min(1, exp((f' - f) / T)) (Metropolis et al. 1953)."""
+def annealing(chain_keys, tried: Answer, kept: Answer, goal, temperature):
+    """Accepts with probability min(1, exp((f' - f) / T)) (Metropolis et al. 1953)."""
     del goal
-    # -log u of a uniform u is exponential: u <= exp(x) where -x <= -log u.
-    exponential = jax.vmap(lambda key: jax.random.exponential(key))(key)
-    return (kept.value - asked.value) / temperature <= exponential
+    # For uniform u, -log u is exponential, and u <= exp(x) is equivalent to -x <= -log u.
+    exponential = jax.vmap(lambda key: jax.random.exponential(key))(chain_keys)
+    return (kept.value - tried.value) / temperature <= exponential
 
 
 ACCEPTANCES = {

@@ -1,25 +1,24 @@
-"""Archives of MAP-Elites (Mouret & Clune 2015): the best image of every kind.
+"""Archives of MAP-Elites (Mouret & Clune 2015): the best image of each kind.
 
-A cell is one class and one bin of two image descriptors; with a single bin, one
-class. A child is scored for all classes and may take a cell of each.
+A cell is one class and one bin of two image descriptors; with a single bin, a cell is a class. A
+child is scored for all classes and may take a cell of each class.
 """
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-# What a cell without an image holds: a checkpoint should be finite.
-EMPTY = -1e9
-MAX_ROUGHNESS = 0.5  # Of an image of black and white noise, on average.
+EMPTY = -1e9  # The log-odds of an empty cell. Finite, because checkpoints must be finite.
+MAX_ROUGHNESS = 0.5  # Mean roughness of an image of black and white noise.
 
 
 @struct.dataclass
 class Archive:
-    """Cells are numbered bin by bin, in a bin class by class.
+    """Cells, numbered bin by bin, and class by class within a bin.
 
     Attributes:
       genome: [cells, size].
-      odds: log-odds of the cell's class, [cells]; EMPTY where there is no image.
+      odds: log-odds of the cell's class, [cells]; EMPTY for an empty cell.
     """
 
     genome: jax.Array
@@ -32,12 +31,12 @@ def empty(num_cells: int, size: int) -> Archive:
 
 
 def insert(archive: Archive, genomes: jax.Array, odds: jax.Array, where: jax.Array) -> Archive:
-    """Puts every child into the cells where it is the best so far.
+    """Puts each child into the cells for which it is the best so far.
 
     Args:
-      archive: of bins * classes cells.
-      genomes: [k, size].
-      odds: of every class, [k, classes].
+      archive: an archive of bins * classes cells.
+      genomes: the children, [k, size].
+      odds: log-odds of every class, [k, classes].
       where: the bin of each child, int32 [k].
     """
     num_bins = len(archive.odds) // odds.shape[1]
@@ -54,16 +53,19 @@ def insert(archive: Archive, genomes: jax.Array, odds: jax.Array, where: jax.Arr
 
 
 def draw_parents(key: jax.Array, archive: Archive, count: int) -> jax.Array:
-    """Draws genomes evenly from the cells that hold one: [count, size]."""
+    """Draws genomes uniformly from the cells that are not empty: [count, size]."""
     logits = jnp.where(archive.odds > EMPTY, 0.0, -jnp.inf)
     return archive.genome[jax.random.categorical(key, logits, shape=(count,))]
 
 
 def descriptors(images: jax.Array) -> jax.Array:
-    """Brightness and roughness of images [n, height, width, channels] in [-1, 1]: [n, 2].
+    """Returns brightness and roughness, [n, 2] in [0, 1].
 
-    Brightness is the mean of the pixels in [0, 1], roughness the mean absolute
-    difference of neighbors as a share of MAX_ROUGHNESS, at most 1.
+    Brightness is the mean of the pixels in [0, 1]. Roughness is the mean absolute difference of
+    neighboring pixels divided by MAX_ROUGHNESS, at most 1.
+
+    Args:
+      images: [n, height, width, channels] in [-1, 1].
     """
     gray = (images + 1.0) / 2.0
     down = jnp.abs(gray[:, 1:] - gray[:, :-1]).mean((1, 2, 3))
@@ -73,7 +75,7 @@ def descriptors(images: jax.Array) -> jax.Array:
 
 
 def bin_of(images: jax.Array, bins: tuple[int, int]) -> jax.Array:
-    """Returns the bin of each image, row by row, int32 [n]."""
+    """Returns the bin of each image, numbered row by row, int32 [n]."""
     if bins == (1, 1):
         return jnp.zeros(len(images), jnp.int32)
     place = (descriptors(images) * jnp.asarray(bins)[None]).astype(jnp.int32)

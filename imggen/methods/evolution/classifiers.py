@@ -1,12 +1,11 @@
-"""Classifiers: frozen classifiers that say how much of a class they see in an image."""
+"""Frozen classifiers, whose class probabilities a search maximizes."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 
-from imggen.data.loaders import fashion_mnist
+from imggen import data
 from imggen.errors import UserError
 from imggen.features import extractor, fashion_classifier
 from imggen.method import Method
@@ -20,21 +19,18 @@ WEIGHTS = {
 }
 
 
-_DATA = {'name': 'fashion_mnist'}
-
-
 class Classifier(NamedTuple):
     """A frozen classifier.
 
     Attributes:
-      name: what it is called in messages.
+      name: its name in messages.
       params: its variables, an argument of `logits`.
       logits: (params, images float32 [n, *shape] in [-1, 1]) -> float32 [n, classes].
-      shape: (height, width, channels) of the images that it was trained on.
+      shape: (height, width, channels) of its training images.
       class_names: names of the classes.
       digest: 12 hexadecimal digits of the SHA-256 of `params`.
       architecture: 'convolutional' or 'dense'.
-      data: the data section of a config, whose training images it learned from.
+      data: the `data` section of a config that describes its training images.
     """
 
     name: str
@@ -54,15 +50,15 @@ def load(name: str) -> Classifier:
       name: 'convolutional', 'dense', or the workdir of a run of the method 'classifier'.
 
     Raises:
-      UserError: there is no such run, or it is no classifier's.
+      UserError: there is no such run, or its method is not 'classifier'.
     """
     return _SHIPPED[name]() if name in _SHIPPED else _trained(name)
 
 
 def second(first: Classifier) -> Classifier:
-    """Returns the shipped classifier of another architecture than `first`, to measure transfer.
+    """Returns a shipped classifier of another architecture than `first`, to measure transfer.
 
-    It is the convolutional one for a dense one, and the dense one for others.
+    This is the convolutional classifier if `first` is dense, otherwise the dense one.
     """
     name = 'convolutional' if first.architecture == 'dense' else 'dense'
     return _SHIPPED[name]()
@@ -74,30 +70,30 @@ def _convolutional() -> Classifier:
     def logits(params, images):
         return shipped.apply(params, images)['logits']
 
-    return Classifier(
-        'convolutional',
-        shipped.params,
-        logits,
-        (28, 28, 1),
-        _names(),
-        shipped.digest,
-        'convolutional',
-        _DATA,
-    )
+    return _shipped('convolutional', shipped.params, logits, shipped.digest)
 
 
 def _dense() -> Classifier:
-    path = WEIGHTS['dense']
-    params = fashion_classifier.load(path)
-    expected = json.loads(path.with_suffix('.json').read_text())['digest']
-    digest = extractor.digest(params)
-    if digest != expected:
-        raise UserError(f'{path} has digest {digest}, not {expected}: install imggen again.')
+    params, digest = fashion_classifier.load_verified(WEIGHTS['dense'])
 
     def logits(params, images):
         return DenseClassifier().apply(params, images, train=False)[0]
 
-    return Classifier('dense', params, logits, (28, 28, 1), _names(), digest, 'dense', _DATA)
+    return _shipped('dense', params, logits, digest)
+
+
+def _shipped(name: str, params, logits, digest: str) -> Classifier:
+    trained_on = {'name': 'fashion_mnist'}
+    return Classifier(
+        name=name,
+        params=params,
+        logits=logits,
+        shape=(28, 28, 1),
+        class_names=data.class_names(trained_on),
+        digest=digest,
+        architecture=name,
+        data=trained_on,
+    )
 
 
 _SHIPPED = {'convolutional': _convolutional, 'dense': _dense}
@@ -107,7 +103,7 @@ def _trained(workdir: str) -> Classifier:
     try:
         restored = restore(workdir, _make_classifier)
     except UserError as error:
-        shipped = ' or '.join(map(repr, _SHIPPED))
+        shipped = ' nor '.join(map(repr, _SHIPPED))
         raise UserError(
             f'config.method.problem.classifier is neither {shipped} nor a run: {error}'
         ) from error
@@ -119,21 +115,21 @@ def _trained(workdir: str) -> Classifier:
         return network.apply(params, images, train=False)[0]
 
     params = jax.device_get(restored.state.ema)
-    shape = tuple(restored.batch['image'].shape[1:])
-    fashion = restored.config['data']['name'] == 'fashion_mnist'
-    class_names = _names() if fashion else tuple(map(str, range(network.classes)))
-    architecture = section.get('architecture', 'convolutional')
-    digest = extractor.digest(params)
-    data = restored.config['data']
-    return Classifier(workdir, params, logits, shape, class_names, digest, architecture, data)
+    trained_on = restored.config['data']
+    return Classifier(
+        name=workdir,
+        params=params,
+        logits=logits,
+        shape=tuple(restored.batch['image'].shape[1:]),
+        class_names=data.class_names(trained_on) or tuple(map(str, range(network.num_classes))),
+        digest=extractor.digest(params),
+        architecture=section.get('architecture', classifier.Config.architecture),
+        data=trained_on,
+    )
 
 
 def _make_classifier(section: Mapping[str, Any]) -> Method:
     section = dict(section)
     if (name := section.pop('name', '')) != 'classifier':
-        raise UserError(f'its method is {name!r}; name the run of a classifier.')
+        raise UserError(f'its method is {name!r}; name a run of the method classifier.')
     return classifier.make(section)
-
-
-def _names() -> tuple[str, ...]:
-    return fashion_mnist.NAMES

@@ -1,7 +1,7 @@
-"""Encodings: what is searched instead of images, and how it becomes images.
+"""Encodings: genomes that are searched instead of images, and how they become images.
 
-A genome is a vector of `size` numbers. `decode` is differentiable, so one encoding
-serves searches with gradients and without.
+A genome is a vector of `size` numbers. `decode` is differentiable, so an encoding works for
+searches with and without gradients.
 """
 
 import math
@@ -18,19 +18,19 @@ from imggen.methods import generators
 from imggen.networks import cppn
 from imggen.workdir.restore import restore
 
-_WEIGHT_LIMIT = 10.0  # Of a pattern-producing network, as Nguyen et al. (2015).
+_WEIGHT_LIMIT = 10.0  # For the weights of a pattern-producing network (Nguyen et al. 2015).
 
 
 class Encoding(NamedTuple):
     """A space of genomes.
 
     Attributes:
-      size: numbers in a genome.
-      init: (key) -> one random genome [size].
+      size: length of a genome.
+      init: key -> one random genome [size].
       decode: (frozen, genomes [n, size]) -> images [n, height, width, channels] in [-1, 1].
       limit: searches keep genomes in [-limit, limit].
-      image_shape: of a genome that is an image, (height, width, channels); None of others.
-      frozen: what `decode` needs of a trained generator; () without.
+      image_shape: (height, width, channels) if a genome is an image, otherwise None.
+      frozen: the state of a trained generator, for `decode`; () without one.
     """
 
     size: int
@@ -41,18 +41,18 @@ class Encoding(NamedTuple):
     frozen: Any = ()
 
 
-def make(name: str, shape: tuple[int, int, int], *, latent_limit: float = 4.0) -> Encoding:
+def make(name: str, shape: tuple[int, int, int], *, latent_limit: float = 1.0) -> Encoding:
     """Returns an encoding of images.
 
     Args:
-      name: 'pixels', the image itself, uniform in [-1, 1] at the start; 'cppn', the
-        weights of a pattern-producing network; or the workdir of a trained generator,
-        whose latents are searched, standard normal at the start.
-      shape: (height, width, channels) of the images that are wanted.
+      name: 'pixels' (the image itself, initially uniform in [-1, 1]), 'cppn' (the weights of a
+        pattern-producing network), or the workdir of a trained generator, whose latents are
+        searched, initially standard normal.
+      shape: (height, width, channels) of the images.
       latent_limit: latents are kept in [-latent_limit, latent_limit].
 
     Raises:
-      UserError: there is no such generator, or it makes images of another shape.
+      UserError: there is no such generator, or its images have another shape.
     """
     return ENCODINGS[name](shape) if name in ENCODINGS else _latent(name, shape, latent_limit)
 
@@ -90,11 +90,11 @@ def _latent(workdir: str, shape, limit: float) -> Encoding:
     try:
         restored = restore(workdir, generators.make)
     except UserError as error:
-        known = ' or '.join(map(repr, ENCODINGS))
+        known = ' nor '.join(map(repr, ENCODINGS))
         raise UserError(f'{name} is neither {known} nor a trained generator: {error}') from error
     method, batch = restored.method, restored.batch
     if method.latent_size is None:
-        raise UserError(f'{name}={workdir} has no latents: name the run of a generator.')
+        raise UserError(f'{name}={workdir} has no latents: name a run of a generator with latents.')
 
     def init(key):
         return jax.random.normal(key, (method.latent_size,))
@@ -110,8 +110,8 @@ def _latent(workdir: str, shape, limit: float) -> Encoding:
     made = jax.eval_shape(decode, frozen, genomes).shape[1:]
     if made != tuple(shape):
         raise UserError(
-            f'{name}={workdir} makes images of shape {made} where the classifier takes '
-            f'{tuple(shape)}: name a generator and a classifier that were trained on one data set.'
+            f'{name}={workdir} makes images of shape {made}, but the classifier takes '
+            f'{tuple(shape)}: name a generator and a classifier of the same data set.'
         )
     return Encoding(method.latent_size, init, decode, limit=limit, frozen=frozen)
 

@@ -1,8 +1,8 @@
-"""Evolution strategies and population searches: evosax's, many runs of one at a time.
+"""Evolution strategies and population searches of evosax, many runs in parallel.
 
-A chain is one run of the strategy for one class. In a step each asks for a
-generation, has it evaluated, together with those of all other chains, and learns from it.
-Genomes are cut to the encoding's limits before they are evaluated and told.
+A chain is one run of the strategy for one class. In each step every chain proposes a generation,
+all generations are evaluated together, and each chain learns from its own. Genomes are clipped to
+the limits of the encoding before they are evaluated.
 """
 
 import dataclasses
@@ -12,12 +12,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jax.sharding import PartitionSpec as P
 
-from imggen import keys, options, train_state
+from imggen import keys, options
 from imggen.method import Method, Phase
 from imggen.methods.evolution import problem as problems
-from imggen.methods.evolution import strategies, tally
+from imggen.methods.evolution import search, strategies, tally
 from imggen.methods.evolution.objectives import OBJECTIVES, log_odds
 from imggen.methods.evolution.tally import Tally
 
@@ -27,13 +26,13 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: generations.
+      num_steps: number of generations.
       problem: options of evolution.problem.Config.
       strategy: one of strategies.STRATEGIES.
-      population_size: genomes in a generation.
+      population_size: number of genomes in a generation.
       scale: standard deviation of the first generation, or of mutations.
-      learning_rate: of OpenES.
-      chains_per_class: independent runs that pursue each class.
+      learning_rate: learning rate of OpenES.
+      chains_per_class: number of independent runs for each class.
       objective: one of OBJECTIVES.
     """
 
@@ -52,8 +51,8 @@ class State:
     """What a checkpoint holds. Every leaf leads with the chain axis.
 
     Attributes:
-      search: evosax's states.
-      genome: the best that each chain found, [n, size].
+      search: the states of evosax.
+      genome: the best genome that each chain found, [n, size].
       value: its objective, [n].
       odds: its log-odds, [n].
       target: the class that each chain pursues, int32 [n].
@@ -69,33 +68,22 @@ class State:
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
-    """Builds the method from the options of `Config`."""
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: an option is unknown, or the strategy does not take this population size.
+    """
     config = options.build(Config, config, where='config.method')
     problem = problems.make(config.problem)
-    objective = options.choose(OBJECTIVES, config.objective, where='config.method.objective')
     options.choose(strategies.STRATEGIES, config.strategy, where='config.method.strategy')
-    size, limit = problem.encoding.size, problem.encoding.limit
     strategy = strategies.make(
         config.strategy,
-        size=size,
+        size=problem.encoding.size,
         population_size=config.population_size,
         scale=config.scale,
         learning_rate=config.learning_rate,
     )
-
-    def evaluate(frozen, genomes, target):
-        """Values and log-odds [n, k] of genomes [n, k, size]."""
-        shape = genomes.shape[:2]
-        logits = problem.genome_logits(frozen, genomes.reshape(-1, size))
-        wanted = jnp.repeat(target, shape[1], total_repeat_length=shape[0] * shape[1])
-        return objective(logits, wanted).reshape(shape), log_odds(logits, wanted).reshape(shape)
-
-    def best(genomes, value, odds):
-        """The best of each generation: its genome [n, size], value [n] and log-odds [n]."""
-        place = jnp.argmax(value, axis=1)[:, None]
-        genome = jnp.take_along_axis(genomes, place[..., None], axis=1)[:, 0]
-        pick = lambda of: jnp.take_along_axis(of, place, axis=1)[:, 0]  # noqa: E731
-        return genome, pick(value), pick(odds)
+    evaluate = _evaluate(problem, config.objective)
 
     def init(key, frozen, batch):
         del batch
@@ -108,47 +96,75 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         value, odds = evaluate(frozen, genomes, target)
         start_keys = jax.vmap(lambda key: jax.random.fold_in(key, count))(chain_keys)
         first = (genomes, -value) if strategy.starts_with_population else (genomes[:, 0],)
-        genome, value, best_odds = best(genomes, value, odds)
+        genome, best_value, best_odds = _best(genomes, value, odds)
         return State(
             search=jax.vmap(strategy.start)(start_keys, *first),
             genome=genome,
-            value=value,
+            value=best_value,
             odds=best_odds,
             target=target,
             tally=tally.count(tally.start(target.shape), odds),
         )
 
+    return search.make_method(
+        problem,
+        init,
+        Phase('evolve', config.num_steps, _step(problem, strategy, evaluate, axis_name)),
+        genomes=lambda state: state.genome,
+        num_images=len(problem.labels) * config.chains_per_class,
+    )
+
+
+def _step(problem: problems.Problem, strategy: strategies.Strategy, evaluate, axis_name):
+    """Returns the step, which is one generation of every chain."""
+    limit = problem.encoding.limit
+
     def step(key, state, frozen, batch):
         del batch
         chain_keys = keys.per_image(key, len(state.target), axis_name=axis_name)
         ask_key, tell_key = jax.vmap(jax.random.split)(chain_keys).T
-        genomes, search = jax.vmap(strategy.ask)(ask_key, state.search)
+        genomes, searches = jax.vmap(strategy.ask)(ask_key, state.search)
         genomes = jnp.clip(genomes, -limit, limit)
         value, odds = evaluate(frozen, genomes, state.target)
-        search = jax.vmap(strategy.tell)(tell_key, genomes, -value, search)
-        genome, best_value, best_odds = best(genomes, value, odds)
+        searches = jax.vmap(strategy.tell)(tell_key, genomes, -value, searches)
+        genome, best_value, best_odds = _best(genomes, value, odds)
         better = best_value > state.value
         state = State(
-            search=search,
+            search=searches,
             genome=jnp.where(better[:, None], genome, state.genome),
             value=jnp.where(better, best_value, state.value),
             odds=jnp.where(better, best_odds, state.odds),
             target=state.target,
             tally=tally.count(state.tally, odds),
         )
-        report = {
-            'log_odds': jnp.mean(state.odds),
-            'probability': jnp.mean(jax.nn.sigmoid(state.odds)),
-            'generation_log_odds': jnp.mean(odds),
-            'reached_0.9999': tally.reached(state.tally, 0.9999),
-        }
-        return state, train_state.mean_over(axis_name, report)
+        metrics = search.metrics(
+            state.odds,
+            state.tally,
+            axis_name=axis_name,
+            log_odds=jnp.mean(state.odds),
+            generation_log_odds=jnp.mean(odds),
+        )
+        return state, metrics
 
-    return Method(
-        init,
-        (Phase('evolve', config.num_steps, step),),
-        problems.make_sample(problem, lambda state: state.genome),
-        frozen=problem.frozen,
-        state_spec=P('data'),
-        num_images=len(problem.labels) * config.chains_per_class,
-    )
+    return step
+
+
+def _evaluate(problem: problems.Problem, name: str):
+    """Returns (frozen, genomes [n, k, size], targets [n]) -> values and log-odds, [n, k] each."""
+    objective = options.choose(OBJECTIVES, name, where='config.method.objective')
+
+    def evaluate(frozen, genomes, target):
+        shape = genomes.shape[:2]
+        logits = problem.genome_logits(frozen, genomes.reshape(-1, genomes.shape[-1]))
+        targets = jnp.repeat(target, shape[1], total_repeat_length=shape[0] * shape[1])
+        return objective(logits, targets).reshape(shape), log_odds(logits, targets).reshape(shape)
+
+    return evaluate
+
+
+def _best(genomes, value, odds):
+    """Returns the best of each generation: its genome [n, size], value [n] and log-odds [n]."""
+    place = jnp.argmax(value, axis=1)[:, None]
+    genome = jnp.take_along_axis(genomes, place[..., None], axis=1)[:, 0]
+    pick = lambda values: jnp.take_along_axis(values, place, axis=1)[:, 0]  # noqa: E731
+    return genome, pick(value), pick(odds)

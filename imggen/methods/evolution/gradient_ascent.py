@@ -1,10 +1,10 @@
-"""Gradient ascent: the upper bound, which asks the classifier for its gradient.
+"""Gradient ascent: an upper bound for searches, because it uses the classifier's gradient.
 
-On pixels it is Adam with jitter, total variation and L2 as priors (Nguyen et al.
-2015; Mahendran & Vedaldi 2015). On the latents of a generator it is plug-and-play
-generation (Nguyen et al. 2017): the L2 prior is then the latents' own density and
-the noise makes it a sampler. A step classifiers twice, where it takes the gradient and
-where that led to, and both count; what the gradient itself costs is not counted.
+On pixels it is Adam with jitter, total variation and L2 as priors (Nguyen et al. 2015; Mahendran
+& Vedaldi 2015). On the latents of a generator it is plug-and-play generation (Nguyen et al.
+2017): the L2 prior is then the density of the latents, and the noise makes it a sampler. A step
+evaluates the classifier twice, before and after the update, and both evaluations count. The cost
+of the gradient itself is not counted.
 """
 
 import dataclasses
@@ -15,13 +15,12 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jax.sharding import PartitionSpec as P
 
-from imggen import keys, options, train_state
+from imggen import keys, options
 from imggen.losses.style import total_variation
 from imggen.method import Method, Phase
 from imggen.methods.evolution import problem as problems
-from imggen.methods.evolution import tally
+from imggen.methods.evolution import search, tally
 from imggen.methods.evolution.objectives import OBJECTIVES, log_odds
 from imggen.methods.evolution.tally import Tally
 
@@ -31,16 +30,15 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: updates.
+      num_steps: number of updates.
       problem: options of evolution.problem.Config.
-      chains_per_class: independent images that pursue each class.
+      chains_per_class: number of independent images for each class.
       objective: one of OBJECTIVES.
-      learning_rate: of Adam.
-      jitter_pixels: for the gradient the classifier sees the image shifted by up to so many
-        pixels, around the border.
+      learning_rate: learning rate of Adam.
+      jitter_pixels: for the gradient, the image is shifted cyclically by up to this many pixels.
       total_variation: weight of losses.style.total_variation.
       l2: weight of half the squared norm of the genome.
-      noise: standard deviation of what is added to the genome after each update.
+      noise: standard deviation of the noise that is added to the genome after each update.
     """
 
     num_steps: int
@@ -59,9 +57,9 @@ class State:
     """What a checkpoint holds. Every leaf leads with the chain axis.
 
     Attributes:
-      genome: what each chain has come to, [n, size].
-      opt_state: Adam's state of each chain.
-      odds: log-odds of the last evaluated genome, [n].
+      genome: the genome of each chain, [n, size].
+      opt_state: the state of Adam.
+      odds: log-odds of the genome, [n].
       target: the class that each chain pursues, int32 [n].
       tally: evaluations, and when each threshold was passed.
     """
@@ -74,12 +72,14 @@ class State:
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
-    """Builds the method from the options of `Config`."""
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: an option has an unknown value.
+    """
     config = options.build(Config, config, where='config.method')
     problem = problems.make(config.problem)
-    objective = options.choose(OBJECTIVES, config.objective, where='config.method.objective')
     optimizer = optax.adam(config.learning_rate)
-    limit = problem.encoding.limit
 
     def init(key, frozen, batch):
         del batch
@@ -94,16 +94,30 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             tally=tally.count(tally.start(target.shape), odds[:, None]),
         )
 
+    return search.make_method(
+        problem,
+        init,
+        Phase('ascend', config.num_steps, _step(config, problem, optimizer, axis_name)),
+        genomes=lambda state: state.genome,
+        num_images=len(problem.labels) * config.chains_per_class,
+    )
+
+
+def _step(config: Config, problem: problems.Problem, optimizer, axis_name):
+    """Returns the step, which is one update of Adam for every chain."""
+    objective = options.choose(OBJECTIVES, config.objective, where='config.method.objective')
+    limit = problem.encoding.limit
+
     def step(key, state, frozen, batch):
         del batch
         chain_keys = keys.per_image(key, len(state.target), axis_name=axis_name)
         jitter_key, noise_key = jax.vmap(jax.random.split)(chain_keys).T
 
         def loss_fn(genome):
-            # log p(class | image) + log p(image) + log p(genome), up to constants.
+            # -(log p(class | image) + log p(image) + log p(genome)), up to constants.
             images = problem.images(frozen, genome)
-            seen = jitter(jitter_key, images, config.jitter_pixels)
-            values = objective(problem.logits(frozen, seen), state.target)
+            shifted = jitter(jitter_key, images, config.jitter_pixels)
+            values = objective(problem.logits(frozen, shifted), state.target)
             prior = config.total_variation * total_variation(images)
             prior += config.l2 / 2.0 * jnp.sum(jnp.square(genome), axis=-1)
             return jnp.sum(prior - values)
@@ -116,34 +130,23 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             genome = genome + config.noise * draw(noise_key)
         genome = jnp.clip(genome, -limit, limit)
         odds = log_odds(problem.genome_logits(frozen, genome), state.target)
-        state = State(
-            genome=genome,
-            opt_state=opt_state,
-            odds=odds,
-            target=state.target,
-            # The image that the gradient was taken at is not the chain's: it passes nothing.
-            tally=tally.count(state.tally, jnp.stack([jnp.full_like(odds, -jnp.inf), odds], -1)),
+        # The shifted image of the gradient is not the chain's image, so it passes no threshold.
+        evaluated = jnp.stack([jnp.full_like(odds, -jnp.inf), odds], -1)
+        counted = tally.count(state.tally, evaluated)
+        metrics = search.metrics(
+            odds,
+            counted,
+            axis_name=axis_name,
+            log_odds=jnp.mean(odds),
+            gradient=jnp.mean(jnp.linalg.norm(gradient, axis=-1)),
         )
-        report = {
-            'log_odds': jnp.mean(odds),
-            'probability': jnp.mean(jax.nn.sigmoid(odds)),
-            'gradient': jnp.mean(jnp.linalg.norm(gradient, axis=-1)),
-            'reached_0.9999': tally.reached(state.tally, 0.9999),
-        }
-        return state, train_state.mean_over(axis_name, report)
+        return State(genome, opt_state, odds, state.target, counted), metrics
 
-    return Method(
-        init,
-        (Phase('ascend', config.num_steps, step),),
-        problems.make_sample(problem, lambda state: state.genome),
-        frozen=problem.frozen,
-        state_spec=P('data'),
-        num_images=len(problem.labels) * config.chains_per_class,
-    )
+    return step
 
 
 def jitter(image_keys: jax.Array, images: jax.Array, pixels: int) -> jax.Array:
-    """Shifts each image [n, height, width, channels] by up to `pixels` around its border."""
+    """Shifts each image [n, height, width, channels] cyclically by up to `pixels`."""
     if not pixels:
         return images
 

@@ -1,8 +1,8 @@
-"""Hill climbing: many chains, each keeps the random changes that its classifier likes.
+"""Hill climbing: each of many chains keeps the random changes that its classifier prefers.
 
-A chain pursues one class and depends on its own keys alone, so that it goes the same
-way in a population of any size. The original of this project is `order='sequence'`
-with the moves few_pixels and many_pixels: both are tried in every step.
+A chain pursues one class and depends on its own keys alone, so it takes the same path in a
+population of any size. The original of this project is `order='sequence'` with the moves
+few_pixels and many_pixels: every step tries both.
 """
 
 import dataclasses
@@ -11,13 +11,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
-from jax.sharding import PartitionSpec as P
 
-from imggen import keys, options, schedules, train_state
+from imggen import keys, options
+from imggen.errors import UserError
 from imggen.method import Method, Phase
 from imggen.methods.evolution import problem as problems
-from imggen.methods.evolution import proposals, tally
+from imggen.methods.evolution import proposals, search, tally
 from imggen.methods.evolution.acceptance import ACCEPTANCES, Answer
 from imggen.methods.evolution.objectives import OBJECTIVES, log_odds
 from imggen.methods.evolution.tally import Tally
@@ -28,16 +29,15 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: of the loop; each tries one move a chain, or all of them in sequence.
-      moves: options by name of the move; see evolution.proposals.make.
+      num_steps: number of steps; each tries one move per chain, or all moves in sequence.
+      moves: {name: options}; see evolution.proposals.make.
       problem: options of evolution.problem.Config.
-      chains_per_class: independent chains that pursue each class.
-      order: 'mixed' draws one move a step, by weight; 'sequence' tries all in order.
-      objective: one of OBJECTIVES, which chains climb.
+      chains_per_class: number of independent chains for each class.
+      order: 'mixed' draws one move per step by weight; 'sequence' tries all moves in order.
+      objective: one of OBJECTIVES, which the chains maximize.
       acceptance: one of ACCEPTANCES.
-      temperature, temperature_end: of annealing, in units of the objective, along a cosine.
-      ask_again: without, moves after the first of a sequence are accepted on the classifier's
-        answer to the first, unseen: the original's oversight.
+      temperature, temperature_end: temperatures of annealing at the start and at the end, in
+        units of the objective; the temperature decays along a cosine.
     """
 
     num_steps: int
@@ -49,7 +49,6 @@ class Config:
     acceptance: str = 'greedy'
     temperature: float = 1.0
     temperature_end: float = 0.01
-    ask_again: bool = True
 
 
 @struct.dataclass
@@ -57,11 +56,11 @@ class State:
     """What a checkpoint holds. Every leaf leads with the chain axis.
 
     Attributes:
-      genome: what each chain keeps, [n, size].
-      value: its objective, as the chain believes it to be, [n].
-      odds: its log-odds, as the chain believes them to be, [n].
+      genome: the genome of each chain, [n, size].
+      value: its objective, [n].
+      odds: its log-odds, [n].
       target: the class that each chain pursues, int32 [n].
-      improvements: changes kept, int32 [n].
+      improvements: number of accepted changes, int32 [n].
       tally: evaluations, and when each threshold was passed.
     """
 
@@ -74,22 +73,14 @@ class State:
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
-    """Builds the method from the options of `Config`."""
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: an option has an unknown or impossible value.
+    """
     config = options.build(Config, config, where='config.method')
     problem = problems.make(config.problem)
-    objective = options.choose(OBJECTIVES, config.objective, where='config.method.objective')
-    accepts = options.choose(ACCEPTANCES, config.acceptance, where='config.method.acceptance')
-    in_sequence = options.choose(
-        {'sequence': True, 'mixed': False}, config.order, where='config.method.order'
-    )
-    moves = proposals.make(config.moves, problem.encoding)
-    mixed = proposals.mixed(moves)
-    num_answers = len(moves) if in_sequence and config.ask_again else 1
-    num_evaluations = 1 + config.num_steps * num_answers
-
-    def ask(frozen, genome, target):
-        logits = problem.genome_logits(frozen, genome)
-        return Answer(objective(logits, target), log_odds(logits, target))
+    ask = _ask(problem, config.objective)
 
     def init(key, frozen, batch):
         del batch
@@ -105,53 +96,83 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             tally=tally.count(tally.start(target.shape), odds[:, None]),
         )
 
-    def attempt(key, state, frozen, propose, answer):
-        """Tries one change a chain; without an `answer` the classifier is asked about it."""
-        choice_key, move_key, accept_key = jax.vmap(lambda key: jax.random.split(key, 3))(key).T
-        genome, goal = jax.vmap(propose)(choice_key, move_key, state.genome)
-        counted = state.tally
-        if answer is None:
-            answer = ask(frozen, genome, state.target)
-            counted = tally.count(state.tally, answer.odds[:, None])
-        progress = state.tally.evaluations / num_evaluations
-        temperature = schedules.cosine(config.temperature, config.temperature_end, progress)
-        kept = Answer(state.value, state.odds)
-        accepted = accepts(accept_key, answer, kept, goal, temperature)
-        state = State(
-            genome=jnp.where(accepted[:, None], genome, state.genome),
-            value=jnp.where(accepted, answer.value, state.value),
-            odds=jnp.where(accepted, answer.odds, state.odds),
-            target=state.target,
-            improvements=state.improvements + accepted,
-            tally=counted,
-        )
-        return state, answer
+    return search.make_method(
+        problem,
+        init,
+        Phase('climb', config.num_steps, _step(config, problem, ask, axis_name)),
+        genomes=lambda state: state.genome,
+        num_images=len(problem.labels) * config.chains_per_class,
+    )
+
+
+def _ask(problem: problems.Problem, name: str):
+    """Returns (frozen, genomes [n, size], targets [n]) -> the classifier's Answer."""
+    objective = options.choose(OBJECTIVES, name, where='config.method.objective')
+
+    def ask(frozen, genome, target):
+        logits = problem.genome_logits(frozen, genome)
+        return Answer(objective(logits, target), log_odds(logits, target))
+
+    return ask
+
+
+def _step(config: Config, problem: problems.Problem, ask, axis_name):
+    """Returns the step, which tries one move per chain, or all moves one after another."""
+    in_sequence = options.choose(
+        {'sequence': True, 'mixed': False}, config.order, where='config.method.order'
+    )
+    moves = proposals.make(config.moves, problem.encoding)
+    num_moves = len(moves) if in_sequence else 1
+    attempt = _attempt(config, ask, num_evaluations=1 + config.num_steps * num_moves)
+    mixed = proposals.mixed(moves)
 
     def step(key, state, frozen, batch):
         del batch
         chain_keys = keys.per_image(key, len(state.target), axis_name=axis_name)
-        before, answer = state.improvements, None
+        before = state.improvements
         if in_sequence:
             for number, proposal in enumerate(moves):
                 move_keys = jax.vmap(lambda key, at=number: jax.random.fold_in(key, at))(chain_keys)
-                state, said = attempt(move_keys, state, frozen, proposal.propose, answer)
-                answer = None if config.ask_again else said
+                state = attempt(move_keys, state, frozen, proposal.propose)
         else:
-            state, _ = attempt(chain_keys, state, frozen, mixed, None)
-        report = {
-            'log_odds': jnp.mean(state.odds),
-            'probability': jnp.mean(jax.nn.sigmoid(state.odds)),
-            'accepted': jnp.mean(state.improvements - before),
-            'improvements': jnp.mean(state.improvements.astype(jnp.float32)),
-            'reached_0.9999': tally.reached(state.tally, 0.9999),
-        }
-        return state, train_state.mean_over(axis_name, report)
+            state = attempt(chain_keys, state, frozen, mixed)
+        metrics = search.metrics(
+            state.odds,
+            state.tally,
+            axis_name=axis_name,
+            log_odds=jnp.mean(state.odds),
+            accepted=jnp.mean(state.improvements - before),
+            improvements=jnp.mean(state.improvements.astype(jnp.float32)),
+        )
+        return state, metrics
 
-    return Method(
-        init,
-        (Phase('climb', config.num_steps, step),),
-        problems.make_sample(problem, lambda state: state.genome),
-        frozen=problem.frozen,
-        state_spec=P('data'),
-        num_images=len(problem.labels) * config.chains_per_class,
+    return step
+
+
+def _attempt(config: Config, ask, *, num_evaluations: int):
+    """Returns (keys [n], state, frozen, propose) -> the state after one change per chain."""
+    accepts = options.choose(ACCEPTANCES, config.acceptance, where='config.method.acceptance')
+    if config.temperature <= 0:
+        raise UserError(
+            f'config.method.temperature={config.temperature} must be above 0: raise it.'
+        )
+    temperature = optax.cosine_decay_schedule(
+        config.temperature, num_evaluations, alpha=config.temperature_end / config.temperature
     )
+
+    def attempt(chain_keys, state, frozen, propose):
+        split = jax.vmap(lambda key: jax.random.split(key, 3))
+        choice_key, move_key, accept_key = split(chain_keys).T
+        genome, goal = jax.vmap(propose)(choice_key, move_key, state.genome)
+        tried, kept = ask(frozen, genome, state.target), Answer(state.value, state.odds)
+        accepted = accepts(accept_key, tried, kept, goal, temperature(state.tally.evaluations))
+        return State(
+            genome=jnp.where(accepted[:, None], genome, state.genome),
+            value=jnp.where(accepted, tried.value, state.value),
+            odds=jnp.where(accepted, tried.odds, state.odds),
+            target=state.target,
+            improvements=state.improvements + accepted,
+            tally=tally.count(state.tally, tried.odds[:, None]),
+        )
+
+    return attempt

@@ -1,7 +1,7 @@
 """MAP-Elites over classes (Nguyen et al. 2015): one search fills a cell for every class.
 
-A chain is an archive of its own. In a step each makes a generation of children from
-parents of all its cells, so that what one class found may serve another.
+Each chain is an archive. In a step an archive makes a generation of children from parents in all
+its cells, so that what it found for one class may serve another.
 """
 
 import dataclasses
@@ -12,12 +12,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jax.sharding import PartitionSpec as P
 
-from imggen import keys, options, train_state
+from imggen import keys, options
 from imggen.errors import UserError
 from imggen.method import Method, Phase
-from imggen.methods.evolution import archive, tally, variation
+from imggen.methods.evolution import archive, search, tally, variation
 from imggen.methods.evolution import problem as problems
 from imggen.methods.evolution.archive import Archive
 from imggen.methods.evolution.objectives import log_odds
@@ -29,12 +28,12 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: generations.
+      num_steps: number of generations.
       problem: options of evolution.problem.Config.
-      archives: independent archives.
-      initial: random images that an archive starts with.
-      children: of a generation, an archive.
-      bins: of brightness and of roughness; (1, 1) for one cell a class.
+      archives: number of independent archives.
+      initial: number of random images that an archive starts with.
+      children: number of children in a generation of one archive.
+      bins: number of bins of brightness and of roughness; (1, 1) for one cell per class.
       crossover_rate, crossover_eta: see variation.crossover.
       mutation_rate, mutation_eta: see variation.mutate.
     """
@@ -56,10 +55,10 @@ class State:
     """What a checkpoint holds. Every leaf leads with the archive axis.
 
     Attributes:
-      archive: cells of each archive, [n, cells, ...].
+      archive: the cells of each archive, [n, cells, ...].
       target: the class of each cell, int32 [n, cells].
-      tally: evaluations, and when each class passed each threshold anywhere in an
-        archive, [n, classes, thresholds].
+      tally: evaluations, and when each class passed each threshold anywhere in an archive,
+        [n, classes, thresholds].
     """
 
     archive: Archive
@@ -68,29 +67,19 @@ class State:
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
-    """Builds the method from the options of `Config`."""
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: `bins` is not a pair of positive numbers, or an option is unknown.
+    """
     config = options.build(Config, config, where='config.method')
     problem = problems.make(config.problem)
     bins = tuple(config.bins)
     if len(bins) != 2 or min(bins) < 1:
-        raise UserError(f'config.method.bins={bins} are no two numbers of at least 1.')
+        raise UserError(f'config.method.bins={bins} must be two numbers of at least 1.')
     num_classes, num_bins = len(problem.labels), bins[0] * bins[1]
     limit = problem.encoding.limit
-
-    def insert(state, frozen, genomes):
-        """Classifiers a generation [n, k, size] and puts it into the archives."""
-        shape = genomes.shape[:2]
-        images = problem.images(frozen, genomes.reshape(-1, genomes.shape[-1]))
-        logits = problem.logits(frozen, images)
-        of_class = lambda number: log_odds(logits, jnp.full(len(logits), number))  # noqa: E731
-        odds = jax.vmap(of_class, out_axes=-1)(jnp.asarray(problem.labels))
-        odds = odds.reshape(*shape, num_classes)
-        where = archive.bin_of(images, bins).reshape(shape)
-        return State(
-            archive=jax.vmap(archive.insert)(state.archive, genomes, odds, where),
-            target=state.target,
-            tally=tally.count(state.tally, odds.swapaxes(1, 2)),
-        )
+    insert = _insert(problem, bins)
 
     def init(key, frozen, batch):
         del batch
@@ -106,17 +95,17 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         )
         return insert(state, frozen, jnp.clip(genomes, -limit, limit))
 
-    def breed(key, elites):
-        """Children [k, size] of one archive's elites."""
-        parent_key, key = jax.random.split(key)
-        first, second = archive.draw_parents(parent_key, elites, 2 * config.children).reshape(
-            2, config.children, -1
-        )
-        child_keys = jax.random.split(key, (2, config.children))
-        cross = partial(variation.crossover, rate=config.crossover_rate, eta=config.crossover_eta)
-        mutate = partial(variation.mutate, rate=config.mutation_rate, eta=config.mutation_eta)
-        child = jax.vmap(cross)(child_keys[0], first / limit, second / limit)
-        return limit * jax.vmap(mutate)(child_keys[1], jnp.clip(child, -1.0, 1.0))
+    return search.make_method(
+        problem,
+        init,
+        Phase('illuminate', config.num_steps, _step(_breed(config, limit), insert, axis_name)),
+        genomes=lambda state: state.archive.genome.reshape(-1, problem.encoding.size),
+        num_images=config.archives * num_bins * num_classes,
+    )
+
+
+def _step(breed, insert, axis_name):
+    """Returns the step, which is one generation of every archive."""
 
     def step(key, state, frozen, batch):
         del batch
@@ -124,23 +113,52 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         before = state.archive.odds
         state = insert(state, frozen, jax.vmap(breed)(archive_keys, state.archive))
         odds = state.archive.odds
-        report = {
-            'probability': jnp.mean(jax.nn.sigmoid(odds)),
-            'coverage': jnp.mean(odds > archive.EMPTY),
-            'coverage_0.99': jnp.mean(jax.nn.sigmoid(odds) >= 0.99),
-            'improved': jnp.mean(odds > before),
-            'reached_0.9999': tally.reached(state.tally, 0.9999),
-        }
-        return state, train_state.mean_over(axis_name, report)
+        metrics = search.metrics(
+            odds,
+            state.tally,
+            axis_name=axis_name,
+            **{
+                'coverage': jnp.mean(odds > archive.EMPTY),
+                'coverage_0.99': jnp.mean(jax.nn.sigmoid(odds) >= 0.99),
+                'improved': jnp.mean(odds > before),
+            },
+        )
+        return state, metrics
 
-    def genomes(state):
-        return state.archive.genome.reshape(-1, problem.encoding.size)
+    return step
 
-    return Method(
-        init,
-        (Phase('illuminate', config.num_steps, step),),
-        problems.make_sample(problem, genomes),
-        frozen=problem.frozen,
-        state_spec=P('data'),
-        num_images=config.archives * num_bins * num_classes,
-    )
+
+def _insert(problem: problems.Problem, bins: tuple[int, int]):
+    """Returns (state, frozen, genomes [n, k, size]) -> the state with the genomes inserted."""
+
+    def insert(state, frozen, genomes):
+        shape = genomes.shape[:2]
+        images = problem.images(frozen, genomes.reshape(-1, genomes.shape[-1]))
+        logits = problem.logits(frozen, images)
+        of_class = lambda number: log_odds(logits, jnp.full(len(logits), number))  # noqa: E731
+        odds = jax.vmap(of_class, out_axes=-1)(jnp.asarray(problem.labels))
+        odds = odds.reshape(*shape, len(problem.labels))
+        where = archive.bin_of(images, bins).reshape(shape)
+        return State(
+            archive=jax.vmap(archive.insert)(state.archive, genomes, odds, where),
+            target=state.target,
+            tally=tally.count(state.tally, odds.swapaxes(1, 2)),
+        )
+
+    return insert
+
+
+def _breed(config: Config, limit: float):
+    """Returns (key, one archive) -> children [config.children, size]."""
+    cross = partial(variation.crossover, rate=config.crossover_rate, eta=config.crossover_eta)
+    mutate = partial(variation.mutate, rate=config.mutation_rate, eta=config.mutation_eta)
+
+    def breed(key, elites):
+        parent_key, key = jax.random.split(key)
+        parents = archive.draw_parents(parent_key, elites, 2 * config.children)
+        first, second = parents.reshape(2, config.children, -1)
+        child_keys = jax.random.split(key, (2, config.children))
+        child = jax.vmap(cross)(child_keys[0], first / limit, second / limit)
+        return limit * jax.vmap(mutate)(child_keys[1], jnp.clip(child, -1.0, 1.0))
+
+    return breed

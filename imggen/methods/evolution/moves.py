@@ -1,8 +1,8 @@
 """Moves: random changes of an image, most of which make it worse.
 
-A move is a dataclass of options that is called as (key, image) -> image, with
-images float32 [height, width, channels] in [-1, 1]. It draws numbers for what it
-changes, never for a whole image: beside a small classifier they cost more than evaluation.
+A move is a dataclass of options that is called as (key, image) -> image, with images float32
+[height, width, channels] in [-1, 1]. Moves of pixels draw random numbers only for what they
+change: random numbers for a whole image would cost more than a small classifier's answer.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-# A random word of 32 bits is cut in two: 20 bits for a place, 12 for a value.
+# A random word of 32 bits has two parts: 20 bits for a place and 12 bits for a value.
 _VALUE_BITS = 12
 _PLACES = 2**20
 
@@ -21,7 +21,7 @@ class Pixels:
     """Gives random pixels new random values.
 
     Attributes:
-      least, most: how many, drawn evenly; a pixel may be drawn twice.
+      least, most: bounds of the number of pixels, which is uniform; a pixel may be drawn twice.
     """
 
     least: int
@@ -39,10 +39,10 @@ class Pixels:
 
 @dataclasses.dataclass(frozen=True)
 class Inverse:
-    """Inverts a random rectangle, as small as one pixel, to find an outline sooner.
+    """Inverts a random rectangle of one pixel or more, to find an outline sooner.
 
     Attributes:
-      max_side: the longest side in pixels.
+      max_side: the largest side in pixels.
     """
 
     max_side: int
@@ -60,10 +60,10 @@ class Inverse:
 
 @dataclasses.dataclass(frozen=True)
 class Sketch:
-    """Draws a line between two random points, of random width and value.
+    """Draws a line of random width and value between two random points.
 
     Attributes:
-      max_width: the greatest width in pixels.
+      max_width: the largest width in pixels.
     """
 
     max_width: float
@@ -75,19 +75,19 @@ class Sketch:
         y0, x0, y1, x1 = _fraction(bits[:4]) * scale
         y = jnp.arange(height)[:, None] + 0.5
         x = jnp.arange(width)[None] + 0.5
-        # The nearest point of the segment is start + t (end - start), 0 <= t <= 1.
+        # The nearest point of the line is start + t (end - start) with 0 <= t <= 1.
         dy, dx = y1 - y0, x1 - x0
         t = ((y - y0) * dy + (x - x0) * dx) / jnp.maximum(dy**2 + dx**2, 1e-6)
         t = jnp.clip(t, 0.0, 1.0)
         squared = (y - y0 - t * dy) ** 2 + (x - x0 - t * dx) ** 2
-        # At least half a pixel's diagonal, so that a point has a pixel and a line no gaps.
+        # At least half a pixel's diagonal, so that a point covers a pixel and a line has no gaps.
         radius = jnp.maximum(math.sqrt(0.5), self.max_width / 2.0 * _fraction(bits[4]))
         return jnp.where((squared <= radius**2)[..., None], _value(bits[5]), image)
 
 
 @dataclasses.dataclass(frozen=True)
 class Gaussian:
-    """Adds noise to every number; the move for genomes that are no images.
+    """Adds noise to every number; the move for genomes that are not images.
 
     Attributes:
       scale: standard deviation of the noise.
@@ -109,15 +109,15 @@ MOVES = {
 
 
 def _fraction(bits):
-    """The upper 20 bits as a number in [0, 1)."""
+    """Returns the upper 20 bits as a number in [0, 1)."""
     return (bits >> _VALUE_BITS).astype(jnp.float32) / _PLACES
 
 
 def _scaled(bits, count):
-    """The upper 20 bits as an int32 in [0, count)."""
+    """Returns the upper 20 bits as an int32 in [0, count)."""
     return (_fraction(bits) * count).astype(jnp.int32)
 
 
 def _value(bits):
-    """The lower 12 bits as a number in [-1, 1)."""
+    """Returns the lower 12 bits as a number in [-1, 1)."""
     return (bits & (2**_VALUE_BITS - 1)).astype(jnp.float32) / 2 ** (_VALUE_BITS - 1) - 1.0

@@ -1,7 +1,7 @@
-"""Objectives: how much of its class a classifier sees in an image, as numbers to be made large.
+"""Objectives: how strongly a classifier sees the target class; a search maximizes them.
 
-Logits are [n, classes], targets int32 [n], results float32 [n]. A probability near
-one saturates in float32 long before its logarithm, and that before the log-odds.
+Logits are [n, classes], targets int32 [n] and results float32 [n]. In float32 a probability near
+1 saturates long before its logarithm does, and the logarithm saturates before the log-odds.
 """
 
 import jax
@@ -15,7 +15,7 @@ def log_odds(logits: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def margin(logits: jax.Array, target: jax.Array) -> jax.Array:
-    """Logit of the target class above the largest other: z_t - max over j != t of z_j."""
+    """Logit of the target class minus the largest other logit: z_t - max over j != t of z_j."""
     own, others = _split(logits, target)
     return own - jnp.max(others, axis=-1)
 
@@ -26,7 +26,7 @@ def log_probability(logits: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def probability(logits: jax.Array, target: jax.Array) -> jax.Array:
-    """p of the target class; 1 exactly where float32 has no number between."""
+    """p of the target class; exactly 1 if float32 has no number closer."""
     return jax.nn.sigmoid(log_odds(logits, target))
 
 
@@ -39,7 +39,7 @@ OBJECTIVES = {
 
 
 def _split(logits, target):
-    """Returns the target's logit [n] and the logits with minus infinity in its place."""
+    """Returns the target's logit [n], and the logits with minus infinity in its place."""
     is_target = jnp.arange(logits.shape[-1])[None] == target[:, None]
     own = jnp.sum(jnp.where(is_target, logits, 0.0), axis=-1)
     return own, jnp.where(is_target, -jnp.inf, logits)

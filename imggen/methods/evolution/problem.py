@@ -1,7 +1,7 @@
-"""The problem that a search solves: images of which classes, made of what, in whose eyes."""
+"""The problem that a search solves: target classes, an encoding of images, and a classifier."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +10,6 @@ import numpy as np
 
 from imggen import options
 from imggen.errors import UserError
-from imggen.method import SampleFn
 from imggen.methods.evolution import classifiers, encodings
 from imggen.methods.evolution.classifiers import Classifier
 from imggen.methods.evolution.encodings import Encoding
@@ -21,13 +20,13 @@ class Config:
     """Options of `config.method.problem`, the same for every search.
 
     Attributes:
-      class_names: the classes to evolve; () for all that the classifier knows.
-      classifier: 'convolutional', 'dense' or the workdir of a classifier's run.
-      normalized: whether the classifier gets images in [-1, 1], as in its training. Without,
-        it gets them in [0, 255] and is certain of some class even where it sees noise.
-      encoding: 'pixels', 'cppn' or the workdir of a trained generator.
-      latent_limit: a generator's latents are kept in [-limit, limit]; the smaller, the
-        more its images are of the kind that it has learned best.
+      class_names: the classes to evolve; () for all classes of the classifier.
+      classifier: 'convolutional', 'dense', or the workdir of a classifier's run.
+      normalized: whether the classifier gets images in [-1, 1], as in its training. Otherwise
+        it gets them in [0, 255], where it is certain of some class even for noise.
+      encoding: 'pixels', 'cppn', or the workdir of a trained generator.
+      latent_limit: a generator's latents are kept in [-limit, limit]. A smaller limit keeps
+        its images closer to those that it has learned best.
     """
 
     class_names: tuple[str, ...] = ()
@@ -38,14 +37,14 @@ class Config:
 
 
 class Problem(NamedTuple):
-    """Pure functions over genomes, and what they need.
+    """Pure functions over genomes, and their parameters.
 
     Attributes:
-      labels: the target classes by number, int32 [classes].
-      class_names: their names.
+      labels: numbers of the target classes, int32 [target classes].
+      class_names: names of the target classes.
       classifier, encoding: as configured.
       normalized: see Config.
-      frozen: parameters of the classifier and the encoding: a method's `frozen`.
+      frozen: parameters of the classifier and of the encoding: the method's `frozen`.
     """
 
     labels: np.ndarray
@@ -56,23 +55,23 @@ class Problem(NamedTuple):
     frozen: Any
 
     def images(self, frozen, genomes: jax.Array) -> jax.Array:
-        """Decodes genomes [n, size]: images [n, height, width, channels] in [-1, 1]."""
+        """Decodes genomes [n, size] to images [n, height, width, channels] in [-1, 1]."""
         return self.encoding.decode(frozen['encoding'], genomes)
 
     def logits(self, frozen, images: jax.Array) -> jax.Array:
-        """Asks the classifier about images [n, height, width, channels]: [n, classes of the classifier]."""
+        """Returns the classifier's logits [n, classes] of images [n, height, width, channels]."""
         scaled = images if self.normalized else (images + 1.0) * 127.5
         return self.classifier.logits(frozen['classifier'], scaled)
 
     def genome_logits(self, frozen, genomes: jax.Array) -> jax.Array:
-        """Decodes genomes [n, size] and asks the classifier: logits [n, classes of the classifier]."""
+        """Returns the classifier's logits [n, classes] of genomes [n, size]."""
         return self.logits(frozen, self.images(frozen, genomes))
 
     def targets(self, chains_per_class: int) -> jax.Array:
-        """Returns the class of each chain, int32 [chains]: every class in turn, then again.
+        """Returns the class of each chain, int32 [chains]: all classes in turn, then again.
 
-        The first chains show all classes, and a sheet with a multiple of them a row has a
-        column for each.
+        So the first chains show every class, and a sheet whose rows hold a multiple of the
+        number of classes has a column for each class.
         """
         return jnp.tile(jnp.asarray(self.labels, jnp.int32), chains_per_class)
 
@@ -81,7 +80,7 @@ def make(section: Mapping[str, Any]) -> Problem:
     """Builds the problem from the options of `Config`.
 
     Raises:
-      UserError: an unknown option, class, classifier or encoding.
+      UserError: an option, class, classifier or encoding is unknown.
     """
     config = options.build(Config, section, where='config.method.problem')
     classifier = classifiers.load(config.classifier)
@@ -90,7 +89,7 @@ def make(section: Mapping[str, Any]) -> Problem:
     for name in class_names:
         if name not in classifier.class_names:
             raise UserError(
-                f'config.method.problem.class_names: the classifier knows no {name!r}; '
+                f'config.method.problem.class_names: the classifier has no class {name!r}; '
                 f'{options.suggestion(str(name), list(classifier.class_names))}.'
             )
         numbers.append(classifier.class_names.index(name))
@@ -103,24 +102,3 @@ def make(section: Mapping[str, Any]) -> Problem:
         normalized=config.normalized,
         frozen={'classifier': classifier.params, 'encoding': encoding.frozen},
     )
-
-
-def make_sample(problem: Problem, genomes: Callable[[Any], jax.Array]) -> SampleFn:
-    """Returns a method's `sample`, which shows the images that its state holds.
-
-    It takes batch['index'] [n], which images; without, each key draws one.
-
-    Args:
-      problem: what is searched.
-      genomes: (state) -> [images, size], all that the state holds.
-    """
-
-    def sample(key, state, frozen, batch):
-        held = genomes(state)
-        if 'index' in batch:
-            index = batch['index']
-        else:
-            index = jax.vmap(lambda key: jax.random.randint(key, (), 0, len(held)))(key)
-        return {'generated': problem.images(frozen, held[index])}
-
-    return sample

@@ -1,7 +1,7 @@
-"""Proposals: the moves of a hill climb, made one after another or drawn by weight.
+"""Proposals: the moves of a hill climb, tried one after another or drawn by weight.
 
-A proposal maps (choice key, move key, genome [size]) to a genome and the probability
-that the acceptance 'target_probability' wants with that move.
+A proposal maps (choice key, move key, genome [size]) to a new genome and the probability that
+the acceptance rule 'target_probability' aims at with this move.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,11 +27,11 @@ Propose = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array
 
 
 class Proposal(NamedTuple):
-    """A move and when it is made.
+    """A move and its weight.
 
     Attributes:
-      propose: see the module.
-      weight: share of the steps in a mixed order.
+      propose: (choice key, move key, genome) -> (genome, target probability).
+      weight: share of the steps that try it, with `order='mixed'`.
     """
 
     propose: Propose
@@ -42,13 +42,14 @@ def make(section: Mapping[str, Mapping[str, Any]], encoding: Encoding) -> list[P
     """Builds the moves that are switched on.
 
     Args:
-      section: by name, of MOVES, the options of each move, its `weight` (1; 0 switches it
-        off) and its `target` probability (1). {} for PIXEL_MOVES, or GENOME_MOVES where
-        genomes are no images.
-      encoding: of the genomes.
+      section: {name of a move: its options}. Besides the options of its class in MOVES, a
+        move takes `weight` (1 by default; 0 switches it off) and `target`, a probability (1 by
+        default). {} stands for PIXEL_MOVES, or for GENOME_MOVES if genomes are not images.
+      encoding: the encoding of the genomes.
 
     Raises:
-      UserError: an unknown move or option, a move of pixels on other genomes, or no move.
+      UserError: a move or an option is unknown, a move of pixels meets genomes that are not
+        images, or no move is switched on.
     """
     is_image = encoding.image_shape is not None
     proposals = []
@@ -61,17 +62,17 @@ def make(section: Mapping[str, Mapping[str, Any]], encoding: Encoding) -> list[P
             continue
         if name != 'gaussian' and not is_image:
             raise UserError(
-                f'{_WHERE}.{name} changes pixels, which this encoding has not: set its weight '
-                f'to 0 and take {_WHERE}.gaussian.'
+                f'{_WHERE}.{name} changes pixels, but this encoding has none: set its weight to '
+                f'0 and use {_WHERE}.gaussian.'
             )
         proposals.append(Proposal(_bounded(move, encoding, target), weight))
     if not proposals:
-        raise UserError(f'{_WHERE} has no move: give one a weight above 0.')
+        raise UserError(f'{_WHERE} has no move: give at least one move a weight above 0.')
     return proposals
 
 
 def mixed(proposals: list[Proposal]) -> Propose:
-    """Draws one of the moves by weight."""
+    """Returns a proposal that draws one of the moves by weight."""
     weights = np.asarray([proposal.weight for proposal in proposals])
     bounds = np.asarray(np.cumsum(weights)[:-1] / weights.sum(), np.float32)
 

@@ -1,6 +1,6 @@
 """Evolution strategies of the library evosax, with one way to start them.
 
-evosax makes numbers small; here a value is made large, so fitness is its negative.
+evosax minimizes, while our searches maximize: fitness is the negative of the objective.
 """
 
 from collections.abc import Callable
@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from imggen.errors import UserError
 
 
 class Strategy(NamedTuple):
-    """Pure functions of one search; every state leaf is an array.
+    """Pure functions of one search; every leaf of its state is an array.
 
     Attributes:
-      starts_with_population: whether `start` takes the first population, evaluated, or
-        the genome that it searches around.
+      starts_with_population: whether `start` takes an evaluated population, or the genome to
+        search around.
       start: (key, genomes [population, size], fitness [population]) -> state, or
         (key, genome [size]) -> state.
       ask: (key, state) -> genomes [population, size], state.
@@ -30,27 +31,62 @@ class Strategy(NamedTuple):
     tell: Callable[..., Any]
 
 
+class Algorithm(NamedTuple):
+    """An algorithm of evosax.
+
+    Attributes:
+      name: its class in evosax.algorithms.
+      scale: how it takes the standard deviation: as the parameter 'std_init', as the argument
+        'std_schedule', or not at all ('').
+      has_optimizer: whether it takes an optimizer for its mean.
+      starts_with_population: see `Strategy`.
+      min_population, divisor: the population size is at least this, and a multiple of this.
+    """
+
+    name: str
+    scale: str = ''
+    has_optimizer: bool = False
+    starts_with_population: bool = False
+    min_population: int = 2
+    divisor: int = 1
+
+
+STRATEGIES = {
+    'open_es': Algorithm('Open_ES', 'std_schedule', has_optimizer=True, divisor=2),
+    'snes': Algorithm('SNES', 'std_init'),
+    'sep_cma_es': Algorithm('Sep_CMA_ES', 'std_init'),
+    'cma_es': Algorithm('CMA_ES', 'std_init'),
+    'genetic': Algorithm('SimpleGA', 'std_schedule', starts_with_population=True),
+    'differential': Algorithm(
+        'DifferentialEvolution', starts_with_population=True, min_population=4
+    ),
+}
+
+
 def make(
     name: str, *, size: int, population_size: int, scale: float, learning_rate: float
 ) -> Strategy:
     """Returns one of STRATEGIES over genomes of `size` numbers.
 
     Args:
-      name: which; 'differential' has no use for `scale`, and only 'open_es' for
-        `learning_rate`.
-      size: numbers in a genome.
-      population_size: genomes in a generation.
-      scale: standard deviation of the first generation, or of mutations.
-      learning_rate: of Adam on the mean.
+      name: one of STRATEGIES.
+      size: length of a genome.
+      population_size: number of genomes in a generation.
+      scale: standard deviation of the first generation, or of mutations; 'differential' does
+        not use it.
+      learning_rate: learning rate of Adam on the mean; only 'open_es' uses it.
+
+    Raises:
+      UserError: the strategy does not take this population size.
     """
-    least, multiple = _POPULATIONS.get(name, (2, 1))
-    if population_size < least or population_size % multiple:
+    kind = STRATEGIES[name]
+    if population_size < kind.min_population or population_size % kind.divisor:
         raise UserError(
-            f'config.method.population_size={population_size} is no size for {name}: take '
-            f'{"an even number" if multiple == 2 else "a number"} of at least {least}.'
+            f'config.method.population_size={population_size} does not fit {name}: choose '
+            f'{"an even number" if kind.divisor == 2 else "a number"} of at least '
+            f'{kind.min_population}.'
         )
-    algorithm, params = STRATEGIES[name](size, population_size, scale, learning_rate)
-    with_population = name in ('genetic', 'differential')
+    algorithm, params = _build(kind, size, population_size, scale, learning_rate)
 
     def start(key, *first):
         with jax.numpy_rank_promotion('allow'):  # evosax broadcasts.
@@ -68,68 +104,20 @@ def make(
         with jax.numpy_rank_promotion('allow'):
             return algorithm.tell(key, genomes, fitness, state, params)[0]
 
-    return Strategy(with_population, start, ask, tell)
+    return Strategy(kind.starts_with_population, start, ask, tell)
 
 
-def _open_es(size, population_size, scale, learning_rate):
-    import optax
-    from evosax.algorithms import Open_ES
+def _build(kind: Algorithm, size, population_size, scale, learning_rate):
+    """Returns the algorithm and its parameters."""
+    from evosax import algorithms  # Slow to import.
 
-    algorithm = Open_ES(
-        population_size,
-        jnp.zeros(size),
-        optimizer=optax.adam(learning_rate),
-        std_schedule=optax.constant_schedule(scale),
-    )
-    return algorithm, algorithm.default_params
-
-
-def _snes(size, population_size, scale, learning_rate):
-    from evosax.algorithms import SNES
-
-    return _scaled(SNES(population_size, jnp.zeros(size)), scale)
-
-
-def _sep_cma_es(size, population_size, scale, learning_rate):
-    from evosax.algorithms import Sep_CMA_ES
-
-    return _scaled(Sep_CMA_ES(population_size, jnp.zeros(size)), scale)
-
-
-def _cma_es(size, population_size, scale, learning_rate):
-    from evosax.algorithms import CMA_ES
-
-    return _scaled(CMA_ES(population_size, jnp.zeros(size)), scale)
-
-
-def _genetic(size, population_size, scale, learning_rate):
-    import optax
-    from evosax.algorithms import SimpleGA
-
-    schedule = optax.constant_schedule(scale)
-    algorithm = SimpleGA(population_size, jnp.zeros(size), std_schedule=schedule)
-    return algorithm, algorithm.default_params
-
-
-def _differential(size, population_size, scale, learning_rate):
-    from evosax.algorithms import DifferentialEvolution
-
-    algorithm = DifferentialEvolution(population_size, jnp.zeros(size))
-    return algorithm, algorithm.default_params
-
-
-# (size, population size, scale, learning rate) -> algorithm, its parameters.
-STRATEGIES = {
-    'open_es': _open_es,
-    'snes': _snes,
-    'sep_cma_es': _sep_cma_es,
-    'cma_es': _cma_es,
-    'genetic': _genetic,
-    'differential': _differential,
-}
-_POPULATIONS = {'open_es': (2, 2), 'differential': (4, 1)}  # The least, and a divisor.
-
-
-def _scaled(algorithm, scale):
+    arguments = {}
+    if kind.has_optimizer:
+        arguments['optimizer'] = optax.adam(learning_rate)
+    if kind.scale == 'std_schedule':
+        arguments['std_schedule'] = optax.constant_schedule(scale)
+    algorithm = getattr(algorithms, kind.name)(population_size, jnp.zeros(size), **arguments)
     params = algorithm.default_params
-    return algorithm, params.replace(std_init=jnp.asarray(scale, jnp.float32))
+    if kind.scale == 'std_init':
+        params = params.replace(std_init=jnp.asarray(scale, jnp.float32))
+    return algorithm, params

@@ -1,1 +1,1 @@
-"""Style transfer: networks, objective, tiles, initial images, optimizers."""
+"""Style transfer: networks, the objective, tiles, initial images and optimizers."""

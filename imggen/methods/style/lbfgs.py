@@ -1,10 +1,10 @@
 """L-BFGS with a line search for the weak Wolfe conditions, one evaluation at a time.
 
-The direction is `optax.scale_by_lbfgs`'s. The search along it is Lewis and Overton's
-(2013, algorithm 2.6): a step that does not decrease the loss enough bounds the length
-from above, one after which the loss still falls steeply bounds it from below. Optax's
-own searches run to their end inside one call: under `vmap` they evaluate both branches
-of every decision, and all images wait for the slowest.
+`optax.scale_by_lbfgs` gives the direction. The search along it follows Lewis and Overton (2013,
+algorithm 2.6): a step that does not decrease the loss enough bounds the step length from above,
+and a step after which the loss still falls steeply bounds it from below. The line searches of
+optax run to their end within one call: under `vmap` they evaluate both branches of every
+decision, and all images wait for the slowest.
 """
 
 import jax
@@ -16,8 +16,8 @@ from imggen.methods.style.optimizer import UNBOUNDED, Optimizer
 
 _DECREASE = 1e-4  # c_1 of the Wolfe conditions.
 _CURVATURE = 0.9  # c_2.
-_ROUNDING = 1e-6  # Relative: a loss that differs by less is equal in float32.
-_FIRST_MOVE = 0.05  # Root mean square of the first trial's change, pixels in [-1, 1].
+_ROUNDING = 1e-6  # Losses that differ by less, relatively, count as equal in float32.
+_FIRST_MOVE = 0.05  # Root mean square change of the first trial, for pixels in [-1, 1].
 _GROWTH = 4.0
 _MAX_TRIALS = 12
 
@@ -27,13 +27,13 @@ class Search:
     """A search from `image` along `direction`.
 
     Attributes:
-      image, value: the last accepted image and its loss; UNBOUNDED before any.
-      direction: where the search goes; zeros before the first evaluation.
-      slope: the derivative of the loss along it.
-      length: of the next trial: image + length * direction.
-      low, high: bounds of an acceptable length; UNBOUNDED where there is none.
-      trials: evaluations along this direction.
-      memory: of optax.scale_by_lbfgs.
+      image, value: the last accepted image and its loss, UNBOUNDED at the start.
+      direction: the search direction; zeros before the first evaluation.
+      slope: the derivative of the loss along the direction.
+      length: step length of the next trial, which is image + length * direction.
+      low, high: bounds of an acceptable length; `high` is UNBOUNDED at first.
+      trials: number of evaluations along this direction.
+      memory: the state of optax.scale_by_lbfgs.
     """
 
     image: jax.Array
@@ -48,7 +48,7 @@ class Search:
 
 
 def make(*, memory_size: int = 10) -> Optimizer:
-    """Returns the optimizer; `memory_size` pairs of changes approximate the Hessian."""
+    """Returns the optimizer, which approximates the Hessian from `memory_size` past updates."""
     precondition = optax.scale_by_lbfgs(memory_size)
 
     def init(image):
@@ -68,7 +68,7 @@ def make(*, memory_size: int = 10) -> Optimizer:
         return search.image + search.length * search.direction
 
     def along(image, value, gradient, memory):
-        """Starts a search at an image whose loss and gradient are known."""
+        """Starts a new search from an image whose loss and gradient are known."""
         is_fresh = memory.count == 0
         update, memory = precondition.update(gradient, memory, image)
         size = jnp.sqrt(jnp.float32(image.size)) / jnp.maximum(jnp.linalg.norm(update), 1e-20)
@@ -85,26 +85,26 @@ def make(*, memory_size: int = 10) -> Optimizer:
         )
 
     def advance(search, value, gradient):
-        value = jnp.where(value < UNBOUNDED, value, UNBOUNDED)  # Also where it is no number.
-        # Before the first evaluation the loss is unbounded and the slope 0: both hold.
+        value = jnp.where(value < UNBOUNDED, value, UNBOUNDED)  # NaN also becomes UNBOUNDED.
+        # At the first evaluation the loss is unbounded and the slope 0, so both conditions hold.
         most = search.value + _DECREASE * search.length * search.slope
         falls = value <= most + _ROUNDING * jnp.abs(search.value)
         bends = jnp.vdot(gradient, search.direction) >= _CURVATURE * search.slope
         gives_up = search.trials + 1 >= _MAX_TRIALS
         accepted = (falls & bends) | (gives_up & (value < search.value))
 
-        # A step that ended for want of trials says nothing of the curvature: forget.
+        # After too many trials the step carries no information about the curvature: forget all.
         memory = _where(gives_up, precondition.init(search.image), search.memory)
-        there = (point(search), value, gradient)
-        here = (search.image, search.value, search.memory.updates)
-        anew = along(*_where(accepted, there, here), memory)
-        return _where(accepted | gives_up, anew, _narrow(search, value, falls))
+        trial = (point(search), value, gradient)
+        before = (search.image, search.value, search.memory.updates)
+        new = along(*_where(accepted, trial, before), memory)
+        return _where(accepted | gives_up, new, _narrow(search, value, falls))
 
     return Optimizer(init, point, advance, lambda search: search.image, lambda search: search.value)
 
 
 def _narrow(search: Search, value: jax.Array, falls: jax.Array) -> Search:
-    """Chooses the next length along the same direction."""
+    """Chooses the next step length along the same direction."""
     low = jnp.where(falls, search.length, search.low)
     high = jnp.where(falls, search.high, search.length)
     # The minimum of the parabola through the loss and the slope at 0 and the loss at `high`.

@@ -1,9 +1,8 @@
-"""The networks whose features style transfer compares, and what it takes of them.
+"""The networks whose features style transfer compares.
 
-The activations of VGG16 are those of pixels in [0, 255], the units of the published
-losses, whatever file its weights came from: the network is homogeneous of degree one in
-its first kernel and all its biases together, so a file that takes standardized pixels
-is brought to the same units by one factor.
+The published losses use VGG16's activations for pixels in [0, 255]. Weights from any file are
+brought to these units by one factor: the network is homogeneous of degree one in its first
+kernel and all its biases together.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -16,20 +15,20 @@ from imggen.errors import UserError
 from imggen.features import lite0, vgg16
 
 Params = Mapping[str, Mapping[str, Any]]
-_PIXEL = 2.0 / 255.0  # One level of [0, 255], in [-1, 1].
+_PIXEL = 2.0 / 255.0  # One level of [0, 255] as a difference in [-1, 1].
 
 
 class Network(NamedTuple):
     """A frozen network.
 
     Attributes:
-      load: (file or '', what input a .pth file's weights want or None) -> params.
-      activations: (params, images, names, pooling, padding) -> {name: [n, h, w, c]}.
-      layers: names of all that can be compared.
-      content_layer: where content is compared by default.
-      style_layers: where style is.
-      reach: names -> (total stride, pixels that an activation sees to either side), or
-        None where tiles are not supported.
+      load: (file or '', preprocessing of a .pth file or None) -> params.
+      activations: (params, images, names, *, pooling, padding) -> {name: [n, h, w, c]}.
+      layers: names of all layers that can be compared.
+      content_layer: the layer at which content is compared by default.
+      style_layers: the layers at which style is compared by default.
+      reach: names -> (total stride, pixels that an activation sees on each side); None if the
+        network does not support tiles.
     """
 
     load: Callable[[str, str | None], Params]
@@ -41,7 +40,7 @@ class Network(NamedTuple):
 
 
 def in_pixel_units(params: Params) -> Params:
-    """Scales VGG16's parameters so that its activations are those of pixels in [0, 255]."""
+    """Scales VGG16's parameters so that its activations are those for pixels in [0, 255]."""
     factor = np.float32(np.mean(params['input']['std']) / _PIXEL)
     scaled = {'input': params['input']}
     for name in vgg16.CONVS:
@@ -72,13 +71,13 @@ def _load_lite0(file: str, preprocessing: str | None) -> Params:
 def _no_file(given, name: str) -> None:
     if given:
         raise UserError(
-            f'config.method.network={name!r} reads no file; remove config.method.weights and '
-            'config.method.preprocessing.'
+            f'config.method.network={name!r} does not read a file; remove '
+            'config.method.weights and config.method.preprocessing.'
         )
 
 
 def _lite0_activations(params, images, names, *, pooling, padding):
-    del pooling, padding  # It has no pools, and its padding is part of how it was trained.
+    del pooling, padding  # It has no pools, and it was trained with its own padding.
     return lite0.activations(params, images, names)
 
 

@@ -1,11 +1,14 @@
-"""The loss of style transfer: what a picture and its styles are reduced to, and compared by.
+"""The loss of style transfer, over whole images or over tiles.
 
     loss = content weight * content + style weight * sum_l w_l style_l / sum_l w_l
            + variation weight * total variation
 
-Large pictures are seen in tiles: their moments add up to those of the whole picture,
-and each tile's activations are computed again for the gradient, so that memory holds
-those of one tile.
+With F the activations of an image at the content layer and P those of the content image, the
+content loss is |F - P|^2 / |P|^2, which does not depend on size or units. With the statistic
+'gram_absolute' it is |F - P|^2 / 2 (Gatys et al. 2016, eq. 1).
+
+Large images are processed in tiles. The moments of the tiles add up to those of the whole image.
+The gradient recomputes the activations of each tile, so that memory holds one tile at a time.
 """
 
 from collections.abc import Mapping
@@ -28,9 +31,9 @@ class Targets:
     """What the loss compares an image with.
 
     Attributes:
-      content: activations of the content, [n, height, width, c].
-      style: {layer: what the statistic compares with}.
-      regions: {layer: [n, height, width, r]}, or {} without masks.
+      content: activations of the content image, [n, height, width, c].
+      style: {layer: the target of the statistic}.
+      regions: {layer: [n, height, width, r]}; {} without masks.
     """
 
     content: jax.Array
@@ -39,16 +42,16 @@ class Targets:
 
 
 class Objective(NamedTuple):
-    """The loss, as options.
+    """The options of the loss.
 
     Attributes:
-      network: whose features are compared.
-      content_layer: one of its layers.
+      network: the network whose features are compared.
+      content_layer: the layer at which content is compared.
       style_layers: {layer: weight}.
-      statistic: one of style_losses.STATISTICS, by name.
-      content_weight, style_weight, variation_weight: of the three parts.
-      pooling, padding: of the network.
-      tile: side of a tile in pixels; 0 for the whole picture at once.
+      statistic: the name of one of style_losses.STATISTICS.
+      content_weight, style_weight, variation_weight: weights of the three parts.
+      pooling, padding: options of the network.
+      tile: side of a tile in pixels; 0 processes the whole image at once.
     """
 
     network: Network
@@ -64,29 +67,29 @@ class Objective(NamedTuple):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Every layer that is compared."""
+        """All layers that are compared."""
         return tuple(dict.fromkeys((*self.style_layers, self.content_layer)))
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of what `evaluate` reports."""
+        """Names of the metrics that `evaluate` returns."""
         by_layer = (f'style_{layer}' for layer in self.style_layers)
         return ('content_loss', 'style_loss', *by_layer, 'total_variation')
 
     @property
     def is_absolute(self) -> bool:
-        """Whether the content loss is absolute: it goes with the absolute style loss."""
+        """Whether the content loss is absolute, as the style loss is."""
         return self.statistic == 'gram_absolute'
 
 
 def make_targets(objective: Objective, params: Params, batch: Batch) -> Targets:
-    """Reduces the pictures of a batch to what the loss needs of them.
+    """Computes the targets of the loss from a batch.
 
     Args:
       objective: the loss.
-      params: of its network.
-      batch: 'image' [n, height, width, channels]; 'style0', ... of any sizes;
-        'style_weight' [n, number of styles], equal where it is missing; 'image_mask' and
+      params: parameters of its network.
+      batch: 'image' [n, height, width, channels]; 'style0', ... of any size; optionally
+        'style_weight' [n, number of styles], equal by default, and 'image_mask' and
         'style0_mask', ... [n, height, width, r], how much a pixel belongs to each region.
     """
     content = batch['image']
@@ -121,7 +124,7 @@ def make_targets(objective: Objective, params: Params, batch: Batch) -> Targets:
 
 
 def evaluate(objective: Objective, params: Params, targets: Targets, images: jax.Array):
-    """Returns the losses [n] and their parts {name: [n]} of images [n, height, width, c]."""
+    """Returns the losses [n] and metrics {name: [n]} of images [n, height, width, channels]."""
 
     def part(found, place):
         difference = found[objective.content_layer]
@@ -133,37 +136,37 @@ def evaluate(objective: Objective, params: Params, targets: Targets, images: jax
 
     sums, error = _over_tiles(objective, params, images, objective.layers, part)
     if objective.is_absolute:
-        content_loss = error / 2.0  # As losses.perceptual.content_absolute.
+        content_loss = error / 2.0
     else:
         content_loss = error / jnp.square(targets.content).sum((1, 2, 3))
-    report = {'content_loss': content_loss, 'style_loss': jnp.zeros(len(images))}
+    metrics = {'content_loss': content_loss, 'style_loss': jnp.zeros(len(images))}
     statistic = style_losses.STATISTICS[objective.statistic]
     total_weight = sum(objective.style_layers.values())
     for layer, weight in objective.style_layers.items():
         image = style_losses.means(sums[layer])
         losses = style_losses.over_regions(statistic.loss(image, targets.style[layer]), image)
-        report[f'style_{layer}'] = losses
-        report['style_loss'] += weight / total_weight * losses
-    report['total_variation'] = style_losses.total_variation(images)
+        metrics[f'style_{layer}'] = losses
+        metrics['style_loss'] += weight / total_weight * losses
+    metrics['total_variation'] = style_losses.total_variation(images)
     loss = (
-        objective.content_weight * report['content_loss']
-        + objective.style_weight * report['style_loss']
-        + objective.variation_weight * report['total_variation']
+        objective.content_weight * metrics['content_loss']
+        + objective.style_weight * metrics['style_loss']
+        + objective.variation_weight * metrics['total_variation']
     )
-    return loss, report
+    return loss, metrics
 
 
 def value_and_gradient(objective: Objective, params: Params, targets: Targets, images: jax.Array):
-    """Returns losses [n], their gradients [n, height, width, c] and their parts {name: [n]}."""
-    loss, pull_back, report = jax.vjp(
+    """Returns losses [n], their gradients [n, height, width, channels] and metrics {name: [n]}."""
+    loss, pull_back, metrics = jax.vjp(
         lambda images: evaluate(objective, params, targets, images), images, has_aux=True
     )
     (gradient,) = pull_back(jnp.ones_like(loss))
-    return loss, gradient, report
+    return loss, gradient, metrics
 
 
 def _over_tiles(objective, params, images, names, part):
-    """Sums part(activations, place) over the tiles; its place is None where there is one."""
+    """Sums part(activations, place) over the tiles; `place` is None without tiles."""
     network = objective.network
 
     def activations(images):
@@ -175,7 +178,7 @@ def _over_tiles(objective, params, images, names, part):
         return part(activations(images), None)
     plan = tiles.plan(images.shape[1:3], core=objective.tile, reach=network.reach(names))
 
-    @jax.checkpoint  # Nothing of a tile is kept for the gradient: it is computed again there.
+    @jax.checkpoint  # The gradient recomputes the activations of a tile.
     def visit(images, place):
         return part(activations(tiles.window(images, place[0], plan.size)), place)
 
@@ -189,7 +192,7 @@ def _over_tiles(objective, params, images, names, part):
 
 
 def _moments(objective, found, regions, place):
-    """Sums moments by style layer, over a tile's core or the whole picture."""
+    """Sums the moments of each style layer over the core of a tile or over the whole image."""
     sums = {}
     for layer in objective.style_layers:
         weight = regions.get(layer)
@@ -211,18 +214,18 @@ def _core(objective, layer, features, place):
 
 
 def _cut(objective, whole, layer, features, place):
-    """Cuts what belongs to a tile's activations out of an array over the whole picture."""
+    """Cuts the part that belongs to a tile's activations out of an array over the image."""
     if place is None:
         return whole
     return tiles.window(whole, place[0] // _stride(objective, layer), features.shape[1:3])
 
 
-def _placed(objective, picture, features, place):
-    """Lays the activations over a tile's core into zeros of the whole picture's size."""
+def _placed(objective, shape, features, place):
+    """Returns zeros of the whole image's size with the activations of a tile's core in place."""
     if place is None:
         return features
     layer = objective.content_layer
-    n, height, width, _ = picture
+    n, height, width, _ = shape
     stride = _stride(objective, layer)
     whole = jnp.zeros((n, height // stride, width // stride, features.shape[-1]))
     start = place[0] // stride
@@ -230,20 +233,20 @@ def _placed(objective, picture, features, place):
     return jax.lax.dynamic_update_slice(whole, core, (0, start[0], start[1], 0))
 
 
-def _by_layer(objective, params, picture, mask):
-    """Brings a mask to the size of every style layer: {layer: [n, h, w, r]}, {} without one."""
+def _by_layer(objective, params, images, mask):
+    """Resizes a mask to the size of every style layer: {layer: [n, h, w, r]}; {} without one."""
     if mask is None:
         return {}
     shapes = jax.eval_shape(
-        lambda params, picture: objective.network.activations(
+        lambda params, images: objective.network.activations(
             params,
-            picture,
+            images,
             tuple(objective.style_layers),
             pooling=objective.pooling,
             padding=objective.padding,
         ),
         params,
-        picture,
+        images,
     )
     return {
         layer: jax.image.resize(

@@ -1,9 +1,8 @@
-"""What optimizes one image: a rule that is fed one evaluation at a time.
+"""The interface of optimizers of one image, which take one evaluation at a time.
 
-The caller evaluates the loss where `point` says and hands value and gradient to
-`advance`. A step of the loop is then one evaluation, whatever the rule does with it:
-budgets count evaluations, the loss is compiled once, and under `vmap` no image waits
-for another's line search.
+The caller evaluates the loss at `point` and passes the value and the gradient to `advance`. So a
+step of the loop is exactly one evaluation: budgets count evaluations, the loss is compiled once,
+and under `vmap` no image waits for the line search of another.
 """
 
 from collections.abc import Callable
@@ -12,19 +11,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-# Above every loss and length; finite, since a state that is not is never saved.
+# Larger than every loss and step length; finite, because checkpoints must be finite.
 UNBOUNDED = float(jnp.finfo(jnp.float32).max)
 
 
 class Optimizer(NamedTuple):
-    """Pure functions over one image [height, width, channels]; map them over a batch.
+    """Pure functions over one image [height, width, channels]; use `vmap` for a batch.
 
     Attributes:
       init: image -> state.
       point: state -> the image to evaluate next.
       advance: (state, value, gradient at `point`) -> state.
       result: state -> the best image so far.
-      loss: state -> the loss at the image that the search stands at.
+      loss: state -> the loss of the current image.
     """
 
     init: Callable[[jax.Array], Any]

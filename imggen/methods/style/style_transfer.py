@@ -1,13 +1,16 @@
-"""Neural style transfer: one image's pixels are optimized, for every image of a batch.
+"""Neural style transfer: optimizes the pixels of each image of a batch.
 
-Gatys, Ecker and Bethge, 'Image style transfer using convolutional neural networks',
-2016. The batch is the same at every step: 'image' [n, height, width, channels], the
-contents; 'style0', 'style1', ... [n, height, width, channels], of any sizes;
-'style_weight' [n, number of styles], equal where it is missing. 'initial' is a picture
-to start from; 'image_mask' and 'style<i>_mask' [n, height, width, r] keep r regions apart.
+Gatys, Ecker and Bethge, 'Image style transfer using convolutional neural networks', 2016. The
+batch is the same at every step:
 
-A phase is a scale, a step one evaluation of the loss. A scale begins with the result
-of the scale before it, enlarged.
+  image                   the contents, [n, height, width, channels]
+  style0, style1, ...     the styles, [n, height, width, channels], of any size
+  style_weight            [n, number of styles]; equal weights by default
+  initial                 optionally, images to start from
+  image_mask, style0_mask, ...   optionally, r regions to keep apart, [n, height, width, r]
+
+A phase is a scale, and a step is one evaluation of the loss. A scale starts from the enlarged
+result of the scale before it.
 """
 
 import dataclasses
@@ -29,7 +32,7 @@ from imggen.methods.style import scales as scales_lib
 from imggen.methods.style.initial import INITIAL, fit, resize
 from imggen.methods.style.networks import NETWORKS
 from imggen.methods.style.objective import Objective, Targets, make_targets, value_and_gradient
-from imggen.methods.style.optimizer import UNBOUNDED
+from imggen.methods.style.optimizer import UNBOUNDED, Optimizer
 
 OPTIMIZERS = {'lbfgs': lbfgs.make, 'adam': adam.make}
 
@@ -39,22 +42,22 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: evaluations of the loss, over all scales.
-      scales: sizes to work at, as fractions of the content's, ascending to 1.
-      shares: of the steps that each scale gets, relative to each other; () for equal.
+      num_steps: number of evaluations of the loss, over all scales.
+      scales: image sizes as fractions of the content's size, ascending to 1.
+      shares: relative shares of the steps for each scale; () for equal shares.
       network: one of NETWORKS.
-      weights: file of its weights; '' for the installed ones.
-      preprocessing: what input a .pth file wants: 'torchvision' or 'caffe'.
-      pooling: of VGG16, 'max' or 'average'.
-      padding: of VGG16's convolutions, 'edge' or 'zero'.
-      content_layer: '' for the network's default.
-      style_layers: {layer: weight}; {} for the network's default, 1 each.
+      weights: file with its weights; '' for the installed ones.
+      preprocessing: the input that a .pth file expects: 'torchvision' or 'caffe'.
+      pooling: pooling of VGG16, 'max' or 'average'.
+      padding: padding of VGG16's convolutions, 'edge' or 'zero'.
+      content_layer: a layer; '' for the network's default.
+      style_layers: {layer: weight}; {} for the network's default layers with weight 1.
       statistic: one of losses.style.STATISTICS.
-      content_weight, style_weight, variation_weight: of the loss's parts.
+      content_weight, style_weight, variation_weight: weights of the parts of the loss.
       initial: one of style.initial.INITIAL.
       optimizer: one of OPTIMIZERS.
       optimizer_options: keyword arguments of its `make`.
-      tile: side of a tile in pixels, for pictures that do not fit in memory; 0 for none.
+      tile: side of a tile in pixels, for images that do not fit in memory; 0 for no tiles.
     """
 
     num_steps: int
@@ -79,13 +82,13 @@ class Config:
 
 @struct.dataclass
 class Scale:
-    """The work at one scale; every leaf leads with the image axis.
+    """The state of one scale. Every leaf leads with the image axis.
 
     Attributes:
-      evaluations: made here, int32 [n].
-      targets: what the loss compares with.
-      parts: of the loss, where the search stands: {name: [n]}.
-      search: the optimizer's state of each image.
+      evaluations: number of evaluations at this scale, int32 [n].
+      targets: the targets of the loss.
+      parts: parts of the loss at the current images, {name: [n]}.
+      search: the optimizer's state for each image.
     """
 
     evaluations: jax.Array
@@ -96,21 +99,21 @@ class Scale:
 
 @struct.dataclass
 class State:
-    """What a checkpoint holds: every scale, so that its shapes are those of any step."""
+    """What a checkpoint holds: all scales, so that its shapes are the same at every step."""
 
     scales: tuple[Scale, ...]
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
-    """Builds the method from the options of `Config`."""
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: an option has an unknown value, or two options contradict each other.
+    """
     config = options.build(Config, config, where='config.method')
     objective = _objective(config)
     begin = options.choose(INITIAL, config.initial, where='config.method.initial')
-    make_optimizer = options.choose(OPTIMIZERS, config.optimizer, where='config.method.optimizer')
-    options.check_keywords(
-        'config.method.optimizer_options', config.optimizer_options, make_optimizer
-    )
-    optimizer = make_optimizer(**config.optimizer_options)
+    optimizer = _optimizer(config)
     plan = scales_lib.plan(config.num_steps, config.scales, config.shares)
 
     def init(key, frozen, batch):
@@ -132,54 +135,65 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         scales[0] = scales[0].replace(search=jax.vmap(optimizer.init)(first))
         return State(scales=tuple(scales))
 
-    def step_at(index):
-        def step(key, state, frozen, batch):
-            del key, batch
-            scale = state.scales[index]
-            search = scale.search
-            if index > 0:
-                search = _begun(scale, state.scales[index - 1])
-            value, gradient, parts = value_and_gradient(
-                objective, frozen, scale.targets, jax.vmap(optimizer.point)(search)
-            )
-            search = jax.vmap(optimizer.advance)(search, value, gradient)
-            loss = jax.vmap(optimizer.loss)(search)
-            # The trials that a line search rejects would only blur the curves.
-            parts = jax.vmap(_choose)(loss == value, parts, scale.parts)
-            scale = Scale(scale.evaluations + 1, scale.targets, parts, search)
-            scales = (*state.scales[:index], scale, *state.scales[index + 1 :])
-            report = {'loss': jnp.where(loss < UNBOUNDED, loss, jnp.nan), **parts}
-            report = {name: jnp.mean(values) for name, values in report.items()}
-            return State(scales=scales), train_state.mean_over(axis_name, report)
-
-        return step
-
-    def _begun(scale, before):
-        """Starts a scale's search from the result before it; leaves one that runs alone."""
-        shape = jax.eval_shape(jax.vmap(optimizer.point), scale.search).shape
-        start = resize(jax.vmap(optimizer.result)(before.search), shape)
-        fresh = jax.vmap(optimizer.init)(start)
-        return jax.vmap(_choose)(scale.evaluations == 0, fresh, scale.search)
-
-    def sample(key, state, frozen, batch):
-        """The results at the contents' size, beside the contents and the first style."""
-        del key, frozen
+    def sample(image_keys, state, frozen, batch):
+        """Returns the results at the contents' size, with the contents and the first style."""
+        del image_keys, frozen
         contents = batch['image']
         result = None
         for scale in state.scales:
             image = resize(jax.vmap(optimizer.result)(scale.search), contents.shape)
-            began = scale.evaluations > 0
-            result = image if result is None else jax.vmap(_choose)(began, image, result)
+            has_begun = scale.evaluations > 0
+            result = image if result is None else jax.vmap(_choose)(has_begun, image, result)
         style = jax.vmap(lambda style: fit(style, contents.shape[1:]))(batch['style0'])
         return {'generated': jnp.clip(result, -1.0, 1.0), 'original': contents, 'style': style}
 
     phases = tuple(
-        Phase(f'scale_{scale:g}', num_steps, step_at(index))
+        Phase(f'scale_{scale:g}', num_steps, _step(objective, optimizer, index, axis_name))
         for index, (scale, num_steps) in enumerate(plan)
     )
-    network = options.choose(NETWORKS, config.network, where='config.method.network')
-    frozen = network.load(config.weights, config.preprocessing)
+    frozen = objective.network.load(config.weights, config.preprocessing)
     return Method(init, phases, sample, frozen=frozen, state_spec=P('data'))
+
+
+def _step(objective: Objective, optimizer: Optimizer, index: int, axis_name):
+    """Returns the step of one scale, which evaluates the loss once for every image."""
+
+    def step(key, state, frozen, batch):
+        del key, batch
+        scale = state.scales[index]
+        search = scale.search
+        if index > 0:
+            search = _begun(optimizer, scale, state.scales[index - 1])
+        value, gradient, parts = value_and_gradient(
+            objective, frozen, scale.targets, jax.vmap(optimizer.point)(search)
+        )
+        search = jax.vmap(optimizer.advance)(search, value, gradient)
+        loss = jax.vmap(optimizer.loss)(search)
+        # Leave out the trials that a line search rejects, which would blur the curves.
+        parts = jax.vmap(_choose)(loss == value, parts, scale.parts)
+        scale = Scale(scale.evaluations + 1, scale.targets, parts, search)
+        scales = (*state.scales[:index], scale, *state.scales[index + 1 :])
+        metrics = {'loss': jnp.where(loss < UNBOUNDED, loss, jnp.nan), **parts}
+        metrics = {name: jnp.mean(values) for name, values in metrics.items()}
+        return State(scales=scales), train_state.mean_over(axis_name, metrics)
+
+    return step
+
+
+def _begun(optimizer: Optimizer, scale: Scale, before: Scale):
+    """Returns the search of a scale; before its first step it starts from the result `before`."""
+    shape = jax.eval_shape(jax.vmap(optimizer.point), scale.search).shape
+    start = resize(jax.vmap(optimizer.result)(before.search), shape)
+    fresh = jax.vmap(optimizer.init)(start)
+    return jax.vmap(_choose)(scale.evaluations == 0, fresh, scale.search)
+
+
+def _optimizer(config: Config) -> Optimizer:
+    make_optimizer = options.choose(OPTIMIZERS, config.optimizer, where='config.method.optimizer')
+    options.check_keywords(
+        'config.method.optimizer_options', config.optimizer_options, make_optimizer
+    )
+    return make_optimizer(**config.optimizer_options)
 
 
 def _objective(config: Config) -> Objective:
@@ -188,7 +202,7 @@ def _objective(config: Config) -> Objective:
     if config.tile and network.reach is None:
         raise UserError(
             f'config.method.network={config.network!r} does not work in tiles; set '
-            'config.method.tile=0 or take vgg16.'
+            'config.method.tile=0 or use vgg16.'
         )
     layers = dict.fromkeys(network.layers)
     content_layer = config.content_layer or network.content_layer

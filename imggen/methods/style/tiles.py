@@ -1,9 +1,8 @@
-"""Windows over a large picture, so that a network sees a part at a time.
+"""Tiles: windows over a large image, so that a network sees one part at a time.
 
-The cores of the windows cover the picture once. A window is its core and a margin as
-wide as the network sees, so that the activations over the core are those of the whole
-picture. Windows lie inside the picture: where one ends at the picture's border, the
-network pads it there, as it pads the picture.
+The cores of the windows cover the image exactly once. A window is its core plus a margin as wide
+as the network's reach, so that the activations over the core equal those of the whole image.
+Windows lie inside the image: at its border the network pads a window as it pads the image.
 """
 
 from typing import NamedTuple
@@ -28,12 +27,12 @@ class Tiles(NamedTuple):
 
 
 def plan(size: tuple[int, int], *, core: int, reach: tuple[int, int]) -> Tiles:
-    """Covers a picture with windows.
+    """Covers an image with windows.
 
     Args:
-      size: (height, width) of the picture, multiples of the stride.
-      core: side of a core in pixels; rounded up to the stride.
-      reach: (stride, pixels to either side) of the network.
+      size: (height, width) of the image, multiples of the stride.
+      core: side of a core in pixels, rounded up to a multiple of the stride.
+      reach: (stride, pixels that an activation sees on each side) of the network.
     """
     stride, pixels = reach
     core, margin = _up(core, stride), _up(pixels, stride)
@@ -47,11 +46,11 @@ def plan(size: tuple[int, int], *, core: int, reach: tuple[int, int]) -> Tiles:
 
 
 def core_weight(start: jax.Array, core: jax.Array, size: tuple[int, int], stride: int) -> jax.Array:
-    """Returns 1 where an activation stands for pixels of the core: [1, height, width, 1].
+    """Returns 1 for the activations over the core, 0 for others: [1, height, width, 1].
 
     Args:
       start: int32 [2], the window's top left corner in pixels.
-      core: int32 [2, 2], (first, end) down and across in pixels.
+      core: int32 [2, 2], (first, end) of rows and of columns in pixels.
       size: (height, width) of the activations.
       stride: pixels from one activation to the next.
     """
@@ -64,12 +63,12 @@ def core_weight(start: jax.Array, core: jax.Array, size: tuple[int, int], stride
 
 
 def window(x: jax.Array, start: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Cuts [n, *size, channels] out of x at `start` [2]."""
+    """Cuts the window [n, *size, channels] at `start` [2] out of x."""
     return jax.lax.dynamic_slice(x, (0, start[0], start[1], 0), (x.shape[0], *size, x.shape[-1]))
 
 
 def _along(length: int, core: int, margin: int):
-    """Returns the window's length and, for each core, (window start, core start, core end)."""
+    """Returns the window length and, for each core, (window start, core start, core end)."""
     size = min(length, core + 2 * margin)
     return size, [
         (min(max(first - margin, 0), length - size), first, min(first + core, length))

@@ -1,4 +1,4 @@
-"""The evaluator teaches the generator: phases, guidance, references, bad input."""
+"""The evaluator trains the generator: phases, guidance, references, bad input."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from imggen import methods
 from imggen.errors import UserError
-from imggen.methods.evaluator import calibration, evaluator, references
+from imggen.methods.evaluator import calibration, references
 from tests.helpers import cases
 
 KEY = jax.random.key(5)
@@ -32,27 +32,27 @@ def changed(before, after):
     return any(not jnp.array_equal(a, b) for a, b in pairs)
 
 
-def test_each_phase_moves_its_own_player():
+def test_each_phase_changes_its_own_part_of_the_state():
     method, batch, state = start(guidance='reference')
-    moved = {}
+    changes = {}
     for phase in method.phases:
         new, _ = jax.jit(phase.step)(KEY, state, (), batch)
-        moved[phase.name] = [
+        changes[phase.name] = [
             name
-            for name in ('evaluator', 'generator', 'average', 'errors')
+            for name in ('evaluator', 'generator', 'ema', 'histograms')
             if changed(getattr(state, name), getattr(new, name))
         ]
         assert new.step == state.step + 1
         state = new
-    assert moved == {
+    assert changes == {
         'evaluator': ['evaluator'],
-        'calibrate': ['errors'],
-        'generator': ['generator', 'average'],
+        'calibrate': ['histograms'],
+        'generator': ['generator', 'ema'],
     }
 
 
 def test_later_phases_under_pmap_give_what_jit_gives():
-    """The first phase is among the tests of all methods; pairs of pictures cross devices here."""
+    """The tests of all methods cover the first phase. Here pairs of images cross devices."""
     method, batch, state = start(**DIVERSITY)
     mapped = methods.make({**TINY, **DIVERSITY}, axis_name='devices')
     pieces = jax.tree.map(lambda leaf: leaf.reshape(4, -1, *leaf.shape[1:]), batch)
@@ -70,34 +70,42 @@ def test_later_phases_under_pmap_give_what_jit_gives():
         state = expected
 
 
-def test_held_out_pictures_do_not_teach_the_evaluator():
+def test_the_evaluator_does_not_learn_from_held_out_images():
     method, batch, state = start()
     pixels = np.zeros(batch['image'].shape, np.uint8)
-    pixels[:, 0, 0, 0] = 10 * np.arange(len(pixels))  # Sums that divide by ten.
+    pixels[:, 0, 0, 0] = 10 * np.arange(len(pixels))  # Sums that are multiples of ten.
     images = 2.0 * pixels / 255.0 - 1.0
     held_out = {'image': jnp.asarray(images, jnp.float32)}
     new, _ = jax.jit(method.phases[0].step)(KEY, state, (), held_out)
     assert not changed(state.evaluator.params, new.evaluator.params)
     pixels[0, 0, 1, 0] = 1
-    taught = {'image': jnp.asarray(2.0 * pixels / 255.0 - 1.0, jnp.float32)}
-    new, _ = jax.jit(method.phases[0].step)(KEY, state, (), taught)
+    learned = {'image': jnp.asarray(2.0 * pixels / 255.0 - 1.0, jnp.float32)}
+    new, _ = jax.jit(method.phases[0].step)(KEY, state, (), learned)
     assert changed(state.evaluator.params, new.evaluator.params)
 
 
-def test_the_threshold_comes_from_held_out_pictures_where_there_are_some():
-    _, _, state = start()
-    everyone = calibration.count(jnp.array([0.5]), jnp.ones(1))
-    unseen = calibration.count(jnp.array([0.1]), jnp.ones(1))
-    both = state.replace(errors=jnp.stack([everyone + unseen, unseen]))
-    none = state.replace(errors=jnp.stack([everyone, jnp.zeros_like(unseen)]))
-    np.testing.assert_allclose(evaluator.threshold_of(both, 0.0), 0.1, rtol=0.03)
-    np.testing.assert_allclose(evaluator.threshold_of(none, 0.0), 0.5, rtol=0.03)
+def test_the_threshold_comes_from_held_out_images_if_there_are_any():
+    method, _, state = start(false_reject_rate=0.0)
+    everything = calibration.count(jnp.array([0.5]), jnp.ones(1))
+    held_out = calibration.count(jnp.array([0.1]), jnp.ones(1))
+    both = state.replace(histograms=jnp.stack([everything + held_out, held_out]))
+    none = state.replace(histograms=jnp.stack([everything, jnp.zeros_like(held_out)]))
+    np.testing.assert_allclose(method.threshold(both), 0.1, rtol=0.03)
+    np.testing.assert_allclose(method.threshold(none), 0.5, rtol=0.03)
 
 
-def test_a_generator_whose_pictures_pass_learns_nothing():
+def test_energies_are_one_reconstruction_error_per_image():
     method, batch, state = start()
-    generous = jnp.zeros_like(state.errors).at[:, -1].set(1.0)
-    state = state.replace(errors=generous)
+    energies = jax.jit(method.energy)(state, batch['image'])
+    assert energies.shape == (cases.BATCH_SIZE,) and float(energies.min()) > 0
+    few = jax.jit(method.energy)(state, batch['image'][2:4])
+    np.testing.assert_allclose(few, energies[2:4], rtol=1e-5)
+
+
+def test_a_generator_whose_images_pass_learns_nothing():
+    method, batch, state = start()
+    generous = jnp.zeros_like(state.histograms).at[:, -1].set(1.0)
+    state = state.replace(histograms=generous)
     new, metrics = jax.jit(method.phases[2].step)(KEY, state, (), batch)
     assert metrics['accepted'] == 1.0 and metrics['generator_gradient'] == 0.0
     cases.assert_equal_bits(new.generator.params, state.generator.params)
@@ -107,7 +115,7 @@ def test_references_take_turns_in_equal_epochs():
     turns = [int(references.turn(jnp.int32(step), 100, 50, 10)) for step in range(100)]
     assert turns == sorted(turns)
     assert [turns.count(turn) for turn in range(5)] == [20] * 5
-    # Epochs that are no whole number of steps, and a last period that is cut.
+    # Epochs of a fractional number of steps, and a last reference that is cut short.
     turns = [int(references.turn(jnp.int32(step), 7, 5, 2)) for step in range(7)]
     assert set(turns) == set(range(references.count(5, 2))) and turns == sorted(turns)
 
@@ -120,7 +128,7 @@ def test_references_are_drawn_or_named():
     assert references.pick(KEY, images, 3, places=(7, 0, 2)).ravel().tolist() == [7, 0, 2]
 
 
-def test_the_reference_that_is_current_is_the_one_imitated():
+def test_the_current_reference_is_imitated():
     config = {'guidance': 'reference', 'num_epochs': 2, 'reference_epochs': 1, 'num_steps': 22}
     method, batch, state = start(**config, references=(3, 1))
     first = method.phases[0].num_steps + method.phases[1].num_steps
@@ -138,8 +146,8 @@ def test_the_reference_that_is_current_is_the_one_imitated():
         assert loss(at, references=state.references.at[current].set(0.3)) != loss(at)
 
 
-def test_one_reference_makes_one_picture_and_diversity_many():
-    """The claim of the approach, and its mend, on pictures of two kinds."""
+def test_one_reference_makes_one_image_and_diversity_many():
+    """The weakness of the approach, and its cure, on images of two kinds."""
     kinds = jnp.where(jnp.arange(16) % 2 == 0, 0.7, -0.7)[:, None, None, None]
     batch = {'image': jnp.broadcast_to(kinds, (16, 8, 8, 1))}
     spread = {}
@@ -147,7 +155,9 @@ def test_one_reference_makes_one_picture_and_diversity_many():
         method = methods.make({**TINY, **changes, 'num_steps': 200, 'learning_rate': 5e-3})
         state = jax.jit(method.init)(jax.random.key(0), (), batch)
         first = method.phases[0].num_steps + method.phases[1].num_steps
-        state = state.replace(step=jnp.int32(first))  # Levels of an untrained evaluator will do.
+        state = state.replace(
+            step=jnp.int32(first)
+        )  # The features of an untrained evaluator suffice.
         step = jax.jit(method.phases[2].step)
         for index in range(method.phases[2].num_steps):
             state, _ = step(jax.random.fold_in(KEY, index), state, (), batch)
@@ -161,19 +171,19 @@ def test_one_reference_makes_one_picture_and_diversity_many():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'num_epochs': 50, 'reference_epochs': 60}, 'reference_epochs=60 is no period within'),
-        ({'reference_epochs': -1}, 'reference_epochs=-1 is no period within'),
-        ({'false_reject_rate': 1.0}, 'the threshold rejects everything'),
+        ({'num_epochs': 50, 'reference_epochs': 60}, 'reference_epochs=60 must be between 0 and'),
+        ({'reference_epochs': -1}, 'reference_epochs=-1 must be between 0 and'),
+        ({'false_reject_rate': 1.0}, 'the threshold would reject every image'),
         ({'guidance': 'praise'}, "guidance='praise' is not a valid choice"),
         ({'evaluator_network': 'tree'}, "evaluator_network='tree' is not a valid choice"),
         (
             {'evaluator_network': 'cnn', 'guidance': 'reference'},
-            "evaluator_network='cnn' makes no picture",
+            "evaluator_network='cnn' outputs no image",
         ),
-        ({'num_steps': 2}, 'leaves the generator no step'),
+        ({'num_steps': 2}, 'leaves no step for the generator'),
     ],
 )
-def test_options_that_make_no_sense_get_one_sentence(changes, message):
+def test_impossible_options_get_one_sentence(changes, message):
     with pytest.raises(UserError, match=message):
         methods.make({**TINY, **changes})
 
@@ -181,12 +191,12 @@ def test_options_that_make_no_sense_get_one_sentence(changes, message):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'num_epochs': 9, 'reference_epochs': 1}, 'takes 9 references'),
-        ({'num_epochs': 2, 'reference_epochs': 1, 'references': (0, 8)}, 'must name 2 places'),
-        ({'num_epochs': 2, 'reference_epochs': 1, 'references': (0,)}, 'must name 2 places'),
+        ({'num_epochs': 9, 'reference_epochs': 1}, 'needs 9 references'),
+        ({'num_epochs': 2, 'reference_epochs': 1, 'references': (0, 8)}, 'must name 2 images'),
+        ({'num_epochs': 2, 'reference_epochs': 1, 'references': (0,)}, 'must name 2 images'),
     ],
 )
-def test_references_that_are_not_there_get_one_sentence(changes, message):
+def test_missing_references_get_one_sentence(changes, message):
     method = methods.make({**TINY, 'guidance': 'reference', **changes})
     with pytest.raises(UserError, match=message):
         jax.eval_shape(method.init, KEY, (), cases.source().batch(0))

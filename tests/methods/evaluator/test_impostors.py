@@ -1,4 +1,4 @@
-"""Data of the evaluator family: digits, pictures of nothing, the configs' three kinds."""
+"""Data of the evaluator methods: digits, impostors, and the three data sets of the configs."""
 
 import importlib
 import pathlib
@@ -40,14 +40,14 @@ def test_digits_are_those_that_scikit_learn_loads():
     np.testing.assert_array_equal(labels, given.target)
 
 
-def test_one_digit_is_a_set_and_a_missing_one_is_told():
+def test_one_digit_is_a_set_and_an_unknown_one_is_an_error():
     images, labels = data.examples({'name': 'digits', 'class_names': ('3',)}, split='train')
     assert 100 < len(images) < 200 and set(labels) == {0}
     with pytest.raises(UserError, match="has no class 'three'"):
         data.examples({'name': 'digits', 'class_names': ('three',)}, split='train')
 
 
-def test_digits_without_scikit_learn_are_told(monkeypatch):
+def test_digits_without_scikit_learn_are_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, 'sklearn', None)
     with pytest.raises(UserError, match='scikit-learn is not installed'):
         data.examples({'name': 'digits'}, split='train')
@@ -80,12 +80,12 @@ def test_a_mixture_holds_every_kind():
     shuffled = jnp.all(made == 0.25, axis=(1, 2, 3))
     values = np.array([len(np.unique(image)) for image in np.asarray(made)])
     assert 0.2 < shuffled.mean() < 0.5
-    assert 0.2 < np.mean(values == 16) < 0.5  # Noise: no value twice.
+    assert 0.2 < np.mean(values == 16) < 0.5  # Noise has no value twice.
 
 
 @pytest.mark.parametrize('name', CONFIGS)
 @pytest.mark.parametrize('argument', ['data=folder,size=24', 'kind=Bag'])
-def test_every_config_takes_every_kind_of_pictures(name, argument):
+def test_every_config_takes_every_data_set(name, argument):
     config = importlib.import_module(f'configs.{name}').get_config(argument)
     assert config.data.name == ('fashion_mnist' if argument == 'kind=Bag' else 'folder')
     config.total_images, config.data.batch_size = 640, 32
@@ -99,12 +99,12 @@ def test_every_config_takes_every_kind_of_pictures(name, argument):
     assert made['generated'].shape == (5, *shape, 3)
 
 
-def test_an_unknown_kind_of_pictures_is_told():
+def test_an_unknown_data_set_is_an_error():
     with pytest.raises(UserError, match="data='cats' is no choice"):
         importlib.import_module('configs.evaluator_ebgan').get_config('data=cats')
 
 
-def test_the_three_showcases_are_one_sweep():
+def test_the_three_reference_periods_are_one_sweep():
     from configs import evaluator_reference
     from imggen.sweep import points as sweep
 

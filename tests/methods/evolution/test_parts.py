@@ -1,4 +1,4 @@
-"""Parts of evolution: objectives, tallies, moves, variation, archives, and their errors."""
+"""Parts of evolution: objectives, tallies, moves, variation, archives, and error messages."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ SHAPE = (12, 10, 1)
 
 
 def over_keys(function, count, *, seed=0):
-    """Maps (key) -> pytree over `count` keys, on the host."""
+    """Maps key -> pytree over `count` keys and returns host arrays."""
     return jax.device_get(
         jax.jit(jax.vmap(function))(jax.random.split(jax.random.key(seed), count))
     )
@@ -43,7 +43,7 @@ def test_objectives_are_functions_of_the_probability(logits, target):
     np.testing.assert_allclose(objectives.margin(logits, wanted), margin, rtol=1e-6, atol=1e-6)
 
 
-def test_log_odds_still_tell_images_apart_where_probabilities_are_one():
+def test_log_odds_distinguish_images_whose_probabilities_are_one():
     logits = jnp.array([[30.0, 0.0], [40.0, 0.0]])
     target = jnp.zeros(2, jnp.int32)
     assert float(jnp.ptp(objectives.probability(logits, target))) == 0.0
@@ -52,9 +52,11 @@ def test_log_odds_still_tell_images_apart_where_probabilities_are_one():
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
-def test_tally_says_which_evaluation_passed_first(seed):
+def test_tally_counts_the_evaluation_that_passed_first(seed):
     generator = np.random.default_rng(seed)
-    probabilities = 1 - 10.0 ** generator.uniform(-5, 0, (4, 2, 3))  # Generations, chains, each.
+    probabilities = 1 - 10.0 ** generator.uniform(
+        -5, 0, (4, 2, 3)
+    )  # [generations, chains, images].
     count = tally.start((2,))
     for generation in probabilities:
         count = tally.count(count, jnp.log(generation) - jnp.log1p(-generation))
@@ -62,7 +64,7 @@ def test_tally_says_which_evaluation_passed_first(seed):
     for chain in range(2):
         order = probabilities[:, chain].reshape(-1)
         for index, threshold in enumerate(tally.THRESHOLDS):
-            # Away from the threshold itself, which float32 may put on either side.
+            # Skip values at the threshold, which float32 may put on either side.
             if np.any(np.abs(order - threshold) < 1e-3 * (1 - threshold)):
                 continue
             passed = np.flatnonzero(order >= threshold)
@@ -70,8 +72,8 @@ def test_tally_says_which_evaluation_passed_first(seed):
             assert count.first[chain, index] == expected
 
 
-def test_pixels_change_as_many_places_as_they_say():
-    image = jnp.full(SHAPE, 5.0)  # Outside the values that a move gives.
+def test_pixels_change_the_given_number_of_places():
+    image = jnp.full(SHAPE, 5.0)  # Outside the range of a move's values.
     changed = over_keys(lambda key: moves.Pixels(3, 9)(key, image) != 5.0, 2000)
     numbers = changed.sum((1, 2, 3))
     # A place drawn twice changes once.
@@ -83,7 +85,7 @@ def test_pixels_change_as_many_places_as_they_say():
     np.testing.assert_allclose(share, share.mean(), atol=5 * np.sqrt(share.mean() / 2000))
 
 
-def test_pixels_get_values_evenly_between_black_and_white():
+def test_pixels_get_uniform_values():
     image = jnp.full(SHAPE, 5.0)
     values = over_keys(lambda key: moves.Pixels(60, 60)(key, image), 200)
     values = values[values != 5.0]
@@ -93,7 +95,7 @@ def test_pixels_get_values_evenly_between_black_and_white():
     np.testing.assert_allclose(histogram, 1 / 8, atol=0.02)
 
 
-def test_inverse_inverts_one_rectangle_and_undoes_itself():
+def test_inverse_inverts_one_rectangle_and_is_its_own_inverse():
     image = jax.random.uniform(jax.random.key(1), SHAPE, minval=0.1, maxval=1.0)
     move = moves.Inverse(4)
     once = over_keys(lambda key: move(key, image), 300)
@@ -132,17 +134,17 @@ def _is_connected(mask):
     return not left
 
 
-def test_mutation_is_as_wide_as_published():
+def test_mutation_has_its_published_width():
     genome = jnp.zeros(200)
     mutated = over_keys(lambda key: variation.mutate(key, genome, rate=0.1, eta=15.0), 2000)
     changed = mutated != 0.0
     np.testing.assert_allclose(changed.mean(), 0.1, atol=0.003)
-    # E|d| = 1 / 17 of the interval's width 2.
+    # E|d| = 1 / 17, times the width 2 of the interval.
     np.testing.assert_allclose(np.abs(mutated[changed]).mean(), 2 / 17, rtol=0.02)
     np.testing.assert_allclose(mutated.mean(), 0.0, atol=0.001)
 
 
-def test_mutation_stays_inside():
+def test_mutation_stays_in_range():
     edge = jnp.ones(500)
     mutated = over_keys(lambda key: variation.mutate(key, edge, rate=0.5, eta=1.0), 20)
     assert mutated.max() == 1.0
@@ -162,7 +164,9 @@ def test_crossover_has_its_published_spread():
     np.testing.assert_allclose((spread < 0.9).mean(), 0.5 * 0.9**11, atol=0.01)
     np.testing.assert_allclose((spread > 1.2).mean(), 0.5 * 1.2**-11, atol=0.01)
     other = over_keys(lambda key: child(key, second, first), 200)
-    np.testing.assert_allclose(children + other, 0.4, atol=1e-5)  # The two siblings' mean.
+    np.testing.assert_allclose(
+        children + other, 0.4, atol=1e-5
+    )  # The sum of two siblings is that of their parents.
     same = over_keys(lambda key: variation.crossover(key, first, second, rate=0.0, eta=10.0), 5)
     np.testing.assert_array_equal(same, np.broadcast_to(first, same.shape))
 
@@ -201,7 +205,7 @@ def test_bins_follow_brightness_and_roughness():
     assert archive.bin_of(jnp.stack([black, white, chess]), (2, 4)).tolist() == [0, 4, 7]
 
 
-def test_shipped_judges_know_the_classes():
+def test_shipped_classifiers_know_the_classes():
     generator = np.random.default_rng(0)
     noise = jnp.asarray(generator.uniform(-1, 1, (2, 28, 28, 1)), jnp.float32)
     for name in ('convolutional', 'dense'):
@@ -221,9 +225,9 @@ def _hill_climb(**changes):
         ({'problem': {'class_names': ('Pulover',)}}, "no 'Pulover'; did you mean 'Pullover'"),
         (
             {'problem': {'classifier': 'runs/nowhere'}},
-            "neither 'convolutional' or 'dense' nor a run",
+            "neither 'convolutional' nor 'dense' nor a run",
         ),
-        ({'problem': {'encoding': 'runs/nowhere'}}, "neither 'pixels' or 'cppn' nor a trained"),
+        ({'problem': {'encoding': 'runs/nowhere'}}, "neither 'pixels' nor 'cppn' nor a trained"),
         ({'moves': {'few_pixel': {}}}, "did you mean 'few_pixels'"),
         (
             {'moves': {'few_pixels': {'least': 1, 'most': 2, 'wieght': 1}}},
@@ -234,6 +238,7 @@ def _hill_climb(**changes):
             {'problem': {'encoding': 'cppn'}, 'moves': {'sketch': {'max_width': 1.0}}},
             'moves.sketch changes pixels',
         ),
+        ({'temperature': 0.0}, 'temperature=0.0 must be above 0'),
         ({'acceptance': 'gready'}, "did you mean 'greedy'"),
         ({'order': 'random'}, "order='random' is not a valid choice"),
     ],
@@ -244,8 +249,8 @@ def test_mistakes_get_one_sentence(changes, message):
     assert '\n' not in str(raised.value)
 
 
-def test_a_strategy_says_which_populations_it_takes():
+def test_a_strategy_refuses_a_population_that_does_not_fit():
     for name, size in (('open_es', 5), ('differential', 3)):
         config = {'name': 'evolution_strategy', 'num_steps': 1, 'problem': {'classifier': 'dense'}}
-        with pytest.raises(UserError, match=f'population_size={size} is no size for {name}'):
+        with pytest.raises(UserError, match=f'population_size={size} does not fit {name}'):
             methods.make({**config, 'strategy': name, 'population_size': size})

@@ -1,4 +1,4 @@
-"""Style transfer: tiles, scales, and what the method makes of pictures."""
+"""Style transfer: losses, tiles, scales, and the images that the method makes."""
 
 import jax
 import jax.numpy as jnp
@@ -31,13 +31,13 @@ def pictures(*, count=2, size=(24, 32), seed=0):
 
 def advance(method, batch, *, key=None):
     state = jax.jit(method.init)(jax.random.key(0) if key is None else key, method.frozen, batch)
-    reports = []
+    records = []
     for phase in method.phases:
         step = jax.jit(phase.step)
         for _ in range(phase.num_steps):
-            state, report = step(jax.random.key(0), state, method.frozen, batch)
-            reports.append(jax.device_get(report))
-    return state, reports
+            state, metrics = step(jax.random.key(0), state, method.frozen, batch)
+            records.append(jax.device_get(metrics))
+    return state, records
 
 
 def results(method, state, batch):
@@ -51,7 +51,7 @@ def params():
 
 def test_pixel_units_scale_every_activation_alike(params):
     plain = vgg16.random(jax.random.key(0))
-    plain = {  # Biases that are not zero.
+    plain = {  # Make the biases nonzero.
         name: {**layer, 'bias': layer['bias'] + 0.1} if 'bias' in layer else layer
         for name, layer in plain.items()
     }
@@ -68,7 +68,7 @@ def test_pixel_units_scale_every_activation_alike(params):
     )
 
 
-def test_an_edge_of_the_picture_is_no_edge_in_it():
+def test_edge_padding_makes_no_edge():
     layer = {'kernel': np.random.default_rng(0).normal(size=(3, 3, 2, 4)), 'bias': np.ones(4)}
     layer = jax.tree.map(jnp.float32, layer)
     flat = layers.edge_conv(jnp.full((1, 5, 6, 2), 0.7), layer)
@@ -83,7 +83,7 @@ def test_an_edge_of_the_picture_is_no_edge_in_it():
     )
 
 
-def test_reach_covers_all_that_an_activation_depends_on(params):
+def test_reach_covers_all_pixels_that_an_activation_depends_on(params):
     name = 'block3_conv2'
     stride, pixels = vgg16.reach((name, 'block1_conv1'))
     assert (stride, pixels) == (4, 2 * 1 + 2 * 2 + 2 * 4)
@@ -113,10 +113,27 @@ def _objective(**changes):
     return objective.Objective(**{**options, **changes})
 
 
+def test_content_losses(params):
+    batch = pictures(size=(8, 12))
+    image = jnp.flip(batch['image'], 2)
+    activations = lambda x: vgg16.activations(params, x, ('block2_conv1',))['block2_conv1']  # noqa: E731
+    features, target = np.asarray(activations(image)), np.asarray(activations(batch['image']))
+    squares = np.square(features - target).sum((1, 2, 3))
+    expected = {
+        'gram': squares / np.square(target).sum((1, 2, 3)),
+        'gram_absolute': squares / 2,  # Gatys et al. 2016, eq. 1.
+    }
+    for statistic, losses in expected.items():
+        goal = _objective(statistic=statistic)
+        targets = objective.make_targets(goal, params, batch)
+        _, metrics = objective.evaluate(goal, params, targets, image)
+        np.testing.assert_allclose(metrics['content_loss'], losses, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ('statistic', 'is_masked'), [('gram', True), ('gram_absolute', False), ('wasserstein', False)]
 )
-def test_tiles_give_the_loss_and_the_gradient_of_the_whole(params, statistic, is_masked):
+def test_tiles_give_the_loss_and_the_gradient_of_the_whole_image(params, statistic, is_masked):
     batch = pictures(count=2, size=(48, 40), seed=1)
     image = jnp.flip(batch['image'], 2)
     masks = {}
@@ -139,7 +156,7 @@ def test_tiles_give_the_loss_and_the_gradient_of_the_whole(params, statistic, is
         np.testing.assert_allclose(tiled, whole, rtol=2e-3, atol=2e-4 * scale)
 
 
-def test_cores_of_tiles_cover_a_picture_once_and_windows_stay_inside():
+def test_cores_of_tiles_cover_an_image_once_and_windows_stay_inside():
     plan = tiles.plan((80, 48), core=30, reach=(8, 13))
     assert plan.size == (64, 48)
     covered = np.zeros((10, 6))
@@ -156,7 +173,7 @@ def test_cores_of_tiles_cover_a_picture_once_and_windows_stay_inside():
     np.testing.assert_array_equal(covered, 1)
 
 
-def test_steps_are_divided_and_scales_without_any_left_out():
+def test_steps_are_divided_and_scales_without_steps_are_left_out():
     assert scales.plan(300, (0.25, 0.5, 1.0), (4.0, 2.0, 1.0)) == [
         (0.25, 171),
         (0.5, 86),
@@ -173,13 +190,13 @@ def test_steps_are_divided_and_scales_without_any_left_out():
         scales.plan(5, (0.5, 1.0), (1.0,))
 
 
-def test_style_comes_and_content_stays():
+def test_style_appears_and_content_stays():
     batch = pictures()
     method = methods.make({**CONFIG, 'num_steps': 25})
-    state, reports = advance(method, batch)
-    assert reports[0]['content_loss'] < 1e-9, 'it starts from the content'
-    assert reports[-1]['style_loss'] < 0.3 * reports[0]['style_loss']
-    assert reports[-1]['loss'] < 0.5 * reports[0]['loss']
+    state, records = advance(method, batch)
+    assert records[0]['content_loss'] < 1e-9, 'it starts from the content'
+    assert records[-1]['style_loss'] < 0.3 * records[0]['style_loss']
+    assert records[-1]['loss'] < 0.5 * records[0]['loss']
     found = results(method, state, batch)
     assert found.shape == batch['image'].shape
     assert np.abs(found).max() <= 1.0
@@ -187,7 +204,7 @@ def test_style_comes_and_content_stays():
     assert towards(found[0], batch['image'][0]) > towards(found[0], batch['image'][1])
 
 
-def test_a_picture_of_a_batch_comes_out_as_it_does_alone():
+def test_an_image_has_the_same_result_in_a_batch_and_alone():
     batch = pictures()
     method = methods.make({**CONFIG, 'initial': 'content'})
     together = results(method, advance(method, batch)[0], batch)
@@ -197,7 +214,7 @@ def test_a_picture_of_a_batch_comes_out_as_it_does_alone():
     )
 
 
-def test_a_finer_scale_goes_on_from_the_coarser_ones_result():
+def test_a_finer_scale_starts_from_the_result_of_the_coarser_one():
     batch = pictures(count=1, size=(32, 48))
     method = methods.make({**CONFIG, 'num_steps': 7, 'scales': (0.5, 1.0), 'shares': (6.0, 1.0)})
     assert [(phase.name, phase.num_steps) for phase in method.phases] == [
@@ -206,9 +223,9 @@ def test_a_finer_scale_goes_on_from_the_coarser_ones_result():
     ]
     state, _ = advance(method, batch)
     coarse = state.scales[0].search.image
-    assert coarse.shape == (1, 16, 32, 3)  # 24 lies between 16 and 32; even rounding.
+    assert coarse.shape == (1, 16, 32, 3)  # 24 is halfway between 16 and 32; it rounds to even.
     enlarged = jax.image.resize(coarse, (1, 32, 48, 3), 'cubic')
-    # The one evaluation of the finer scale accepts where it began.
+    # The single evaluation of the finer scale accepts its starting image.
     np.testing.assert_allclose(results(method, state, batch), jnp.clip(enlarged, -1, 1), atol=1e-5)
     assert [int(scale.evaluations[0]) for scale in state.scales] == [6, 1]
 
@@ -257,7 +274,7 @@ def test_initial_images():
         ({'optimizer_options': {'memory': 3}}, r'config\.method\.optimizer_options\.memory'),
         ({'initial': 'black'}, r'config\.method\.initial'),
         ({'network': 'lite0', 'tile': 256}, r'does not work in tiles'),
-        ({'network': 'vgg16_random', 'weights': 'x.h5'}, 'reads no file'),
+        ({'network': 'vgg16_random', 'weights': 'x.h5'}, 'does not read a file'),
         ({'style_layers': {'relu1_1': 1.0}}, r'config\.method\.style_layers'),
         ({'pooling': 'mean'}, r'config\.method\.pooling'),
     ],

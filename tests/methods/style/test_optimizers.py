@@ -1,4 +1,4 @@
-"""The optimizers of an image: losses, steps that lead nowhere, batches, averages."""
+"""The optimizers of an image: losses, failed line searches, batches and averages."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from imggen.methods.style import adam, lbfgs
 
 
 def minimize(optimizer, function, start, evaluations):
-    """Returns the losses where the search stands, evaluation by evaluation."""
+    """Returns the last state, and the loss of the current image after each evaluation."""
 
     @jax.jit
     def step(state, _):
@@ -50,7 +50,7 @@ def test_lbfgs_survives_losses_that_are_not_finite():
     np.testing.assert_allclose(state.image, 0.9, atol=1e-3)
 
 
-def test_lbfgs_begins_anew_where_a_line_leads_nowhere():
+def test_lbfgs_starts_again_after_a_failed_line_search():
     def broken(x):  # The gradient points the wrong way.
         return jnp.square(x).sum() + 2.0 * (jax.lax.stop_gradient(-4.0 * x) * x).sum()
 
@@ -59,7 +59,7 @@ def test_lbfgs_begins_anew_where_a_line_leads_nowhere():
     assert int(state.memory.count) == 1
 
 
-def test_each_image_of_a_batch_searches_alone():
+def test_images_of_a_batch_are_optimized_independently():
     optimizer = lbfgs.make(memory_size=4)
     starts = jnp.stack([jnp.full((1, 6, 1), -0.5), jnp.full((1, 6, 1), 2.0)])
     single = [minimize(optimizer, rosenbrock, start, 40)[0].image for start in starts]
@@ -82,7 +82,7 @@ def test_adams_average_of_a_constant_image_is_that_image():
         np.testing.assert_allclose(optimizer.result(state), image, rtol=1e-5)
 
 
-def test_adam_moves_and_stays_inside():
+def test_adam_minimizes_and_stays_in_range():
     optimizer = adam.make(learning_rate=0.1, decay=0.5)
     far = lambda x: jnp.square(x - jnp.array([0.3, 3.0, -3.0])[None, None]).sum()  # noqa: E731
     state, losses = minimize(optimizer, far, jnp.zeros((2, 2, 3)), 60)

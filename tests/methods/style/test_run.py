@@ -1,4 +1,4 @@
-"""A run of style transfer from end to end: pictures in, pictures, frames and measures out."""
+"""A run of style transfer from end to end: its results, frames and measures."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def finished(tmp_path_factory):
     return folder / 'run'
 
 
-def test_the_result_lies_in_the_workdir_at_its_own_size_with_its_alpha(finished):
+def test_the_result_has_the_size_and_the_alpha_of_the_content(finished):
     with Image.open(finished / 'results' / 'boat.png') as result:
         pixels = np.asarray(result)
     assert pixels.shape == (50, 70, 4)
@@ -82,7 +82,7 @@ def test_frames_make_an_animation(finished, tmp_path):
     assert done.returncode == 1 and 'give a .gif or a .webp' in done.stderr
 
 
-def test_a_broken_content_is_told_before_anything_is_written(tmp_path):
+def test_a_broken_content_is_an_error_before_anything_is_written(tmp_path):
     (tmp_path / 'broken.png').write_bytes(b'\x89PNG nothing')
     config = {
         'seed': 0,
