@@ -62,6 +62,10 @@ def test_the_added_method_trains_and_samples(config, tmp_path):
     assert pictures.shape == (5, 8, 8, 1)
     assert np.abs(pictures).max() <= 1.0
     assert not np.allclose(pictures[0], pictures[1])
+    snippet = re.search(r'```python\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)[1]
+    names = {}
+    exec(snippet.replace('runs/mine', str(tmp_path)), names)
+    assert names['images'].shape == (16, 8, 8, 1)
 
 
 def test_the_added_method_resumes_bit_for_bit(config, tmp_path):
