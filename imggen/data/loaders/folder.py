@@ -97,11 +97,8 @@ def load(
     shape = (len(rows), *images.shape[1:])
 
     def read(selection):
-        selected = rows[selection]
-        arrays = {'image': images[selected]}
-        if numbers is not None:
-            arrays['label'] = numbers[selected]
-        return arrays
+        image = {'image': images[rows[selection]]}
+        return image if numbers is None else {**image, 'label': numbers[rows[selection]]}
 
     description = (
         f'{root} ({split}): {len(rows):,} images of {shape[1]} x {shape[2]} x {shape[3]} from '

@@ -10,8 +10,8 @@ All handling of colors is here: before the method runs, in its inputs, and after
 `postprocess`.
 """
 
+import functools
 import pathlib
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -69,24 +69,17 @@ def load(
     shape = _shape(contents[0].rgb, size, fit, enlarge=True)
     boxes = [_inside(picture.rgb, shape, fit) for picture in contents]
 
-    def content_pixels(picture, box):
-        return _mirrored(_resize(picture.rgb, box), shape)
-
-    pixels = [content_pixels(*pair) for pair in zip(contents, boxes, strict=True)]
+    arrays = {'image': _content_arrays(contents, boxes, shape, colors)}
     first = images.from_uint8(_resize(contents[0].rgb, boxes[0]))
-    arrays = {'image': np.stack(pixels)}
-    if colors == 'luminance':
-        arrays['image'] = images.to_uint8(color_lib.luminance(images.from_uint8(arrays['image'])))
+    style_size = max(_SMALLEST, round(size * style_scale))
     for index, picture in enumerate(styles):
-        style_size = max(_SMALLEST, round(size * style_scale))
-        small = images.from_uint8(
-            _resize(picture.rgb, _shape(picture.rgb, style_size, fit, enlarge=fit == 'stretch'))
-        )
-        arrays[f'style{index}'] = np.asarray(_recolored(small, first, colors))[None]
+        own_shape = _shape(picture.rgb, style_size, fit, enlarge=fit == 'stretch')
+        resized = images.from_uint8(_resize(picture.rgb, own_shape))
+        arrays[f'style{index}'] = np.asarray(_recolored(resized, first, colors))[None]
     arrays['style_weight'] = np.asarray(weights, np.float32)[None]
     if initial:
-        start = _resize(read(pathlib.Path(initial), 'config.data.initial').rgb, shape)
-        start = images.from_uint8(start)
+        start = read(pathlib.Path(initial), 'config.data.initial').rgb
+        start = images.from_uint8(_resize(start, shape))
         start = color_lib.luminance(start) if colors == 'luminance' else start
         arrays['initial'] = np.asarray(start)[None]
     if bool(content_mask) != bool(style_masks):
@@ -99,25 +92,34 @@ def load(
     arrays = {
         name: np.broadcast_to(array, (count, *array.shape[1:])) for name, array in arrays.items()
     }
-
-    def postprocess(results: np.ndarray) -> Mapping[str, np.ndarray]:
-        return {
-            name: restore(result, picture, box, colors)
-            for name, result, picture, box in zip(
-                _names(contents), results, contents, boxes, strict=True
-            )
-        }
-
     several = f'{count} contents' if count > 1 else contents[0].path.name
-    description = f'{several} at {shape[0]} x {shape[1]}, {len(styles)} of style'
-    channels = arrays['image'].shape[-1]
     return Dataset(
         lambda rows: {name: array[rows] for name, array in arrays.items()},
-        (count, *shape, channels),
-        description,
+        arrays['image'].shape,
+        f'{several} at {shape[0]} x {shape[1]}, {len(styles)} style{"s" * (len(styles) > 1)}',
         fixed=True,
-        postprocess=postprocess,
+        postprocess=functools.partial(_postprocess, contents, boxes, colors),
     )
+
+
+def _postprocess(
+    contents: list[Picture], boxes: list[tuple[int, int]], colors: str, results: np.ndarray
+) -> dict[str, np.ndarray]:
+    parts = zip(_names(contents), results, contents, boxes, strict=True)
+    return {name: restore(result, picture, box, colors) for name, result, picture, box in parts}
+
+
+def _content_arrays(
+    contents: list[Picture], boxes: list[tuple[int, int]], shape: tuple[int, int], colors: str
+) -> np.ndarray:
+    """Returns the contents, mirrored out to one shape: uint8 [n, *shape, 1 or 3]."""
+    arrays = [
+        _mirrored(_resize(picture.rgb, box), shape)
+        for picture, box in zip(contents, boxes, strict=True)
+    ]
+    if colors == 'luminance':
+        return images.to_uint8(color_lib.luminance(images.from_uint8(np.stack(arrays))))
+    return np.stack(arrays)
 
 
 def _check(size, fit, style_scale, colors) -> None:

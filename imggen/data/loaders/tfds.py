@@ -7,6 +7,8 @@ Nothing is looked up over a network: preparing is a separate step, which needs T
 import os
 import pathlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -46,24 +48,10 @@ def load(
     decode.check_options(size=size, fit=fit, channels=channels)
     builder = _open(dataset, data_dir)
     features = builder.info.features
-    if image_feature not in features:
-        raise UserError(
-            f'{dataset} has no feature {image_feature!r}; set config.data.image_feature to one of '
-            f'{", ".join(features)}.'
-        )
-    image = features[image_feature]
-    if image.np_dtype != np.uint8 or len(image.shape) != 3:
-        raise UserError(f'{dataset}: {image_feature!r} does not hold 8-bit images; choose another.')
-    height, width, stored_channels = image.shape
-    if size is None:
-        if height is None or width is None:
-            raise UserError(f'The images of {dataset} differ in size; set config.data.size.')
-        size = (height, width)
-    if stored_channels not in (1, 3, 4):
-        raise UserError(
-            f'The images of {dataset} have {stored_channels} channels; choose a set with 1, 3 or 4.'
-        )
-    size, channels = tuple(size), channels or min(stored_channels, 3)
+    height, width, stored_channels = _image_shape(dataset, features, image_feature)
+    if size is None and (height is None or width is None):
+        raise UserError(f'The images of {dataset} differ in size; set config.data.size.')
+    size, channels = tuple(size or (height, width)), channels or min(stored_channels, 3)
     try:
         source = builder.as_data_source(split=split)
     except ValueError as error:
@@ -96,6 +84,25 @@ def load(
         f'{builder.info.full_name} ({split}): {len(source):,} images of {size[0]} x {size[1]}',
         tuple(names or ()),
     )
+
+
+def _image_shape(
+    dataset: str, features: Mapping[str, Any], name: str
+) -> tuple[int | None, int | None, int]:
+    """Returns (height, width, channels) of the images, with None for sizes that differ."""
+    if name not in features:
+        raise UserError(
+            f'{dataset} has no feature {name!r}; set config.data.image_feature to one of '
+            f'{", ".join(features)}.'
+        )
+    image = features[name]
+    if image.np_dtype != np.uint8 or len(image.shape) != 3:
+        raise UserError(f'{dataset}: {name!r} does not hold 8-bit images; choose another.')
+    if image.shape[-1] not in (1, 3, 4):
+        raise UserError(
+            f'The images of {dataset} have {image.shape[-1]} channels; choose a set with 1, 3 or 4.'
+        )
+    return image.shape
 
 
 def _open(dataset: str, data_dir: str | None):
