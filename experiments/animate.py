@@ -1,9 +1,11 @@
-r"""Makes an animation of how a run's result came about.
+r"""Makes a film of a run: how its images changed in training.
 
-python -m experiments.animate --workdir=W --output=run.gif [--name=tubingen] [--side=512]
+python -m experiments.animate --workdir=runs/gan --output=film.gif
+python -m experiments.animate --workdir=runs/style --output=film.gif [--name=tubingen]
 
-The frames are W/results/<name>/*.png, which a run of style transfer leaves every
-sample_every_steps, at the content's own size.
+The frames are the sheets of samples, which show the same latents, or the same inputs,
+throughout. Of a run that leaves results, such as style transfer, they are the stages of one
+result, which --name chooses.
 """
 
 import pathlib
@@ -13,13 +15,17 @@ from PIL import Image
 
 from imggen import cli
 from imggen.errors import UserError
+from imggen.inference import animation
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
 _OUTPUT = flags.DEFINE_string('output', None, 'A .gif or .webp file.')
-_NAME = flags.DEFINE_string('name', None, 'Which result, where the run has several.')
-_SIDE = flags.DEFINE_integer('side', 512, 'The longer side of the frames.', lower_bound=1)
-_SECONDS = flags.DEFINE_float('seconds', 5.0, 'How long it plays.', lower_bound=0.1)
-_HOLD_MILLISECONDS = 1500  # How long the last frame stands.
+_NAME = flags.DEFINE_string('name', None, 'Which result, if the run has several.')
+_SIDE = flags.DEFINE_integer(
+    'side', 1024, 'Larger frames are shrunk to this longer side in pixels.', lower_bound=1
+)
+_SECONDS = flags.DEFINE_float('seconds', 5.0, 'Length of the film.', lower_bound=0.1)
+_HOLD_MILLISECONDS = 1500  # How long the last frame stays.
+_MIN_HEIGHT = 256  # Pixels. Smaller frames are enlarged by a whole factor.
 
 
 def main(argv):
@@ -27,37 +33,45 @@ def main(argv):
     output = pathlib.Path(_OUTPUT.value)
     if output.suffix not in ('.gif', '.webp'):
         raise UserError(f'--output={output} cannot be written: give a .gif or a .webp file.')
-    folders = sorted(
-        path for path in (pathlib.Path(_WORKDIR.value) / 'results').glob('*') if path.is_dir()
-    )
-    names = [folder.name for folder in folders]
-    if not names:
-        raise UserError(
-            f'{_WORKDIR.value} holds no results: name the workdir of a style run; a translation '
-            'is filmed by experiments.translate --film, any other run by experiments.sample --film.'
-        )
-    if (_NAME.value is None and len(names) > 1) or _NAME.value not in (None, *names):
-        raise UserError(f'--name={_NAME.value} is no result: choose one of {", ".join(names)}.')
-    folder = folders[names.index(_NAME.value or names[0])]
-    frames = [_frame(path) for path in sorted(folder.glob('*.png'))]
-    durations = [round(1000 * _SECONDS.value / len(frames))] * (len(frames) - 1)
+    frames = [_fit(frame) for frame in _frames(pathlib.Path(_WORKDIR.value))]
+    milliseconds = round(1000 * _SECONDS.value / len(frames))
     output.parent.mkdir(parents=True, exist_ok=True)
     frames[0].save(
         output,
         save_all=True,
         append_images=frames[1:],
-        duration=[*durations, _HOLD_MILLISECONDS],
+        duration=[milliseconds] * (len(frames) - 1) + [_HOLD_MILLISECONDS],
         loop=0,
     )
-    print(f'{output}: {len(frames)} frames of {folder}')
+    print(f'{output}: {len(frames)} frames of {_WORKDIR.value}')
 
 
-def _frame(path: pathlib.Path) -> Image.Image:
-    with Image.open(path) as picture:
-        frame = picture.convert('RGBA')
+def _frames(workdir: pathlib.Path) -> list[Image.Image]:
+    """Returns the stages of a result, or the sheets of samples if the run has no results."""
+    folders = {path.name: path for path in (workdir / 'results').glob('*') if path.is_dir()}
+    if not folders and _NAME.value is None:
+        return [
+            Image.fromarray(sheet.squeeze(-1) if sheet.shape[-1] == 1 else sheet)
+            for sheet in animation.film(workdir)
+        ]
+    name = _NAME.value if _NAME.value or len(folders) > 1 else next(iter(folders))
+    if name not in folders:
+        there_are = f'choose one of {", ".join(sorted(folders))}' if folders else 'it has none'
+        raise UserError(f'--name={name} is not a result of {workdir}: {there_are}.')
+    return [_opaque(path) for path in sorted(folders[name].glob('*.png'))]
+
+
+def _opaque(path: pathlib.Path) -> Image.Image:
+    with Image.open(path) as image:
+        image = image.convert('RGBA')
+    return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image).convert('RGB')
+
+
+def _fit(frame: Image.Image) -> Image.Image:
+    factor = max(1, _MIN_HEIGHT // frame.height)
+    frame = frame.resize((factor * frame.width, factor * frame.height), Image.Resampling.NEAREST)
     frame.thumbnail((_SIDE.value, _SIDE.value))
-    white = Image.new('RGBA', frame.size, 'white')
-    return Image.alpha_composite(white, frame).convert('RGB')
+    return frame
 
 
 if __name__ == '__main__':

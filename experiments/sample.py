@@ -1,18 +1,18 @@
-r"""Makes images with a trained run.
+r"""Generates images with a trained run.
 
 python -m experiments.sample --workdir=runs/gan --num=100 --output=samples/
 python -m experiments.sample --workdir=runs/gan --num=64 --output=grid.png
     [--label=3] [--truncation=1.0]
 python -m experiments.sample --workdir=runs/gan --num=8 --interpolate --output=walk.gif
-python -m experiments.sample --workdir=runs/gan --film --output=film.gif
 python -m experiments.sample --workdir=runs/gan --project=photo.png --output=found.png
     [--extractor=lite0]
 
-A folder gets one PNG an image, a .png file all of them on one sheet. --interpolate
-walks through latent space from one image to the next (.gif, or a folder of frames);
---film shows the same latents through the training; --project looks for the latent of
-a given picture and puts what it makes beside it.
-Image i is the same however many are made, and on any number of devices up to rounding.
+A folder gets one PNG for each image, a .png file a sheet of all images. --interpolate walks
+through latent space from one image to the next (a .gif, or a folder of frames). --project
+searches for the latent of a given image and puts the result beside it.
+
+Image i depends on the seed and on i alone: it is the same in any number of images, and up to
+rounding on any number of devices.
 """
 
 import itertools
@@ -24,23 +24,25 @@ from absl import flags
 from imggen import cli, devices, features, images, keys
 from imggen.data.loaders import fixed
 from imggen.errors import UserError
-from imggen.inference import animation, load, projection, sampling, translate
+from imggen.inference import animation, load, projection, sampling
 from imggen.progress import Progress
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A folder, a .png for one sheet, a .gif for a walk.')
-_NUM = flags.DEFINE_integer('num', 64, 'How many images, or stops of a walk.', lower_bound=1)
-_SEED = flags.DEFINE_integer('seed', 0, 'Image i depends on this and i.')
+_OUTPUT = flags.DEFINE_string('output', None, 'A folder, a .png for a sheet, a .gif for a walk.')
+_NUM = flags.DEFINE_integer('num', 64, 'Number of images, or of stops of a walk.', lower_bound=1)
+_SEED = flags.DEFINE_integer('seed', 0, 'Image i depends on this and on i.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 256, 'Images at a time.', lower_bound=1)
-_LABEL = flags.DEFINE_integer('label', None, 'The class, of a conditional run; random by default.')
+_LABEL = flags.DEFINE_integer('label', None, 'The class, if the run has classes; drawn by default.')
 _TRUNCATION = flags.DEFINE_float('truncation', None, 'Largest absolute value in a latent.')
 _INTERPOLATE = flags.DEFINE_bool('interpolate', False, 'Walk through latent space.')
 _FRAMES = flags.DEFINE_integer('frames', 16, 'Images between two stops.', lower_bound=1)
-_FILM = flags.DEFINE_bool('film', False, "Animate the run's sheets of samples.")
-_PROJECT = flags.DEFINE_list('project', [], 'Pictures to look for in latent space.')
+_PROJECT = flags.DEFINE_list('project', [], 'Image files whose latents to search for.')
 _EXTRACTOR = flags.DEFINE_enum(
-    'extractor', None, list(features.EXTRACTORS), 'Whose features count in --project beside pixels.'
+    'extractor',
+    None,
+    list(features.EXTRACTORS),
+    'Features that --project compares, beside pixels; pixels alone by default.',
 )
 
 
@@ -48,46 +50,52 @@ def main(argv):
     del argv
     devices.cache_compilations()
     output = pathlib.Path(_OUTPUT.value)
-    if _FILM.value:
-        _write(output, animation.film(_WORKDIR.value), animate=True, milliseconds=150)
-        print(f'{output}: the sheets of {_WORKDIR.value}')
-        return
-    which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
-    restored = load.load(_WORKDIR.value, which=which)
-    if restored.config['method']['name'] in translate.METHODS:
-        raise UserError(
-            f'--workdir={_WORKDIR.value} translates pictures: give it some with '
-            'experiments.translate.'
-        )
+    restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
+    sampling.check(restored)
     key = keys.stream(_SEED.value, 'sample')
-    wanted = {'label': _LABEL.value, 'truncation': _TRUNCATION.value}
     if _PROJECT.value:
         _write(output, _project(key, restored), animate=False)
     elif _INTERPOLATE.value:
         frames = sampling.interpolate(
-            key, restored, _NUM.value, frames_between=_FRAMES.value, **wanted
+            key,
+            restored,
+            _NUM.value,
+            frames_between=_FRAMES.value,
+            label=_LABEL.value,
+            truncation=_TRUNCATION.value,
         )
         _write(output, images.to_uint8(frames), animate=True)
     else:
-        progress = Progress(_NUM.value, unit='image')
-        made, chunks = 0, []
-        for chunk in sampling.generate(
-            key, restored, _NUM.value, batch_size=min(_BATCH_SIZE.value, _NUM.value), **wanted
-        ):
-            chunks.append(images.to_uint8(chunk[restored.method.output]))
-            made += len(chunks[-1])
-            if not output.suffix:
-                _write_files(output, chunks[-1], first=made - len(chunks[-1]))
-                chunks.clear()
-            progress.advance(made)
-        progress.close()
-        if chunks:
-            _write(output, np.concatenate(chunks), animate=False)
+        _generate(key, restored, output)
     print(f'{output}: step {restored.step} of {_WORKDIR.value}, seed {_SEED.value}')
 
 
+def _generate(key, restored, output: pathlib.Path) -> None:
+    chunks = sampling.generate(
+        key,
+        restored,
+        _NUM.value,
+        batch_size=min(_BATCH_SIZE.value, _NUM.value),
+        label=_LABEL.value,
+        truncation=_TRUNCATION.value,
+    )
+    progress = Progress(_NUM.value, unit='image')
+    done, kept = 0, []
+    for chunk in chunks:
+        made = images.to_uint8(chunk[restored.method.output])
+        if output.suffix:
+            kept.append(made)
+        else:
+            _write_files(output, made, first=done)
+        done += len(made)
+        progress.advance(done)
+    progress.close()
+    if kept:
+        _write(output, np.concatenate(kept), animate=False)
+
+
 def _project(key, restored) -> np.ndarray:
-    """Returns given pictures, each with what was found on its right."""
+    """Returns the given images, each with the result on its right."""
     height, width, channels = restored.batch['image'].shape[1:]
     given = fixed.load(files=tuple(_PROJECT.value), size=(height, width), channels=channels)
     given = given.read(slice(None))['image']
@@ -101,17 +109,17 @@ def _project(key, restored) -> np.ndarray:
     return np.concatenate([given, images.to_uint8(found.images)], axis=2)
 
 
-def _write(output: pathlib.Path, pictures: np.ndarray, *, animate, milliseconds=60) -> None:
+def _write(output: pathlib.Path, pictures: np.ndarray, *, animate: bool) -> None:
     if not output.suffix:
         _write_files(output, pictures, first=0)
     elif output.suffix == '.png' and not animate:
         images.write_png(output, images.grid(pictures))
     elif output.suffix == '.gif' and animate:
-        animation.write_gif(output, pictures, milliseconds=milliseconds)
+        animation.write_gif(output, pictures)
     else:
         raise UserError(
             f'--output={output} cannot be written: give a folder, a .png for a sheet or, '
-            'with --interpolate or --film, a .gif.'
+            'with --interpolate, a .gif.'
         )
 
 

@@ -1,20 +1,18 @@
-r"""Applies a trained translation or enlargement to pictures of any size.
+r"""Applies a trained translation or enlargement to images of any size.
 
 python -m experiments.translate --workdir=runs/colorize --input=photos/ --output=colored/
 python -m experiments.translate --workdir=runs/colorize --input=a.jpg --output=b.png
 python -m experiments.translate --workdir=runs/colorize --validation --output=page/
-python -m experiments.translate --workdir=runs/colorize --film --output=training.gif
 python -m experiments.translate --workdir=runs/noise --num=16 --output=drawn/
 
-Size (times the scale of super-resolution), alpha and names of files stay. The filter that
-made the run's inputs is applied first; --filtered takes the pictures for inputs as they are.
---validation writes a page of the run's held-out pictures, input, output and truth side by
-side; --film the sheets of its fixed pictures, from the first to the last of the training. A
-run that starts from noise takes no input.
+An image keeps its size (times the scale of super-resolution), its alpha and its file name. The
+filter that made the inputs of the run is applied first; --filtered says that the images are such
+inputs already. --validation writes a page of held-out images of the run: input, output and
+target side by side. A run that starts from noise takes no input.
 
-Pictures of more than --tile x --tile pixels are cut into tiles. That is 512 x 512, but 2048 x
-2048 for a run that normalizes by the statistics of each picture (pix2pix, as configured here):
-its tiles are normalized each on its own and may differ in tone, which is said.
+Images of more than --tile x --tile pixels are cut into tiles. The default is 512, or 2048 for
+a run that normalizes by the statistics of each image (pix2pix, as configured here). Tiles of
+such a run are normalized separately and may differ in tone; a message says so.
 """
 
 import pathlib
@@ -24,52 +22,39 @@ from absl import flags
 
 from imggen import cli, devices, images
 from imggen.errors import UserError
-from imggen.evaluation import translation_page
-from imggen.inference import animation, load, translate, translate_files
+from imggen.inference import load, translate, translate_files
 from imggen.progress import Progress
+from imggen.report import translation_page
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
-_INPUT = flags.DEFINE_string('input', None, 'A picture, or a folder of some.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A file for a picture, else a folder.')
-_VALIDATION = flags.DEFINE_bool('validation', False, 'A page of held-out pictures.')
-_FILM = flags.DEFINE_bool('film', False, 'An animation (.gif) of the training.')
+_INPUT = flags.DEFINE_string('input', None, 'An image, or a folder of images.')
+_OUTPUT = flags.DEFINE_string('output', None, 'A file for one image, else a folder.')
+_VALIDATION = flags.DEFINE_bool('validation', False, 'Write a page of held-out images.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
-_FILTERED = flags.DEFINE_bool('filtered', False, 'The pictures have been filtered already.')
+_FILTERED = flags.DEFINE_bool('filtered', False, 'The images are filtered already.')
 _TILE = flags.DEFINE_integer(
-    'tile',
-    None,
-    'Pictures of more than TILE x TILE pixels are cut into tiles of this side; by default 512, '
-    'and 2048 for a run that normalizes by the statistics of each picture, whose tiles may '
-    'differ in tone.',
-    lower_bound=8,
+    'tile', None, 'Side of a tile in pixels; 512 or 2048 by default, see above.', lower_bound=8
 )
 _OVERLAP = flags.DEFINE_integer('overlap', 64, 'Pixels that neighboring tiles share.')
 _NUM = flags.DEFINE_integer(
     'num',
     64,
-    'Pictures of --validation, at most, or of a run that starts from noise.',
+    'Number of images: of --validation, at most, or of a run that starts from noise.',
     lower_bound=1,
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'Of what a method draws, such as dropout.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of what a method draws, such as dropout.')
 
 
 def main(argv):
     del argv
-    if bool(_INPUT.value) + _VALIDATION.value + _FILM.value > 1:
-        raise UserError('give one of --input, --validation and --film.')
+    if _INPUT.value and _VALIDATION.value:
+        raise UserError('give either --input or --validation.')
     output = pathlib.Path(_OUTPUT.value).expanduser()
-    if _FILM.value:
-        if output.suffix != '.gif':
-            raise UserError(f'--output={output} cannot hold a film: give a .gif.')
-        animation.write_gif(output, animation.film(_WORKDIR.value), milliseconds=200)
-        print(output)
-        return 0
     jobs = None
     if _INPUT.value:
         jobs = translate_files.list_jobs(pathlib.Path(_INPUT.value).expanduser(), output)
     devices.cache_compilations()
-    which = int(_CHECKPOINT.value) if _CHECKPOINT.value.isdigit() else _CHECKPOINT.value
-    restored = load.load(_WORKDIR.value, which=which)
+    restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
     if jobs:
         return _translate(restored, jobs, output)
     if not _VALIDATION.value:
@@ -83,7 +68,7 @@ def _translate(restored, jobs, output):
     translator = translate.make(
         restored, tile=_TILE.value, overlap=_OVERLAP.value, filtered=_FILTERED.value
     )
-    progress = Progress(len(jobs), unit='picture')
+    progress = Progress(len(jobs), unit='image')
     summary = translate_files.translate_files(
         translator, jobs, seed=_SEED.value, done=progress.advance
     )
@@ -94,8 +79,7 @@ def _translate(restored, jobs, output):
         count, side = len(summary.cut), translator.tile
         print(
             f'cut: {count} of more than {side} x {side} pixels, {summary.cut[0]} the first; tiles '
-            'are normalized each on its own and may differ in tone: a larger --tile takes '
-            'pictures whole.',
+            'are normalized separately and may differ in tone: a larger --tile keeps images whole.',
             file=sys.stderr,
         )
     counts = f'{summary.written} translated, {len(summary.skipped)} skipped'
@@ -104,20 +88,22 @@ def _translate(restored, jobs, output):
 
 
 def _draw(restored, folder):
-    pictures = translate.of_noise(restored, num_images=_NUM.value, seed=_SEED.value)
+    pictures = translate.from_noise(restored, num_images=_NUM.value, seed=_SEED.value)
     _check_folder(folder)
-    progress = Progress(_NUM.value, unit='picture')
+    progress = Progress(_NUM.value, unit='image')
     for index, picture in enumerate(pictures):
         images.write_png(folder / f'{index:06d}.png', picture)
         progress.advance(index + 1)
     progress.close()
-    print(f'{folder}: {_NUM.value} made of noise; step {restored.step}, seed {_SEED.value}')
+    print(f'{folder}: {_NUM.value} made from noise; step {restored.step}, seed {_SEED.value}')
     return 0
 
 
 def _check_folder(output):
     if not output.is_dir() and (output.suffix or output.exists()):
-        raise UserError(f'--output={output} is no folder, and there are several files: name one.')
+        raise UserError(
+            f'--output={output} is not a folder, and there are several images: name one.'
+        )
 
 
 if __name__ == '__main__':

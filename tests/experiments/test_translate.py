@@ -58,15 +58,13 @@ def test_the_command_translates_a_folder_and_names_what_it_skips(workdir, tmp_pa
 
 def test_the_command_films_the_training(workdir, tmp_path):
     film = tmp_path / 'film.gif'
-    done = call('translate', workdir, '--film', f'--output={film}')
+    done = call('animate', workdir, f'--output={film}')
     assert done.returncode == 0, done.stderr
     with Image.open(film) as animation:
         assert animation.n_frames == 2
     done = call('translate', workdir, f'--output={film}')
     assert done.returncode == 1
-    assert done.stderr.strip() == (
-        'error: this run needs pictures: give one of --input, --validation and --film.'
-    )
+    assert done.stderr.strip() == ('error: this run needs images: give --input or --validation.')
 
 
 def test_tiles_that_are_normalized_each_on_its_own_are_named(photographs, tmp_path):
@@ -76,8 +74,8 @@ def test_tiles_that_are_normalized_each_on_its_own_are_named(photographs, tmp_pa
     done = call('translate', workdir, *flags, f'--output={tmp_path / "0.png"}')
     assert done.returncode == 0, done.stderr
     assert (
-        'cut: 1 of more than 16 x 16 pixels, 0.png the first; tiles are normalized each on its '
-        'own and may differ in tone: a larger --tile takes pictures whole.'
+        'cut: 1 of more than 16 x 16 pixels, 0.png the first; tiles are normalized '
+        'separately and may differ in tone: a larger --tile keeps images whole.'
     ) in done.stderr
     done = call('translate', workdir, *flags[2:], f'--output={tmp_path / "0.png"}')
     assert done.returncode == 0, done.stderr
@@ -88,7 +86,7 @@ def test_a_run_of_noise_draws_pictures_without_an_input(photographs, tmp_path):
     workdir = train_pix2pix(pix2pix_noise.get_config('smoke'), photographs, tmp_path / 'run')
     done = call('translate', workdir, '--num=2', f'--output={tmp_path / "out"}')
     assert done.returncode == 0, done.stderr
-    assert f'{tmp_path / "out"}: 2 made of noise' in done.stdout
+    assert f'{tmp_path / "out"}: 2 made from noise' in done.stdout
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
         '000000.png',
         '000001.png',
@@ -105,6 +103,7 @@ def test_an_output_that_cannot_be_is_refused_before_the_run_is_read(photographs,
 def test_sampling_a_translation_names_the_program_that_translates(workdir, tmp_path):
     done = call('sample', workdir, f'--output={tmp_path / "sheet.png"}')
     assert done.returncode == 1
-    assert done.stderr.strip() == (
-        f'error: --workdir={workdir} translates pictures: give it some with experiments.translate.'
+    assert done.stderr.startswith(
+        "error: the method 'super_resolution' translates images and generates none: apply it"
     )
+    assert 'translate' in done.stderr and done.stderr.count('\n') == 1
