@@ -3,14 +3,14 @@ r"""Times the training step of pix2pix side by side with PyTorch, and prints a M
   python -m benchmarks.pix2pix
   python -m benchmarks.pix2pix --runs=5 --mallopt --torch_python=/other/venv/bin/python
 
-The published networks at 256 x 256, one picture a step: U-Net with dropout, PatchGAN, batch
-normalization, the non-saturating game and L1. Every run is a process of its own and the two
-sides take turns. Ours goes through `loop.run`; the other is `torch_pix2pix`, which
-tests/methods/translation/test_pix2pix_parity.py compares with ours. A run is timed after its
-first 5 steps.
+It times the published networks at 256 x 256, one image per step: U-Net with dropout, PatchGAN,
+batch normalization, the non-saturating loss and L1. Every run is a process of its own and the two
+sides take turns. Ours goes through `loop.run`; the other side is `torch_pix2pix`, which
+tests/methods/translation/test_pix2pix_parity.py compares with ours. A run is timed after its first
+5 steps.
 
-PyTorch may lie in an environment of its own. `--mallopt` makes glibc keep freed memory in both
-processes (see benchmarks/train_step.py); `--cores=1` leaves one core to either side.
+PyTorch may be installed in another environment. `--mallopt` makes glibc keep freed memory in both
+processes (see benchmarks/train_step.py); `--cores=1` gives one core to each side.
 """
 
 import json
@@ -25,25 +25,25 @@ from benchmarks import sides
 
 _RUNS = flags.DEFINE_integer('runs', 3, 'Processes of each side.', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 20, 'Timed steps of a run.', lower_bound=5)
-_SIZE = flags.DEFINE_integer('size', 256, 'Side of the pictures, a power of two.')
-_FEATURES = flags.DEFINE_integer('features', 64, 'Of the first layers.')
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 1, 'Pictures of a step.', lower_bound=1)
-_MALLOPT = flags.DEFINE_bool('mallopt', False, 'Keep freed memory, in both processes.')
-_CORES = flags.DEFINE_integer('cores', None, 'Cores that a side may use; all by default.')
+_SIZE = flags.DEFINE_integer('size', 256, 'Side of the images, a power of two.')
+_FEATURES = flags.DEFINE_integer('features', 64, 'Features of the first layers.')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 1, 'Images per step.', lower_bound=1)
+_MALLOPT = flags.DEFINE_bool('mallopt', False, 'Keep freed memory in both processes.')
+_CORES = flags.DEFINE_integer('cores', None, 'Number of cores per side; all by default.')
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', sys.executable, 'A Python with PyTorch.')
 _SIDE = flags.DEFINE_enum('side', None, ['jax'], 'Run our side in this process.')
 
 _DISPATCH_STEPS = 5
-_NUM_PICTURES = 32
+_NUM_IMAGES = 32
 
 
 def _jax_side() -> dict:
     from imggen.data import dataset, pipeline
     from imggen.data.pairs import pairings
 
-    shape = (_NUM_PICTURES, _SIZE.value, _SIZE.value, 6)
-    pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    pairs = dataset.from_arrays(pictures, description='noise')._replace(
+    shape = (_NUM_IMAGES, _SIZE.value, _SIZE.value, 6)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    pairs = dataset.from_arrays(images, description='noise')._replace(
         pairing=dataset.Pairing(pairings.sides(3))
     )
     source = pipeline.shuffled(

@@ -1,9 +1,9 @@
-"""The training step of `imggen.methods.adversarial.gan` in PyTorch, to compare with.
+"""The training step of `imggen.methods.adversarial.gan` in PyTorch, for comparison.
 
-Written as PyTorch is written for speed: channels_last, the data set resident as
-uint8, generated images made once for both updates, the discriminator frozen in the
-generator's half, and fused Adam. It computes what ours does: losses, penalties,
-both updates, the average generator, and the same report, which is read as seldom.
+It is written for speed: channels_last, the data set resident as uint8, images generated once for
+both updates, the discriminator frozen in the update of the generator, and fused Adam. It computes
+what the JAX step does: losses, penalties, both updates, the averaged generator and the same
+metrics, which are read equally rarely.
 """
 
 import contextlib
@@ -32,10 +32,10 @@ LOSSES = {
 
 
 class Trainer:
-    """Both players, their optimizers and the average generator.
+    """Both networks, their optimizers and the averaged generator.
 
     Args:
-      config: options of the method; `loss` must be one of LOSSES.
+      config: options of the method, where `loss` is one of LOSSES.
       shape: (height, width, channels) of the images.
     """
 
@@ -43,14 +43,14 @@ class Trainer:
         self.config = config
         self.step_number = 0
         generator, discriminator = NETWORKS[config.network]
-        players = torch_networks.NETWORKS[config.network]
+        networks = torch_networks.NETWORKS[config.network]
         like = generator(shape=shape, **config.generator)
-        self.generator = players[0](like, config.latent_size)
-        self.discriminator = players[1](discriminator(**config.discriminator), shape)
-        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.generator = networks[0](like, config.latent_size)
+        self.discriminator = networks[1](discriminator(**config.discriminator), shape)
+        self.ema = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimizers = [
-            torch.optim.Adam(player.parameters(), fused=True)
-            for player in (self.generator, self.discriminator)
+            torch.optim.Adam(network.parameters(), fused=True)
+            for network in (self.generator, self.discriminator)
         ]
 
     def train(self, images: torch.Tensor, batch_size: int) -> dict[str, torch.Tensor]:
@@ -60,38 +60,38 @@ class Trainer:
         return self.step(real, torch.randn(batch_size, self.config.latent_size))
 
     def step(self, real: torch.Tensor, latent: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Updates both players and the average.
+        """Updates both networks and the averaged generator.
 
         Args:
           real: [n, channels, height, width] in [-1, 1], channels_last.
           latent: [n, latent size].
 
         Returns:
-          the report of the step, scalars.
+          The metrics of the step, scalars.
         """
         self._follow_schedules()
         fake = self.generator(latent)
-        loss, report = self.discriminator_loss(real, fake.detach())
-        report['discriminator_gradient'] = self._update(loss, self.discriminator)
+        loss, metrics = self.discriminator_loss(real, fake.detach())
+        metrics['discriminator_gradient'] = self._update(loss, self.discriminator)
         with _frozen(self.discriminator):
             loss = self._generator_loss(real, fake)
-            report['generator_gradient'] = self._update(loss, self.generator)
-        report['generator_loss'] = loss.detach()
+            metrics['generator_gradient'] = self._update(loss, self.generator)
+        metrics['generator_loss'] = loss.detach()
         self.step_number += 1
-        self._update_average(len(real))
-        return report
+        self._update_ema(len(real))
+        return metrics
 
     def discriminator_loss(self, real, fake) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Returns the loss with its penalties, and the report."""
+        """Returns the loss with its penalties, and metrics."""
         config = self.config
         real_logits, r1 = self._penalized(real, config.r1_gamma)
         fake_logits, r2 = self._penalized(fake, config.r2_gamma)
-        game = LOSSES[config.loss][0](real_logits, fake_logits).mean()
-        report = {'discriminator_loss': game}
-        report |= {'real_logit': real_logits.mean(), 'fake_logit': fake_logits.mean()}
-        report |= {'r1': r1.mean()} if config.r1_gamma else {}
-        report |= {'r2': r2.mean()} if config.r2_gamma else {}
-        return game + r1.mean() + r2.mean(), {name: v.detach() for name, v in report.items()}
+        loss = LOSSES[config.loss][0](real_logits, fake_logits).mean()
+        metrics = {'discriminator_loss': loss}
+        metrics |= {'real_logit': real_logits.mean(), 'fake_logit': fake_logits.mean()}
+        metrics |= {'r1': r1.mean()} if config.r1_gamma else {}
+        metrics |= {'r2': r2.mean()} if config.r2_gamma else {}
+        return loss + r1.mean() + r2.mean(), {name: v.detach() for name, v in metrics.items()}
 
     def _penalized(self, images, gamma: float):
         """Returns logits [n] and gamma / 2 ||gradient||^2 of each image [n]."""
@@ -111,12 +111,12 @@ class Trainer:
                 real_logits = self.discriminator(real)
         return LOSSES[self.config.loss][1](real_logits, self.discriminator(fake)).mean()
 
-    def _update(self, loss, player: torch.nn.Module) -> torch.Tensor:
-        """Moves a player against the gradient of its loss; returns the gradient's norm."""
-        optimizer = self.optimizers[0 if player is self.generator else 1]
+    def _update(self, loss, network: torch.nn.Module) -> torch.Tensor:
+        """Makes one step of the optimizer of a network; returns the norm of the gradient."""
+        optimizer = self.optimizers[0 if network is self.generator else 1]
         optimizer.zero_grad()
         loss.backward()
-        norm = get_total_norm([parameter.grad for parameter in player.parameters()])
+        norm = get_total_norm([parameter.grad for parameter in network.parameters()])
         optimizer.step()
         return norm
 
@@ -129,24 +129,24 @@ class Trainer:
                 group['lr'] = _cosine(config.learning_rate, end, t)
                 group['betas'] = (config.b1, b2)
 
-    def _update_average(self, batch_size: int) -> None:
+    def _update_ema(self, batch_size: int) -> None:
         images_seen = self.step_number * batch_size
         half_life = min(self.config.ema_half_life_images, 0.05 * images_seen)
         decay = 0.5 ** (batch_size / half_life)
         with torch.no_grad():
-            torch._foreach_lerp_(_floats(self.average), _floats(self.generator), 1.0 - decay)
+            torch._foreach_lerp_(_floats(self.ema), _floats(self.generator), 1.0 - decay)
 
 
 @contextlib.contextmanager
 def _frozen(network: torch.nn.Module) -> Iterator[None]:
-    """Keeps backward passes from forming gradients of the parameters."""
+    """Prevents backward passes from computing gradients of the parameters."""
     network.requires_grad_(False)
     yield
     network.requires_grad_(True)
 
 
 def _floats(network: torch.nn.Module) -> list[torch.Tensor]:
-    """Parameters and running statistics, without the counters of batches."""
+    """Returns parameters and running statistics, without the counters of batches."""
     return [*network.parameters(), *(b for b in network.buffers() if b.is_floating_point())]
 
 

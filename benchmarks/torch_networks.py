@@ -1,15 +1,13 @@
-"""The networks perceptron, dcgan and residual of `imggen.networks` in PyTorch, to compare with.
+"""The networks perceptron, dcgan and residual of `imggen.networks` in PyTorch, for comparison.
 
-Written as PyTorch is written for speed: images are [n, channels, height, width] in
-the channels_last memory format, 1x1 layers are convolutions, and what changes the
-layout is a view. Image sizes are those that need no border: base * 2^times, for
-example 28 = 7 * 4 and 32 = 4 * 8.
+They are written for speed: images are [n, channels, height, width] in the channels_last memory
+format, 1x1 layers are convolutions, and changes of layout are views. Image sizes must need no
+padding: base * 2^times, for example 28 = 7 * 4 and 32 = 4 * 8.
 
-A network is described by the linen module that it repeats. `load` copies that
-module's parameters, so that both can be compared.
-Two things differ and concern no training step: PyTorch's running variance is
-unbiased, flax's is biased; and PyTorch's discriminator also updates its running
-statistics in the generator's half of the step.
+A network is built from the linen module that it reproduces, and `load` copies the parameters of
+that module. Two differences do not affect a training step: the running variance of PyTorch is
+unbiased and that of flax is biased; and the discriminator in PyTorch also updates its running
+statistics in the update of the generator.
 """
 
 import collections
@@ -29,7 +27,7 @@ _SLOPE = 0.2  # Of every leaky ReLU.
 
 
 class Images(nn.Module):
-    """Cuts vectors [n, height * width * channels] into images: a view in channels_last."""
+    """Turns vectors [n, height * width * channels] into images: a view in channels_last."""
 
     def __init__(self, size: tuple[int, int], channels: int):
         super().__init__()
@@ -57,7 +55,7 @@ class Logits(nn.Linear):
 
 
 class Maxout(nn.Module):
-    """Vectors [n, features * pieces] -> the largest of each unit's pieces: [n, features]."""
+    """Vectors [n, features * pieces] -> the maximum over the pieces of each unit: [n, features]."""
 
     def __init__(self, pieces: int):
         super().__init__()
@@ -83,7 +81,7 @@ class Upsample(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Halves height and width with the filter [1, 3, 3, 1] / 8; the border is repeated."""
+    """Halves height and width with the filter [1, 3, 3, 1] / 8; the image repeats its edge."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -121,7 +119,7 @@ class ResidualBlock(nn.Module):
 
 
 class ScaledBasis(nn.Module):
-    """Latent [n, latent size] -> learned images [channels, height, width], scaled by it."""
+    """Latent [n, latent size] -> learned images [channels, height, width], scaled by the latent."""
 
     def __init__(self, latent_size: int, size: tuple[int, int], channels: int):
         super().__init__()
@@ -249,7 +247,7 @@ def residual_discriminator(like: residual.Discriminator, shape: tuple[int, int, 
 def _halvings(shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
     times, base = halvings(shape[:2])
     if tuple(side * 2**times for side in base) != tuple(shape[:2]):
-        raise ValueError(f'Images of {shape} need a border, which these networks do not have.')
+        raise ValueError(f'Images of {shape} need padding, which these networks do not have.')
     return times, base
 
 
@@ -263,7 +261,7 @@ NETWORKS = {
     'residual': (residual_generator, residual_discriminator),
 }
 
-# What flax calls a layer, what it calls `weight`, and that one's axes in our order.
+# The names that flax gives to a layer and its `weight`, and the axes of the weight in our order.
 _LAYERS = {
     nn.BatchNorm2d: ('BatchNorm', 'scale', (0,)),
     nn.ConvTranspose2d: ('ConvTranspose', 'kernel', (3, 2, 0, 1)),
@@ -273,7 +271,7 @@ _LAYERS = {
 
 
 def load(network: nn.Sequential, params: Mapping[str, Any]) -> None:
-    """Copies the linen module's parameters: flax numbers layers of a kind in the order of calls."""
+    """Copies parameters of the linen module; flax numbers layers of a kind in call order."""
     numbers = collections.Counter()
 
     def number(name: str) -> str:

@@ -1,11 +1,11 @@
-"""The training step of `imggen.methods.translation.pix2pix` in PyTorch, to compare with.
+"""The training step of `imggen.methods.translation.pix2pix` in PyTorch, for comparison.
 
   python -m benchmarks.torch_pix2pix --size=256 --features=64 --steps=20
 
-Needs PyTorch and NumPy alone, so that it may run in an environment of its own. Written as
-PyTorch is written for speed: channels_last, pictures resident as uint8, one translation for
-both updates, the discriminator frozen in the generator's half, fused Adam. Its networks are
-those of `imggen.networks.unet` and `.patchgan`; `load` copies their parameters.
+It needs only PyTorch and NumPy, so that it can run in another environment. It is written for speed:
+channels_last, images resident as uint8, one translation for both updates, the discriminator frozen
+in the update of the generator, and fused Adam. Its networks are those of `imggen.networks.unet` and
+`imggen.networks.patchgan`; `load` copies their parameters.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.nn.utils import get_total_norm
 
 _WIDEST = 8
-_NUM_PICTURES = 32
+_NUM_IMAGES = 32
 
 
 class UNet(nn.Module):
@@ -77,36 +77,36 @@ class PatchGAN(nn.Sequential):
 
 
 class Trainer:
-    """Both players with their optimizers; the non-saturating game and L1."""
+    """Both networks with their optimizers; the non-saturating loss and L1."""
 
     def __init__(self, *, inputs: int, outputs: int, features: int, depth: int, dropout: float):
         self.generator = UNet(inputs, outputs, features=features, depth=depth, dropout=dropout)
         self.discriminator = PatchGAN(inputs + outputs, features=features)
-        for player in (self.generator, self.discriminator):
-            player.to(memory_format=torch.channels_last)
-            for module in player.modules():
+        for network in (self.generator, self.discriminator):
+            network.to(memory_format=torch.channels_last)
+            for module in network.modules():
                 if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                     nn.init.normal_(module.weight, std=0.02)
         self.optimizers = [
-            torch.optim.Adam(player.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True)
-            for player in (self.generator, self.discriminator)
+            torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True)
+            for network in (self.generator, self.discriminator)
         ]
 
     def step(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Updates both players on inputs x and targets y, channels_last, and reports."""
+        """Updates both networks on inputs x and targets y, channels_last; returns metrics."""
         fake = self.generator(x)
         real_logits = self.discriminator(torch.cat([x, y], 1))
         fake_logits = self.discriminator(torch.cat([x, fake.detach()], 1))
-        game = functional.softplus(-real_logits).mean() + functional.softplus(fake_logits).mean()
-        report = {'discriminator_loss': game, 'l1': (y - fake).abs().mean()}
-        report['discriminator_gradient'] = self._update(game, 1)
+        loss = functional.softplus(-real_logits).mean() + functional.softplus(fake_logits).mean()
+        metrics = {'discriminator_loss': loss, 'l1': (y - fake).abs().mean()}
+        metrics['discriminator_gradient'] = self._update(loss, 1)
         self.discriminator.requires_grad_(False)
         logits = self.discriminator(torch.cat([x, fake], 1))
-        report['generator_loss'] = functional.softplus(-logits).mean()
-        loss = report['generator_loss'] + 100.0 * (y - fake).abs().mean()
-        report['generator_gradient'] = self._update(loss, 0)
+        metrics['generator_loss'] = functional.softplus(-logits).mean()
+        loss = metrics['generator_loss'] + 100.0 * (y - fake).abs().mean()
+        metrics['generator_gradient'] = self._update(loss, 0)
         self.discriminator.requires_grad_(True)
-        return {name: value.detach() for name, value in report.items()}
+        return {name: value.detach() for name, value in metrics.items()}
 
     def _update(self, loss, index: int) -> torch.Tensor:
         optimizer = self.optimizers[index]
@@ -165,23 +165,23 @@ def main() -> None:
     trainer = Trainer(
         inputs=3, outputs=3, features=options.features, depth=options.depth, dropout=0.5
     )
-    shape = (_NUM_PICTURES, options.size, options.size, 6)
-    pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    shape = (_NUM_IMAGES, options.size, options.size, 6)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     for step in range(options.warmup + options.steps):
         if step == options.warmup:
             start = time.perf_counter()
-        rows = torch.randint(len(pictures), (options.batch_size,))
-        both = (pictures[rows].permute(0, 3, 1, 2).float() * 2.0 - 255.0) / 255.0
+        rows = torch.randint(len(images), (options.batch_size,))
+        both = (images[rows].permute(0, 3, 1, 2).float() * 2.0 - 255.0) / 255.0
         x, y = (side.contiguous(memory_format=torch.channels_last) for side in both.split(3, 1))
-        report = trainer.step(x, y)
-    values = {name: float(value) for name, value in report.items()}
+        metrics = trainer.step(x, y)
+    values = {name: float(value) for name, value in metrics.items()}
     seconds = time.perf_counter() - start
     if any(value != value for value in values.values()):
-        raise ValueError(f"PyTorch's report is not a number: {values}.")
-    players = (trainer.generator, trainer.discriminator)
+        raise ValueError(f"PyTorch's metrics are not numbers: {values}.")
+    networks = (trainer.generator, trainer.discriminator)
     result = {
         'seconds': seconds,
-        'parameters': [sum(p.numel() for p in player.parameters()) for player in players],
+        'parameters': [sum(p.numel() for p in network.parameters()) for network in networks],
         'version': f'PyTorch {torch.__version__}',
     }
     print(json.dumps(result))

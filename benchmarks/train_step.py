@@ -3,20 +3,18 @@ r"""Times whole training steps side by side with PyTorch, and prints a Markdown 
   python -m benchmarks.train_step
   python -m benchmarks.train_step --cases=residual --runs=5 --mallopt
 
-Every run is a process of its own; the two sides take turns, so that a machine that
-slows down slows both. Both train the same networks with the same losses on the same
-number of random images. Our side goes through `loop.run`, from the data set to the
-report; the other is `torch_gan`, which tests/benchmarks/test_parity.py compares with
-ours. A run is timed after its first dispatch of 10 steps. Images/s are the median of
-the runs and, in brackets, their range; the ratio is above 1 where ours is faster.
-"Start" is what our side spends before its first step: initialization, tracing and
-compilation, without a cache.
+Every run is a process of its own. The two sides take turns, so that a machine that slows down slows
+both. Both train the same networks with the same losses on the same number of random images. Our
+side goes through `loop.run`, from the data set to the metrics; the other side is `torch_gan`, which
+tests/benchmarks/test_parity.py compares with ours. A run is timed after its first dispatch of 10
+steps. Images/s are the median of the runs with their range in brackets; the ratio is above 1 if
+our side is faster. "Start" is the time that our side spends before its first step: initialization,
+tracing and compilation, without a cache.
 
-`--mallopt` makes glibc keep freed memory in both processes, instead of giving it
-back to the system and asking for it again at every step. Run it on a machine that
-does nothing else: PyTorch's threads wait for each other at every operation, and a
-core that is taken from one of them slows it many times over. `--cores=1` leaves one
-core to either side, and is the steadier comparison on a machine that is shared.
+`--mallopt` makes glibc keep freed memory in both processes, instead of returning it to the system
+and requesting it again at every step. Run the benchmark on an idle machine: the threads of PyTorch
+wait for each other at every operation, so that losing a core slows it down many times. `--cores=1`
+gives one core to each side, which is the steadier comparison on a shared machine.
 """
 
 import importlib
@@ -35,9 +33,9 @@ from benchmarks import sides
 _CASES = flags.DEFINE_list('cases', 'perceptron,dcgan,dcgan32,residual,residual32', 'What to time.')
 _RUNS = flags.DEFINE_integer('runs', 5, 'Processes of each side.', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 50, 'Timed steps of a run.', lower_bound=10)
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 64, 'Images of a step.', lower_bound=2)
-_MALLOPT = flags.DEFINE_bool('mallopt', False, 'Keep freed memory, in both processes.')
-_CORES = flags.DEFINE_integer('cores', None, 'Cores that a side may use; all by default.')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 64, 'Images per step.', lower_bound=2)
+_MALLOPT = flags.DEFINE_bool('mallopt', False, 'Keep freed memory in both processes.')
+_CORES = flags.DEFINE_integer('cores', None, 'Number of cores per side; all by default.')
 _SIDE = flags.DEFINE_enum('side', None, ['jax', 'torch'], 'Run one side in this process.')
 
 _DISPATCH_STEPS = 10
@@ -103,16 +101,16 @@ def _torch_side(case: Case) -> dict:
     for step in range(config.num_steps):
         if step == _DISPATCH_STEPS:
             start = time.perf_counter()
-        report = trainer.train(images, _BATCH_SIZE.value)
+        metrics = trainer.train(images, _BATCH_SIZE.value)
         if (step + 1) % _DISPATCH_STEPS == 0:
-            values = {name: float(value) for name, value in report.items()}
+            values = {name: float(value) for name, value in metrics.items()}
     seconds = time.perf_counter() - start
     if any(value != value for value in values.values()):
-        raise ValueError(f"PyTorch's report is not a number: {values}.")
-    players = (trainer.generator, trainer.discriminator)
+        raise ValueError(f"PyTorch's metrics are not numbers: {values}.")
+    networks = (trainer.generator, trainer.discriminator)
     return {
         'seconds': seconds,
-        'parameters': [sum(p.numel() for p in player.parameters()) for player in players],
+        'parameters': [sum(p.numel() for p in network.parameters()) for network in networks],
         'version': f'PyTorch {torch.__version__}',
     }
 

@@ -13,12 +13,12 @@ Schedule = Callable[[jax.Array], jax.Array]  # Step (int32) -> value.
 
 @struct.dataclass
 class TrainState:
-    """A network that learns.
+    """The parameters of one network and the state of its optimizer.
 
     Attributes:
       params: its parameters.
-      batch_stats: its other collections of variables (running statistics of batch
-        normalization), {} without.
+      batch_stats: its other collections of variables, such as the running statistics of batch
+        normalization; {} if it has none.
       opt_state: the state of its optimizer.
     """
 
@@ -33,9 +33,13 @@ class TrainState:
 
 
 def create(variables, optimizer: optax.GradientTransformation) -> TrainState:
-    """Splits what `module.init` returned into parameters and the rest."""
+    """Builds a train state from the result of `module.init`.
+
+    The collection 'losses', which holds losses that a module sowed, is not part of the state.
+    """
     params = variables['params']
-    batch_stats = {name: value for name, value in variables.items() if name != 'params'}
+    left_out = ('params', 'losses')
+    batch_stats = {name: value for name, value in variables.items() if name not in left_out}
     return TrainState(params, batch_stats, optimizer.init(params))
 
 

@@ -1,8 +1,8 @@
-"""Adversarial losses on logits, and the penalties on a critic's gradients.
+"""Adversarial losses on logits, and penalties on the gradient of the discriminator.
 
-Notation: x real, g = G(z) generated, D the critic without a final sigmoid.
-Every function maps logits float32 [n] to losses float32 [n]; the caller takes
-the mean. softplus(t) = log(1 + exp(t)), so -log sigmoid(t) = softplus(-t).
+Notation: x is a real image, g = G(z) a generated one, D the discriminator without a final sigmoid.
+The losses map logits float32 [n, ...] to losses of the same shape; the caller takes the mean.
+softplus(t) = log(1 + exp(t)), so -log sigmoid(t) = softplus(-t).
 """
 
 from collections.abc import Callable
@@ -15,16 +15,20 @@ softplus = jax.nn.softplus
 
 
 class Loss(NamedTuple):
-    """The two sides of a game: each (real logits [n], fake logits [n]) -> losses [n].
+    """The losses of both networks: each maps (real logits [n], fake logits [n]) to losses [n].
 
     Attributes:
-      discriminator, generator: the sides.
-      relative: whether only differences of logits count, so that 0 says nothing.
+      discriminator, generator: the two losses.
+      relative: whether the discriminator's loss depends on differences of logits only, so that
+        the sign of a single logit has no meaning.
+      has_scale: whether the gap between real and fake logits can be compared with a constant.
+        False for Wasserstein losses, which are linear in the logits.
     """
 
     discriminator: Callable[[jax.Array, jax.Array], jax.Array]
     generator: Callable[[jax.Array, jax.Array], jax.Array]
     relative: bool = False
+    has_scale: bool = True
 
 
 def binary_cross_entropy(real: jax.Array, fake: jax.Array) -> jax.Array:
@@ -33,7 +37,10 @@ def binary_cross_entropy(real: jax.Array, fake: jax.Array) -> jax.Array:
 
 
 def minimax(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """log(1 - sigmoid(D(g))): the game as stated; vanishes where the critic is sure."""
+    """log(1 - sigmoid(D(g))), Goodfellow et al. 2014, eq. 1.
+
+    Its gradient vanishes where the discriminator is confident.
+    """
     del real
     return -softplus(fake)
 
@@ -44,7 +51,7 @@ def nonsaturating(real: jax.Array, fake: jax.Array) -> jax.Array:
     return softplus(-fake)
 
 
-def least_squares_critic(real: jax.Array, fake: jax.Array) -> jax.Array:
+def least_squares_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
     """((D(x) - 1)^2 + D(g)^2) / 2, Mao et al. 2017, eq. 9."""
     return (jnp.square(real - 1.0) + jnp.square(fake)) / 2.0
 
@@ -55,8 +62,8 @@ def least_squares(real: jax.Array, fake: jax.Array) -> jax.Array:
     return jnp.square(fake - 1.0) / 2.0
 
 
-def wasserstein_critic(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """D(g) - D(x), Arjovsky et al. 2017, eq. 2; needs a Lipschitz critic."""
+def wasserstein_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
+    """D(g) - D(x), Arjovsky et al. 2017, eq. 2; D must be Lipschitz continuous."""
     return fake - real
 
 
@@ -66,13 +73,13 @@ def wasserstein(real: jax.Array, fake: jax.Array) -> jax.Array:
     return -fake
 
 
-def hinge_critic(real: jax.Array, fake: jax.Array) -> jax.Array:
+def hinge_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
     """max(0, 1 - D(x)) + max(0, 1 + D(g)), Lim and Ye 2017; Miyato et al. 2018, eq. 16."""
     return jax.nn.relu(1.0 - real) + jax.nn.relu(1.0 + fake)
 
 
-def relativistic_critic(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """-log sigmoid(D(x) - D(g)): the i-th real against the i-th generated image.
+def relativistic_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
+    """-log sigmoid(D(x) - D(g)), which pairs the i-th real image with the i-th generated one.
 
     Jolicoeur-Martineau 2018; Huang et al. 2024, eq. 2.
     """
@@ -87,65 +94,67 @@ def relativistic(real: jax.Array, fake: jax.Array) -> jax.Array:
 LOSSES = {
     'minimax': Loss(binary_cross_entropy, minimax),
     'nonsaturating': Loss(binary_cross_entropy, nonsaturating),
-    'least_squares': Loss(least_squares_critic, least_squares),
-    'wasserstein': Loss(wasserstein_critic, wasserstein, relative=True),
-    'hinge': Loss(hinge_critic, wasserstein),
-    'relativistic': Loss(relativistic_critic, relativistic, relative=True),
+    'least_squares': Loss(least_squares_discriminator, least_squares),
+    'wasserstein': Loss(wasserstein_discriminator, wasserstein, relative=True, has_scale=False),
+    'hinge': Loss(hinge_discriminator, wasserstein),
+    'relativistic': Loss(relativistic_discriminator, relativistic, relative=True),
 }
 
 
-def squared_gradient_norm(critic, images: jax.Array):
-    """Returns a critic's answer with ||grad_x D(x)||^2 of each image.
+def squared_gradient_norm(discriminator, images: jax.Array):
+    """Returns the logits of a discriminator and ||grad_x D(x)||^2 of each image.
 
-    gamma / 2 times its mean is the penalty R1 on real images (Mescheder et al.
-    2018, eq. 9) and R2 on generated ones.
+    gamma / 2 times its mean is the penalty R1 on real images (Mescheder et al. 2018, eq. 9) and
+    R2 on generated ones.
 
     Args:
-      critic: images -> (logits [n], anything else it returns).
+      discriminator: images -> (logits [n], auxiliary output).
       images: [n, height, width, channels].
 
     Returns:
-      logits [n], squared norms summed over height, width and channels [n], and
-      what else the critic returned.
+      logits [n], squared norms summed over height, width and channels [n], and the auxiliary
+      output.
     """
-    logits, pullback, rest = jax.vjp(critic, images, has_aux=True)
+    logits, pullback, auxiliary = jax.vjp(discriminator, images, has_aux=True)
     (gradients,) = pullback(jnp.ones_like(logits))
-    return logits, jnp.sum(jnp.square(gradients), axis=(1, 2, 3)), rest
+    return logits, jnp.sum(jnp.square(gradients), axis=(1, 2, 3)), auxiliary
 
 
-def penalized(critic, images: jax.Array, gamma: float, scale: jax.Array):
-    """Returns a critic's answer with the penalty R1 or R2 of each image.
+def zero_centered_gradient_penalty(discriminator, images: jax.Array, gamma: float, scale):
+    """Returns the logits of a discriminator and the penalty R1 or R2 of each image.
 
     scale gamma / 2 ||grad_x D(x)||^2
 
     Args:
-      critic: images -> (logits [n], anything else it returns).
+      discriminator: images -> (logits [n], auxiliary output).
       images: [n, height, width, channels].
-      gamma: the weight; at 0 no gradient is taken.
-      scale: a scalar that the weight is multiplied with.
+      gamma: the weight. With 0 no gradient is computed, and logits may have any shape.
+      scale: a scalar that multiplies the weight; it may be traced.
 
     Returns:
-      logits [n], penalties [n], and what else the critic returned.
+      logits [n], penalties [n], and the auxiliary output.
     """
     if gamma == 0:
-        logits, rest = critic(images)
-        return logits, jnp.zeros_like(logits), rest
-    logits, norms, rest = squared_gradient_norm(critic, images)
-    return logits, gamma / 2.0 * scale * norms, rest
+        logits, auxiliary = discriminator(images)
+        return logits, jnp.zeros_like(logits), auxiliary
+    logits, norms, auxiliary = squared_gradient_norm(discriminator, images)
+    return logits, gamma / 2.0 * scale * norms, auxiliary
 
 
-def slope_penalty(critic, keys: jax.Array, real: jax.Array, fake: jax.Array) -> jax.Array:
+def gradient_penalty(
+    discriminator, image_keys: jax.Array, real: jax.Array, fake: jax.Array
+) -> jax.Array:
     """(||grad_y D(y)|| - 1)^2 at y = u x + (1 - u) g, u uniform: Gulrajani et al. 2017, eq. 3.
 
     Args:
-      critic: images -> (logits [n], anything else it returns).
-      keys: one an image [n], for u.
+      discriminator: images -> (logits [n], auxiliary output).
+      image_keys: keys [n], which u is drawn from.
       real, fake: [n, height, width, channels].
 
     Returns:
       penalties [n].
     """
-    u = jax.vmap(jax.random.uniform)(keys)[:, None, None, None]
-    _, norms, _ = squared_gradient_norm(critic, u * real + (1.0 - u) * fake)
-    # The root has no derivative at 0, where a critic that is constant starts.
+    u = jax.vmap(jax.random.uniform)(image_keys)[:, None, None, None]
+    _, norms, _ = squared_gradient_norm(discriminator, u * real + (1.0 - u) * fake)
+    # The root has no derivative at 0, where a constant discriminator starts.
     return jnp.square(jnp.sqrt(norms + 1e-12) - 1.0)

@@ -1,7 +1,7 @@
 """A convolutional autoencoder: strided convolutions down to a code, and back.
 
-For images of any size and number of channels. There is no normalization, so what it
-makes of an image depends on that image alone; its error can then judge one image.
+Images may have any size and number of channels. There is no normalization, so that the output for
+an image depends on that image alone, and its error is a score of a single image.
 """
 
 import jax
@@ -12,14 +12,14 @@ from imggen.networks.conv.layers import Conv, ConvTranspose
 
 
 class Encoder(nn.Module):
-    """Images [n, height, width, channels] -> codes [n, code_size], and the maps on the way.
+    """Images [n, height, width, channels] -> codes [n, code_size] and feature maps.
 
-    The maps are a tuple of [n, height / 2^i, width / 2^i, features], the largest first.
+    The feature maps are a tuple of [n, height / 2^i, width / 2^i, features], the largest first.
 
     Attributes:
-      features: at half the images' size; they double at every halving.
-      max_features: the most, at the smallest size.
-      code_size: numbers in a code.
+      features: number of features at half the size of the images; it doubles at every halving.
+      max_features: the largest number, at the smallest size.
+      code_size: length of a code.
     """
 
     features: int = 32
@@ -41,11 +41,11 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Codes [n, code_size] -> images [n, height, width, channels], not bounded.
 
-    A dense part makes feature maps of the code, a convolutional part an image of them.
+    A dense layer turns the code into feature maps, and convolutions turn these into an image.
 
     Attributes:
       shape: (height, width, channels) of the images.
-      features, max_features: the encoder's.
+      features, max_features: those of the encoder.
     """
 
     shape: tuple[int, int, int]
@@ -65,11 +65,11 @@ class Decoder(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Images [n, height, width, channels] -> (reconstructions of their shape, codes, maps).
+    """Images [n, height, width, channels] -> (reconstructions, codes, feature maps).
 
     Attributes:
       shape: (height, width, channels) of the images.
-      features, max_features, code_size: the encoder's; the decoder mirrors it.
+      features, max_features, code_size: those of the encoder, which the decoder mirrors.
     """
 
     shape: tuple[int, int, int]
@@ -86,5 +86,5 @@ class Autoencoder(nn.Module):
         return self.decoder(codes), codes, maps
 
     def encode(self, images: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-        """Returns codes [n, code_size] and maps, without decoding."""
+        """Returns codes [n, code_size] and feature maps, without decoding."""
         return self.encoder(images)

@@ -1,44 +1,43 @@
-"""Pieces that several networks share: sizes that halve, filtered resampling."""
+"""Functions that several networks share: sizes, padding, pooling and filtered resampling."""
 
 import functools
 
 import jax
 import jax.numpy as jnp
 
+_SMALLEST = 4  # The shorter side at the end of all halvings is at least this.
 
-def halvings(
-    size: tuple[int, int], *, smallest: int = 4, least: int = 0
-) -> tuple[int, tuple[int, int]]:
-    """Returns how often an image is halved, and the size that remains.
 
-    Any size will do: networks work on base * 2^times, at least `size`, and cut or
-    pad to it.
+def halvings(size: tuple[int, int], *, least: int = 0) -> tuple[int, tuple[int, int]]:
+    """Returns how often a network halves images of a size, and the size at the end.
+
+    Networks work on the size base * 2^times, which is at least `size`, and pad or crop to it.
 
     Args:
-      size: (height, width) of the image.
-      smallest: the shorter side of what remains is at least this, if the image's is.
-      least: halvings that are made all the same.
+      size: (height, width) of the images.
+      least: the smallest number of halvings. More are made while the shorter side stays at least
+        4 pixels.
 
     Returns:
       times, (base height, base width).
     """
     times = least
-    while min(size) >= smallest * 2 ** (times + 1):
+    while min(size) >= _SMALLEST * 2 ** (times + 1):
         times += 1
     scale = 2**times
     return times, (-(-size[0] // scale), -(-size[1] // scale))
 
 
 def crop(images: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Cuts the center of [n, height, width, channels] to `size`."""
+    """Returns the center of [n, height, width, channels], of `size` (height, width)."""
     top, left = (images.shape[1] - size[0]) // 2, (images.shape[2] - size[1]) // 2
     return images[:, top : top + size[0], left : left + size[1]]
 
 
 def pad_to(images: jax.Array, size: tuple[int, int], *, mode: str = 'edge') -> jax.Array:
-    """Pads [n, height, width, channels] to `size` as `jnp.pad` does in `mode`; undone by `crop`.
+    """Pads [n, height, width, channels] to `size` by a `mode` of `jnp.pad`; `crop` inverts it.
 
-    'edge' repeats the border, 'symmetric' mirrors the image, as often as need be.
+    'edge' repeats the border, 'symmetric' mirrors the image.
     """
     rest = [(0, 0)]
     for have, want in zip(images.shape[1:3], size, strict=True):
@@ -48,11 +47,11 @@ def pad_to(images: jax.Array, size: tuple[int, int], *, mode: str = 'edge') -> j
 
 
 def largest(x: jax.Array, axis: int) -> jax.Array:
-    """Returns the maximum over a short axis: x's shape without it.
+    """Returns the maximum over a short axis, which is removed.
 
-    The derivative of `jnp.max` asks which entries equal the maximum. XLA may compute the
-    entries a second time for the question, rounded otherwise, and then none does: the gradient
-    is lost. Here each comparison of two has one winner, however they were rounded, and NaN wins.
+    The derivative of `jnp.max` compares all entries with the maximum. XLA may compute the entries
+    again for the comparison and round them differently; then none is equal and the gradient is
+    lost. Here one of every two compared entries wins, however they are rounded, and NaN wins.
     """
 
     def larger(a, b):
@@ -62,9 +61,9 @@ def largest(x: jax.Array, axis: int) -> jax.Array:
 
 
 def max_pool(x: jax.Array) -> jax.Array:
-    """Halves [n, height, width, channels] by the maximum of each 2x2; odd borders are cut.
+    """Halves [n, height, width, channels] by the maximum of each 2x2; odd borders are cropped.
 
-    A windowed maximum's gradient is many times slower on a CPU.
+    On a CPU the gradient of a windowed maximum would be many times slower.
     """
     n, height, width, channels = x.shape
     x = x[:, : height // 2 * 2, : width // 2 * 2]
@@ -73,9 +72,9 @@ def max_pool(x: jax.Array) -> jax.Array:
 
 
 def upsample(x: jax.Array) -> jax.Array:
-    """Doubles [n, height, width, channels] with the filter [1, 3, 3, 1] / 4 on either axis.
+    """Doubles [n, height, width, channels] with the filter [1, 3, 3, 1] / 4 along both axes.
 
-    Beyond the border the image repeats its edge.
+    Outside its border the image repeats its edge.
     """
     for axis in (1, 2):
         before, after = _neighbors(x, axis)
@@ -87,9 +86,9 @@ def upsample(x: jax.Array) -> jax.Array:
 
 
 def downsample(x: jax.Array) -> jax.Array:
-    """Halves [n, height, width, channels] with the filter [1, 3, 3, 1] / 8 on either axis.
+    """Halves [n, height, width, channels] with the filter [1, 3, 3, 1] / 8 along both axes.
 
-    Height and width must be even. Beyond the border the image repeats its edge.
+    Height and width must be even. Outside its border the image repeats its edge.
     """
     for axis in (1, 2):
         shape = list(x.shape)
@@ -104,7 +103,7 @@ def downsample(x: jax.Array) -> jax.Array:
 
 
 def _neighbors(x, axis, *, edge=None):
-    """Returns x shifted by one to either side; the gap takes the edge of `edge`, by default x."""
+    """Returns x shifted by one to both sides; gaps are filled with the edge of `edge` or of x."""
     edge = x if edge is None else edge
     length = x.shape[axis]
     first = jax.lax.slice_in_dim(edge, 0, 1, axis=axis)

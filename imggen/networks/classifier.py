@@ -1,4 +1,4 @@
-"""A small convolutional classifier; as the classifier its last features measure generators."""
+"""Small classifiers, whose last features also serve to measure generators."""
 
 import jax
 import jax.numpy as jnp
@@ -11,16 +11,15 @@ from imggen.networks.conv.layers import Conv
 class Classifier(nn.Module):
     """Images [n, height, width, channels] in [-1, 1] -> (logits, features).
 
-    A stage is some 3x3 convolutions with batch normalization and ReLU; between
-    stages the size is halved by the maximum. The features are the mean over what
-    is left of the image, [n, stages[-1]].
+    A stage has some 3x3 convolutions with batch normalization and ReLU; max pooling halves the
+    size between stages. The features are the spatial mean of the last stage, [n, stages[-1]].
 
     Attributes:
-      num_classes: how many.
-      stages: features of each stage.
-      convolutions: how many a stage has.
-      dropout: rate before the last layer.
-      axis_name: the pmap axis over which batch statistics are taken.
+      num_classes: number of classes.
+      stages: number of features of each stage.
+      convolutions: number of convolutions per stage.
+      dropout: probability of dropout before the last layer.
+      axis_name: the pmap axis over which batch statistics are computed.
     """
 
     num_classes: int = 10
@@ -52,9 +51,9 @@ class DenseClassifier(nn.Module):
     The features are the last hidden layer, [n, hidden[-1]].
 
     Attributes:
-      num_classes: how many.
-      hidden: units of each hidden layer.
-      dropout: rate before the last layer.
+      num_classes: number of classes.
+      hidden: number of units of each hidden layer.
+      dropout: probability of dropout before the last layer.
     """
 
     num_classes: int = 10

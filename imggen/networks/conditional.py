@@ -1,7 +1,7 @@
-"""Conditions on a class: what a generator and a discriminator know of the label.
+"""Conditions a generator or a discriminator on a class.
 
-Both are called inside a compact module, with labels int32 [n] in [0, num_classes).
-Without classes there are no parameters and nothing changes.
+Both functions are called inside a compact module, with labels int32 [n] in [0, num_classes). With
+`num_classes` 0 they add no parameters and return their input.
 """
 
 import jax
@@ -12,7 +12,7 @@ from imggen.networks import spectral
 
 
 def with_class(latent: jax.Array, label: jax.Array | None, num_classes: int) -> jax.Array:
-    """Appends the class's learned vector to a latent [n, d]: [n, 2 d]."""
+    """Appends the learned vector of the class to a latent [n, d]: [n, 2 d]."""
     if not num_classes:
         return latent
     vectors = nn.Embed(num_classes, latent.shape[-1], embedding_init=nn.initializers.normal(1.0))
@@ -28,10 +28,14 @@ def projected(
     normalize: bool,
     train: bool,
 ) -> jax.Array:
-    """Adds <v(label), features> to logits [n]: Miyato and Koyama 2018, eq. 3.
+    """Adds <v(label), features> to logits [n], Miyato and Koyama 2018, eq. 3.
 
-    `features` are [n, d], those that the unconditional logit is linear in; `normalize`
-    and `train` are spectral.apply's, for the table of the v.
+    Args:
+      logits: [n], a linear function of the features.
+      features: [n, d].
+      label: int32 [n].
+      num_classes: number of classes; 0 returns the logits unchanged.
+      normalize, train: arguments of `spectral.apply` for the table of the vectors v.
     """
     if not num_classes:
         return logits

@@ -1,15 +1,15 @@
-"""Compositional pattern-producing network (Stanley 2007): an image as a function of its plane.
+"""Compositional pattern-producing network (Stanley 2007): an image as a function of coordinates.
 
-A small network maps the place of a pixel to its value. Its units compute different
-functions, so an image of few weights can hold symmetry (gaussian), repetition
-(sine), edges (sigmoid) and slopes (linear), at any size.
+A small network maps the coordinates of a pixel to its value. Its units have different activation
+functions, so that few weights can represent symmetry (gaussian), repetition (sine), edges (sigmoid)
+and gradients (linear), at any size.
 """
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-# A hidden layer is split evenly among them.
+# The units of a hidden layer are split evenly among them.
 ACTIVATIONS = {
     'sine': jnp.sin,
     'gaussian': lambda x: jnp.exp(-jnp.square(x)),
@@ -23,8 +23,8 @@ class CPPN(nn.Module):
 
     Attributes:
       shape: (height, width, channels).
-      hidden: units of each hidden layer, each a multiple of the number of ACTIVATIONS.
-      weight_scale: standard deviation of a unit's input, for unit inputs, at the start.
+      hidden: number of units of each hidden layer, a multiple of the number of ACTIVATIONS.
+      weight_scale: initial standard deviation of the input of a unit, for inputs of variance 1.
     """
 
     shape: tuple[int, int, int]
@@ -50,6 +50,6 @@ class CPPN(nn.Module):
 
 
 def coordinates(size: tuple[int, int]) -> jax.Array:
-    """Returns (x, y, radius, 1) of every pixel, [height * width, 4]; x and y go from -1 to 1."""
+    """Returns (x, y, radius, 1) of every pixel, [height * width, 4]; x and y are in [-1, 1]."""
     y, x = jnp.meshgrid(*(jnp.linspace(-1.0, 1.0, length) for length in size), indexing='ij')
     return jnp.stack([x, y, jnp.hypot(x, y), jnp.ones_like(x)], axis=-1).reshape(-1, 4)

@@ -1,7 +1,7 @@
 """DCGAN (Radford et al. 2016): strided convolutions with batch normalization.
 
-For images of any size and number of channels. The features double at every
-halving, up to `max_features`.
+Images may have any size and number of channels. The number of features doubles each time the size
+is halved, up to `max_features`.
 """
 
 import jax
@@ -19,10 +19,10 @@ class Generator(nn.Module):
 
     Attributes:
       shape: (height, width, channels) of the images.
-      features: at half the images' size.
-      max_features: the most, at the smallest size.
-      num_classes: of the labels that it is told; 0 for none.
-      axis_name: the pmap axis over which batch statistics are taken.
+      features: number of features at half the size of the images.
+      max_features: the largest number, at the smallest size.
+      num_classes: number of classes that it is conditioned on; 0 for none.
+      axis_name: the pmap axis over which batch statistics are computed.
     """
 
     shape: tuple[int, int, int]
@@ -59,15 +59,15 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [n, height, width, channels] -> logits [n]: large where they look real.
+    """Images [n, height, width, channels] -> logits [n], large if they look real.
 
     Attributes:
-      features: at half the images' size.
-      max_features: the most, at the smallest size.
-      normalize: batch normalization after all convolutions but the first.
-      spectral: divides every kernel by its largest singular value.
-      num_classes: of the labels that it is told; 0 for none.
-      axis_name: the pmap axis over which batch statistics are taken.
+      features: number of features at half the size of the images.
+      max_features: the largest number, at the smallest size.
+      normalize: whether all convolutions but the first are followed by batch normalization.
+      spectral: whether every kernel is divided by its largest singular value.
+      num_classes: number of classes that it is conditioned on; 0 for none.
+      axis_name: the pmap axis over which batch statistics are computed.
     """
 
     features: int = 64

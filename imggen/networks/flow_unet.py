@@ -1,8 +1,8 @@
-"""A small U-Net that is told the time: the velocity of a flow, for images of any size.
+"""A small U-Net conditioned on time: the velocity of a flow, for images of any size.
 
-Residual blocks with group normalization at each resolution, two convolutions each,
-shifted and scaled by an embedding of the time and the class; one self-attention at the
-smallest resolution. The last layers start at zero, so that the untrained velocity is 0.
+Each resolution has residual blocks with group normalization and two convolutions, which are shifted
+and scaled by an embedding of the time and the class. There is one self-attention at the smallest
+resolution. The last layers start at zero, so that the untrained velocity is 0.
 """
 
 import math
@@ -20,7 +20,11 @@ _GROUPS = 8
 
 
 class Block(nn.Module):
-    """x [n, height, width, channels] and embedding [n, d] -> [n, height, width, features]."""
+    """x [n, height, width, channels] and embedding [n, d] -> [n, height, width, features].
+
+    Attributes:
+      features: number of features of the output.
+    """
 
     features: int
 
@@ -38,10 +42,12 @@ class FlowUNet(nn.Module):
     """Images [n, height, width, channels] and times [n] in [0, 1] -> velocities, same shape.
 
     Attributes:
-      features: of each resolution, the largest first; each halves height and width.
-      blocks: residual blocks a resolution, on the way down and up.
-      heads: of the attention at the smallest resolution; 0 for none.
-      num_classes: of the labels; the label `num_classes` stands for none. 0 without labels.
+      features: number of features of each resolution, the largest resolution first; each halves
+        height and width.
+      blocks: number of residual blocks per resolution, both on the way down and on the way up.
+      heads: number of heads of the attention at the smallest resolution; 0 for no attention.
+      num_classes: number of classes, where the label `num_classes` stands for no class; 0 for an
+        unconditional network.
     """
 
     features: tuple[int, ...] = (32, 64, 96)
@@ -74,7 +80,7 @@ class FlowUNet(nn.Module):
         return blocks.crop(x, images.shape[1:3])
 
     def _embed(self, time, label):
-        """Cosines and sines of the time at rising frequencies, and the class: [n, d]."""
+        """Embeds the time, by cosines and sines of growing frequency, and the class: [n, d]."""
         frequencies = 2.0 * jnp.pi * jnp.exp(jnp.linspace(0.0, math.log(100.0), _FREQUENCIES))
         angles = time[:, None] * frequencies[None]
         width = 4 * self.features[0]

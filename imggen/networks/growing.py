@@ -1,16 +1,16 @@
-"""Networks that grow (Karras et al. 2018): one layer after another, each twice as large.
+"""Networks that grow (Karras et al. 2018): layers are added one by one, each of twice the size.
 
-Level 0 works on images of the smallest size; level l on twice the height and width of
-level l - 1. All levels' parameters are there from the start. Each level has its own
-way from features to an image and back, and a new one is faded in, with one weight
-`fade` in both networks and in the real images:
+Level 0 works on images of the smallest size, and level l on twice the height and width of level
+l - 1. The parameters of all levels exist from the start. Each level has its own layers from
+features to an image and back. A new level is faded in with the same weight `fade` in both networks
+and in the real images:
 
   G   image    = (1 - fade) up(image of the level below) + fade image of this level
   D   features = (1 - fade) those of down(image)         + fade those of this level
   x            = (1 - fade) up(down(x))                  + fade x
 
-`up` repeats pixels and `down` averages 2 x 2, so that at fade 0 the grown networks
-equal the ones below, enlarged, exactly.
+`up` repeats pixels and `down` averages 2 x 2 pixels, so that at fade 0 the grown networks equal
+exactly those of the level below, enlarged.
 """
 
 import jax
@@ -27,26 +27,26 @@ _linear = nn.initializers.lecun_normal()
 
 
 def base_size(size: tuple[int, int], levels: int) -> tuple[int, int]:
-    """Returns (height, width) of level 0, whose images are enlarged to at least `size`."""
+    """Returns (height, width) of level 0, which doubles `levels` - 1 times to at least `size`."""
     scale = 2 ** (levels - 1)
     return -(-size[0] // scale), -(-size[1] // scale)
 
 
 def up(images: jax.Array) -> jax.Array:
-    """Doubles [n, height, width, channels]: each pixel becomes 2 x 2 equal ones."""
+    """Doubles the size of [n, height, width, channels] by repeating each pixel 2 x 2 times."""
     n, height, width, channels = images.shape
     doubled = jnp.broadcast_to(images[:, :, None, :, None], (n, height, 2, width, 2, channels))
     return doubled.reshape(n, 2 * height, 2 * width, channels)
 
 
 def down(images: jax.Array) -> jax.Array:
-    """Halves [n, height, width, channels], even height and width: the mean of each 2 x 2."""
+    """Halves the even size of [n, height, width, channels] by averaging each 2 x 2 pixels."""
     n, height, width, channels = images.shape
     return images.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))
 
 
 def at_level(images: jax.Array, level: int, fade: jax.Array | float, *, levels: int) -> jax.Array:
-    """Brings real images [n, height, width, channels] to the size of a level, faded as G's are."""
+    """Resizes real images [n, height, width, channels] to a level, and fades as the generator."""
     base = base_size(images.shape[1:3], levels)
     images = pad_to(images, (base[0] * 2 ** (levels - 1), base[1] * 2 ** (levels - 1)))
     for _ in range(levels - 1 - level):
@@ -55,7 +55,7 @@ def at_level(images: jax.Array, level: int, fade: jax.Array | float, *, levels: 
 
 
 def mix(old: jax.Array, new: jax.Array, fade: jax.Array | float) -> jax.Array:
-    """Returns (1 - fade) old + fade new: to the bit the one or the other where fade is 0 or 1."""
+    """Returns (1 - fade) old + fade new, which is exactly `old` at fade 0 and `new` at fade 1."""
     return (1.0 - fade) * old + fade * new
 
 
@@ -63,10 +63,10 @@ class Generator(nn.Module):
     """Latent [n, latent size] -> images of a level [n, height, width, channels], not bounded.
 
     Attributes:
-      shape: (height, width, channels) of the images that it grows to.
-      features: of each level, the smallest size first; as many as there are levels.
-      num_classes: of the labels that it is told; 0 for none.
-      axis_name: unused; nothing here depends on the batch.
+      shape: (height, width, channels) of the images at full size.
+      features: number of features of each level, the smallest size first.
+      num_classes: number of classes that it is conditioned on; 0 for none.
+      axis_name: unused; the network does not depend on batch statistics.
     """
 
     shape: tuple[int, int, int]
@@ -94,13 +94,13 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images of a level [n, height, width, channels] -> logits [n]: large where they look real.
+    """Images of a level [n, height, width, channels] -> logits [n], large if they look real.
 
     Attributes:
-      features: of each level, the smallest size first; as many as there are levels.
-      spectral: divides every kernel by its largest singular value.
-      num_classes: of the labels that it is told; 0 for none.
-      axis_name: unused.
+      features: number of features of each level, the smallest size first.
+      spectral: whether every kernel is divided by its largest singular value.
+      num_classes: number of classes that it is conditioned on; 0 for none.
+      axis_name: unused; the network does not depend on batch statistics.
     """
 
     features: tuple[int, ...] = (128, 64, 32)
@@ -135,6 +135,6 @@ class Discriminator(nn.Module):
 
 
 def _activate(x):
-    """Leaky ReLU, and then features of mean square 1 at every pixel."""
+    """Applies a leaky ReLU and scales the features of every pixel to a mean square of 1."""
     x = nn.leaky_relu(x, _SLOPE)
     return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-8)

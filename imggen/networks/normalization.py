@@ -1,4 +1,4 @@
-"""Normalization by the statistics of a batch, of each image, or of all the training so far."""
+"""Normalization by the statistics of a batch, of each image, or by running averages."""
 
 from typing import Literal
 
@@ -10,8 +10,8 @@ from jax import lax
 from imggen import options
 
 Kind = Literal['batch', 'instance', 'none']
-# Whose mean and variance: of the batch at hand (which the running averages then take in), of
-# each image alone, or the running averages.
+# The source of mean and variance: the batch, which also updates the running averages; each image
+# alone; or the running averages.
 Statistics = Literal['batch', 'image', 'average']
 
 KINDS = {'batch': 'scale and shift', 'instance': 'scale and shift', 'none': 'the identity'}
@@ -21,22 +21,21 @@ _MOMENTUM = 0.9
 
 
 def _scale_init(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Draws scales around 1 with standard deviation 0.02, as the DCGAN line of networks does."""
+    """Draws scales with mean 1 and standard deviation 0.02, as DCGAN and pix2pix do."""
     return 1.0 + 0.02 * jax.random.normal(key, shape)
 
 
 class Normalize(nn.Module):
     """(x - mean) / sqrt(variance + 1e-5) * scale + bias, channel by channel.
 
-    With batch normalization a network behaves differently on one image than on many.
-    `statistics` says which behavior is wanted, so that nothing is left to a mode that
-    somebody forgot to set. The published pix2pix trains and tests on batches of one: there
-    'batch' and 'image' are the same.
+    With batch normalization the output for an image may depend on the other images of the batch.
+    Every call chooses its `statistics`, so that there is no mode to forget. The published pix2pix
+    trains and tests on batches of one image, for which 'batch' and 'image' are the same.
 
     Attributes:
-      kind: 'batch' normalizes by what `statistics` says; 'instance' by each image alone,
-        always; 'none' is the identity, without parameters.
-      axis_name: the pmap axis over which statistics of a batch are taken.
+      kind: 'batch' normalizes by the `statistics` of the call; 'instance' by the statistics of each
+        image alone; 'none' is the identity, without parameters.
+      axis_name: the pmap axis over which the statistics of a batch are computed.
     """
 
     kind: Kind = 'batch'
@@ -74,7 +73,7 @@ class Normalize(nn.Module):
 
 
 def _moments(x, axes, axis_name=None):
-    """Returns mean and variance over `axes`, which stay with length 1."""
+    """Returns mean and variance over `axes`, which are kept with length 1."""
     mean = jnp.mean(x, axes, keepdims=True)
     square = jnp.mean(jnp.square(x), axes, keepdims=True)
     if axis_name is not None:

@@ -1,7 +1,7 @@
-"""The PatchGAN discriminator of pix2pix (Isola et al. 2017): one verdict a patch.
+"""The PatchGAN discriminator of pix2pix (Isola et al. 2017): one logit per patch.
 
-It is convolutional: every logit sees a square of the picture, and no more. With 3 strided
-layers that square has 70 pixels a side, and from 6 channels (input and output together) the
+The network is convolutional: every logit depends on one square of the image only. With 3 strided
+layers the square is 70 pixels wide, and with 6 input channels (input and output together) the
 network has 2,768,705 parameters.
 """
 
@@ -17,14 +17,14 @@ _init = nn.initializers.normal(0.02)
 
 
 class PatchGAN(nn.Module):
-    """Pictures [n, height, width, channels] -> logits [n, rows, columns]: large where real.
+    """Images [n, height, width, channels] -> logits [n, rows, columns], large for real patches.
 
     Attributes:
-      features: of the first layer; they double with each, up to eightfold.
-      layers: convolutions with stride 2. Two with stride 1 follow. 0 makes it look at single
-        pixels, by convolutions of 1x1.
-      norm: 'batch', 'instance' or 'none'; the first and the last layer have none.
-      axis_name: the pmap axis over which batch statistics are taken.
+      features: number of features of the first layer; it doubles with each layer, up to eightfold.
+      layers: number of convolutions with stride 2, which two with stride 1 follow. With 0 all
+        convolutions are 1x1 and a patch is a single pixel.
+      norm: 'batch', 'instance' or 'none'; the first and the last layer are not normalized.
+      axis_name: the pmap axis over which batch statistics are computed.
     """
 
     features: int = 64
@@ -37,8 +37,8 @@ class PatchGAN(nn.Module):
         height, width = images.shape[1:3]
         if min(height, width) < smallest_side(self.layers):
             raise UserError(
-                f'a discriminator with layers={self.layers} needs pictures of at least '
-                f'{smallest_side(self.layers)} pixels a side, not {height}x{width}: lower '
+                f'a discriminator with layers={self.layers} needs images of at least '
+                f'{smallest_side(self.layers)} pixels per side, not {height}x{width}: lower '
                 'config.method.discriminator.layers.'
             )
         size, padding = (4, 1) if self.layers else (1, 0)
@@ -60,7 +60,7 @@ class PatchGAN(nn.Module):
 
 
 def receptive_field(layers: int) -> int:
-    """Returns the side in pixels of the square that one logit sees: 1, 16, 34, 70, 142, ..."""
+    """Returns the side in pixels of the patch of one logit: 1, 16, 34, 70, 142, ..."""
     if not layers:
         return 1
     side = 1
@@ -70,5 +70,5 @@ def receptive_field(layers: int) -> int:
 
 
 def smallest_side(layers: int) -> int:
-    """Returns the fewest pixels a side of which a logit is left."""
+    """Returns the smallest side in pixels of an image for which there is a logit."""
     return 3 * 2**layers if layers else 1

@@ -1,7 +1,7 @@
 """The multilayer perceptrons of the first adversarial nets (Goodfellow et al. 2014).
 
-The generator has rectified linear layers; the discriminator has maxout layers (the
-largest of a few linear maps). For images of any size and number of channels.
+The generator has rectified linear layers; the discriminator has maxout layers, whose units return
+the largest of a few linear maps. Images may have any size and number of channels.
 """
 
 import math
@@ -18,9 +18,9 @@ class Generator(nn.Module):
 
     Attributes:
       shape: (height, width, channels) of the images.
-      features: of each hidden layer.
-      num_classes: of the labels that it is told; 0 for none.
-      axis_name: unused; nothing here depends on the batch.
+      features: number of units of each hidden layer.
+      num_classes: number of classes that it is conditioned on; 0 for none.
+      axis_name: unused; the network does not depend on batch statistics.
     """
 
     shape: tuple[int, int, int]
@@ -39,14 +39,14 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [n, height, width, channels] -> logits [n]: large where they look real.
+    """Images [n, height, width, channels] -> logits [n], large if they look real.
 
     Attributes:
-      features: of each hidden layer.
-      pieces: linear maps that a maxout unit takes the largest of.
-      spectral: divides every kernel by its largest singular value.
-      num_classes: of the labels that it is told; 0 for none.
-      axis_name: unused.
+      features: number of units of each hidden layer.
+      pieces: number of linear maps of a maxout unit.
+      spectral: whether every kernel is divided by its largest singular value.
+      num_classes: number of classes that it is conditioned on; 0 for none.
+      axis_name: unused; the network does not depend on batch statistics.
     """
 
     features: tuple[int, ...] = (240, 240)

@@ -1,8 +1,8 @@
-"""The residual networks of R3GAN (Huang et al. 2024), at any size: no normalization.
+"""The residual networks of R3GAN (Huang et al. 2024), for images of any size.
 
-A stage is a change of resolution and some residual blocks; the discriminator
-mirrors the generator. Residual branches start at zero (Fixup), so the untrained
-network is its skeleton of resamplings.
+There is no normalization. A stage is a change of resolution followed by residual blocks; the
+discriminator mirrors the generator. Residual branches start at zero (Fixup), so that an untrained
+network only resamples.
 """
 
 import jax
@@ -20,12 +20,12 @@ class ResidualBlock(nn.Module):
     """x + W3 a(b + G a(b + W1 x)): 1x1 expand, grouped 3x3, 1x1 contract, biases before `a`.
 
     Attributes:
-      expansion: inner features a feature.
-      group_size: inner features a group of the 3x3 convolution; None for one group.
-      depth: residual blocks in the network, L; the first two layers start with
+      expansion: number of inner features per feature.
+      group_size: number of inner features per group of the 3x3 convolution; None for one group.
+      depth: L, the number of residual blocks in the network. The first two layers start with
         variance 2 / (1 + slope^2) / fan_in / sqrt(L), the last at zero.
-      spectral: divides every kernel by its largest singular value; the last layer
-        then starts as the others do, for a zero has no direction to keep.
+      spectral: whether every kernel is divided by its largest singular value. The last layer then
+        starts as the others do, because a kernel of zeros cannot be normalized.
     """
 
     expansion: int
@@ -56,13 +56,13 @@ class Generator(nn.Module):
 
     Attributes:
       shape: (height, width, channels) of the images.
-      features: of each stage, the smallest size first; the first is repeated where
-        the images are halved more often than that.
-      blocks: residual blocks a stage.
-      expansion, group_size: see ResidualBlock. The paper has 2 and 16; on a CPU grouped
-        convolutions are slower an operation than plain ones (benchmarks/conv.py).
-      num_classes: of the labels that it is told; 0 for none.
-      axis_name: unused; nothing here depends on the batch.
+      features: number of features of each stage, the smallest size first. The first is repeated
+        if the images are halved more often.
+      blocks: number of residual blocks per stage.
+      expansion, group_size: see ResidualBlock. The paper uses 2 and 16; on a CPU an operation of a
+        grouped convolution takes longer than one of a plain convolution (benchmarks/conv.py).
+      num_classes: number of classes that it is conditioned on; 0 for none.
+      axis_name: unused; the network does not depend on batch statistics.
     """
 
     shape: tuple[int, int, int]
@@ -94,10 +94,13 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [n, height, width, channels] -> logits [n]: large where they look real.
+    """Images [n, height, width, channels] -> logits [n], large if they look real.
 
-    The attributes are the generator's; `features` too has the smallest size first.
-    `spectral` divides every kernel by its largest singular value.
+    Attributes:
+      features, blocks, expansion, group_size: those of the generator, the smallest size first.
+      spectral: whether every kernel is divided by its largest singular value.
+      num_classes: number of classes that it is conditioned on; 0 for none.
+      axis_name: unused; the network does not depend on batch statistics.
     """
 
     features: tuple[int, ...] = (96, 48, 16)
@@ -126,10 +129,10 @@ class Discriminator(nn.Module):
                 x = blocks.downsample(x)
                 if widths[level - 1] != x.shape[-1]:
                     x = layer(_pointwise(widths[level - 1]), x)
-        # A depthwise convolution with a kernel as large as what is left: one number a feature.
+        # A depthwise convolution whose kernel covers the remaining size: one number per feature.
         init = nn.initializers.normal((base[0] * base[1]) ** -0.5)
         basis = self.param('basis', init, (1, *base, widths[0]))
-        if self.spectral:  # Its singular values are the features' norms: no iteration is needed.
+        if self.spectral:  # Its singular values are the norms of the features.
             basis /= jnp.sqrt(jnp.max(jnp.sum(jnp.square(basis), axis=(0, 1, 2))))
         x = jnp.sum(x * basis, axis=(1, 2))
         logits = layer(nn.Dense(1, use_bias=False, kernel_init=_linear), x)[:, 0]
@@ -143,7 +146,7 @@ def _pointwise(features: int) -> Conv:
 
 
 def stage_widths(features: tuple[int, ...], stages: int) -> tuple[int, ...]:
-    """Returns the features of each stage, the smallest size first."""
+    """Returns the number of features of each stage, the smallest size first."""
     if stages <= len(features):
         return tuple(features[len(features) - stages :])
     return (features[0],) * (stages - len(features)) + tuple(features)

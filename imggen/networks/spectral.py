@@ -1,8 +1,8 @@
-"""Spectral normalization (Miyato et al. 2018): kernels divided by their largest singular value.
+"""Spectral normalization (Miyato et al. 2018) divides kernels by their largest singular value.
 
-`flax.linen.SpectralNorm` does the work, with one power iteration a training step. Its
-vectors lie in the collection 'batch_stats', as running means do, under the layer's name: a
-network that calls some of its layers only (networks/growing.py) finds each one's own.
+It uses `flax.linen.SpectralNorm`, with one power iteration per training step. Its vectors lie in
+the collection 'batch_stats' under the name of the layer, so that a network that calls only some of
+its layers (networks/growing.py) finds the right ones.
 """
 
 import jax
@@ -10,11 +10,11 @@ from flax import linen as nn
 
 
 def apply(layer: nn.Module, x: jax.Array, *, normalize: bool, train: bool) -> jax.Array:
-    """Returns layer(x); with `normalize`, of a layer whose kernel has spectral norm 1.
+    """Returns layer(x), where the kernel of the layer has spectral norm 1 if `normalize` is set.
 
-    A convolution's kernel counts as the matrix [height * width * channels, features], an
-    embedding's table as it is. Called inside a compact module; the layer's parameters are
-    named as without it.
+    The kernel of a convolution is treated as the matrix [height * width * channels, features], the
+    table of an embedding as it is. Call it inside a compact module. The parameters of the layer
+    have the same names with and without normalization.
     """
     if not normalize:
         return layer(x)

@@ -1,8 +1,8 @@
-"""A residual network that enlarges pictures, without batch normalization.
+"""A residual network that enlarges images, without batch normalization.
 
-The recipe of MSRResNet, which is SRResNet (Ledig et al. 2017) without its normalization: 64
-features, 16 blocks and upsampling 'steps' are the published network, 1,517,571 parameters
-at x4. It learns what is missing from the bicubic enlargement, where it starts.
+It is MSRResNet, which is SRResNet (Ledig et al. 2017) without normalization. With 64 features, 16
+blocks and upsampling 'steps' it is the published network of 1,517,571 parameters at scale 4. It
+learns the difference to the bicubic enlargement, which is the output of the untrained network.
 """
 
 import math
@@ -15,25 +15,25 @@ from imggen import options
 from imggen.networks.conv.layers import Conv
 
 UPSAMPLING = {
-    'steps': 'doubles features into pixels once or twice, with convolutions at full size',
-    'direct': 'one step from features to pixels; no convolution at full size',
+    'steps': 'doubles the size once or twice, with convolutions at full size',
+    'direct': 'goes from features to pixels in one step, without convolutions at full size',
 }
-# He's, with a tenth of the deviation: residual branches start small.
+# He's with a tenth of the standard deviation, so that residual branches start small.
 _small = nn.initializers.variance_scaling(2.0 * 0.1**2, 'fan_in', 'normal')
 _he = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
 
 
 class SuperResolution(nn.Module):
-    """Pictures [n, height, width, channels] -> [n, scale * height, scale * width, channels].
+    """Images [n, height, width, channels] -> [n, scale * height, scale * width, channels].
 
     The output is not bounded.
 
     Attributes:
       scale: 2 or 4.
-      features: of all layers.
-      blocks: residual blocks.
-      upsampling: one of UPSAMPLING. 'direct' leaves all convolutions at the small size, where
-        they cost a scale^2-th of one at full size.
+      features: number of features of all layers.
+      blocks: number of residual blocks.
+      upsampling: one of UPSAMPLING. With 'direct' all convolutions work at the small size, where
+        each costs 1 / scale^2 of one at full size.
     """
 
     scale: int = 4
@@ -64,9 +64,10 @@ class SuperResolution(nn.Module):
 
 
 def pixel_shuffle(x: jax.Array, scale: int) -> jax.Array:
-    """Spreads features over pixels: [n, h, w, scale^2 c] -> [n, scale h, scale w, c].
+    """Turns features into pixels: [n, h, w, scale^2 c] -> [n, scale h, scale w, c].
 
-    Features lie in the order (row, column, channel) of the block of pixels they become.
+    The features of a pixel become a block of scale x scale pixels, in the order (row, column,
+    channel).
     """
     n, height, width, features = x.shape
     x = x.reshape(n, height, width, scale, scale, features // scale**2)
@@ -75,9 +76,9 @@ def pixel_shuffle(x: jax.Array, scale: int) -> jax.Array:
 
 
 def enlarge(images: jax.Array, scale: int, *, method: str = 'cubic') -> jax.Array:
-    """Enlarges [n, height, width, channels]; `method` as `jax.image.resize` has it.
+    """Enlarges [n, height, width, channels] by a `method` of `jax.image.resize`.
 
-    'cubic' is Keys' kernel with a = -1/2, the bicubic of MATLAB and Pillow.
+    'cubic' is the kernel of Keys with a = -1/2, the bicubic of MATLAB and Pillow.
     """
     n, height, width, channels = images.shape
     return jax.image.resize(images, (n, scale * height, scale * width, channels), method)

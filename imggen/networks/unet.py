@@ -1,11 +1,11 @@
-"""The U-Net of pix2pix (Isola et al. 2017): a picture in, a picture of the same size out.
+"""The U-Net of pix2pix (Isola et al. 2017): maps an image to an image of the same size.
 
-Encoder and decoder halve and double by 4x4 convolutions with stride 2; level l of the
-decoder also sees level l of the encoder. At 256 x 256 the layers are the published ones,
-8 levels down to a single pixel: 54,413,955 parameters from 3 to 3 channels.
+The encoder halves and the decoder doubles the size by 4x4 convolutions with stride 2; level l of
+the decoder also sees level l of the encoder. For 256 x 256 images the layers are the published
+ones, 8 levels down to a single pixel: 54,413,955 parameters from 3 to 3 channels.
 
-Any size will do. A size that 2^depth does not divide is mirrored out at its borders to the
-next that it does, and the output is cut back; losses never see the rim.
+Images may have any size. If 2^depth does not divide it, the image is mirrored at its borders to the
+next size that it divides, and the output is cropped; losses do not see the padding.
 """
 
 from collections.abc import Mapping
@@ -19,24 +19,25 @@ from imggen.networks.conv.layers import Conv, ConvTranspose
 from imggen.networks.normalization import Kind, Normalize, Statistics
 
 _MAX_DEPTH = 8
-_WIDEST = 8  # Features at the deepest levels, in those of the first.
+_WIDEST = 8  # Features at the deepest levels, relative to the first.
 _DROPPED_LEVELS = 3
 _init = nn.initializers.normal(0.02)
 
 
 class UNet(nn.Module):
-    """Pictures [n, height, width, any channels] -> [n, height, width, channels] in [-1, 1].
+    """Images [n, height, width, any channels] -> [n, height, width, channels] in [-1, 1].
 
     Attributes:
-      channels: of the output.
-      features: at half the picture's size; they double with each level, up to eightfold.
-      depth: levels; None takes what `depth_for` says of the picture's size.
-      skips: whether the decoder sees the encoder's levels; without, it is the paper's
-        encoder-decoder.
-      norm: 'batch', 'instance' or 'none'. The first and the deepest level have none: at a
-        single pixel it would leave nothing of the picture.
+      channels: number of channels of the output.
+      features: number of features at half the size of the image; it doubles with each level, up to
+        eightfold.
+      depth: number of levels; None for `depth_for` the size of the image.
+      skips: whether the decoder sees the levels of the encoder. Without them the network is the
+        encoder-decoder of the paper.
+      norm: 'batch', 'instance' or 'none'. The first and the deepest level are not normalized: at a
+        single pixel, normalization would remove all information.
       dropout: probability in the three deepest levels of the decoder.
-      axis_name: the pmap axis over which batch statistics are taken.
+      axis_name: the pmap axis over which batch statistics are computed.
     """
 
     channels: int
@@ -49,14 +50,15 @@ class UNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, key: jax.Array | None, images: jax.Array, *, statistics: Statistics
+        self, image_keys: jax.Array | None, images: jax.Array, *, statistics: Statistics
     ) -> jax.Array:
-        """Translates pictures.
+        """Translates images.
 
         Args:
-          key: one a picture, [n], for dropout; None drops nothing.
+          image_keys: keys [n] for dropout; None for no dropout.
           images: float32 [n, height, width, any channels].
-          statistics: of batch normalization, see networks.normalization.
+          statistics: the source of the statistics of batch normalization, see
+            networks.normalization.
         """
         depth = self.depth or depth_for(images.shape[1:3])
         plain = {'padding': 1, 'kernel_init': _init, 'use_bias': self.norm == 'none'}
@@ -77,8 +79,8 @@ class UNet(nn.Module):
             x = nn.relu(x)
             x = ConvTranspose(self._width(level - 1), 4, stride=2, **plain, name=f'up{level}')(x)
             x = normalize(x, f'up{level}_norm')
-            if key is not None and self.dropout and level >= depth - _DROPPED_LEVELS:
-                x = drop(fold_in(key, level), x, self.dropout)
+            if image_keys is not None and self.dropout and level >= depth - _DROPPED_LEVELS:
+                x = drop(fold_in(image_keys, level), x, self.dropout)
             if self.skips:
                 x = jnp.concatenate([x, levels.pop()], axis=-1)
         plain['use_bias'] = True
@@ -90,11 +92,12 @@ class UNet(nn.Module):
 
 
 def depth_for(size: tuple[int, int]) -> int:
-    """Returns the levels of a U-Net for pictures of `size` (height, width).
+    """Returns the number of levels of a U-Net for images of `size` (height, width).
 
-    As many as halve both sides without a rest, down to one pixel; or, if that is more, two
-    less than the shorter side can be halved, for which no side is padded by more than a
-    quarter. At most 8: 256x256 has 8, 256x320 has 6, 360x480 (padded to 384x512) 6.
+    This is how often both sides can be halved without remainder, or two less than how often the
+    shorter side can be halved to one pixel, whichever is more. In the second case no side is padded
+    by more than a quarter. The maximum is 8. 256x256 gives 8, 256x320 gives 6, and 360x480 gives 6
+    (padded to 384x512).
     """
     halvings = min(size).bit_length() - 1
     even = [depth for depth in range(1, halvings + 1) if padded_size(size, depth) == tuple(size)]
@@ -102,22 +105,26 @@ def depth_for(size: tuple[int, int]) -> int:
 
 
 def padded_size(size: tuple[int, int], depth: int) -> tuple[int, int]:
-    """Returns the smallest (height, width) from `size` on that divides by 2^depth."""
+    """Returns the smallest (height, width), not below `size`, that 2^depth divides."""
     scale = 2**depth
     return -(-size[0] // scale) * scale, -(-size[1] // scale) * scale
 
 
 def depth_of(params: Mapping) -> int:
-    """Returns the levels of a U-Net by its parameters, for pictures of any size."""
+    """Returns the number of levels of a U-Net with these parameters."""
     return sum(name.startswith('down') and not name.endswith('norm') for name in params)
 
 
-def drop(key: jax.Array, x: jax.Array, probability: float) -> jax.Array:
-    """Zeroes values of x [n, ...] at random and scales up the rest; image i draws from key[i]."""
-    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - probability, x.shape[1:]))(key)
+def drop(image_keys: jax.Array, x: jax.Array, probability: float) -> jax.Array:
+    """Zeroes values of x [n, ...] at random, drawn from keys [n], and scales up the others."""
+
+    def keep(key):
+        return jax.random.bernoulli(key, 1.0 - probability, x.shape[1:])
+
+    kept = jax.vmap(keep)(image_keys)
     return jnp.where(kept, x / (1.0 - probability), 0.0)
 
 
-def fold_in(key: jax.Array, number: int) -> jax.Array:
-    """Folds one number into each of the keys [n]."""
-    return jax.vmap(lambda key: jax.random.fold_in(key, number))(key)
+def fold_in(image_keys: jax.Array, number: int) -> jax.Array:
+    """Folds a number into each of the keys [n]."""
+    return jax.vmap(lambda key: jax.random.fold_in(key, number))(image_keys)

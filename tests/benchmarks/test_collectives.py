@@ -1,4 +1,4 @@
-"""What a step sends between eight devices: one sum of gradients an update, and no images."""
+"""What a step sends between eight devices: one sum of gradients per update, and no images."""
 
 import json
 import os
@@ -20,41 +20,41 @@ def reports():
     for name, features in FEATURES.items():
         command = [sys.executable, '-m', 'benchmarks.collectives', *SMALL]
         command.append(f'--config=configs/{name}_fashion_mnist.py')
-        for player in ('generator', 'discriminator'):
-            command.append(f'--config.method.{player}.features={features}')
+        for network in ('generator', 'discriminator'):
+            command.append(f'--config.method.{network}.features={features}')
         started[name] = subprocess.Popen(
             command,
             env={**os.environ, 'JAX_NUM_CPU_DEVICES': '8'},
             stdout=subprocess.PIPE,
             text=True,
         )
-    said = {name: process.communicate(timeout=180)[0] for name, process in started.items()}
-    reports = {name: json.loads(text) for name, text in said.items()}
+    outputs = {name: process.communicate(timeout=180)[0] for name, process in started.items()}
+    reports = {name: json.loads(text) for name, text in outputs.items()}
     for report in reports.values():
         report['collectives'] = [hlo.Collective(*one) for one in report['collectives']]
     return reports
 
 
 @pytest.mark.parametrize('name', FEATURES)
-def test_nothing_but_sums_crosses_devices(reports, name):
+def test_only_sums_are_sent_between_devices(reports, name):
     assert reports[name]['devices'] == 8
     assert {one.kind for one in reports[name]['collectives']} == {'all-reduce'}
 
 
-def test_without_batch_statistics_a_step_has_one_collective_an_update(reports):
+def test_without_batch_statistics_a_step_has_one_collective_per_update(reports):
     discriminator, generator = reports['r3gan']['collectives']
     assert discriminator.kernels and generator.kernels
     # The metrics travel with the last gradients.
     assert (discriminator.scalars, generator.scalars > 0) == (0, True)
 
 
-def test_each_layer_of_batch_normalization_adds_one_collective_forward_and_one_back(reports):
-    # At 8 x 8 pixels the generator has one such layer and the discriminator none.
+def test_each_batch_normalization_adds_one_collective_forward_and_one_backward(reports):
+    # At 8 x 8 pixels the generator has one such layer and the discriminator has none.
     assert len(reports['gan']['collectives']) == 2 + 2
 
 
 @pytest.mark.parametrize('name', FEATURES)
-def test_what_is_sent_grows_with_the_parameters_not_with_the_batch(reports, name):
+def test_the_bytes_sent_depend_on_the_parameters_and_not_on_the_batch(reports, name):
     # On a CPU each term of a loss (real, generated, two penalties) sums its own gradients.
     terms = {'gan': 2, 'r3gan': 4}[name]
     report = reports[name]
@@ -62,7 +62,7 @@ def test_what_is_sent_grows_with_the_parameters_not_with_the_batch(reports, name
     assert 0.9 * report['parameter_bytes'] < sent < terms * report['parameter_bytes']
 
 
-def test_collectives_are_read_from_a_program():
+def test_collectives_are_parsed_from_a_program():
     program = """
       %r = (f32[3,3,4,8]{3,2,1,0}, f32[8]{0}, f32[]) all-reduce(%a, %b, %c), channel_id=1
       %s = f32[16,1,4]{2,1,0} all-gather(%d), dimensions={0}
@@ -78,7 +78,7 @@ def test_collectives_are_read_from_a_program():
     ]
 
 
-def test_small_sums_take_trees_and_large_ones_rings():
+def test_small_sums_use_trees_and_large_ones_rings():
     hop, bandwidth = 1e-6, 1e9
     seconds = hlo.all_reduce_seconds
     assert seconds(0, 256, bandwidth, hop) == pytest.approx(2 * 8 * hop)

@@ -69,19 +69,19 @@ class Both:
         self.images = rng.uniform(-1, 1, (BATCH_SIZE, *self.shape)).astype(np.float32)
         self.batch = {'image': jnp.asarray(self.images)}
         state = jax.jit(self.method.init, compiler_options=QUICK)(jax.random.key(1), (), self.batch)
-        # Residual branches start at zero: noise makes every parameter matter.
+        # Residual branches start at zero; with noise every parameter matters.
         noise = lambda leaf: leaf + 0.1 * jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)  # noqa: E731
-        players = [
-            player.replace(params=jax.tree.map(noise, player.params))
-            for player in (state.generator, state.discriminator)
+        networks = [
+            network.replace(params=jax.tree.map(noise, network.params))
+            for network in (state.generator, state.discriminator)
         ]
         self.state = state.replace(
-            generator=players[0], discriminator=players[1], average=players[0].variables
+            generator=networks[0], discriminator=networks[1], ema=networks[0].variables
         )
         self.trainer = torch_gan.Trainer(self.config, self.shape)
-        torch_networks.load(self.trainer.generator, jax.device_get(players[0].params))
-        torch_networks.load(self.trainer.average, jax.device_get(players[0].params))
-        torch_networks.load(self.trainer.discriminator, jax.device_get(players[1].params))
+        torch_networks.load(self.trainer.generator, jax.device_get(networks[0].params))
+        torch_networks.load(self.trainer.ema, jax.device_get(networks[0].params))
+        torch_networks.load(self.trainer.discriminator, jax.device_get(networks[1].params))
 
     def latent(self, key):
         return np.asarray(latents.draw(keys.per_image(key, BATCH_SIZE), self.config.latent_size))
@@ -133,8 +133,8 @@ def test_networks_give_the_same_outputs(both):
     np.testing.assert_allclose(theirs.detach().numpy(), ours, atol=1e-4, rtol=1e-4)
 
 
-def test_steps_report_the_same(both):
-    """Losses, penalties, logits and the norms of both gradients, and what was learned in three."""
+def test_steps_have_the_same_metrics(both):
+    """Compares all metrics of three steps, and what was learned in them."""
     step = jax.jit(both.method.phases[0].step, compiler_options=QUICK)
     state = both.state
     for index in range(3):
@@ -150,7 +150,7 @@ def test_steps_report_the_same(both):
     for ours, before, theirs in (
         (state.generator.params, both.state.generator.params, trainer.generator),
         (state.discriminator.params, both.state.discriminator.params, trainer.discriminator),
-        (state.ema['params'], both.state.ema['params'], trainer.average),
+        (state.ema['params'], both.state.ema['params'], trainer.ema),
     ):
         ours, before = in_torch(theirs, ours), in_torch(theirs, before)
         learned = flat(theirs) - before

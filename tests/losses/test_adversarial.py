@@ -31,21 +31,27 @@ def test_losses_follow_their_equations():
         'relativistic': (-log_sigmoid(real - fake), -log_sigmoid(fake - real)),
     }
     assert expected.keys() == LOSSES.keys()
-    for name, (critic, generator) in expected.items():
-        np.testing.assert_allclose(LOSSES[name].discriminator(REAL, FAKE), critic, 1e-5, 1e-6)
+    for name, (discriminator, generator) in expected.items():
+        np.testing.assert_allclose(
+            LOSSES[name].discriminator(REAL, FAKE), discriminator, 1e-5, 1e-6
+        )
         np.testing.assert_allclose(LOSSES[name].generator(REAL, FAKE), generator, 1e-5, 1e-6)
 
 
-def test_relativistic_losses_ignore_a_constant_added_to_the_critic():
+def test_relativistic_losses_ignore_a_constant_added_to_the_logits():
     for side in sides(LOSSES['relativistic']):
         np.testing.assert_allclose(side(REAL + 7.0, FAKE + 7.0), side(REAL, FAKE), rtol=1e-5)
         np.testing.assert_allclose(side(REAL, REAL), np.log(2.0), rtol=1e-6)
 
 
 @pytest.mark.parametrize('name', LOSSES)
-def test_relative_losses_are_those_whose_critic_knows_differences_alone(name):
-    critic = LOSSES[name].discriminator
-    assert np.allclose(critic(REAL + 7.0, FAKE + 7.0), critic(REAL, FAKE)) == LOSSES[name].relative
+def test_a_loss_is_relative_if_the_discriminator_depends_on_differences_only(name):
+    loss = LOSSES[name].discriminator
+    assert np.allclose(loss(REAL + 7.0, FAKE + 7.0), loss(REAL, FAKE)) == LOSSES[name].relative
+
+
+def test_only_wasserstein_losses_have_no_scale():
+    assert [name for name, loss in LOSSES.items() if not loss.has_scale] == ['wasserstein']
 
 
 @pytest.mark.parametrize('name', LOSSES)
@@ -57,25 +63,25 @@ def test_losses_stay_finite_at_extreme_logits(name):
         assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
 
 
-def test_penalty_of_a_known_critic():
+def test_penalty_of_a_known_discriminator():
     images = jax.random.normal(jax.random.key(0), (4, 3, 2, 1))
 
     def quadratic(x):
-        return jnp.sum(x**2, axis=(1, 2, 3)), 'rest'
+        return jnp.sum(x**2, axis=(1, 2, 3)), 'auxiliary'
 
-    logits, norms, rest = adversarial.squared_gradient_norm(quadratic, images)
+    logits, norms, auxiliary = adversarial.squared_gradient_norm(quadratic, images)
     squares = jnp.sum(images**2, axis=(1, 2, 3))
     np.testing.assert_allclose(logits, squares, rtol=1e-5)
     np.testing.assert_allclose(norms, 4.0 * squares, rtol=1e-5)  # |2x|^2
-    assert rest == 'rest'
+    assert auxiliary == 'auxiliary'
 
 
 def test_penalty_gradient_agrees_with_finite_differences():
     images = jax.random.normal(jax.random.key(0), (4, 3, 2, 1))
 
     def penalty(weight):
-        critic = lambda x: (jnp.tanh(weight * x).sum((1, 2, 3)), None)  # noqa: E731
-        return adversarial.squared_gradient_norm(critic, images)[1].mean()
+        discriminator = lambda x: (jnp.tanh(weight * x).sum((1, 2, 3)), None)  # noqa: E731
+        return adversarial.squared_gradient_norm(discriminator, images)[1].mean()
 
     difference = (penalty(0.7 + 1e-2) - penalty(0.7 - 1e-2)) / 2e-2
     np.testing.assert_allclose(jax.grad(penalty)(0.7), difference, rtol=2e-3)

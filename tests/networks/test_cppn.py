@@ -1,4 +1,4 @@
-"""The pattern-producing network against its definition in NumPy, and what its inputs promise."""
+"""The pattern-producing network against its definition in NumPy, and properties of its inputs."""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ def _weights(variables):
     return [np.asarray(layers[f'Dense_{i}']['kernel'], np.float64) for i in range(len(layers))]
 
 
-def test_image_is_the_function_of_the_plane():
+def test_the_image_is_the_function_of_the_coordinates():
     network = cppn.CPPN((5, 7, 1), hidden=(8, 4))
     variables = network.init(jax.random.key(0))
     image = network.apply(variables)
@@ -35,13 +35,13 @@ def test_image_is_the_function_of_the_plane():
     np.testing.assert_allclose(image[..., 0], _reference(_weights(variables), 5, 7), atol=2e-5)
 
 
-def test_more_pixels_show_the_same_picture():
+def test_more_pixels_show_the_same_image():
     small, large = cppn.CPPN((5, 5, 1)), cppn.CPPN((9, 9, 1))
     variables = small.init(jax.random.key(1))
     np.testing.assert_allclose(small.apply(variables), large.apply(variables)[::2, ::2], atol=1e-5)
 
 
-def test_without_x_and_y_the_picture_is_round():
+def test_without_x_and_y_the_image_is_round():
     network = cppn.CPPN((9, 9, 1))
     variables = network.init(jax.random.key(2))
     kernel = variables['params']['Dense_0']['kernel']
@@ -52,7 +52,7 @@ def test_without_x_and_y_the_picture_is_round():
     assert float(image.std()) > 1e-3
 
 
-def test_genomes_are_the_weights_in_a_row():
+def test_a_genome_is_the_concatenation_of_the_weights():
     encoding = encodings.make('cppn', (6, 4, 1))
     genomes = jax.vmap(encoding.init)(jax.random.split(jax.random.key(3), 3))
     assert genomes.shape == (3, encoding.size)

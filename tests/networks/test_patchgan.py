@@ -1,4 +1,4 @@
-"""The PatchGAN: the published count, and each logit's field of view, measured by its gradient."""
+"""The PatchGAN: its published size, and the receptive field of a logit, from its gradient."""
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ def test_receptive_fields_are_the_papers():
 
 
 @pytest.mark.parametrize('layers', [0, 1, 2])
-def test_a_logit_sees_its_receptive_field_and_no_more(layers):
+def test_a_logit_depends_on_its_receptive_field_only(layers):
     side = patchgan.receptive_field(layers)
     network = PatchGAN(features=2, layers=layers, norm='none')
     size = 2 * side + 8
@@ -43,18 +43,18 @@ def test_a_logit_sees_its_receptive_field_and_no_more(layers):
 
 
 @pytest.mark.parametrize('layers', [0, 1, 3])
-def test_the_smallest_picture_leaves_a_logit_and_a_smaller_one_is_refused(layers):
+def test_the_smallest_image_has_one_logit_and_a_smaller_one_is_refused(layers):
     network, least = PatchGAN(features=1, layers=layers), patchgan.smallest_side(layers)
     run = lambda key, x: network.init_with_output(key, x, statistics='image')[0]  # noqa: E731
     like = jax.ShapeDtypeStruct((1, least, least, 2), jnp.float32)
     assert jax.eval_shape(run, jax.random.key(0), like).shape == (1, 1, 1)
     if layers:
         like = jax.ShapeDtypeStruct((1, least, least - 1, 2), jnp.float32)
-        with pytest.raises(UserError, match=f'at least {least} pixels'):
+        with pytest.raises(UserError, match=f'images of at least {least} pixels'):
             jax.eval_shape(run, jax.random.key(0), like)
 
 
-def test_instance_norm_judges_a_picture_alone():
+def test_with_instance_norm_a_logit_depends_on_its_image_only():
     network = PatchGAN(features=2, layers=1, norm='instance')
     images = jax.random.normal(jax.random.key(1), (3, 12, 12, 2))
     variables = network.init(jax.random.key(0), images, statistics='batch')

@@ -1,4 +1,4 @@
-"""Spectral normalization: the largest singular value becomes 1, whatever the layer."""
+"""Spectral normalization makes the largest singular value of any layer 1."""
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,7 @@ def test_a_scaled_kernel_gives_the_same_output():
 
 
 class Projected(nn.Module):
-    """Logits of nought and a class's vector, which alone counts."""
+    """Adds the vector of a class to logits of 0."""
 
     @nn.compact
     def __call__(self, label, *, train):
@@ -60,7 +60,7 @@ class Projected(nn.Module):
         return conditional.projected(zeros, ones, label, 3, normalize=True, train=train)
 
 
-def test_the_vectors_of_classes_are_normalized():
+def test_the_table_of_classes_is_normalized():
     label = jnp.arange(3)
     variables = Projected().init(jax.random.key(0), label, train=False)
     (table,) = jax.tree.leaves(variables['params'])
@@ -71,8 +71,8 @@ def test_the_vectors_of_classes_are_normalized():
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-def test_a_normalized_residual_discriminator_is_no_steeper_than_its_blocks():
-    """Without blocks the network is linear; all its kernels together then have norm 1 at most."""
+def test_the_gradient_of_a_normalized_residual_discriminator_is_bounded():
+    """Without blocks the network is linear, and the product of its kernels has norm 1 at most."""
     module = residual.Discriminator(features=(8, 4), blocks=0, spectral=True)
     x = jax.random.normal(jax.random.key(0), (1, 8, 8, 1))
     variables = module.init(jax.random.key(1), x, train=False)
@@ -134,7 +134,7 @@ def test_every_discriminator_can_be_normalized_and_learns(module):
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-def test_parameters_are_named_as_without():
+def test_normalization_does_not_change_the_names_of_parameters():
     def shapes(flag):
         module = dcgan.Discriminator(features=4, normalize=False, spectral=flag)
         init = lambda: module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False)  # noqa: E731

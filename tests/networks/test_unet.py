@@ -1,4 +1,4 @@
-"""The U-Net against the published layer list, and at sizes that it does not divide."""
+"""The U-Net: the published layers, and sizes that 2^depth does not divide."""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ def test_the_published_network_has_the_published_parameters():
     assert count(params) == 54_413_955
     assert unet.depth_of(params) == 8
     kernels = {name: layer['kernel'].shape for name, layer in params.items() if 'kernel' in layer}
-    # Of a transposed convolution the features come first.
+    # A transposed convolution has its output features before its input features.
     assert kernels['down0'] == (4, 4, 3, 64)
     assert kernels['down7'] == (4, 4, 512, 512)
     assert kernels['up7'] == (4, 4, 512, 512)
@@ -81,16 +81,18 @@ def test_depth_follows_the_size(size, depth, padded):
 
 
 @given(st.integers(1, 600), st.integers(1, 600))
-def test_padding_adds_a_quarter_of_a_side_at_most(height, width):
+def test_padding_adds_at_most_a_quarter_to_a_side(height, width):
     depth = unet.depth_for((height, width))
     padded = unet.padded_size((height, width), depth)
     for side, grown in zip((height, width), padded, strict=True):
         assert side <= grown <= max(side * 1.25, side + 1)
-    assert depth >= min(min(height, width).bit_length() - 3, 8)  # Two less than the halvings.
+    assert depth >= min(
+        min(height, width).bit_length() - 3, 8
+    )  # Two less than the number of halvings.
 
 
 @pytest.mark.parametrize('size', [(256, 320), (360, 480)])
-def test_sizes_of_the_original_come_out_as_they_went_in(size):
+def test_the_output_has_the_size_of_the_input(size):
     network = UNet(3)
     like = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
     run = lambda key, x: network.init_with_output(key, None, x, statistics='image')[0]  # noqa: E731
@@ -98,7 +100,7 @@ def test_sizes_of_the_original_come_out_as_they_went_in(size):
 
 
 @pytest.mark.parametrize('size', [(1, 1), (5, 9)])
-def test_any_size_gives_a_picture_of_that_size(size):
+def test_any_size_gives_an_image_of_that_size(size):
     network = UNet(1, features=2)
     images = jax.random.uniform(jax.random.key(1), (2, *size, 3))
     output, _ = network.init_with_output(jax.random.key(0), None, images, statistics='image')
@@ -106,8 +108,8 @@ def test_any_size_gives_a_picture_of_that_size(size):
     assert float(jnp.abs(output).max()) <= 1
 
 
-def test_padding_mirrors_the_picture():
-    """A picture that is mirrored by hand gives the same output where the network mirrors it."""
+def test_padding_mirrors_the_image():
+    """An image that is mirrored by hand gives the output of one that the network mirrors."""
     network = UNet(1, features=2, depth=2, norm='none')
     image = jax.random.uniform(jax.random.key(1), (1, 6, 8, 1), minval=-1)
     mirrored = jnp.concatenate([image[:, :1], image, image[:, -1:]], axis=1)
@@ -118,7 +120,7 @@ def test_padding_mirrors_the_picture():
 
 @pytest.fixture(scope='module')
 def small():
-    """A network of batch normalization whose running averages are not those of any picture."""
+    """A network whose running averages are not the statistics of any image."""
     network = UNet(1, features=2)
     images = jax.random.uniform(jax.random.key(1), (3, 8, 8, 1), minval=-1)
     variables = network.init(jax.random.key(0), None, images, statistics='average')
@@ -134,7 +136,7 @@ def small():
     return jax.jit(apply, static_argnames='statistics'), images
 
 
-def test_at_test_time_a_picture_does_not_see_its_batch(small):
+def test_at_test_time_an_image_does_not_depend_on_its_batch(small):
     apply, images = small
     for statistics in ('image', 'average'):
         alone = apply(None, images[:1], statistics)
@@ -146,13 +148,13 @@ def test_the_three_statistics_are_three_behaviors(small):
     apply, images = small
     one = [apply(None, images, statistics) for statistics in ('batch', 'image', 'average')]
     assert all(not jnp.allclose(one[i], one[j], atol=1e-2) for i, j in ((0, 1), (0, 2), (1, 2)))
-    # The paper's protocol: with one picture, its statistics are the batch's.
+    # The protocol of the paper: the statistics of one image are those of its batch.
     np.testing.assert_allclose(
         apply(None, images[:1], 'batch'), apply(None, images[:1], 'image'), atol=1e-5
     )
 
 
-def test_dropout_is_a_function_of_each_pictures_key(small):
+def test_dropout_is_a_function_of_the_key_of_each_image(small):
     apply, images = small
     image_keys = keys.per_image(jax.random.key(3), 3)
     many = apply(image_keys, images, 'image')
@@ -161,13 +163,13 @@ def test_dropout_is_a_function_of_each_pictures_key(small):
     assert not jnp.allclose(apply(None, images, 'image'), many, atol=1e-3)
 
 
-def test_dropout_keeps_the_mean_and_zeroes_the_share():
+def test_dropout_zeroes_the_given_fraction_and_scales_the_rest():
     dropped = unet.drop(keys.per_image(jax.random.key(0), 4), jnp.ones((4, 50, 50, 2)), 0.25)
     assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
     np.testing.assert_allclose((dropped == 0).mean((1, 2, 3)), 0.25, atol=0.03)
 
 
-def test_running_averages_take_in_the_batch():
+def test_running_averages_are_updated_with_the_batch():
     network = UNet(1, features=2)
     images = jax.random.uniform(jax.random.key(1), (3, 8, 8, 1), minval=-1)
     variables = network.init(jax.random.key(0), None, images, statistics='average')

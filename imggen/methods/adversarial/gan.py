@@ -1,10 +1,10 @@
-"""Generative adversarial networks: any loss of losses/adversarial.py with any network.
+"""Generative adversarial networks: any loss of losses/adversarial.py with any network below.
 
-A step is one update of the game (methods/game.py). `sample` draws from an exponential
-moving average of the generator.
+Samples are drawn from an exponential moving average of the generator.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from imggen import latents, options
 from imggen.errors import UserError
 from imggen.method import Method, Phase
-from imggen.methods.adversarial import step as game
+from imggen.methods.adversarial import step as adversarial_step
+from imggen.methods.adversarial.update import apply_per_image
 from imggen.networks import dcgan, perceptron, residual
 
 NETWORKS = {
@@ -25,8 +26,8 @@ NETWORKS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(game.Config):
-    """Options of `config.method`, besides those of every game.
+class Config(adversarial_step.Config):
+    """Options of `config.method`, in addition to those of `adversarial.step.Config`.
 
     Attributes:
       network: one of NETWORKS.
@@ -41,45 +42,38 @@ class Config(game.Config):
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """Builds the method from the options of `Config`."""
     config = options.build(Config, config, where='config.method')
-    modules = options.choose(NETWORKS, config.network, where='config.method.network')
-    start, _, update = game.make(config, axis_name=axis_name)
-
-    def networks(batch):
-        shared = {'num_classes': config.num_classes, 'axis_name': axis_name}
-        generator = {**config.generator, **shared, 'shape': batch['image'].shape[1:]}
-        discriminator = {**config.discriminator, **shared}
-        discriminator = options.build(
-            modules[1], discriminator, where='config.method.discriminator'
-        )
-        _check(config, discriminator)
-        return (
-            options.build(modules[0], generator, where='config.method.generator'),
-            discriminator,
-        )
+    setup = adversarial_step.make_setup(
+        config, axis_name=axis_name, schedule_steps=max(1, config.num_steps)
+    )
+    networks = functools.partial(_networks, config, axis_name)
 
     def init(key, frozen, batch):
         del frozen
-        generator, discriminator = networks(batch)
+        generator, discriminator = networks(batch['image'].shape[1:])
         generator_key, discriminator_key = jax.random.split(key)
         label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
         latent = jnp.zeros((1, config.latent_size))
-        return start(
+        return adversarial_step.create_state(
+            setup,
             generator.init(generator_key, latent, label, train=False),
             discriminator.init(discriminator_key, batch['image'][:1], label, train=False),
         )
 
     def step(key, state, frozen, batch):
         del frozen
-        generator, discriminator = networks(batch)
-        return update(key, state, batch, generator.apply, discriminator.apply)
+        generator, discriminator = networks(batch['image'].shape[1:])
+        return adversarial_step.advance(
+            setup, key, state, batch, generator.apply, discriminator.apply
+        )
 
-    def sample(key, state, frozen, batch):
+    def sample(image_keys, state, frozen, batch):
         del frozen
-        generator, _ = networks(batch)
-        latent = latents.given_or_drawn(key, batch, config.latent_size)
-        label = latents.given_or_drawn_labels(key, batch, config.num_classes)
-        images = generator.apply(state.ema, latent, label, train=False)
+        generator, _ = networks(batch['image'].shape[1:])
+        latent = latents.given_or_drawn(image_keys, batch, config.latent_size)
+        label = latents.given_or_drawn_labels(image_keys, batch, config.num_classes)
+        apply = functools.partial(generator.apply, state.ema, train=False)
+        images = apply_per_image(apply, image_keys, latent, label)
         return {'generated': jnp.clip(images, -1, 1)}
 
     return Method(
@@ -88,15 +82,32 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         sample,
         latent_size=config.latent_size,
         num_classes=config.num_classes or None,
+        logits_have_scale=setup.loss.has_scale,
     )
 
 
+def _networks(config: Config, axis_name: str | None, shape: tuple[int, int, int]):
+    """Returns the generator and the discriminator of images of a shape."""
+    modules = options.choose(NETWORKS, config.network, where='config.method.network')
+    shared = {'num_classes': config.num_classes, 'axis_name': axis_name}
+    generator = options.build(
+        modules[0],
+        {**config.generator, **shared, 'shape': shape},
+        where='config.method.generator',
+    )
+    discriminator = options.build(
+        modules[1], {**config.discriminator, **shared}, where='config.method.discriminator'
+    )
+    _check(config, discriminator)
+    return generator, discriminator
+
+
 def _check(config: Config, discriminator) -> None:
-    """Penalties are of one image's gradient, which batch normalization mixes with others'."""
+    """Refuses gradient penalties, which are per image, with batch normalization."""
     names = ('r1_gamma', 'r2_gamma', 'gradient_penalty')
-    asked = [name for name in names if getattr(config, name)]
-    if asked and getattr(discriminator, 'normalize', False):
+    used = [name for name in names if getattr(config, name)]
+    if used and getattr(discriminator, 'normalize', False):
         raise UserError(
-            f'config.method.{asked[0]} penalizes the gradient of single images, which batch '
+            f'config.method.{used[0]} penalizes the gradient of single images, which batch '
             'normalization mixes: set config.method.discriminator.normalize=False.'
         )

@@ -1,16 +1,16 @@
-"""Progressive growing (Karras et al. 2018): a small game first, then one of twice the size.
+"""Progressive growing (Karras et al. 2018): trains small images first, then twice the size.
 
-One phase a resolution over a state of fixed shape (networks/growing.py). A phase
-begins with the fade of its new layers, whose weight is a function of the step alone,
-so that a run that is cut in the middle of a fade goes on as it would have. The
-optimizers start anew with each phase: the moments of layers that had no gradient
-would make their first updates too large.
+There is one phase per resolution, over a state of fixed shape (networks/growing.py). A phase
+begins with the fade of its new layers. The weight of the fade is a function of the step alone, so
+that a run that is interrupted in the middle of a fade resumes exactly. Each phase starts with new
+optimizers: the moments of layers that had no gradient would make their first updates too large.
 
-The penalties' weights are for the full size; at half the size a gradient with respect
-to a pixel counts four times, and they weigh a quarter.
+The weights of the penalties are those of the full size. At half the size a gradient with respect to
+a pixel counts four times, so the penalties are weighted by a quarter.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,23 +20,23 @@ import jax.numpy as jnp
 from imggen import latents, options
 from imggen.errors import UserError
 from imggen.method import Method, Phase
-from imggen.methods.adversarial import step as game
+from imggen.methods.adversarial import step as adversarial_step
 from imggen.networks import growing
 from imggen.networks.blocks import crop
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(game.Config):
-    """Options of `config.method`, besides those of every game.
+class Config(adversarial_step.Config):
+    """Options of `config.method`, in addition to those of `adversarial.step.Config`.
 
-    Schedules of Adam run anew in each phase, those of the penalties over the run.
+    The schedules of Adam restart with each phase; those of the penalties run over all phases.
 
     Attributes:
-      features: of each level, the smallest size first; 28 x 28 with three grows
-        7, 14, 28.
-      shares: of the steps, what each level gets, for example (1, 1, 2); () for equal
-        shares. (0, 0, 1) trains all layers from the start, without growth.
-      fade: part of a phase in which its new layers are faded in.
+      features: features of each level, the smallest size first; 28 x 28 with three levels grows
+        through 7, 14 and 28.
+      shares: relative number of steps of each level, for example (1, 1, 2); () for equal shares.
+        (0, 0, 1) trains all layers from the start, without growth.
+      fade: the fraction of a phase during which its new layers are faded in.
       generator, discriminator: further options of the two modules.
     """
 
@@ -51,123 +51,127 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """Builds the method from the options of `Config`."""
     config = options.build(Config, config, where='config.method')
     starts = level_starts(config)
-    levels = len(config.features)
-    ends = (*starts[1:], config.num_steps)
-
-    def game_at(level):
-        weight = 0.25 ** (levels - 1 - level)
-        gammas = {name: weight * getattr(config, name) for name in ('r1_gamma', 'r2_gamma')}
-        return game.make(
-            dataclasses.replace(config, **gammas),
-            axis_name=axis_name,
-            schedule_steps=max(1, ends[level] - starts[level]),
-        )
-
-    games = [game_at(level) for level in range(levels)]
-
-    def networks(batch):
-        shared = {
-            'features': config.features,
-            'num_classes': config.num_classes,
-            'axis_name': axis_name,
-        }
-        generator = {**config.generator, **shared, 'shape': batch['image'].shape[1:]}
-        discriminator = {**config.discriminator, **shared}
-        return (
-            options.build(growing.Generator, generator, where='config.method.generator'),
-            options.build(
-                growing.Discriminator, discriminator, where='config.method.discriminator'
-            ),
-        )
+    lengths = [
+        end - start for start, end in zip(starts, (*starts[1:], config.num_steps), strict=True)
+    ]
+    levels = range(len(config.features))
+    setups = [_setup(config, level, lengths[level], axis_name) for level in levels]
+    networks = functools.partial(_networks, config, axis_name)
 
     def init(key, frozen, batch):
         del frozen
-        generator, discriminator = networks(batch)
+        generator, discriminator = networks(batch['image'].shape[1:])
         generator_key, discriminator_key = jax.random.split(key)
         label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
-        real = growing.at_level(batch['image'][:1], levels - 1, 1.0, levels=levels)
-        grown = {'level': levels - 1, 'fade': 1.0, 'train': False}
+        real = growing.at_level(batch['image'][:1], levels[-1], 1.0, levels=len(levels))
+        full = {'level': levels[-1], 'fade': 1.0, 'train': False}
         latent = jnp.zeros((1, config.latent_size))
-        return games[0].start(
-            generator.init(generator_key, latent, label, **grown),
-            discriminator.init(discriminator_key, real, label, **grown),
+        return adversarial_step.create_state(
+            setups[0],
+            generator.init(generator_key, latent, label, **full),
+            discriminator.init(discriminator_key, real, label, **full),
         )
 
-    def step_at(level):
-        def step(key, state, frozen, batch):
-            del frozen
-            generator, discriminator = networks(batch)
-            fade = fade_at(state.step, level, starts, config)
-            if starts[level]:
-                state = jax.lax.cond(
-                    state.step == starts[level], games[level].restart, lambda state: state, state
-                )
-            real = growing.at_level(batch['image'], level, fade, levels=levels)
-            state, report = games[level].update(
-                key,
-                state,
-                {**batch, 'image': real},
-                lambda *args, **kwargs: generator.apply(*args, **kwargs, level=level, fade=fade),
-                lambda *args, **kwargs: discriminator.apply(
-                    *args, **kwargs, level=level, fade=fade
-                ),
-            )
-            return state, {**report, 'fade': fade}
-
-        return step
-
-    def sample(key, state, frozen, batch):
-        """Images as far as they have grown, enlarged to the full size."""
+    def step_at(level, key, state, frozen, batch):
         del frozen
-        generator, _ = networks(batch)
-        latent = latents.given_or_drawn(key, batch, config.latent_size)
-        label = latents.given_or_drawn_labels(key, batch, config.num_classes)
+        generator, discriminator = networks(batch['image'].shape[1:])
+        fade = fade_at(state.step, level, starts, config)
+        if starts[level]:
+            restart = functools.partial(adversarial_step.restart_optimizers, setups[level])
+            state = jax.lax.cond(state.step == starts[level], restart, lambda state: state, state)
+        real = growing.at_level(batch['image'], level, fade, levels=len(levels))
+        state, metrics = adversarial_step.advance(
+            setups[level],
+            key,
+            state,
+            {**batch, 'image': real},
+            functools.partial(generator.apply, level=level, fade=fade),
+            functools.partial(discriminator.apply, level=level, fade=fade),
+        )
+        return state, {**metrics, 'fade': fade}
 
-        def images_at(level):
-            def images(step):
-                fade = fade_at(step, level, starts, config)
-                grown = generator.apply(
-                    state.ema, latent, label, level=level, fade=fade, train=False
-                )
-                for _ in range(levels - 1 - level):
-                    grown = growing.up(grown)
-                return jnp.clip(crop(grown, batch['image'].shape[1:3]), -1, 1)
+    def sample(image_keys, state, frozen, batch):
+        """Images of the current level, enlarged to the full size."""
+        del frozen
+        shape = batch['image'].shape[1:]
+        latent = latents.given_or_drawn(image_keys, batch, config.latent_size)
+        label = latents.given_or_drawn_labels(image_keys, batch, config.num_classes)
+        apply = functools.partial(networks(shape)[0].apply, state.ema, latent, label, train=False)
 
-            return images
+        def images_at(level, step):
+            images = apply(level=level, fade=fade_at(step, level, starts, config))
+            for _ in range(levels[-1] - level):
+                images = growing.up(images)
+            return jnp.clip(crop(images, shape[:2]), -1, 1)
 
-        reached = jnp.sum(state.step >= jnp.asarray(starts)) - 1
-        branches = [images_at(level) for level in range(levels)]
-        return {'generated': jax.lax.switch(reached, branches, state.step)}
+        current = jnp.sum(state.step >= jnp.asarray(starts)) - 1
+        branches = [functools.partial(images_at, level) for level in levels]
+        return {'generated': jax.lax.switch(current, branches, state.step)}
 
     return Method(
         init,
         tuple(
-            Phase(f'level_{level}', ends[level] - starts[level], step_at(level))
-            for level in range(levels)
+            Phase(f'level_{level}', lengths[level], functools.partial(step_at, level))
+            for level in levels
         ),
         sample,
         latent_size=config.latent_size,
         num_classes=config.num_classes or None,
+        logits_have_scale=setups[0].loss.has_scale,
+    )
+
+
+def _setup(config: Config, level: int, num_steps: int, axis_name: str | None):
+    """Returns the setup of a level, with the weights of its penalties."""
+    weight = 0.25 ** (len(config.features) - 1 - level)
+    gammas = {name: weight * getattr(config, name) for name in ('r1_gamma', 'r2_gamma')}
+    return adversarial_step.make_setup(
+        dataclasses.replace(config, **gammas), axis_name=axis_name, schedule_steps=max(1, num_steps)
+    )
+
+
+def _networks(config: Config, axis_name: str | None, shape: tuple[int, int, int]):
+    """Returns the generator and the discriminator of images that grow to a shape."""
+    shared = {
+        'features': config.features,
+        'num_classes': config.num_classes,
+        'axis_name': axis_name,
+    }
+    return (
+        options.build(
+            growing.Generator,
+            {**config.generator, **shared, 'shape': shape},
+            where='config.method.generator',
+        ),
+        options.build(
+            growing.Discriminator,
+            {**config.discriminator, **shared},
+            where='config.method.discriminator',
+        ),
     )
 
 
 def level_starts(config: Config) -> tuple[int, ...]:
-    """Returns the step at which each level's phase starts."""
+    """Returns the step at which the phase of each level starts.
+
+    Raises:
+      UserError: `shares` does not assign steps to each level.
+    """
     shares = config.shares or (1,) * len(config.features)
     if len(shares) != len(config.features) or min(shares) < 0 or sum(shares) <= 0:
         raise UserError(
-            f'config.method.shares={shares} gives no part of the steps to each of the '
-            f'{len(config.features)} levels of config.method.features: give as many numbers.'
+            f'config.method.shares={shares} does not assign steps to each of the '
+            f'{len(config.features)} levels of config.method.features: give one number per level.'
         )
     before = [sum(shares[:level]) / sum(shares) for level in range(len(shares))]
     return tuple(round(config.num_steps * part) for part in before)
 
 
 def fade_at(step: jax.Array, level: int, starts: tuple[int, ...], config: Config) -> jax.Array:
-    """Returns the weight of a level's new layers at a step: scalar in [0, 1].
+    """Returns the weight of a level's new layers at a step, a scalar in [0, 1].
 
-    A level that nothing was trained below needs no fade.
+    A level is not faded in if no steps were spent on a level below it.
     """
     if not starts[level] or not config.fade:
         return jnp.float32(1.0)

@@ -1,12 +1,11 @@
-"""One update of a generator and a discriminator: what all adversarial methods share.
+"""The training step of generators of images from latents: `gan` and `growing_gan`.
 
-The discriminator learns from one batch of real and one of generated images, and then
-the generator. The images are generated once, where published trainers draw new ones for
-each player: the generator's gradient goes back through the forward pass that the
-discriminator learned from, judged by the discriminator as it is after its update.
+It adds to the update of adversarial/update.py what these two methods share: latents and labels,
+augmentation of what the discriminator sees, schedules, and a moving average of the generator.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -16,39 +15,39 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from imggen import keys, latents, options, schedules, train_state
+from imggen import keys, latents, options, train_state
 from imggen.augmentation import adaptive
 from imggen.errors import UserError
 from imggen.losses import adversarial
+from imggen.methods.adversarial import update
 from imggen.train_state import TrainState
-
-# Beyond the number of any image, so that these draws share no key with a latent.
-_BETWEEN, _AUGMENT = 2**30 + 1, 2**30 + 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The options that all adversarial methods have.
+    """The options that both methods have.
 
     Attributes:
-      num_steps: updates of the discriminator.
-      loss: one of adversarial.LOSSES.
-      r1_gamma, r2_gamma: weights of the penalties on the gradients at real and at
-        generated images; 0 for none.
-      gamma_end: fraction of both gammas that is left at the end, along a cosine.
-      gradient_penalty: weight of the penalty on gradients between real and generated
-        images whose norm is not 1 (Wasserstein); 0 for none.
-      penalty_every_steps: steps from one with penalties to the next ("lazy"); they
-        then weigh as many times as much.
-      weight_clip: bound of the discriminator's parameters (Wasserstein); 0 for none.
-      discriminator_steps: updates of the discriminator to one of the generator.
+      num_steps: number of updates of the discriminator.
+      loss: one of losses.adversarial.LOSSES.
+      r1_gamma, r2_gamma: weights of the gradient penalties on real and on generated images; 0
+        for none.
+      gamma_end: the fraction of both gammas that is left at the end, along a cosine.
+      gradient_penalty: weight of the penalty that keeps the norm of gradients between real and
+        generated images at 1 (Wasserstein); 0 for none.
+      penalty_every_steps: the interval of lazy penalties: they are computed once in this many
+        steps and multiplied by it.
+      weight_clip: bound on the absolute value of the discriminator's parameters (Wasserstein); 0
+        for none.
+      discriminator_steps: updates of the discriminator for each update of the generator.
       augment: options of adaptive.Augmentation; {} for none.
-      latent_size: numbers in a latent vector, standard normal.
-      num_classes: of the labels that both players are told; 0 for none.
-      learning_rate: of Adam, for both players.
-      learning_rate_end: fraction that is left at the end, along a cosine.
-      b1, b2: decays of Adam's moments; `b2_end` is b2 at the end, along a cosine.
-      ema_half_life_images: of the average generator, in images seen.
+      latent_size: length of a latent vector, which is standard normal.
+      num_classes: number of classes that both networks are conditioned on; 0 for none.
+      learning_rate: learning rate of Adam, for both networks.
+      learning_rate_end: the fraction of it that is left at the end, along a cosine.
+      b1, b2: decay rates of Adam's moments.
+      b2_end: b2 at the end, along a cosine; None for a constant b2.
+      ema_half_life_images: half-life of the moving average of the generator, in images.
     """
 
     num_steps: int
@@ -76,9 +75,9 @@ class State:
     """What a checkpoint holds.
 
     Attributes:
-      step: updates made, int32.
-      generator, discriminator: the players.
-      ema: variables of the average generator.
+      step: number of steps made, int32.
+      generator, discriminator: their train states.
+      ema: averaged variables of the generator, which samples are drawn with.
     """
 
     step: jax.Array
@@ -89,218 +88,233 @@ class State:
 
 @struct.dataclass
 class AdaptiveState(State):
-    """The state where the strength of the augmentation adapts: `control` besides."""
+    """The state if the probability of augmentation adapts, with its `control`."""
 
     control: adaptive.Control
 
 
-class Game(NamedTuple):
-    """The game of one config.
+class Setup(NamedTuple):
+    """What stays the same over the steps of a run.
 
     Attributes:
-      start: (generator's variables, discriminator's) -> State.
-      restart: State -> State, with the optimizers as they are at the start.
-      update: (key, state, batch, generate, criticise) -> (state, metrics), where
-        generate(variables, latent, label, train=, mutable=) makes images and
-        criticise(variables, images, label, train=, mutable=) logits, as the `apply`
-        of linen modules does; both return (result, new statistics).
+      config: the options.
+      loss: the adversarial loss.
+      augmentation: the options of the augmentation.
+      generator_optimizer, discriminator_optimizer: the optimizers.
+      axis_name: the pmap axis that the step runs under; None under jit.
     """
 
-    start: Callable[..., State]
-    restart: Callable[[State], State]
-    update: Callable[..., tuple[State, Mapping[str, jax.Array]]]
+    config: Config
+    loss: adversarial.Loss
+    augmentation: adaptive.Augmentation
+    generator_optimizer: optax.GradientTransformation
+    discriminator_optimizer: optax.GradientTransformation
+    axis_name: str | None
 
 
-def make(
-    config: Config, *, axis_name: str | None = None, schedule_steps: int | None = None
-) -> Game:
-    """Makes the game; UserError for an unknown loss or option of the augmentation.
+def make_setup(config: Config, *, axis_name: str | None, schedule_steps: int) -> Setup:
+    """Builds the setup of a config.
 
     Args:
       config: the options.
-      axis_name: the pmap axis that the update runs under; None under jit.
-      schedule_steps: how long Adam's schedules are; as long as the run by default.
+      axis_name: the pmap axis that the step runs under; None under jit.
+      schedule_steps: length of the schedules of Adam.
+
+    Raises:
+      UserError: the config has an unknown loss, or an option of a wrong value.
     """
-    loss = options.choose(adversarial.LOSSES, config.loss, where='config.method.loss')
-    augmentation = options.build(
-        adaptive.Augmentation, config.augment, where='config.method.augment'
-    )
     for name in ('discriminator_steps', 'penalty_every_steps'):
         if (steps := getattr(config, name)) < 1:
             raise UserError(f'config.method.{name} is {steps}; set it to 1 or more.')
-    turns = config.discriminator_steps
-    schedule_steps = schedule_steps or config.num_steps
-    critic_optimizer = _optimizer(config, schedule_steps)
-    optimizer = _optimizer(config, max(1, schedule_steps // turns))
-
-    def start(generator, discriminator):
-        state = {
-            'step': jnp.int32(0),
-            'generator': train_state.create(generator, optimizer),
-            'discriminator': train_state.create(discriminator, critic_optimizer),
-            'ema': generator,
-        }
-        if augmentation.target:
-            return AdaptiveState(**state, control=adaptive.start(augmentation))
-        return State(**state)
-
-    def restart(state):
-        return state.replace(
-            generator=train_state.create(state.generator.variables, optimizer),
-            discriminator=train_state.create(state.discriminator.variables, critic_optimizer),
-        )
-
-    def update(key, state, batch, generate, criticise):
-        real, label = batch['image'], latents.real_labels(batch, config.num_classes)
-        image_keys = keys.per_image(key, len(real), axis_name=axis_name)
-        latent = latents.draw(image_keys, config.latent_size)
-        gamma_scale = schedules.cosine(1.0, config.gamma_end, state.step / config.num_steps)
-        strength = state.control.probability if augmentation.target else augmentation.probability
-
-        def draws(stream):
-            return keys.per_image(jax.random.fold_in(key, stream), len(real), axis_name=axis_name)
-
-        def augmented(images, use):
-            if not augmentation.kinds:
-                return images
-            return adaptive.augment(draws(_AUGMENT + use), images, strength, augmentation.kinds)
-
-        def generated(params):
-            variables = {'params': params, **state.generator.batch_stats}
-            return generate(variables, latent, label, train=True, mutable=['batch_stats'])
-
-        def criticised(params, statistics, images, use):
-            variables = {'params': params, **statistics}
-            images = augmented(images, use)
-            return criticise(variables, images, label, train=True, mutable=['batch_stats'])
-
-        fake, pull_back, generator_statistics = jax.vjp(
-            generated, state.generator.params, has_aux=True
-        )
-
-        def discriminator_loss(params, *, weight):
-            def critic(statistics, use):
-                return lambda images: criticised(params, statistics, images, use)
-
-            statistics = state.discriminator.batch_stats
-            real_logits, r1, statistics = adversarial.penalized(
-                critic(statistics, 0), real, weight * config.r1_gamma, gamma_scale
-            )
-            fake_logits, r2, statistics = adversarial.penalized(
-                critic(statistics, 1), fake, weight * config.r2_gamma, gamma_scale
-            )
-            game = jnp.mean(loss.discriminator(real_logits, fake_logits))
-            report = {'discriminator_loss': game}
-            report |= {'real_logit': real_logits.mean(), 'fake_logit': fake_logits.mean()}
-            report |= {'r1': r1.mean()} if config.r1_gamma else {}
-            report |= {'r2': r2.mean()} if config.r2_gamma else {}
-            penalty = jnp.mean(r1 + r2)
-            if config.gradient_penalty:
-                slopes = jnp.zeros(len(real))
-                if weight:
-                    slopes = adversarial.slope_penalty(
-                        critic(statistics, 0), draws(_BETWEEN), real, fake
-                    )
-                report['gradient_penalty'] = weight * config.gradient_penalty * slopes.mean()
-                penalty += report['gradient_penalty']
-            sure = real_logits - fake_logits if loss.relative else real_logits
-            return game + penalty, (report, statistics, jnp.mean(jnp.sign(sure)))
-
-        def gradient(weight):
-            params = state.discriminator.params
-            return jax.grad(discriminator_loss, has_aux=True)(params, weight=weight)
-
-        every = config.penalty_every_steps
-        if every == 1:
-            gradients, aux = gradient(1)
-        else:
-            gradients, aux = jax.lax.cond(
-                state.step % every == 0, lambda: gradient(every), lambda: gradient(0)
-            )
-        report, statistics, sign = aux
-        gradients = train_state.mean_over(axis_name, gradients)
-        report['discriminator_gradient'] = optax.tree.norm(gradients)
-        critic = train_state.update(
-            state.discriminator, gradients, critic_optimizer, batch_stats=statistics
-        )
-        if bound := config.weight_clip:
-            clipped = jax.tree.map(lambda leaf: jnp.clip(leaf, -bound, bound), critic.params)
-            critic = critic.replace(params=clipped)
-
-        def generator_loss(fake):
-            real_logits, _ = criticised(critic.params, critic.batch_stats, real, 2)
-            fake_logits, _ = criticised(critic.params, critic.batch_stats, fake, 3)
-            return jnp.mean(loss.generator(real_logits, fake_logits))
-
-        def generator_turn():
-            value, gradient_at_fake = jax.value_and_grad(generator_loss)(fake)
-            (gradients,) = pull_back(gradient_at_fake)
-            gradients = train_state.mean_over(axis_name, gradients)
-            report = {'generator_loss': value}
-            report['generator_gradient'] = optax.tree.norm(gradients)
-            player = train_state.update(
-                state.generator, gradients, optimizer, batch_stats=generator_statistics
-            )
-            return player, report
-
-        player, of_generator = _every(turns, state, generator_turn)
-        report |= of_generator
-
-        images_per_step = len(real) * jax.lax.axis_size(axis_name) if axis_name else len(real)
-        ema = train_state.ema_update(
-            state.ema,
-            player.variables,
-            images=len(real),
-            half_life_images=config.ema_half_life_images,
-            step=state.step,
-            axis_name=axis_name,
-        )
-        changes = {}
-        if augmentation.target:
-            sign = train_state.mean_over(axis_name, sign)
-            changes['control'] = adaptive.adapt(
-                state.control, augmentation, sign, state.step, images_per_step=images_per_step
-            )
-            report['augment_probability'] = state.control.probability
-        state = state.replace(
-            step=state.step + 1,
-            generator=player,
-            discriminator=critic,
-            ema=ema,
-            **changes,
-        )
-        return state, train_state.mean_over(axis_name, report)
-
-    return Game(start, restart, update)
+    where = 'config.method.augment'
+    generator_steps = max(1, schedule_steps // config.discriminator_steps)
+    return Setup(
+        config,
+        loss=options.choose(adversarial.LOSSES, config.loss, where='config.method.loss'),
+        augmentation=options.build(adaptive.Augmentation, config.augment, where=where),
+        generator_optimizer=make_optimizer(config, generator_steps),
+        discriminator_optimizer=make_optimizer(config, schedule_steps),
+        axis_name=axis_name,
+    )
 
 
-def _every(turns, state, generator_turn):
-    """Updates the generator in the last of `turns` steps.
-
-    Its report then counts `turns` times and otherwise 0, so that the mean over steps
-    is that over the generator's updates.
-    """
-    if turns == 1:
-        return generator_turn()
-
-    def learn():
-        player, report = generator_turn()
-        return player, jax.tree.map(lambda value: turns * value, report)
-
-    def rest():
-        _, report = jax.eval_shape(generator_turn)
-        return state.generator, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), report)
-
-    return jax.lax.cond(state.step % turns == turns - 1, learn, rest)
-
-
-def _optimizer(config: Config, num_steps: int):
-    def learning_rate(step):
-        return schedules.cosine(
-            config.learning_rate, config.learning_rate * config.learning_rate_end, step / num_steps
-        )
-
-    b2 = config.b2
-    if config.b2_end is not None and not math.isclose(config.b2_end, config.b2):
-        b2 = lambda step: schedules.cosine(config.b2, config.b2_end, step / num_steps)  # noqa: E731
+def make_optimizer(config: Config, num_steps: int) -> optax.GradientTransformation:
+    """Returns Adam, whose learning rate and b2 follow cosines over `num_steps`."""
+    start, end = config.b2, config.b2_end
+    b2 = start
+    if end is not None and not math.isclose(start, end):
+        left = optax.cosine_decay_schedule(1.0, num_steps)
+        b2 = lambda step: end + (start - end) * left(step)  # noqa: E731
+    learning_rate = optax.cosine_decay_schedule(
+        config.learning_rate, num_steps, alpha=config.learning_rate_end
+    )
     return train_state.adam(learning_rate, b1=config.b1, b2=b2)
+
+
+def create_state(setup: Setup, generator_variables, discriminator_variables) -> State:
+    """Builds the initial state from the variables that both modules returned from `init`."""
+    generator = train_state.create(generator_variables, setup.generator_optimizer)
+    state = {
+        'step': jnp.int32(0),
+        'generator': generator,
+        'discriminator': train_state.create(discriminator_variables, setup.discriminator_optimizer),
+        'ema': generator.variables,
+    }
+    if setup.augmentation.target:
+        return AdaptiveState(**state, control=adaptive.start(setup.augmentation))
+    return State(**state)
+
+
+def restart_optimizers(setup: Setup, state: State) -> State:
+    """Returns the state with the optimizers as they are at the start."""
+    generator, discriminator = state.generator.variables, state.discriminator.variables
+    return state.replace(
+        generator=train_state.create(generator, setup.generator_optimizer),
+        discriminator=train_state.create(discriminator, setup.discriminator_optimizer),
+    )
+
+
+def advance(
+    setup: Setup,
+    key: jax.Array,
+    state: State,
+    batch: Mapping[str, jax.Array],
+    generator_apply: Callable,
+    discriminator_apply: Callable,
+) -> tuple[State, Mapping[str, jax.Array]]:
+    """Makes one step.
+
+    Args:
+      setup: what stays the same.
+      key: the key of the step.
+      state: the state.
+      batch: 'image' and, if the config has classes, 'label'.
+      generator_apply: (variables, latent, label, train=, rngs=, mutable=) -> (images, changed
+        collections), the `apply` of a linen module.
+      discriminator_apply: the same for (variables, images, label, ...) -> logits [n].
+
+    Returns:
+      The new state and metrics.
+    """
+    config, axis_name = setup.config, setup.axis_name
+    real, label = batch['image'], latents.real_labels(batch, config.num_classes)
+    image_keys = keys.per_image(key, len(real), axis_name=axis_name)
+    latent = latents.draw(image_keys, config.latent_size)
+    generated = update.generate(
+        lambda variables, **how: generator_apply(variables, latent, label, train=True, **how),
+        state.generator,
+        key,
+        axis_name=axis_name,
+    )
+    discriminate = update.Discriminate(
+        lambda variables, images, **how: discriminator_apply(
+            variables, images, label, train=True, **how
+        ),
+        key,
+        _augment(setup, state),
+        axis_name,
+    )
+    discriminator, metrics, overfitting = _update_discriminator(
+        setup, state, discriminate, real, generated.images
+    )
+    loss_fn = functools.partial(
+        update.generator_loss,
+        discriminator=discriminator,
+        discriminate=discriminate,
+        real=real,
+        loss=setup.loss,
+    )
+    generator, generator_metrics = _update_generator(setup, state, generated, loss_fn)
+    ema = train_state.ema_update(
+        state.ema,
+        generator.variables,
+        images=len(real),
+        half_life_images=config.ema_half_life_images,
+        step=state.step,
+        axis_name=axis_name,
+    )
+    metrics |= generator_metrics
+    new = {'generator': generator, 'discriminator': discriminator, 'ema': ema}
+    if setup.augmentation.target:
+        new['control'] = _adapt(setup, state, overfitting, len(real))
+        metrics['augment_probability'] = state.control.probability
+    return state.replace(step=state.step + 1, **new), train_state.mean_over(axis_name, metrics)
+
+
+def _augment(setup: Setup, state: State):
+    """Returns (keys [n], images) -> augmented images; None without augmentation."""
+    augmentation = setup.augmentation
+    if not augmentation.kinds:
+        return None
+    probability = augmentation.probability
+    if augmentation.target:
+        probability = state.control.probability
+    return lambda image_keys, images: adaptive.augment(
+        image_keys, images, probability, augmentation.kinds
+    )
+
+
+def _adapt(setup: Setup, state: State, overfitting, num_images: int) -> adaptive.Control:
+    if setup.axis_name is not None:
+        num_images *= jax.lax.axis_size(setup.axis_name)
+    return adaptive.adapt(
+        state.control,
+        setup.augmentation,
+        train_state.mean_over(setup.axis_name, overfitting),
+        state.step,
+        images_per_step=num_images,
+    )
+
+
+def _update_discriminator(setup: Setup, state: State, discriminate, real, fake):
+    config = setup.config
+    gamma_scale = optax.cosine_decay_schedule(1.0, max(1, config.num_steps), alpha=config.gamma_end)
+    discriminator, metrics, overfitting = update.update_discriminator(
+        state.discriminator,
+        discriminate,
+        real,
+        fake,
+        loss=setup.loss,
+        optimizer=setup.discriminator_optimizer,
+        penalties=update.Penalties(
+            config.r1_gamma, config.r2_gamma, config.gradient_penalty, config.penalty_every_steps
+        ),
+        gamma_scale=gamma_scale(state.step),
+        step=state.step,
+    )
+    if bound := config.weight_clip:
+        clipped = jax.tree.map(lambda leaf: jnp.clip(leaf, -bound, bound), discriminator.params)
+        discriminator = discriminator.replace(params=clipped)
+    return discriminator, metrics, overfitting
+
+
+def _update_generator(setup: Setup, state: State, generated: update.Generated, loss_fn: Callable):
+    """Updates the generator in the last of every `discriminator_steps` steps.
+
+    Its metrics are multiplied by that number, and are 0 in the other steps, so that their mean
+    over steps is their mean over updates.
+    """
+
+    def update_now():
+        return update.update_generator(
+            state.generator,
+            generated,
+            loss_fn,
+            optimizer=setup.generator_optimizer,
+            axis_name=setup.axis_name,
+        )
+
+    every = setup.config.discriminator_steps
+    if every == 1:
+        return update_now()
+
+    def update_and_scale():
+        generator, metrics = update_now()
+        return generator, jax.tree.map(lambda value: every * value, metrics)
+
+    def skip():
+        _, metrics = jax.eval_shape(update_now)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metrics)
+        return state.generator, zeros
+
+    return jax.lax.cond(state.step % every == every - 1, update_and_scale, skip)

@@ -1,30 +1,32 @@
-"""Super-resolution: pictures enlarged twice or four times, in two phases of one method.
+"""Super-resolution: enlarges images two or four times. One method with two phases.
 
-The phase 'l1' minimizes E |y - G(x)|, which makes the best likeness and leaves it smooth.
-The phase 'adversarial' goes on from there and draws the texture that a picture could have
-(Ledig et al. 2017):
+The phase 'l1' minimizes E |y - G(x)|, which is closest to the target on average but smooth. The
+phase 'adversarial' continues from there and adds plausible texture (Ledig et al. 2017):
 
   l1_weight * E |y - G(x)| + perceptual_weight * P(y, G(x)) + gan_weight * V(D, G)
 
-P compares activations of VGG16 (losses/perceptual.py), V is a game of losses/adversarial.py
-over patches. A batch holds 'input', float32 [n, height, width, channels] in [-1, 1], and
-'target', `scale` times as large. Of single pictures ('image') the inputs are made here.
+P compares activations of VGG16 (losses/perceptual.py), and V is a loss of losses/adversarial.py
+over patches. A batch holds 'input', float32 [n, height, width, channels] in [-1, 1], and 'target',
+`scale` times as large. In a batch of single images ('image') these are the targets, and the inputs
+are made from them.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 
-from imggen import images, options, schedules, train_state
+from imggen import images, options, train_state
 from imggen.errors import UserError
 from imggen.features import vgg16
 from imggen.losses import adversarial, perceptual
 from imggen.method import Method, Phase, Translation
+from imggen.methods.adversarial import update
 from imggen.networks import super_resolution
 from imggen.networks.patchgan import PatchGAN
 from imggen.train_state import TrainState
@@ -35,20 +37,21 @@ class Config:
     """Options of `config.method`.
 
     Attributes:
-      num_steps: updates of both phases together.
+      num_steps: number of updates of the generator, over both phases.
       num_adversarial_steps: how many of them, at the end, are adversarial.
       scale: 2 or 4.
       network: options of networks.super_resolution.SuperResolution.
       discriminator: options of networks.patchgan.PatchGAN.
-      loss: one of adversarial.LOSSES.
-      l1_weight, perceptual_weight, gan_weight: of the adversarial phase. Without
-        perceptual_weight VGG16's weights are not needed.
+      loss: one of losses.adversarial.LOSSES.
+      l1_weight, perceptual_weight, gan_weight: weights of the adversarial phase. If
+        perceptual_weight is 0, the weights of VGG16 are not needed.
       perceptual_layers: weights by layer of VGG16.
-      learning_rate: of Adam in the first phase; falls along a cosine.
-      learning_rate_end: fraction that is left at the end of a phase.
-      adversarial_learning_rate: of both players in the second phase; falls likewise.
-      b2: decay of Adam's second moment.
-      ema_half_life_images: of the average network, in images seen.
+      learning_rate: learning rate of Adam in the first phase; it decays along a cosine.
+      learning_rate_end: the fraction of it that is left at the end of a phase.
+      adversarial_learning_rate: learning rate of both networks in the second phase, which decays
+        in the same way.
+      b2: decay rate of Adam's second moment.
+      ema_half_life_images: half-life of the moving average of the generator, in images.
     """
 
     num_steps: int
@@ -75,10 +78,10 @@ class State:
     """What a checkpoint holds.
 
     Attributes:
-      step: updates made, int32.
+      step: number of steps made, int32.
       generator: the network that enlarges.
-      discriminator: its opponent; None without an adversarial phase.
-      ema: variables of the average generator, which `sample` uses.
+      discriminator: None without an adversarial phase.
+      ema: averaged variables of the generator, which `sample` uses.
     """
 
     step: jax.Array
@@ -87,180 +90,219 @@ class State:
     ema: Any
 
 
+class Setup(NamedTuple):
+    """What stays the same over the steps of a run.
+
+    Attributes:
+      config: the options.
+      loss: the adversarial loss.
+      network, discriminator: the modules.
+      generator_optimizer, discriminator_optimizer: the optimizers.
+      axis_name: the pmap axis that the step runs under; None under jit.
+    """
+
+    config: Config
+    loss: adversarial.Loss
+    network: super_resolution.SuperResolution
+    discriminator: PatchGAN
+    generator_optimizer: optax.GradientTransformation
+    discriminator_optimizer: optax.GradientTransformation
+    axis_name: str | None
+
+
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """Builds the method from the options of `Config`."""
     config = options.build(Config, config, where='config.method')
-    loss = options.choose(adversarial.LOSSES, config.loss, where='config.method.loss')
-    num_adversarial = config.num_adversarial_steps
-    num_l1 = config.num_steps - num_adversarial
-    _check(config)
-    network = options.build(
-        super_resolution.SuperResolution,
-        {**config.network, 'scale': config.scale},
-        where='config.method.network',
-    )
-    discriminator = options.build(
-        PatchGAN,
-        {**config.discriminator, 'axis_name': axis_name},
-        where='config.method.discriminator',
-    )
-
-    def falling(learning_rate, step, num_steps):
-        end = learning_rate * config.learning_rate_end
-        return schedules.cosine(learning_rate, end, step / max(num_steps, 1))
-
-    def learning_rate(step):
-        return jnp.where(
-            step < num_l1,
-            falling(config.learning_rate, step, num_l1),
-            falling(config.adversarial_learning_rate, step - num_l1, num_adversarial),
-        )
-
-    optimizer = train_state.adam(learning_rate, b2=config.b2)
-    opponent = train_state.adam(
-        lambda step: falling(config.adversarial_learning_rate, step, num_adversarial),
-        b2=config.b2,
-    )
+    setup = _setup(config, axis_name)
+    num_adversarial_steps = config.num_adversarial_steps
 
     def init(key, frozen, batch):
         del frozen
-        generator_key, critic_key = jax.random.split(key)
-        small, target = _pair(config, batch)
-        _check_sizes(config, small, target)
-        player = train_state.create(network.init(generator_key, small[:1]), optimizer)
-        critic = None
-        if num_adversarial:
-            variables = discriminator.init(critic_key, target[:1], statistics='average')
-            critic = train_state.create(variables, opponent)
-        return State(jnp.int32(0), player, critic, player.variables)
-
-    def advanced(state, gradients, count, critic=None):
-        player = train_state.update(state.generator, gradients, optimizer)
-        ema = train_state.ema_update(
-            state.ema,
-            player.variables,
-            images=count,
-            half_life_images=config.ema_half_life_images,
-            step=state.step,
-            axis_name=axis_name,
-        )
-        return State(state.step + 1, player, critic, ema)
+        generator_key, discriminator_key = jax.random.split(key)
+        x, y = _pair(config, batch)
+        _check_sizes(config, x, y)
+        variables = setup.network.init(generator_key, x[:1])
+        generator = train_state.create(variables, setup.generator_optimizer)
+        discriminator = None
+        if num_adversarial_steps:
+            variables = setup.discriminator.init(discriminator_key, y[:1], statistics='average')
+            discriminator = train_state.create(variables, setup.discriminator_optimizer)
+        return State(jnp.int32(0), generator, discriminator, generator.variables)
 
     def l1_step(key, state, frozen, batch):
-        del key, frozen
-        small, target = _pair(config, batch)
-
-        def l1(params):
-            return jnp.mean(jnp.abs(network.apply({'params': params}, small) - target))
-
-        error, gradients = jax.value_and_grad(l1)(state.generator.params)
-        gradients = train_state.mean_over(axis_name, gradients)
-        report = {'l1': error, 'generator_gradient': optax.tree.norm(gradients)}
-        state = advanced(state, gradients, len(target), state.discriminator)
-        return state, train_state.mean_over(axis_name, report)
+        del frozen
+        return advance_l1(setup, key, state, batch)
 
     def adversarial_step(key, state, frozen, batch):
-        del key
-        small, target = _pair(config, batch)
+        return advance_adversarial(setup, key, state, frozen, batch)
 
-        def judge(params, statistics, images):
-            variables = {'params': params, **statistics}
-            return discriminator.apply(
-                variables, images, statistics='batch', mutable=['batch_stats']
-            )
-
-        fake, pull_back = jax.vjp(
-            lambda params: network.apply({'params': params}, small), state.generator.params
-        )
-
-        def discriminator_loss(params):
-            real_logits, statistics = judge(params, state.discriminator.batch_stats, target)
-            fake_logits, statistics = judge(params, statistics, fake)
-            game = jnp.mean(loss.discriminator(real_logits, fake_logits))
-            logits = {'real_logit': real_logits.mean(), 'fake_logit': fake_logits.mean()}
-            return game, ({'discriminator_loss': game, **logits}, statistics)
-
-        gradient = jax.grad(discriminator_loss, has_aux=True)
-        gradients, (report, statistics) = gradient(state.discriminator.params)
-        gradients = train_state.mean_over(axis_name, gradients)
-        critic = train_state.update(
-            state.discriminator, gradients, opponent, batch_stats=statistics
-        )
-
-        def generator_loss(fake):
-            real_logits, _ = judge(critic.params, critic.batch_stats, target)
-            fake_logits, _ = judge(critic.params, critic.batch_stats, fake)
-            parts = {
-                'l1': jnp.mean(jnp.abs(fake - target)),
-                'generator_loss': jnp.mean(loss.generator(real_logits, fake_logits)),
-            }
-            total = config.l1_weight * parts['l1'] + config.gan_weight * parts['generator_loss']
-            if config.perceptual_weight:
-                parts['perceptual'] = _perceptual(config, frozen, fake, target)
-                total += config.perceptual_weight * parts['perceptual']
-            return total, parts
-
-        gradient_at_fake, parts = jax.grad(generator_loss, has_aux=True)(fake)
-        (gradients,) = pull_back(gradient_at_fake)
-        gradients = train_state.mean_over(axis_name, gradients)
-        report |= parts | {'generator_gradient': optax.tree.norm(gradients)}
-        state = advanced(state, gradients, len(target), critic)
-        return state, train_state.mean_over(axis_name, report)
-
-    def sample(key, state, frozen, batch):
-        """Enlarges the first pictures of a batch, one a key, beside what else is known of them."""
+    def sample(image_keys, state, frozen, batch):
+        """Enlarges the first images of a batch, one per key; returns other enlargements too."""
         del frozen
-        small, target = _pair(config, {name: leaf[: len(key)] for name, leaf in batch.items()})
+        x, y = _pair(config, {name: leaf[: len(image_keys)] for name, leaf in batch.items()})
         return {
-            'input': super_resolution.enlarge(small, config.scale, method='nearest'),
-            'bicubic': jnp.clip(super_resolution.enlarge(small, config.scale), -1.0, 1.0),
-            'output': jnp.clip(network.apply(state.ema, small), -1.0, 1.0),
-            **({} if target is None else {'target': target}),
+            'input': super_resolution.enlarge(x, config.scale, method='nearest'),
+            'bicubic': jnp.clip(super_resolution.enlarge(x, config.scale), -1.0, 1.0),
+            'output': jnp.clip(setup.network.apply(state.ema, x), -1.0, 1.0),
+            **({} if y is None else {'target': y}),
         }
 
-    phases = (Phase('l1', num_l1, l1_step), Phase('adversarial', num_adversarial, adversarial_step))
-    uses_vgg = num_adversarial and config.perceptual_weight
-    frozen = vgg16.pretrained() if uses_vgg else ()
+    phases = (
+        Phase('l1', config.num_steps - num_adversarial_steps, l1_step),
+        Phase('adversarial', num_adversarial_steps, adversarial_step),
+    )
     return Method(
         init,
         tuple(phase for phase in phases if phase.num_steps),
         sample,
-        frozen,
+        frozen=vgg16.pretrained() if num_adversarial_steps and config.perceptual_weight else (),
         output='output',
         translation=Translation(scale=config.scale),
+        logits_have_scale=setup.loss.has_scale,
     )
+
+
+def _setup(config: Config, axis_name: str | None) -> Setup:
+    """Builds the modules and the optimizers; UserError for an option of a wrong value."""
+    _check(config)
+    num_l1_steps = config.num_steps - config.num_adversarial_steps
+
+    def decay(learning_rate, num_steps):
+        end = config.learning_rate_end
+        return optax.cosine_decay_schedule(learning_rate, max(1, num_steps), alpha=end)
+
+    second_phase = decay(config.adversarial_learning_rate, config.num_adversarial_steps)
+    both_phases = optax.join_schedules(
+        [decay(config.learning_rate, num_l1_steps), second_phase], [num_l1_steps]
+    )
+    return Setup(
+        config,
+        loss=options.choose(adversarial.LOSSES, config.loss, where='config.method.loss'),
+        network=options.build(
+            super_resolution.SuperResolution,
+            {**config.network, 'scale': config.scale},
+            where='config.method.network',
+        ),
+        discriminator=options.build(
+            PatchGAN,
+            {**config.discriminator, 'axis_name': axis_name},
+            where='config.method.discriminator',
+        ),
+        generator_optimizer=train_state.adam(both_phases, b2=config.b2),
+        discriminator_optimizer=train_state.adam(second_phase, b2=config.b2),
+        axis_name=axis_name,
+    )
+
+
+def advance_l1(setup: Setup, key: jax.Array, state: State, batch: Mapping[str, jax.Array]):
+    """Makes one step of the phase 'l1'; returns the new state and metrics."""
+    x, y = _pair(setup.config, batch)
+
+    def loss_fn(fake):
+        l1 = jnp.mean(jnp.abs(fake - y))
+        return l1, {'l1': l1}
+
+    generated = _generate(setup, key, state, x)
+    generator, metrics = _update_generator(setup, state, generated, loss_fn)
+    state = _advanced(setup, state, generator, state.discriminator, len(y))
+    return state, train_state.mean_over(setup.axis_name, metrics)
+
+
+def advance_adversarial(
+    setup: Setup, key: jax.Array, state: State, frozen, batch: Mapping[str, jax.Array]
+):
+    """Makes one step of the phase 'adversarial'; returns the new state and metrics."""
+    config, (x, y) = setup.config, _pair(setup.config, batch)
+    generated = _generate(setup, key, state, x)
+    discriminate = update.Discriminate(
+        functools.partial(setup.discriminator.apply, statistics='batch'),
+        key,
+        axis_name=setup.axis_name,
+    )
+    discriminator, metrics, _ = update.update_discriminator(
+        state.discriminator,
+        discriminate,
+        y,
+        generated.images,
+        loss=setup.loss,
+        optimizer=setup.discriminator_optimizer,
+    )
+
+    def loss_fn(fake):
+        l1 = jnp.mean(jnp.abs(fake - y))
+        value, metrics = update.generator_loss(
+            fake, discriminator, discriminate, y, loss=setup.loss
+        )
+        metrics |= {'l1': l1}
+        total = config.l1_weight * l1 + config.gan_weight * value
+        if config.perceptual_weight:
+            metrics['perceptual'] = _perceptual(config, frozen, fake, y)
+            total += config.perceptual_weight * metrics['perceptual']
+        return total, metrics
+
+    generator, generator_metrics = _update_generator(setup, state, generated, loss_fn)
+    state = _advanced(setup, state, generator, discriminator, len(y))
+    return state, train_state.mean_over(setup.axis_name, metrics | generator_metrics)
+
+
+def _generate(setup: Setup, key, state: State, x) -> update.Generated:
+    apply = lambda variables, **how: setup.network.apply(variables, x, **how)  # noqa: E731
+    return update.generate(apply, state.generator, key, axis_name=setup.axis_name)
+
+
+def _update_generator(setup: Setup, state: State, generated: update.Generated, loss_fn):
+    return update.update_generator(
+        state.generator,
+        generated,
+        loss_fn,
+        optimizer=setup.generator_optimizer,
+        axis_name=setup.axis_name,
+    )
+
+
+def _advanced(setup: Setup, state: State, generator, discriminator, num_images: int) -> State:
+    """Returns the state after a step, with the moving average of the generator."""
+    ema = train_state.ema_update(
+        state.ema,
+        generator.variables,
+        images=num_images,
+        half_life_images=setup.config.ema_half_life_images,
+        step=state.step,
+        axis_name=setup.axis_name,
+    )
+    return State(state.step + 1, generator, discriminator, ema)
 
 
 def _check(config: Config) -> None:
     if config.scale not in (2, 4):
-        raise UserError(f'config.method.scale={config.scale} is no choice: set it to 2 or 4.')
+        raise UserError(f'config.method.scale={config.scale} is not possible: set it to 2 or 4.')
     if not 0 <= config.num_adversarial_steps <= config.num_steps:
         raise UserError(
-            f'config.method.num_adversarial_steps={config.num_adversarial_steps} are not part of '
-            f'num_steps={config.num_steps}: set it between 0 and that.'
+            f'config.method.num_adversarial_steps={config.num_adversarial_steps} is not between 0 '
+            f'and num_steps={config.num_steps}: change it.'
         )
     for layer in config.perceptual_layers:
         options.choose(dict.fromkeys(vgg16.LAYERS), layer, where='config.method.perceptual_layers')
 
 
-def _check_sizes(config: Config, small, target) -> None:
-    wanted = tuple(config.scale * side for side in small.shape[1:3])
-    if target.shape[1:3] != wanted:
+def _check_sizes(config: Config, x, y) -> None:
+    expected = tuple(config.scale * side for side in x.shape[1:3])
+    if y.shape[1:3] != expected:
         raise UserError(
-            f'targets are {target.shape[1]}x{target.shape[2]}, but {config.scale} times the inputs '
-            f'are {wanted[0]}x{wanted[1]}: set config.data.scale to config.method.scale.'
+            f'targets are {y.shape[1]}x{y.shape[2]}, but {config.scale} times the inputs are '
+            f'{expected[0]}x{expected[1]}: set config.data.scale to config.method.scale.'
         )
 
 
 def _pair(config: Config, batch) -> tuple[jax.Array, jax.Array | None]:
-    """Returns inputs and, where the batch has them, targets."""
+    """Returns the inputs of a batch, and its targets or None if it has none."""
     if 'image' in batch:
         return images.downscale(batch['image'], config.scale), batch['image']
     return batch['input'], batch.get('target')
 
 
 def _perceptual(config: Config, params, fake, target) -> jax.Array:
-    """The mean over pictures of sum_l w_l mean |F_l(G(x)) - F_l(y)|^2: scalar."""
+    """The mean over images of sum_l w_l mean |F_l(G(x)) - F_l(y)|^2, a scalar."""
     layers = tuple(config.perceptual_layers)
     of_target = jax.lax.stop_gradient(vgg16.activations(params, target, layers))
     of_fake = vgg16.activations(params, fake, layers)

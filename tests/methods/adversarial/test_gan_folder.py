@@ -1,9 +1,7 @@
-"""What users of other trainers complain of, on one difficult folder: here it just works.
+"""Training on one difficult folder, which users of other trainers have trouble with.
 
-Fewer pictures than a batch, a broken file, gray, transparent and huge ones among them,
-a size that is neither square nor a power of two, sub-folders as classes, no
-accelerator. Resuming with the configuration enforced: test_configs.py; NaN told with
-the last good step: test_loop.py and test_resume.py.
+It has fewer images than a batch, a broken file, gray, transparent and huge images, a size that is
+neither square nor a power of two, and sub-folders as classes.
 """
 
 import json
@@ -72,7 +70,7 @@ def run(tmp_path_factory):
         yield config, workdir, result
 
 
-def test_it_trains_on_what_can_be_read(run, caplog):
+def test_it_trains_on_the_readable_files(run, caplog):
     config, workdir, result = run
     assert result.finished
     info = json.loads((workdir / 'run.json').read_text())
@@ -83,7 +81,7 @@ def test_it_trains_on_what_can_be_read(run, caplog):
     assert any('broken.png' in record.getMessage() for record in caplog.records)
 
 
-def test_any_number_is_made_in_chunks_of_a_class(run):
+def test_any_number_of_images_of_a_class_is_made_in_chunks(run):
     _, workdir, _ = run
     restored = load.load(workdir)
     chunks = list(sampling.generate(keys.stream(0, 'sample'), restored, 21, batch_size=8, label=1))
@@ -102,7 +100,7 @@ def test_the_best_checkpoint_is_kept_beside_the_newest(run):
     assert load.load(workdir).step == 4
 
 
-def test_truncation_draws_latents_within_its_bound_and_keeps_keys_apart(run):
+def test_truncation_bounds_latents_and_keeps_images_independent(run):
     _, workdir, _ = run
     restored = load.load(workdir)
     key = keys.stream(0, 'sample')
@@ -117,24 +115,24 @@ def test_truncation_draws_latents_within_its_bound_and_keeps_keys_apart(run):
         make(1, truncation=0.0)
 
 
-def test_a_generated_picture_is_found_again(run):
+def test_the_latent_of_a_generated_image_is_found(run):
     _, workdir, _ = run
     restored = load.load(workdir)
-    picture = next(sampling.generate(keys.stream(3, 'sample'), restored, 1, label=1))['generated']
+    image = next(sampling.generate(keys.stream(3, 'sample'), restored, 1, label=1))['generated']
     found = projection.project(
         keys.stream(0, 'sample'),
         restored,
-        picture,
+        image,
         num_labels=np.array([1]),
         starts=4,
         num_steps=120,
         prior_weight=0.0,
     )
-    assert found.latents.shape == (1, 4) and found.images.shape == picture.shape
-    np.testing.assert_allclose(found.errors, np.mean((found.images - picture) ** 2), rtol=1e-3)
-    assert found.errors[0] < 0.05 * np.var(picture)
+    assert found.latents.shape == (1, 4) and found.images.shape == image.shape
+    np.testing.assert_allclose(found.errors, np.mean((found.images - image) ** 2), rtol=1e-3)
+    assert found.errors[0] < 0.05 * np.var(image)
     with pytest.raises(UserError, match='are not of the run'):
-        projection.project(keys.stream(0, 'sample'), restored, picture[:, 1:])
+        projection.project(keys.stream(0, 'sample'), restored, image[:, 1:])
 
 
 def test_the_film_shows_the_sheets_in_order(run, tmp_path):

@@ -1,4 +1,4 @@
-"""Growth: the fade in both networks and the real images, the phases, the optimizers."""
+"""Progressive growing: the fade in both networks and real images, the phases, the optimizers."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def networks(shape, features):
 
 
 @pytest.fixture(scope='module', params=SHAPES, ids=str)
-def players(request):
+def both(request):
     shape, features = request.param
     generator, discriminator = networks(shape, features)
     top = len(features) - 1
@@ -31,8 +31,8 @@ def players(request):
     return (generator, generator_variables, latent), (discriminator, init(jax.random.key(2)))
 
 
-def test_a_level_that_fades_in_starts_as_the_level_below_enlarged(players):
-    (generator, variables, latent), _ = players
+def test_a_new_level_starts_as_the_level_below_enlarged(both):
+    (generator, variables, latent), _ = both
     for level in range(1, len(generator.features)):
         apply = lambda level, fade: generator.apply(  # noqa: E731
             variables, latent, level=level, fade=fade, train=False
@@ -42,8 +42,8 @@ def test_a_level_that_fades_in_starts_as_the_level_below_enlarged(players):
         assert not jnp.allclose(apply(level, jnp.float32(0.1)), before)
 
 
-def test_a_discriminator_that_fades_in_starts_as_the_one_below_of_the_halved_image(players):
-    (generator, _, _), (discriminator, variables) = players
+def test_a_new_level_of_the_discriminator_starts_as_the_one_below_on_halved_images(both):
+    (generator, _, _), (discriminator, variables) = both
     base = growing.base_size(generator.shape[:2], len(generator.features))
     for level in range(1, len(generator.features)):
         size = (base[0] * 2**level, base[1] * 2**level)
@@ -56,7 +56,7 @@ def test_a_discriminator_that_fades_in_starts_as_the_one_below_of_the_halved_ima
         assert not jnp.allclose(apply(images, level, jnp.float32(0.1)), before)
 
 
-def test_the_old_ways_in_and_out_have_no_gradient_once_the_fade_is_over():
+def test_the_layers_of_the_old_size_have_no_gradient_after_the_fade():
     generator, discriminator = networks((8, 8, 1), (8, 4))
     latent = jnp.ones((2, 3))
     grown = {'level': 1, 'fade': 1.0, 'train': False}
@@ -73,7 +73,7 @@ def test_the_old_ways_in_and_out_have_no_gradient_once_the_fade_is_over():
     assert np.any(gradients['params']['from_image_1']['kernel'])
 
 
-def test_real_images_fade_in_too():
+def test_real_images_are_faded_too():
     images = jax.random.normal(jax.random.key(0), (2, 8, 12, 3))
     assert jnp.array_equal(growing.at_level(images, 1, 1.0, levels=2), images)
     blurred = growing.up(growing.down(images))
@@ -84,19 +84,19 @@ def test_real_images_fade_in_too():
     np.testing.assert_allclose(smallest, images.reshape(2, 2, 4, 3, 4, 3).mean((2, 4)), atol=1e-6)
 
 
-def test_steps_are_shared_out_and_fades_follow_the_step():
+def test_steps_are_divided_by_shares_and_fades_follow_the_step():
     config = options.build(
         growing_gan.Config, {'num_steps': 400, 'shares': (1, 1, 2), 'fade': 0.5}, where='test'
     )
     starts = growing_gan.level_starts(config)
     assert starts == (0, 100, 200)
     fade = lambda step, level: float(growing_gan.fade_at(step, level, starts, config))  # noqa: E731
-    assert [fade(step, 0) for step in (0, 50)] == [1.0, 1.0]  # Nothing lies below it.
+    assert [fade(step, 0) for step in (0, 50)] == [1.0, 1.0]  # There is no level below it.
     assert [fade(step, 1) for step in (100, 125, 150, 199)] == [0.0, 0.5, 1.0, 1.0]
     assert [fade(step, 2) for step in (200, 250, 300, 399)] == [0.0, 0.5, 1.0, 1.0]
 
 
-def test_without_growth_all_steps_are_of_the_full_size():
+def test_without_growth_all_steps_have_the_full_size():
     method = cases.method('growing_gan', shares=(0, 1))
     assert [phase.num_steps for phase in method.phases] == [0, 6]
     state = jax.eval_shape(method.init, jax.random.key(0), (), cases.source().batch(0))
@@ -104,8 +104,8 @@ def test_without_growth_all_steps_are_of_the_full_size():
 
 
 @pytest.mark.parametrize('shares', [(1,), (0, 0), (-1, 2)])
-def test_senseless_shares_are_told(shares):
-    with pytest.raises(UserError, match='gives no part of the steps to each of the 2 levels'):
+def test_shares_of_wrong_values_are_refused(shares):
+    with pytest.raises(UserError, match='does not assign steps to each of the 2 levels'):
         cases.method('growing_gan', shares=shares)
 
 
@@ -116,7 +116,7 @@ def begun():
     return method, batch, state
 
 
-def test_samples_do_not_jump_where_a_phase_begins(begun):
+def test_samples_do_not_jump_at_the_start_of_a_phase(begun):
     method, batch, state = begun
     image_keys = keys.per_image(jax.random.key(1), 3)
     sample = jax.jit(lambda step: method.sample(image_keys, state.replace(step=step), (), batch))
@@ -126,12 +126,12 @@ def test_samples_do_not_jump_where_a_phase_begins(begun):
     assert not jnp.allclose(images[1], images[2])
 
 
-def test_optimizers_begin_anew_with_a_phase_and_go_on_within_it(begun):
+def test_optimizers_restart_with_a_phase_and_continue_within_it(begun):
     method, batch, state = begun
     step = jax.jit(method.phases[1].step)
     worn = jax.tree.map(lambda leaf: leaf + 7, state.generator.opt_state)
     state = state.replace(generator=state.generator.replace(opt_state=worn))
     for at, count in ((2, 1), (3, 8)):
-        after, report = step(jax.random.key(0), state.replace(step=jnp.int32(at)), (), batch)
+        after, metrics = step(jax.random.key(0), state.replace(step=jnp.int32(at)), (), batch)
         assert int(after.generator.opt_state[0].count) == count
-        assert float(report['fade']) == (at - 2) / 2
+        assert float(metrics['fade']) == (at - 2) / 2

@@ -1,4 +1,4 @@
-"""EBGAN, BEGAN and the variational autoencoder: who learns from what."""
+"""EBGAN, BEGAN and the variational autoencoder: which network learns from what."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from imggen.errors import UserError
-from imggen.evaluation.detection import SCORES
 from imggen.losses import energy
-from imggen.methods import vae
+from imggen.networks.autoencoder import Encoder
 from tests.helpers import cases
 
 KEYS = [jax.random.key(5), jax.random.key(6)]
@@ -19,56 +18,57 @@ def start(name, **changes):
     return method, batch, jax.jit(method.init)(jax.random.key(0), (), batch)
 
 
-def players(name, player, **changes):
-    """Returns a player after one step from either key: with other latents."""
+def trained(name, network, **changes):
+    """Returns the parameters of a network after one step, with either of two keys."""
     method, batch, state = start(name, **changes)
     step = jax.jit(method.phases[0].step)
-    return [getattr(step(key, state, (), batch)[0], player).params for key in KEYS]
+    return [getattr(step(key, state, (), batch)[0], network).params for key in KEYS]
 
 
 def equal(one, other):
     return all(map(jnp.array_equal, jax.tree.leaves(one), jax.tree.leaves(other)))
 
 
-def test_the_evaluator_learns_from_generated_pictures_within_the_margin_only():
-    assert equal(*players('ebgan', 'evaluator', margin=0.0))
-    assert not equal(*players('ebgan', 'evaluator', margin=10.0))
+def test_the_evaluator_learns_from_generated_images_only_within_the_margin():
+    assert equal(*trained('ebgan', 'evaluator', margin=0.0))
+    assert not equal(*trained('ebgan', 'evaluator', margin=10.0))
 
 
-def test_the_balance_follows_its_equation_and_starts_without_generated_pictures():
+def test_the_balance_follows_its_equation_and_starts_without_generated_images():
     method, batch, state = start('began', gamma=0.5, gain=0.3)
     step = jax.jit(method.phases[0].step)
-    new, report = step(KEYS[0], state, (), batch)
-    assert report['ratio'] == 0.0
-    expected = 0.3 * (0.5 * report['real_energy'] - report['fake_energy'])
+    new, metrics = step(KEYS[0], state, (), batch)
+    assert metrics['ratio'] == 0.0
+    expected = 0.3 * (0.5 * metrics['real_energy'] - metrics['fake_energy'])
     np.testing.assert_allclose(new.control, np.clip(expected, 0, 1), rtol=1e-5)
     assert equal(new.evaluator.params, step(KEYS[1], state, (), batch)[0].evaluator.params)
 
     attentive = state.replace(control=jnp.float32(0.9))
-    new, report = step(KEYS[0], attentive, (), batch)
-    expected = 0.9 + 0.3 * (0.5 * report['real_energy'] - report['fake_energy'])
+    new, metrics = step(KEYS[0], attentive, (), batch)
+    expected = 0.9 + 0.3 * (0.5 * metrics['real_energy'] - metrics['fake_energy'])
     np.testing.assert_allclose(new.control, np.clip(expected, 0, 1), rtol=1e-5)
     np.testing.assert_allclose(
-        report['evaluator_loss'], report['real_energy'] - 0.9 * report['fake_energy'], rtol=1e-5
+        metrics['evaluator_loss'], metrics['real_energy'] - 0.9 * metrics['fake_energy'], rtol=1e-5
     )
     np.testing.assert_allclose(
-        report['convergence'],
-        energy.convergence(report['real_energy'], report['fake_energy'], gamma=0.5),
+        metrics['convergence'],
+        energy.convergence(metrics['real_energy'], metrics['fake_energy'], gamma=0.5),
     )
     assert not equal(new.evaluator.params, step(KEYS[1], attentive, (), batch)[0].evaluator.params)
 
 
 def test_without_divergence_there_is_no_noise():
-    assert equal(*players('vae', 'player', kl_weight=0.0))
-    assert not equal(*players('vae', 'player', kl_weight=1.0))
+    assert equal(*trained('vae', 'network', kl_weight=0.0))
+    assert not equal(*trained('vae', 'network', kl_weight=1.0))
 
 
 def test_the_last_phase_takes_the_moments_of_the_codes():
     method, _, state = start('vae', kl_weight=0.0)
     assert [phase.name for phase in method.phases] == ['train', 'fit']
     source, fit = cases.source(), jax.jit(method.phases[1].step)
-    config = vae.Config(num_steps=6, network={'features': 4}, latent_size=4)
-    encode = jax.jit(lambda images: vae._encode(config, state.player.params, images)[0])
+    encoder = Encoder(features=4, code_size=8)  # Means and log variances of 4 numbers.
+    variables = {'params': state.network.params['encoder']}
+    encode = jax.jit(lambda images: encoder.apply(variables, images)[0][:, :4])
     codes, fitted = [], state
     for step in range(3):
         batch = source.batch(step)
@@ -81,18 +81,17 @@ def test_the_last_phase_takes_the_moments_of_the_codes():
 
 
 @pytest.mark.parametrize('name', ['began', 'ebgan', 'vae'])
-def test_a_score_is_one_error_a_picture(name):
-    _, batch, state = start(name)
-    section = {key: value for key, value in cases.CONFIGS[name].items() if key != 'name'}
-    score = jax.jit(lambda state, images: SCORES[name](section, state, images))
-    everything = score(state, batch['image'])
+def test_an_energy_is_one_error_per_image(name):
+    method, batch, state = start(name)
+    energies = jax.jit(method.energy)
+    everything = energies(state, batch['image'])
     assert everything.shape == (cases.BATCH_SIZE,) and float(everything.min()) > 0
-    np.testing.assert_allclose(score(state, batch['image'][2:4]), everything[2:4], rtol=1e-5)
+    np.testing.assert_allclose(energies(state, batch['image'][2:4]), everything[2:4], rtol=1e-5)
 
 
-def test_options_that_make_no_sense_get_one_sentence():
+def test_options_of_wrong_values_are_refused():
     for changes, message in (
-        ({'sample_from': 'dice'}, "sample_from='dice' is no choice"),
+        ({'sample_from': 'dice'}, "sample_from='dice' is not a valid choice"),
         ({'deviation': 0.0}, 'must be above 0'),
         ({'num_steps': 1}, 'leaves no step for training'),
     ):

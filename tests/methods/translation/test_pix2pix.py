@@ -1,4 +1,4 @@
-"""pix2pix: its ablations are what they say, and at test time a picture stands for itself."""
+"""pix2pix: its ablations, and at test time outputs that depend on one image only."""
 
 import json
 
@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from configs import pix2pix_autoencoder, pix2pix_colorize, pix2pix_contours
-from imggen import color, data, images, keys, methods, schedules
+from imggen import color, data, images, keys, methods
 from imggen.errors import UserError
+from imggen.methods.translation import pix2pix
 from imggen.networks import unet
 from imggen.training import train
 
@@ -50,8 +51,8 @@ def test_without_a_discriminator_a_step_is_adam_on_the_l1_distance():
     method, batch = make(gan_weight=0.0, l1_weight=7.0, generator={'dropout': 0.0}), pairs()
     state = start(method, batch)
     assert state.discriminator is None
-    new, report = advance(method, state, batch)
-    assert not {'generator_loss', 'discriminator_loss'} & report.keys()
+    new, metrics = advance(method, state, batch)
+    assert not {'generator_loss', 'discriminator_loss'} & metrics.keys()
 
     network = unet.UNet(3, features=2, depth=2, dropout=0.0)
 
@@ -62,7 +63,7 @@ def test_without_a_discriminator_a_step_is_adam_on_the_l1_distance():
         return 7.0 * jnp.mean(jnp.abs(output - batch['target']))
 
     value, gradients = jax.value_and_grad(loss)(state.generator.params)
-    np.testing.assert_allclose(report['l1'], value / 7.0, rtol=1e-5)
+    np.testing.assert_allclose(metrics['l1'], value / 7.0, rtol=1e-5)
     adam = optax.adam(2e-4, b1=0.5, b2=0.999)
     updates, _ = adam.update(gradients, adam.init(state.generator.params))
     for ours, update, before in zip(
@@ -79,19 +80,19 @@ def test_l1_alone_learns_a_mapping():
     step = jax.jit(method.phases[0].step, compiler_options=QUICK)
     errors = []
     for index in range(100):
-        state, report = step(jax.random.key(index), state, (), batch)
-        errors.append(float(report['l1']))
+        state, metrics = step(jax.random.key(index), state, (), batch)
+        errors.append(float(metrics['l1']))
     assert errors[-1] < 0.5 * errors[0]
 
 
 @pytest.mark.parametrize('loss', ['nonsaturating', 'least_squares', 'hinge'])
-def test_every_game_moves_both_players(loss):
+def test_every_loss_moves_both_networks(loss):
     method, batch = make(loss=loss, l1_weight=0.0, discriminator={'norm': 'instance'}), pairs()
     state = start(method, batch)
-    new, report = advance(method, state, batch)
-    assert all(bool(jnp.isfinite(value)) for value in report.values())
-    for player in ('generator', 'discriminator'):
-        before, after = getattr(state, player).params, getattr(new, player).params
+    new, metrics = advance(method, state, batch)
+    assert all(bool(jnp.isfinite(value)) for value in metrics.values())
+    for name in ('generator', 'discriminator'):
+        before, after = getattr(state, name).params, getattr(new, name).params
         assert not jax.tree.all(jax.tree.map(jnp.array_equal, before, after))
 
 
@@ -104,7 +105,7 @@ def test_an_unconditional_discriminator_sees_the_output_alone():
 
 
 @pytest.mark.parametrize('statistics', ['image', 'average'])
-def test_at_test_time_a_picture_depends_on_its_key_and_itself_alone(statistics):
+def test_at_test_time_an_output_depends_on_its_key_and_input_only(statistics):
     method, batch = make(test_statistics=statistics), pairs()
     state = start(method, batch)
     sample = jax.jit(method.sample, compiler_options=QUICK)
@@ -118,7 +119,7 @@ def test_at_test_time_a_picture_depends_on_its_key_and_itself_alone(statistics):
     assert not jnp.allclose(other['output'][0], many['output'][2], atol=1e-3)  # Dropout.
 
 
-def test_what_happens_at_test_time_is_in_the_config():
+def test_options_change_what_happens_at_test_time():
     batch = pairs()
     image_keys = keys.per_image(jax.random.key(2), 4)
     outputs = []
@@ -134,7 +135,7 @@ def test_what_happens_at_test_time_is_in_the_config():
     np.testing.assert_allclose(again['output'], outputs[1], atol=1e-5)
 
 
-def test_a_network_translates_sizes_that_it_was_not_trained_on():
+def test_a_network_translates_sizes_it_was_not_trained_on():
     method, batch = make(generator={'depth': None}), pairs()
     state = start(method, batch)
     large = {'input': jnp.zeros((1, 40, 24, 3))}
@@ -148,20 +149,20 @@ def test_lab_keeps_the_lightness_of_its_input():
     state = jax.jit(method.init, compiler_options=QUICK)(jax.random.key(0), (), batch)
     assert state.generator.params['down0']['kernel'].shape[2] == 1
     assert state.generator.params['up0']['bias'].shape == (2,)
-    new, report = advance(method, state, batch)
+    new, metrics = advance(method, state, batch)
     wanted = color.color_target(batch['target'])
-    assert float(report['l1']) == pytest.approx(float(jnp.abs(wanted).mean()), rel=0.2)
+    assert float(metrics['l1']) == pytest.approx(float(jnp.abs(wanted).mean()), rel=0.2)
     output = method.sample(keys.per_image(jax.random.key(0), 4), new, (), batch)['output']
     assert output.shape == SHAPE
     np.testing.assert_allclose(color.lightness(output), color.lightness(batch['input']), atol=0.05)
 
 
-def test_many_layers_are_shown_in_colors():
+def test_images_of_many_channels_are_shown_in_colors():
     method, batch = make(), pairs(channels=12)
     state = start(method, batch)
     sets = method.sample(keys.per_image(jax.random.key(0), 9), state, (), batch)
     assert {pictures.shape for pictures in sets.values()} == {SHAPE}
-    # And the other way round, from a picture to layers.
+    # And in the other direction, from an image to many channels.
     batch = {'input': batch['target'], 'target': batch['input']}
     sets = method.sample(keys.per_image(jax.random.key(0), 9), start(method, batch), (), batch)
     assert {pictures.shape for pictures in sets.values()} == {SHAPE}
@@ -170,13 +171,13 @@ def test_many_layers_are_shown_in_colors():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'gan_weight': 0.0, 'l1_weight': 0.0}, 'gan_weight and l1_weight 0'),
+        ({'gan_weight': 0.0, 'l1_weight': 0.0}, 'gan_weight and l1_weight are both 0'),
         ({'colors': 'lba'}, "did you mean 'lab'"),
         ({'test_statistics': 'batch'}, 'there are average, image'),
         ({'loss': 'hinges'}, "did you mean 'hinge'"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, message):
+def test_options_of_wrong_values_are_refused(options, message):
     with pytest.raises(UserError, match=message):
         make(**options)
 
@@ -187,7 +188,7 @@ def test_lab_refuses_gray_targets():
         jax.eval_shape(make(colors='lab').init, jax.random.key(0), (), batch)
 
 
-def test_spread_falls_where_all_outputs_look_the_same():
+def test_spread_is_zero_if_all_outputs_are_alike():
     batch = pairs()
     method = make(gan_weight=0.0, generator={'dropout': 0.0, 'norm': 'none'})
     state = start(method, batch)
@@ -196,10 +197,15 @@ def test_spread_falls_where_all_outputs_look_the_same():
     assert float(advance(method, state, batch)[1]['spread']) > 1e-3
 
 
-def test_the_learning_rate_stays_and_then_falls_to_zero():
-    t = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-    np.testing.assert_allclose(schedules.constant_then_linear(0.5, t), [1, 1, 1, 0.5, 0], atol=1e-6)
-    np.testing.assert_allclose(schedules.constant_then_linear(1.0, t[:-1]), 1.0)
+@pytest.mark.parametrize(('fraction', 'expected'), [(0.5, [1, 1, 1, 0.5]), (1.0, [1, 1, 1, 1])])
+def test_the_learning_rate_is_constant_and_then_decays_to_zero(fraction, expected):
+    config = pix2pix.Config(num_steps=4, learning_rate=1.0, constant_fraction=fraction)
+    optimizer, found = pix2pix.make_optimizer(config), []
+    state = optimizer.init(jnp.zeros(()))
+    for _ in range(4):
+        update, state = optimizer.update(jnp.ones(()), state)
+        found.append(-update)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)  # Adam's steps on a constant gradient.
 
 
 @pytest.mark.parametrize('size', [(256, 256), (256, 320), (360, 480)])
@@ -209,7 +215,7 @@ def test_the_full_size_is_the_published_one(size):
     like = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     batch = {'input': like, 'target': like}
     state = jax.eval_shape(method.init, jax.random.key(0), (), batch)
-    count = lambda player: sum(leaf.size for leaf in jax.tree.leaves(player.params))  # noqa: E731
+    count = lambda one: sum(leaf.size for leaf in jax.tree.leaves(one.params))  # noqa: E731
     assert count(state.discriminator) == 2_768_705
     if size == (256, 256):
         assert count(state.generator) == 54_413_955
@@ -218,8 +224,8 @@ def test_the_full_size_is_the_published_one(size):
 
 
 @pytest.mark.parametrize('size', ['256x320', '480x360'])
-def test_other_sizes_are_one_argument(size, tmp_path, monkeypatch):
-    """From files to a sheet of held-out pictures; the networks are small, the pictures are not."""
+def test_other_sizes_take_one_argument(size, tmp_path, monkeypatch):
+    """From files to a sheet of held-out images, with small networks."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     height, width = map(int, size.split('x'))
     rng = np.random.default_rng(0)
@@ -243,7 +249,7 @@ def test_other_sizes_are_one_argument(size, tmp_path, monkeypatch):
     assert full.data.size == (height * 9 // 8, width * 9 // 8)
 
 
-def test_colorize_has_the_originals_budget():
+def test_colorize_has_the_budget_of_the_original():
     config = pix2pix_colorize.get_config('colors=lab')
     assert config.method.num_steps == 200 * 64
     assert config.method.colors == 'lab'

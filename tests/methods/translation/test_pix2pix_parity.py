@@ -13,7 +13,7 @@ from benchmarks import torch_pix2pix  # noqa: E402
 QUICK = {'xla_backend_optimization_level': 0}
 
 
-def test_steps_report_the_same():
+def test_steps_have_the_same_metrics():
     section = {
         'name': 'pix2pix',
         'num_steps': 10,
@@ -30,9 +30,9 @@ def test_steps_report_the_same():
     trainer = torch_pix2pix.Trainer(inputs=3, outputs=3, features=4, depth=5, dropout=0.0)
     params = jax.device_get((state.generator.params, state.discriminator.params))
     torch_pix2pix.load(trainer, *params)
-    for player, ours in zip((trainer.generator, trainer.discriminator), params, strict=True):
+    for theirs, ours in zip((trainer.generator, trainer.discriminator), params, strict=True):
         count = sum(leaf.size for leaf in jax.tree.leaves(ours))
-        assert count == sum(parameter.numel() for parameter in player.parameters())
+        assert count == sum(parameter.numel() for parameter in theirs.parameters())
     step = jax.jit(method.phases[0].step, compiler_options=QUICK)
     x, y = (torch.tensor(pictures[name]).permute(0, 3, 1, 2) for name in ('input', 'target'))
     for index in range(3):

@@ -1,4 +1,4 @@
-"""Super-resolution: the published network, its start at bicubic, and the two phases."""
+"""Super-resolution: the published network, its bicubic start, and the two phases."""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ def make(**options):
     return methods.make(section | options)
 
 
-def pictures(side=8):
+def batch_of(side=8):
     return {'image': jax.random.uniform(jax.random.key(3), (4, side, side, 3), minval=-1.0)}
 
 
@@ -81,7 +81,7 @@ def test_pixel_shuffle_puts_each_feature_at_its_pixel():
 def test_without_adversarial_steps_there_is_one_phase_and_no_discriminator():
     method = make()
     assert [(phase.name, phase.num_steps) for phase in method.phases] == [('l1', 10)]
-    assert jax.eval_shape(method.init, jax.random.key(0), (), pictures()).discriminator is None
+    assert jax.eval_shape(method.init, jax.random.key(0), (), batch_of()).discriminator is None
     both = make(num_adversarial_steps=4)
     assert [(phase.name, phase.num_steps) for phase in both.phases] == [
         ('l1', 6),
@@ -89,8 +89,8 @@ def test_without_adversarial_steps_there_is_one_phase_and_no_discriminator():
     ]
 
 
-def test_the_first_phase_learns_what_bicubic_cannot_know():
-    """Targets whose fine structure follows from the coarse: a sign for every block of pixels."""
+def test_the_first_phase_learns_more_than_bicubic_enlargement():
+    """The fine structure of the targets is a function of the coarse one."""
     method = make(num_steps=80, learning_rate=1e-2, network={'features': 8, 'blocks': 1})
     signs = jnp.sign(jax.random.normal(jax.random.key(0), (8, 8, 8, 1)))
     stripes = jnp.tile(jnp.array([1.0, -0.5]), 8)[None, None, :, None]
@@ -99,42 +99,42 @@ def test_the_first_phase_learns_what_bicubic_cannot_know():
     step = jax.jit(method.phases[0].step, compiler_options=QUICK)
     errors = []
     for index in range(80):
-        state, report = step(jax.random.key(index), state, (), batch)
-        errors.append(float(report['l1']))
+        state, metrics = step(jax.random.key(index), state, (), batch)
+        errors.append(float(metrics['l1']))
     assert errors[-1] < 0.4 * errors[0]
 
 
 def test_the_second_phase_starts_where_the_first_ended():
-    method, batch = make(num_adversarial_steps=4), pictures()
+    method, batch = make(num_adversarial_steps=4), batch_of()
     state = init(method, batch)
     state, _ = jax.jit(method.phases[0].step, compiler_options=QUICK)(
         jax.random.key(0), state, (), batch
     )
-    new, report = jax.jit(method.phases[1].step, compiler_options=QUICK)(
+    new, metrics = jax.jit(method.phases[1].step, compiler_options=QUICK)(
         jax.random.key(1), state, (), batch
     )
     assert int(new.step) == 2
-    assert {'l1', 'generator_loss', 'discriminator_loss'} <= report.keys()
-    assert 'perceptual' not in report
+    assert {'l1', 'generator_loss', 'discriminator_loss'} <= metrics.keys()
+    assert 'perceptual' not in metrics
     moved = jax.tree.map(
         lambda a, b: float(jnp.abs(a - b).max()), state.generator.params, new.generator.params
     )
     assert 0 < max(jax.tree.leaves(moved)) < 1e-2
 
 
-def test_the_perceptual_term_is_what_vgg16_sees():
+def test_the_perceptual_term_compares_activations_of_vgg16():
     layers = {'block1_conv1': 0.5, 'block1_conv2': 1.0}
     try:
         method = make(num_adversarial_steps=4, perceptual_weight=2.0, perceptual_layers=layers)
     except UserError as error:
         pytest.skip(str(error))
-    params = vgg16.random(jax.random.key(5))  # A method takes what it is given as frozen.
+    params = vgg16.random(jax.random.key(5))  # Stands for the pretrained parameters.
     params = {name: params[name] for name in ('input', *layers)}
-    batch = pictures()
+    batch = batch_of()
     state = init(method, batch)
     step = jax.jit(method.phases[1].step, compiler_options=QUICK)
-    _, report = step(jax.random.key(1), state, params, batch)
-    # Untrained, the output is the bicubic enlargement; it is not clipped in the loss.
+    _, metrics = step(jax.random.key(1), state, params, batch)
+    # The untrained output is the bicubic enlargement, which the loss does not clip.
     small = pairings.downscale(2)(None, batch['image'])['input']
     see = jax.jit(lambda images: vgg16.activations(params, images, tuple(layers)))
     fake, target = see(super_resolution.enlarge(small, 2)), see(batch['image'])
@@ -142,11 +142,11 @@ def test_the_perceptual_term_is_what_vgg16_sees():
         weight * float(jnp.mean((fake[layer] - target[layer]) ** 2))
         for layer, weight in layers.items()
     )
-    np.testing.assert_allclose(report['perceptual'], wanted, rtol=1e-3)
+    np.testing.assert_allclose(metrics['perceptual'], wanted, rtol=1e-3)
 
 
-def test_pairs_and_single_pictures_are_enlarged_alike():
-    method, batch = make(), pictures()
+def test_pairs_and_single_images_are_enlarged_alike():
+    method, batch = make(), batch_of()
     state = init(method, batch)
     image_keys = keys.per_image(jax.random.key(0), 9)
     sets = method.sample(image_keys, state, (), batch)
@@ -164,15 +164,15 @@ def test_pairs_and_single_pictures_are_enlarged_alike():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'num_adversarial_steps': 11}, 'not part of num_steps=10'),
+        ({'num_adversarial_steps': 11}, 'not between 0 and num_steps=10'),
         ({'perceptual_layers': {'block6_conv1': 1.0}}, 'did you mean'),
         ({'scale': 3}, 'config.method.scale=3'),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, message):
+def test_options_of_wrong_values_are_refused(options, message):
     with pytest.raises(UserError, match=message):
         method = make(**options)
-        jax.eval_shape(method.init, jax.random.key(0), (), pictures(side=12))
+        jax.eval_shape(method.init, jax.random.key(0), (), batch_of(side=12))
 
 
 def test_pairs_of_another_scale_are_refused():
