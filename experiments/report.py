@@ -2,8 +2,8 @@
 
   python -m experiments.report WORKDIR_OR_SWEEP... [--output=report.html]
 
-The page opens from disk and asks the network for nothing. By default it lies in
-the folder that it is about; several folders need --output.
+The page opens from disk and asks the network for nothing. By default it is written into the
+folder that it is about; several folders need --output.
 """
 
 from absl import flags
@@ -11,7 +11,7 @@ from absl import flags
 from imggen import cli, report
 
 _OUTPUT = flags.DEFINE_string(
-    'output', None, 'Where the page goes; report.html in the folder by default.'
+    'output', None, 'The page to write; by default report.html in the folder.'
 )
 
 

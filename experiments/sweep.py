@@ -1,19 +1,19 @@
-r"""Runs a config over axes and seeds, here or on a cluster, and compares the results.
+r"""Runs a config over axes and seeds, on this machine or a cluster, and compares the results.
 
 python -m experiments.sweep --config=configs/gan_fashion_mnist.py --workdir=runs/losses
     --axis method.loss=nonsaturating,relativistic --axis seed=0..4 [--jobs=2]
 
-Every --axis multiplies the runs; all --zip together are one axis, their first
-values belonging together, then their second ones. A config file may bring axes of
-its own, get_hyper(h), see imggen/sweep/points.py; an --axis of the same option replaces
-that one. Each run has a folder below --workdir, named by what sets it apart. The same
-command again continues what was interrupted, repeats what failed, leaves alone what is
-done, and writes table.{csv,md,html} and the page report.html.
+Every --axis multiplies the number of runs. All --zip together are one axis: it takes the first
+value of each, then the second of each. A config file may define axes with get_hyper(h), see
+imggen/sweep/points.py; an --axis of the same option replaces them. Each run has a folder below
+--workdir, named by what sets the run apart. All configs are checked before the first run starts.
+The same command again continues interrupted runs, repeats failed ones and leaves finished ones
+alone. It writes table.csv, table.md, table.html and the page report.html.
 
-Sweeps of several configs in folders below one, runs/methods/gan and runs/methods/flow, become
-one table: python -m experiments.sweep --table_only --workdir=runs/methods [--baseline=gan]
+Sweeps of several configs in folders below one, such as runs/methods/gan and runs/methods/flow,
+become one table: python -m experiments.sweep --table_only --workdir=runs/methods [--baseline=gan]
 
-On a SLURM cluster, one job array:
+On a SLURM cluster, the runs are one job array:
 
 python -m experiments.sweep ... --launcher=slurm --jobs=16
     --slurm=timeout_min=240 --slurm=gpus_per_node=1 --slurm=slurm_partition=gpu
@@ -29,8 +29,7 @@ from absl import flags
 
 from imggen import cli, report
 from imggen.errors import UserError
-from imggen.sweep import local, plan, table
-from imggen.sweep import points as sweep
+from imggen.sweep import local, plan, points, table, validate
 from imggen.sweep.monitor import watch
 from imggen.sweep.slurm import Slurm
 
@@ -39,15 +38,21 @@ _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the sweep; made if mi
 _AXES = flags.DEFINE_multi_string('axis', [], 'name=value,value or name=0..4; they multiply.')
 _ZIPPED = flags.DEFINE_multi_string('zip', [], 'name=value,value; all of them are one axis.')
 _LAUNCHER = flags.DEFINE_enum('launcher', 'local', ['local', 'slurm'], 'Where the runs run.')
-_JOBS = flags.DEFINE_integer('jobs', 1, 'Runs at a time; here they share the cores.', lower_bound=1)
+_JOBS = flags.DEFINE_integer(
+    'jobs', 1, 'Runs at a time; on this machine they share the cores.', lower_bound=1
+)
 _SLURM = flags.DEFINE_multi_string('slurm', [], 'name=value: a parameter of submitit.')
-_EVALUATE = flags.DEFINE_bool('evaluate', True, 'Evaluate each run when it is trained.')
+_EVALUATE = flags.DEFINE_bool('evaluate', True, 'Evaluate each run after its training.')
 _EXTRACTOR = flags.DEFINE_string('extractor', None, 'As in experiments.evaluate.')
 _NUM = flags.DEFINE_integer('num', None, 'As in experiments.evaluate.')
 _MEASURE = flags.DEFINE_string('measure', None, 'As in experiments.evaluate.')
-_DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the runs and their commands, run nothing.')
-_TABLE_ONLY = flags.DEFINE_bool('table_only', False, 'Write the table of what is there.')
-_BASELINE = flags.DEFINE_string('baseline', None, 'The variant to compare with; the first.')
+_DRY_RUN = flags.DEFINE_bool(
+    'dry_run', False, 'Check the runs and print their commands, but run nothing.'
+)
+_TABLE_ONLY = flags.DEFINE_bool('table_only', False, 'Write the table of the runs that are there.')
+_BASELINE = flags.DEFINE_string(
+    'baseline', None, 'The variant to compare with; by default the first.'
+)
 
 
 # The commands beside this one: `experiments` in a clone, `imggen.experiments` if installed.
@@ -55,10 +60,17 @@ _TRAIN_COMMAND = (sys.executable, '-m', f'{__package__}.train')
 _EVALUATE_COMMAND = (sys.executable, '-m', f'{__package__}.evaluate')
 
 
-def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND):
-    """Returns the exit status: 1 if a run failed."""
+def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND, check=validate.check):
+    """Runs the sweep; returns the exit status, 1 if a run failed.
+
+    Args:
+      argv: the command's arguments besides its flags.
+      train: the program that trains a run.
+      evaluate: the program that evaluates it.
+      check: raises UserError if one of the configs that it is given, by run, is wrong.
+    """
     if len(argv) > 1:
-        raise UserError(f'{argv[1]!r} is no option: write --axis name=value,value.')
+        raise UserError(f'{argv[1]!r} is not an option: write --axis name=value,value.')
     if not _WORKDIR.value:
         raise UserError('--workdir is missing: name the folder of the sweep.')
     folder = pathlib.Path(_WORKDIR.value)
@@ -74,8 +86,10 @@ def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND):
             planned, folder, config, train=train, evaluate=evaluate, measured=measured
         )
 
+    to_do = tasks()
+    check({task.name: points.override(config, planned.runs[task.name]) for task in to_do})
     if _DRY_RUN.value:
-        _print_tasks(planned, tasks())
+        _print_tasks(planned, to_do)
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with local.lock(folder) as lock:
@@ -88,30 +102,30 @@ def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND):
 
 
 def _plan():
-    """Returns the config with its fixed overrides, and the plan."""
+    """Returns the config with the overrides that all runs share, and the plan."""
     if _CONFIG.value is None:
         raise UserError('--config is missing: name a file of configs/.')
     given, fixed = cli.given_config()
     config = _CONFIG.value
-    zipped = [sweep.parse_axis(text, config) for text in _ZIPPED.value]
-    parts = [sweep.zipped(zipped)] if zipped else []
-    parts += [sweep.parse_axis(text, config) for text in _AXES.value]
-    asked = {name for part in parts for point in part for name in point}
-    own = sweep.without(_hyper(given.partition(':')[0]), asked)
-    points = sweep.check(sweep.product([own, *parts]), config)
-    if points == [{}]:
+    zipped = [points.parse_axis(text, config) for text in _ZIPPED.value]
+    axes = [points.zipped(zipped)] if zipped else []
+    axes += [points.parse_axis(text, config) for text in _AXES.value]
+    asked = {name for axis in axes for point in axis for name in point}
+    own = points.without(_hyper(given.partition(':')[0]), asked)
+    runs = points.check(points.product([own, *axes]), config)
+    if runs == [{}]:
         raise UserError('the sweep has no axis: give --axis name=value,value or get_hyper(h).')
-    return config, plan.make_plan(points, command=cli.command_line(), config=given, fixed=fixed)
+    return config, plan.make_plan(runs, command=cli.command_line(), config=given, fixed=fixed)
 
 
 def _hyper(name):
     """Returns the points of the config's own get_hyper(h); one empty point without."""
     module = cli.load_config_module(name)
-    return module.get_hyper(sweep.HYPER) if hasattr(module, 'get_hyper') else [{}]
+    return module.get_hyper(points.HYPER) if hasattr(module, 'get_hyper') else [{}]
 
 
 def _run(tasks, folder, *, num_runs, lock):
-    """Runs the tasks; returns what failed, by name."""
+    """Runs the tasks; returns why tasks failed, by name."""
     if not tasks:
         print(f'All {num_runs} runs are done.', file=sys.stderr)
         return {}

@@ -48,7 +48,7 @@ class Progress:
             left = (self._pace or 0.0) * (self._total - done)
             counted = f'{label} {self._unit} {done}/{self._total}'.strip()
             values = [f'{name} {value}' for name, value in scalars.items()]
-            self.say(', '.join([counted, f'{_clock(left)} left', *values]))
+            self.say(', '.join([counted, f'{clock(left)} left', *values]))
 
     def _measure(self, now: float, done: int, label: str) -> None:
         """Updates the pace with the units since the last call."""
@@ -72,7 +72,8 @@ class Progress:
             self._bar.close()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Writes seconds as hours, minutes and seconds, such as '1:02:03' or '2:03'."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'

@@ -1,10 +1,10 @@
 """One self-contained HTML page about one run or many.
 
-Layout: `page` puts the sections together; `finding` says what came out, `groups`
-which runs differ in their seed alone; `sheets` picks and embeds sample sheets,
-`curves` and `dots` draw SVG, `tables` makes what sorts, `facts` says how each
-run was made; `markup` escapes everything that comes from outside. `page.css` and
-`page.js` travel inside the page, which asks the network for nothing.
+`page` puts the sections together: `finding` says what came out, `groups` which runs differ in
+their seed alone, `wall` and `sheets` show samples, `curves` and `averages` what was recorded over
+training, `facts` how each run was made. `plots` draws with matplotlib, `tables` makes what sorts,
+and `render` fills the Jinja templates beside these files. `page.css` and `page.js` travel inside
+the page, which asks the network for nothing.
 """
 
 from imggen.report.page import write

@@ -1,31 +1,34 @@
 """Scalars over training steps, averaged over the runs of a group.
 
-Runs are averaged where they have records at the same steps (long runs: in the
-same narrow stretch of steps); the spread is one standard deviation over seeds.
+Runs are averaged where they have records at the same steps, and long runs where they have
+records in the same narrow stretch of steps. The spread is one standard deviation over seeds.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from imggen.report.groups import MEASURES, Group
-from imggen.report.markup import is_number
-from imggen.workdir import reader as runs_lib
+from imggen.report.groups import METRICS, Group
+from imggen.workdir.reader import Run
 
-_POINTS = 6000  # Of all curves in a plot together; between the bounds below for each.
+_POINTS = 6000  # Of all curves of a plot together; each curve keeps to the bounds below.
 _MIN_POINTS, _MAX_POINTS = 40, 240
-_NO_SCALARS = ('step', 'seconds')
+_NOT_SCALARS = ('step', 'seconds')
+
+# One run's scalars: name -> (steps, values), float64 [n] each; values that are not finite are NaN.
+Scalars = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 class Curve(NamedTuple):
-    """One group's course of one scalar.
+    """The course of one scalar in one group.
 
     Attributes:
       group: index of the group.
-      steps: [n] training steps.
-      mean: [n] averages over the group's runs.
-      spread: [n] standard deviations over its runs, or None with a single run.
+      steps: training steps, float64 [n].
+      mean: averages over the group's runs, [n].
+      spread: standard deviations over its runs, [n]; None for a single run.
     """
 
     group: int
@@ -34,79 +37,100 @@ class Curve(NamedTuple):
     spread: np.ndarray | None
 
 
-def names(runs: Sequence[runs_lib.Run]) -> dict[str, list[str]]:
-    """Returns the recorded scalars by kind: measures, losses, health, throughput."""
-    found = dict.fromkeys(
-        name
-        for run in runs
-        for record in run.records
-        for name, value in record.items()
-        if name not in _NO_SCALARS and isinstance(value, int | float)
-    )
-    kinds = {'Measures': [], 'Losses': [], 'Health': [], 'Throughput': []}
-    for name in found:
+def scalars(run: Run) -> Scalars:
+    """Collects the records of a run by the name of the scalar."""
+    found = defaultdict(lambda: ([], []))
+    for record in run.records:
+        step = record['step']
+        for name, value in record.items():
+            if name not in _NOT_SCALARS and type(value) in (int, float):
+                steps, values = found[name]
+                steps.append(step)
+                values.append(value if -1e300 < value < 1e300 else np.nan)
+    return {
+        name: (np.array(steps, np.float64), np.array(values, np.float64))
+        for name, (steps, values) in found.items()
+    }
+
+
+def names(recorded: Sequence[Scalars]) -> dict[str, list[str]]:
+    """Returns the names of recorded scalars by kind: metrics, losses, health, throughput."""
+    kinds = {'Metrics': [], 'Losses': [], 'Health': [], 'Throughput': []}
+    for name in sorted(set().union(*recorded)):
         kinds[_kind(name)].append(name)
-    return {kind: sorted(members) for kind, members in kinds.items() if members}
+    return {kind: members for kind, members in kinds.items() if members}
+
+
+def is_metric(name: str) -> bool:
+    """Returns whether a scalar is a metric, which is taken seldom and never smoothed."""
+    return name.rpartition('/')[2] in METRICS
 
 
 def _kind(name: str) -> str:
-    if name.rpartition('/')[2] in MEASURES:
-        return 'Measures'
+    if is_metric(name):
+        return 'Metrics'
     if name == 'images_per_second':
         return 'Throughput'
     return 'Losses' if 'loss' in name.lower() else 'Health'
 
 
 def curves(
-    runs: Sequence[runs_lib.Run], groups: Sequence[Group], name: str
+    recorded: Sequence[Scalars], groups: Sequence[Group], name: str
 ) -> tuple[list[Curve], int]:
     """Averages one scalar over each group.
+
+    Args:
+      recorded: the scalars of each run.
+      groups: groups of indices of runs.
+      name: the scalar.
 
     Returns:
       (curves, the number of recorded values that are not finite).
     """
-    points = [
-        [(record['step'], record[name]) for record in run.records if name in record] for run in runs
-    ]
-    finite = [[(step, value) for step, value in some if is_number(value)] for some in points]
-    lost = sum(len(some) for some in points) - sum(len(some) for some in finite)
-    steps = {step for some in finite for step, _ in some}
-    bins = min(_MAX_POINTS, max(_MIN_POINTS, _POINTS // max(1, len(groups))))
-    width = 1 if len(steps) <= bins else (max(steps) + 1) / bins
+    finite, lost = {}, 0
+    for index, of_run in enumerate(recorded):
+        if name in of_run:
+            steps, values = of_run[name]
+            kept = np.isfinite(values)
+            lost += len(values) - int(kept.sum())
+            if kept.any():
+                finite[index] = steps[kept], values[kept]
+    if not finite:
+        return [], lost
+    steps = np.unique(np.concatenate([steps for steps, _ in finite.values()]))
+    num_bins = min(_MAX_POINTS, max(_MIN_POINTS, _POINTS // len(groups)))
+    width = 1.0 if len(steps) <= num_bins else (steps[-1] + 1) / num_bins
     made = []
-    for index, one in enumerate(groups):
-        per_run = [_binned(finite[member], width) for member in one.members if finite[member]]
-        if per_run:
-            made.append(_average(index, per_run))
+    for index, group in enumerate(groups):
+        members = [_binned(*finite[member], width) for member in group.members if member in finite]
+        if members:
+            made.append(_average(index, members))
     return made, lost
 
 
-def _binned(points, width) -> dict[int, tuple[float, float]]:
-    """Averages (step, value) within stretches of `width` steps."""
-    stretches: dict[int, list] = {}
-    for step, value in points:
-        stretches.setdefault(int(step // width), []).append((step, value))
-    return {index: tuple(np.mean(some, axis=0)) for index, some in stretches.items()}
+def _binned(steps: np.ndarray, values: np.ndarray, width: float) -> tuple[np.ndarray, ...]:
+    """Averages steps and values within stretches of `width` steps; returns the stretches too."""
+    stretches, index, counts = np.unique(steps // width, return_inverse=True, return_counts=True)
+    means = (np.bincount(index, weights) / counts for weights in (steps, values))
+    return stretches, *means
 
 
-def _average(group: int, per_run) -> Curve:
-    indices = sorted(set().union(*per_run))
-    steps, mean, spread = [], [], []
-    for index in indices:
-        some = np.array([run[index] for run in per_run if index in run])
-        steps.append(some[:, 0].mean())
-        mean.append(some[:, 1].mean())
-        spread.append(some[:, 1].std(ddof=1) if len(some) > 1 else 0.0)
-    return Curve(
-        group,
-        np.array(steps),
-        np.array(mean),
-        np.array(spread) if len(per_run) > 1 else None,
-    )
+def _average(group: int, members: Sequence[tuple[np.ndarray, ...]]) -> Curve:
+    """Averages runs, each (stretches, steps, values); a run may lack some stretches."""
+    stretches = np.unique(np.concatenate([member[0] for member in members]))
+    table = np.full((2, len(members), len(stretches)), np.nan)
+    for row, (own, *both) in enumerate(members):
+        table[:, row, np.searchsorted(stretches, own)] = both
+    counts = np.isfinite(table[0]).sum(axis=0)
+    steps, mean = np.nansum(table, axis=1) / counts
+    if len(members) == 1:
+        return Curve(group, steps, mean, None)
+    squares = np.nansum((table[1] - mean) ** 2, axis=0)
+    return Curve(group, steps, mean, np.sqrt(squares / np.maximum(counts - 1, 1)))
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
-    """Averages [n] over a centerd triangular window of about n / 16; shorter at the ends."""
+    """Averages [n] over a centered triangular window of about n / 16; shorter at the ends."""
     count, reach = len(values), max(1, len(values) // 16)
     window = 1.0 - np.abs(np.arange(-reach, reach + 1)) / (reach + 1)
     weight = np.convolve(np.ones(count), window)[reach : reach + count]

@@ -1,18 +1,42 @@
-"""How each run was made: command, status, time, versions, what its config sets apart."""
+"""How each run was made: command, status, time, versions, and what its config sets apart."""
 
-import statistics
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from imggen.report import tables
-from imggen.report.groups import MEASURES
-from imggen.report.markup import Markup, duration, element, is_number, number
-from imggen.workdir import reader as runs_lib
+from imggen.report.averages import Scalars
+from imggen.report.formats import duration, is_number, number
+from imggen.report.groups import METRICS
+from imggen.workdir.reader import Run, flatten
 
 _FACTS = ('hardware', 'platform', 'devices', 'source', 'revision', 'versions', 'started', 'updated')
 
 
-def status(run: runs_lib.Run) -> tuple[str, str]:
+class Details(NamedTuple):
+    """What the page says of one run.
+
+    Attributes:
+      course: status and timing in a sentence.
+      error: why the run failed; None if it did not say.
+      command: what started it, if that is known.
+      config: the config of this run alone, flat.
+      caption: what `config` is.
+      made: hardware, versions and the like of this run alone, flat.
+      tables: its evaluations, and the last value of each scalar.
+    """
+
+    course: str
+    error: str | None
+    command: str | None
+    config: dict[str, Any]
+    caption: str
+    made: dict[str, Any]
+    tables: list[tables.Table]
+
+
+def status(run: Run) -> tuple[str, str]:
     """Returns (kind, sentence): kind is finished, running, stopped, failed or unknown."""
     kind = run.info.get('status')
     step, planned = last_step(run), run.info.get('num_steps')
@@ -28,39 +52,51 @@ def status(run: runs_lib.Run) -> tuple[str, str]:
     return 'unknown', f'status not recorded, at {at}'
 
 
-def last_step(run: runs_lib.Run) -> Any:
-    """Returns the step that the run got to; None if it wrote nothing."""
+def last_step(run: Run) -> Any:
+    """Returns the step that the run reached; None if it wrote nothing."""
     if 'step' in run.info:
         return run.info['step']
     return run.records[-1]['step'] if run.records else None
 
 
-def chip(run: runs_lib.Run) -> Markup:
-    """Writes the status as a colored word with the sentence behind it."""
-    kind, sentence = status(run)
-    return element('span', kind, class_=f'chip {kind}', title=sentence)
+def speed(scalars: Scalars) -> float | None:
+    """Returns the median of the images per second that a run recorded."""
+    _, values = scalars.get('images_per_second', ((), np.empty(0)))
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else None
 
 
-def speed(run: runs_lib.Run) -> float | None:
-    """Returns the median of the recorded images per second."""
-    values = [record.get('images_per_second') for record in run.records]
-    values = [value for value in values if is_number(value)]
-    return statistics.median(values) if values else None
-
-
-def common(runs: Sequence[runs_lib.Run]) -> tuple[dict[str, Any], dict[str, Any]]:
+def common(runs: Sequence[Run]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns (config, facts) that all runs share, flat."""
-    return _shared([runs_lib.flatten(run.config) for run in runs]), _shared(
-        [_facts(run) for run in runs]
+    return _shared([flatten(run.config) for run in runs]), _shared([_facts(run) for run in runs])
+
+
+def details(
+    run: Run,
+    shared_config: Mapping[str, Any],
+    shared_facts: Mapping[str, Any],
+    *,
+    images_per_second: float | None,
+) -> Details:
+    """Collects what one run does not share with the others, its evaluations and last scalars."""
+    config, made = flatten(run.config), _facts(run)
+    return Details(
+        course=_course(run, images_per_second),
+        error=run.info.get('error') or None,
+        command=run.info.get('command'),
+        config={key: value for key, value in config.items() if key not in shared_config},
+        caption='Config of this run alone' if shared_config else 'Config',
+        made={key: value for key, value in made.items() if key not in shared_facts},
+        tables=[table for table in (_evaluations(run), _last_scalars(run)) if table.rows],
     )
 
 
-def _facts(run: runs_lib.Run) -> dict[str, Any]:
-    return runs_lib.flatten({key: run.info[key] for key in _FACTS if key in run.info})
+def _facts(run: Run) -> dict[str, Any]:
+    return flatten({key: run.info[key] for key in _FACTS if key in run.info})
 
 
-def _shared(tables_: list[dict[str, Any]]) -> dict[str, Any]:
-    first, *rest = tables_
+def _shared(flat: list[dict[str, Any]]) -> dict[str, Any]:
+    first, *rest = flat
     return {
         key: value
         for key, value in first.items()
@@ -68,78 +104,47 @@ def _shared(tables_: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def course(run: runs_lib.Run) -> Markup:
-    """Writes status, error, command and timing of one run."""
+def _course(run: Run, images_per_second: float | None) -> str:
+    """Says what became of a run, how long it trained and how fast."""
     _, sentence = status(run)
-    sentence = sentence[0].upper() + sentence[1:]
+    parts = [sentence[0].upper() + sentence[1:]]
     sessions = run.info.get('sessions')
-    rate = speed(run)
-    spent = [
-        f'{duration(run.info.get("seconds"))} of training' if 'seconds' in run.info else None,
-        f'in {number(sessions)} sessions' if is_number(sessions) and sessions > 1 else None,
-        f'{number(float(f"{rate:.3g}"))} images/s (median)' if rate is not None else None,
-    ]
-    error = run.info.get('error')
-    return element(
-        'div',
-        element('p', ', '.join([sentence, *(part for part in spent if part)]) + '.'),
-        element('pre', error, class_='error') if error else None,
-        element('pre', run.info['command'], class_='command') if 'command' in run.info else None,
-    )
+    if 'seconds' in run.info:
+        parts.append(f'{duration(run.info["seconds"])} of training')
+    if is_number(sessions) and sessions > 1:
+        parts.append(f'in {number(sessions)} sessions')
+    if images_per_second is not None:
+        parts.append(f'{number(float(f"{images_per_second:.3g}"))} images/s (median)')
+    return ', '.join(parts) + '.'
 
 
-def details(
-    run: runs_lib.Run, shared_config: dict[str, Any], shared_facts: dict[str, Any]
-) -> list[Markup]:
-    """Writes what one run does not share with the others, its evaluations, its last scalars."""
-    parts = [course(run)]
-    config = runs_lib.flatten(run.config)
-    own = {key: value for key, value in config.items() if key not in shared_config}
-    made = {key: value for key, value in _facts(run).items() if key not in shared_facts}
-    caption = 'Config of this run alone' if shared_config else 'Config'
-    parts.append(setting(own, made, caption=caption))
-    if run.evaluations:
-        parts.append(_evaluations(run))
+def _last_scalars(run: Run) -> tables.Table:
     last = {}
     for record in run.records:
-        last |= {key: (value, record['step']) for key, value in record.items()}
+        last |= dict.fromkeys(record, record)
     rows = [
-        ([tables.cell(name), tables.cell(value), tables.cell(step)], {})
-        for name, (value, step) in sorted(last.items())
+        ([tables.cell(name), tables.cell(record[name]), tables.cell(record['step'])], None)
+        for name, record in sorted(last.items())
         if name not in ('step', 'phase')
     ]
-    if rows:
-        caption = 'Last value of each scalar'
-        parts.append(tables.table(['scalar', 'value', 'step'], rows, caption=caption))
-    return parts
+    return tables.table(['scalar', 'value', 'step'], rows, caption='Last value of each scalar')
 
 
-def setting(config: dict[str, Any], made: dict[str, Any], *, caption: str) -> Markup:
-    """Writes config and circumstances beside each other."""
-    return element(
-        'div',
-        tables.pairs(config, caption=caption) if config else None,
-        tables.pairs(made, caption='Made with') if made else None,
-        class_='beside',
-    )
-
-
-def _evaluations(run: runs_lib.Run) -> Markup:
-    """Lists every evaluation of one run, each measure in a row."""
+def _evaluations(run: Run) -> tables.Table:
+    """Lists every evaluation of one run, each metric in a row."""
     rows = []
     for line in run.evaluations:
         for name, value in (line.get('metrics') or {}).items():
-            extractor = f'{line.get("extractor", "")} {line.get("digest", "")}'.strip()
             cells = [
                 line['step'],
-                MEASURES.get(name, (name,))[0],
+                METRICS.get(name, (name,))[0],
                 value,
                 (line.get('spread') or {}).get(name),
                 (line.get('floor') or {}).get(name),
                 line.get('num_generated'),
                 line.get('num_reference'),
-                extractor,
+                f'{line.get("extractor", "")} {line.get("digest", "")}'.strip(),
             ]
-            rows.append(([tables.cell(value) for value in cells], {}))
-    headers = ['step', 'measure', 'value', '±', 'floor', 'generated', 'real', 'features']
+            rows.append(([tables.cell(value) for value in cells], None))
+    headers = ['step', 'metric', 'value', '±', 'floor', 'generated', 'real', 'features']
     return tables.table(headers, rows, caption='Evaluations')

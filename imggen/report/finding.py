@@ -1,130 +1,153 @@
-"""What came out: final measures with floor, spread and counts, and what they decide."""
+"""What came out: final metrics with floor, spread and counts, and what they decide."""
 
-import shlex
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
 
 from imggen import seed_statistics
-from imggen.report import dots, groups, tables
-from imggen.report.groups import Group, Protocol
-from imggen.report.markup import Markup, element, join, number, with_spread
-from imggen.workdir import reader as runs_lib
+from imggen.report import groups, plots, tables
+from imggen.report.formats import number, with_spread
+from imggen.report.groups import Group, Protocol, Summary
+from imggen.workdir.reader import Run
 
 _CAVEATS = {
     'interval contains zero': 'the interval contains zero, so no difference is shown',
     'within one spread': 'less than the spread over seeds',
     'few seeds': 'few seeds to trust an interval',
 }
-MAX_SETTINGS = 6  # Columns for what differs; more makes no table that one can read.
+MAX_SETTINGS = 6  # Columns for what differs; a table of more cannot be read.
+
+_Lines = Mapping[int, Mapping[str, Any]]  # Index of a run -> its evaluation.
+
+
+class Tile(NamedTuple):
+    """One metric in large type: its name, its value, and spread and floor below."""
+
+    name: str
+    value: str
+    below: str
+
+
+class Comparison(NamedTuple):
+    """Which group is best, and by how much.
+
+    Attributes:
+      opening: 'Lowest KID: '.
+      best: the best group's label.
+      score: its mean and spread, and over how many seeds.
+      following: label and score of the next group; None if there is none.
+      difference: how far the two differ, and how far that can be trusted.
+      name: the metric.
+      drawing: all groups as a dot plot.
+      legend: how to read it.
+    """
+
+    opening: str
+    best: str
+    score: str
+    following: tuple[str, str] | None
+    difference: str
+    name: str
+    drawing: Markup
+    legend: str
+
+
+class Finding(NamedTuple):
+    """What came out under one protocol.
+
+    Attributes:
+      title: of the protocol; None if there is only one.
+      tiles: the metrics, if there is a single group.
+      comparison: the groups in order, if there are several that can be ordered.
+      table: the metrics by group, if there are several.
+      about: (sentences before the digest, digest, sentences after it): how it was measured.
+    """
+
+    title: str | None
+    tiles: list[Tile]
+    comparison: Comparison | None
+    table: tables.Table | None
+    about: tuple[str, str, str]
 
 
 def section(
-    runs: Sequence[runs_lib.Run],
+    runs: Sequence[Run],
     grouped: Sequence[Group],
-    evaluated: dict[Protocol, dict[int, dict[str, Any]]],
-    colors: dict[int, int],
-) -> list[Markup]:
-    """Writes the finding under each protocol; values of two protocols never share a table."""
-    if not evaluated:
-        alone = len(runs) == 1
-        what = 'The run is not' if alone else 'No run is'
-        workdir = shlex.quote(str(runs[0].path)) if alone else 'RUN'
-        return [
-            element('p', f'{what} evaluated yet. The command that adds measures:', class_='lead'),
-            element('pre', f'python -m experiments.evaluate --workdir={workdir}'),
-        ]
-    parts = []
-    for protocol, lines in evaluated.items():
-        if len(evaluated) > 1:
-            parts.append(element('h3', _protocol_title(protocol)))
-        parts += _under(protocol, lines, runs, grouped, colors)
-    return parts
+    evaluated: Mapping[Protocol, _Lines],
+    colors: Mapping[int, int],
+) -> list[Finding]:
+    """Returns the finding under each protocol; values of two protocols never share a table."""
+    return [
+        _under(protocol, lines, runs, grouped, colors, titled=len(evaluated) > 1)
+        for protocol, lines in evaluated.items()
+    ]
 
 
-def _protocol_title(protocol: Protocol) -> str:
+def _under(protocol: Protocol, lines: _Lines, runs, grouped, colors, *, titled: bool) -> Finding:
+    names = groups.metric_names(lines)
+    present = [index for index, one in enumerate(grouped) if set(one.members) & set(lines)]
+    tiles, comparison, table = [], None, None
+    if names and len(present) == 1:
+        tiles = [_tile(grouped[present[0]], lines, name) for name in names]
+    elif names:
+        ranked = groups.rank(grouped, lines, names[0])
+        if ranked:
+            comparison = _compare(runs, grouped, ranked, lines, names[0], colors)
+        best_first = [index for index, _ in ranked]
+        present = best_first + [index for index in present if index not in best_first]
+        table = _table(grouped, present, lines, names)
+    about = _about(protocol, lines, grouped, present)
+    return Finding(_title(protocol) if titled else None, tiles, comparison, table, about)
+
+
+def _title(protocol: Protocol) -> str:
     if not protocol.extractor:
         return 'Scores of the runs themselves'
     return f'{protocol.extractor}, against {protocol.reference or "no reference"}'
 
 
-def _under(protocol, lines, runs, grouped, colors) -> list[Markup]:
-    names = groups.measure_names(lines)
-    if not names:
-        return [element('p', 'The evaluation holds no measures.')]
-    present = [index for index, one in enumerate(grouped) if set(one.members) & set(lines)]
-    parts = []
-    if len(present) == 1:
-        parts.append(_tiles(grouped[present[0]], lines, names))
-    else:
-        ranked = groups.rank(grouped, lines, names[0])
-        if ranked:
-            parts += _comparison(runs, grouped, ranked, lines, names[0], colors)
-        best_first = [index for index, _ in ranked]
-        present = best_first + [index for index in present if index not in best_first]
-        parts.append(_table(grouped, present, lines, names))
-    parts.append(_method(protocol, lines, grouped, present))
-    return parts
+def _tile(one: Group, lines: _Lines, name: str) -> Tile:
+    summary, floor = groups.summarize(one.members, lines, name), groups.floor(lines, name)
+    value, *below = ['not finite']
+    if summary:
+        value, *below = with_spread(summary.mean, summary.spread).split(' ± ')
+        below = [f'± {spread}' for spread in below]
+    below += [f'floor {number(floor)}'] if floor is not None else []
+    return Tile(groups.title(name), value, ' · '.join(below) or '\N{NBSP}')
 
 
-def _tiles(one: Group, lines, names) -> Markup:
-    """Shows one group's measures large."""
-    tiles = []
-    for name in names:
-        summary = groups.summarize(one.members, lines, name)
-        floor = groups.floor(lines, name)
-        spread = summary.spread if summary else None
-        value = with_spread(summary.mean, spread).split(' ± ') if summary else ['not finite']
-        below = [f'± {value[1]}'] if len(value) > 1 else []
-        below += [f'floor {number(floor)}'] if floor is not None else []
-        tiles.append(
-            element(
-                'div',
-                element('dt', groups.title(name)),
-                element('dd', value[0], element('small', ' · '.join(below) or '\N{NBSP}')),
-            )
-        )
-    return element('dl', tiles, class_='tiles')
-
-
-def _comparison(runs, grouped, ranked, lines, name, colors) -> list[Markup]:
-    """States which group is best, by how much, and how far that is to be trusted."""
+def _compare(runs, grouped, ranked, lines: _Lines, name: str, colors) -> Comparison:
+    """Says which group is best, by how much, and how far that can be trusted."""
     (best, first), *rest = ranked
-    label = groups.title(name)
-    if name in groups.MEASURES:
-        label, less = groups.MEASURES[name]
-        sentence = [f'{"Lowest" if less else "Highest"} {label}: ']
-    else:
-        sentence = [f'{label}, in rising order: ']
-    sentence += [
-        element('strong', grouped[best].label),
-        f', {with_spread(first.mean, first.spread)}{_over(first)}. ',
-    ]
+    label, less_is_better = groups.METRICS.get(name, (name, None))
+    opening = {True: f'Lowest {label}', False: f'Highest {label}'}.get(
+        less_is_better, f'{label}, in rising order'
+    )
+    count = len(first.values)
+    following, text = None, ''
     if rest:
-        second = rest[0][1]
-        sentence += ['Next: ', element('strong', grouped[rest[0][0]].label)]
-        sentence.append(f', {with_spread(second.mean, second.spread)}')
-        sentence.append('. ')
-        pair = [groups.by_seed(grouped[at], runs, lines, name) for at in (rest[0][0], best)]
-        sentence.append(difference(seed_statistics.compare(*pair)))
+        second, summary = rest[0]
+        following = grouped[second].label, with_spread(summary.mean, summary.spread)
+        pair = [groups.by_seed(grouped[index], runs, lines, name) for index in (second, best)]
+        text = difference(seed_statistics.compare(*pair))
     legend = 'Large dot: mean; bar: one standard deviation either way; small dots: runs'
     floor = groups.floor(lines, name)
     if floor is not None:
-        legend += '; dashed: floor, real against real pictures'
-    if len(ranked) > dots.MAX_ROWS:
-        legend += f'. The {dots.MAX_ROWS} best of {len(ranked)}; all are in the table'
-    return [
-        element('p', sentence, class_='lead'),
-        element(
-            'figure',
-            element('figcaption', element('span', f'{groups.title(name)}', class_='name')),
-            element(
-                'div',
-                dots.plot(grouped, ranked, floor, colors, title=label),
-                class_='scroll',
-            ),
-            element('p', f'{legend}.', class_='note'),
-        ),
-    ]
+        legend += '; dashed: floor, real against real images'
+    if len(ranked) > plots.MAX_ROWS:
+        legend += f'. The {plots.MAX_ROWS} best of {len(ranked)}; all are in the table'
+    return Comparison(
+        opening=f'{opening}: ',
+        best=grouped[best].label,
+        score=with_spread(first.mean, first.spread)
+        + (f' over {count} seeds' if count > 1 else ' with one seed'),
+        following=following,
+        difference=text,
+        name=groups.title(name),
+        drawing=plots.dots(grouped, ranked, floor, colors, title=label),
+        legend=f'{legend}.',
+    )
 
 
 def difference(found: seed_statistics.Comparison | None) -> str:
@@ -139,79 +162,68 @@ def difference(found: seed_statistics.Comparison | None) -> str:
     return f'{text}: {_CAVEATS[found.note]}.' if found.note else f'{text}.'
 
 
-def _over(summary: groups.Summary) -> str:
-    count = len(summary.values)
-    return f' over {count} seeds' if count > 1 else ' with one seed'
-
-
-def _table(grouped, present, lines, names) -> Markup:
-    """Lists the groups: what sets them apart, and every measure with its spread."""
+def _table(grouped, present: Sequence[int], lines: _Lines, names: Sequence[str]) -> tables.Table:
+    """Lists the groups: what sets them apart, and every metric with its spread."""
     keys = list(grouped[0].settings)
     labeled = not keys or len(keys) > MAX_SETTINGS
     if labeled:
         keys = []  # Groups of so many settings are called by their runs.
-    headers = (['group'] if labeled else []) + keys + ['seeds']
-    headers += [groups.title(name) for name in names]
+    headers = ['group'] * labeled + keys + ['seeds', *map(groups.title, names)]
     rows = []
     for index in present:
         one = grouped[index]
-        cells = [tables.cell(one.label)] if labeled else []
+        cells = [tables.cell(one.label)] * labeled
         cells += [tables.setting(one.settings.get(key)) for key in keys]
         cells.append(tables.cell(sum(member in lines for member in one.members)))
-        for name in names:
-            summary = groups.summarize(one.members, lines, name)
-            if summary is None:
-                cells.append(tables.cell(None))
-            else:
-                text = with_spread(summary.mean, summary.spread)
-                cells.append(tables.cell(summary.mean, text=text))
-        rows.append((cells, {'data_find': one.about}))
-    blanks = len(headers) - len(names) - 1
+        cells += [_cell(groups.summarize(one.members, lines, name)) for name in names]
+        rows.append((cells, one.about))
     floors = [groups.floor(lines, name) for name in names]
     footer = []
     if any(floor is not None for floor in floors):
-        footer = [element('th', 'floor', scope='row')]
-        footer += [element('td') for _ in range(blanks)]
-        footer += [tables.cell(floor) for floor in floors]
-    return tables.table(headers, rows, caption='Final measures by group', footer=footer)
+        blank = [tables.Cell('')] * (len(headers) - len(names) - 1)
+        footer = [tables.Cell('floor'), *blank, *map(tables.cell, floors)]
+    return tables.table(headers, rows, caption='Final metrics by group', footer=footer)
 
 
-def _sizes(lines) -> str:
-    """Says how many pictures the floor compares, if all evaluations agree on it."""
-    sizes = {tuple(line.get('num_floor') or ()) for line in lines.values()}
-    if len(sizes) > 1 or len(next(iter(sizes))) != 2:
-        return ''
-    first, second = next(iter(sizes))
-    return f' ({number(first)} and {number(second)} pictures)'
+def _cell(summary: Summary | None) -> tables.Cell:
+    if summary is None:
+        return tables.cell(None)
+    return tables.cell(summary.mean, text=with_spread(summary.mean, summary.spread))
 
 
-def _method(protocol, lines, grouped, present) -> Markup:
-    """Says how the numbers were made: counts, extractor, reference, what ± stands for."""
+def _about(protocol: Protocol, lines: _Lines, grouped, present) -> tuple[str, str, str]:
+    """Says how the numbers were made: counts, extractor, reference, and what ± stands for."""
     steps = sorted({line['step'] for line in lines.values()})
     at = f'step {number(steps[0])}'
     if len(steps) > 1:
         at = f'steps {number(steps[0])} to {number(steps[-1])}'
-    sentence = [f'Scores of the run itself, at {at}. ']
+    before, digest, sentences = '', '', [f'Scores of the run itself, at {at}.']
     if protocol.extractor:
-        sentence = [
+        before = (
             f'{number(protocol.num_generated)} generated against '
-            f'{number(protocol.num_reference)} real pictures '
-            f'({protocol.reference or "no reference named"}), features: {protocol.extractor} ',
-            element('code', protocol.digest) if protocol.digest else None,
-            f', at {at}. ',
-        ]
-    kinds = {
-        summary.spread_of
-        for index in present
-        for name in groups.measure_names(lines)
-        if (summary := groups.summarize(grouped[index].members, lines, name))
-        and summary.spread is not None
-    }
+            f'{number(protocol.num_reference)} real images '
+            f'({protocol.reference or "no reference named"}), features: {protocol.extractor} '
+        )
+        digest, sentences = protocol.digest, [f', at {at}.']
+    names = groups.metric_names(lines)
+    summaries = [
+        groups.summarize(grouped[index].members, lines, name) for index in present for name in names
+    ]
+    kinds = {summary.spread_of for summary in summaries if summary and summary.spread is not None}
     if 'seeds' in kinds:
-        sentence.append('± is one standard deviation over seeds. ')
+        sentences.append('± is one standard deviation over seeds.')
     if 'resamples' in kinds:
-        sentence.append('With a single seed, ± is the spread that the evaluation reports. ')
-    if any(groups.floor(lines, name) is not None for name in groups.measure_names(lines)):
-        sentence.append(f'The floor is what real pictures score against others{_sizes(lines)}. ')
-    notes = list(dict.fromkeys(str(line['note']) for line in lines.values() if line.get('note')))
-    return element('p', join(sentence, ' '.join(notes[:3])), class_='note')
+        sentences.append('With a single seed, ± is the spread that the evaluation reports.')
+    if any(groups.floor(lines, name) is not None for name in names):
+        sentences.append(f'The floor is what real images score against others{_sizes(lines)}.')
+    notes = dict.fromkeys(str(line['note']) for line in lines.values() if line.get('note'))
+    return before, digest, ' '.join([*sentences, *list(notes)[:3]])
+
+
+def _sizes(lines: _Lines) -> str:
+    """Says how many images the floor compares, if all evaluations agree on it."""
+    sizes = {tuple(line.get('num_floor') or ()) for line in lines.values()}
+    if len(sizes) > 1 or len(next(iter(sizes))) != 2:
+        return ''
+    first, second = next(iter(sizes))
+    return f' ({number(first)} and {number(second)} images)'

@@ -1,4 +1,4 @@
-"""What is compared with what: runs that differ in the seed alone, and measures taken alike."""
+"""What is compared with what: runs that differ in the seed alone, and metrics taken alike."""
 
 import collections
 import math
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from imggen import seed_statistics
-from imggen.report.markup import is_number, literal
-from imggen.workdir import reader as runs_lib
+from imggen.report.formats import is_number, literal
+from imggen.workdir import reader
+from imggen.workdir.reader import Run
 
-# Known measures: (what a reader calls it, whether less is better). The first
-# that was taken decides the order of what is compared.
-MEASURES = {
+# Known metrics: (what a reader calls it, whether less is better). The first one that was taken
+# decides the order of what is compared.
+METRICS = {
     'frechet': ('Fréchet distance', True),
     'kid': ('KID', True),
     'lpips': ('LPIPS', True),
@@ -27,13 +28,13 @@ MEASURES = {
     'frechet_infinite': ('Fréchet, infinitely many', True),
     'copying': ('copying', True),
     'classes_reached': ('classes reached', False),
-    'transfer': ('transfer to a second judge', False),
+    'transfer': ('transfer to a second classifier', False),
 }
 _LABEL_KEYS = 4
 
 
 class Group(NamedTuple):
-    """Runs that are equal but for their seed.
+    """Runs that are equal except for their seed.
 
     Attributes:
       label: what sets the group apart.
@@ -59,31 +60,31 @@ class Protocol(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One measure of one group: mean and sample standard deviation over its runs."""
+    """One metric of one group: mean and sample standard deviation over its runs."""
 
     mean: float
     spread: float | None
     values: list[float]
-    spread_of: str  # 'seeds', or 'resamples' where the evaluation brought its own spread.
+    spread_of: str  # 'seeds', or 'resamples' if the evaluation brought its own spread.
 
 
 def is_seed(key: str) -> bool:
-    """Tells the keys in which repetitions differ: `seed`, `data.seed`."""
+    """Returns whether repetitions differ in this key: `seed`, `data.seed`."""
     return key.rpartition('.')[2] == 'seed'
 
 
-def settings_keys(runs: Sequence[runs_lib.Run]) -> list[str]:
-    """Returns the differing keys that are no seed."""
-    return [key for key in runs_lib.differing(runs) if not is_seed(key)]
+def settings_keys(runs: Sequence[Run]) -> list[str]:
+    """Returns the keys that differ between runs, without seeds."""
+    return [key for key in reader.differing(runs) if not is_seed(key)]
 
 
-def group(runs: Sequence[runs_lib.Run]) -> list[Group]:
-    """Puts runs together that differ in the seed alone, in the order of their first runs."""
+def group(runs: Sequence[Run]) -> list[Group]:
+    """Groups runs that differ in the seed alone, in the order of their first runs."""
     keys = settings_keys(runs)
     found: dict[str, list[int]] = {}
     settings = {}
     for index, run in enumerate(runs):
-        flat = runs_lib.flatten(run.config)
+        flat = reader.flatten(run.config)
         values = {key: flat.get(key) for key in keys}
         identity = repr(sorted((key, repr(value)) for key, value in values.items()))
         found.setdefault(identity, []).append(index)
@@ -96,7 +97,7 @@ def group(runs: Sequence[runs_lib.Run]) -> list[Group]:
     return made
 
 
-def _label(run: runs_lib.Run, settings: dict[str, Any]) -> str:
+def _label(run: Run, settings: dict[str, Any]) -> str:
     if not settings or len(settings) > _LABEL_KEYS:
         return re.sub(r'(^|[,_/])seed=?\d+', '', run.name).strip(',_/') or run.name
     short = [key.rpartition('.')[2] for key in settings]
@@ -109,11 +110,11 @@ def _label(run: runs_lib.Run, settings: dict[str, Any]) -> str:
 
 
 def evaluations(
-    runs: Sequence[runs_lib.Run],
+    runs: Sequence[Run],
 ) -> dict[Protocol, dict[int, dict[str, Any]]]:
     """Returns each run's last evaluation under each protocol, the commonest protocol first.
 
-    Evaluations of one step are one: what the later left out, the earlier supplies.
+    Evaluations of one step count as one: what the later left out comes from the earlier.
     """
     found: dict[Protocol, dict[int, dict[str, Any]]] = {}
     for index, run in enumerate(runs):
@@ -138,12 +139,12 @@ def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return first | second | values
 
 
-def measure_names(evaluated: dict[int, dict[str, Any]]) -> list[str]:
-    """Returns the measures of some evaluations: those of few of the runs last, known ones first."""
+def metric_names(evaluated: dict[int, dict[str, Any]]) -> list[str]:
+    """Returns the metrics of some evaluations: known ones first, those of few runs last."""
     counts = collections.Counter(
         name for line in evaluated.values() for name in line.get('metrics') or {}
     )
-    known = {name: place for place, name in enumerate(MEASURES)}
+    known = {name: place for place, name in enumerate(METRICS)}
 
     def order(name):
         return 2 * counts[name] < len(evaluated), known.get(name, len(known))
@@ -152,17 +153,17 @@ def measure_names(evaluated: dict[int, dict[str, Any]]) -> list[str]:
 
 
 def title(name: str) -> str:
-    """Names a measure, with an arrow towards the better values where that is known."""
-    if name not in MEASURES:
+    """Names a metric, with an arrow towards better values if that direction is known."""
+    if name not in METRICS:
         return name
-    label, less_is_better = MEASURES[name]
+    label, less_is_better = METRICS[name]
     return f'{label} {"↓" if less_is_better else "↑"}'
 
 
 def summarize(
     members: Sequence[int], evaluated: dict[int, dict[str, Any]], name: str
 ) -> Summary | None:
-    """Averages a measure over those of the runs that have a finite value of it."""
+    """Averages a metric over the runs that have a finite value of it; None if no run has."""
     lines = [evaluated[index] for index in members if index in evaluated]
     lines = [line for line in lines if is_number((line.get('metrics') or {}).get(name))]
     values = [float(line['metrics'][name]) for line in lines]
@@ -176,9 +177,9 @@ def summarize(
 
 
 def by_seed(
-    one: Group, runs: Sequence[runs_lib.Run], evaluated: dict[int, dict[str, Any]], name: str
+    one: Group, runs: Sequence[Run], evaluated: dict[int, dict[str, Any]], name: str
 ) -> dict[Any, float]:
-    """Returns seed -> value of a measure, for comparisons that are paired by seed."""
+    """Returns seed -> value of a metric, for comparisons that are paired by seed."""
     found = {}
     for index in one.members:
         value = (evaluated.get(index, {}).get('metrics') or {}).get(name)
@@ -188,7 +189,7 @@ def by_seed(
 
 
 def floor(evaluated: dict[int, dict[str, Any]], name: str) -> float | None:
-    """Returns the real-versus-real value of a measure, averaged over the evaluations."""
+    """Returns what real images reach against others, averaged over the evaluations."""
     values = [(line.get('floor') or {}).get(name) for line in evaluated.values()]
     values = [value for value in values if is_number(value)]
     return math.fsum(values) / len(values) if values else None
@@ -197,11 +198,11 @@ def floor(evaluated: dict[int, dict[str, Any]], name: str) -> float | None:
 def rank(
     groups: Sequence[Group], evaluated: dict[int, dict[str, Any]], name: str
 ) -> list[tuple[int, Summary]]:
-    """Orders the groups that have a measure, best first where better is known."""
+    """Orders the groups that have a metric: best first, or rising if better is unknown."""
     found = [
         (index, summary)
         for index, one in enumerate(groups)
         if (summary := summarize(one.members, evaluated, name)) is not None
     ]
-    sign = 1 if MEASURES.get(name, ('', True))[1] else -1
+    sign = 1 if METRICS.get(name, ('', True))[1] else -1
     return sorted(found, key=lambda item: sign * item[1].mean)

@@ -166,29 +166,31 @@ for (const plot of all('svg.plot')) {
   hair.setAttribute('y2', top + height);
   const leave = () => { tip.hidden = true; hair.classList.add('out'); };
   const move = (event) => {
-    curves ??= all('.line', plot).map((line) => ({
-      holder: line.parentElement,
-      points: line.getAttribute('points').split(' ').map((point) => point.split(',').map(Number)),
-    }));
+    curves ??= all('.line', plot).map((holder) => {
+      const path = holder.querySelector('path');
+      const numbers = path.getAttribute('d').match(/-?[\d.]+/g).map(Number);
+      const points = Array.from({ length: numbers.length / 2 }, (_, at) => [numbers[2 * at] - left, numbers[2 * at + 1] - top]);
+      return { holder, path, points };
+    });
     if (!tip.isConnected) { figure.append(tip); plot.append(hair); }
     const box = plot.getBoundingClientRect();
     const unit = plot.viewBox.baseVal.width / box.width;
     const x = (event.clientX - box.left) * unit - left;
     const y = (event.clientY - box.top) * unit - top;
     if (x < -4 || x > width + 4) return leave();
-    const near = curves.map(({ holder, points }) => {
+    const near = curves.map(({ holder, path, points }) => {
       const point = points.reduce((best, one) => (Math.abs(one[0] - x) < Math.abs(best[0] - x) ? one : best));
-      return { holder, point };
+      return { holder, path, point };
     }).filter(({ holder }) => !picked.size || holder.classList.contains('kept'));
     if (!near.length) return leave();
     near.sort((a, b) => Math.abs(a.point[1] - y) - Math.abs(b.point[1] - y));
     const at = near[0].point[0];
     const shown = near.slice(0, 8).sort((a, b) => a.point[1] - b.point[1]);
     const step = xLow + (at / width) * (xHigh - xLow);
-    tip.replaceChildren(`step ${whole(Math.round(step))}`, ...shown.map(({ holder, point }) => {
+    tip.replaceChildren(`step ${whole(Math.round(step))}`, ...shown.map(({ holder, path, point }) => {
       const row = document.createElement('div');
       const swatch = document.createElement('i');
-      swatch.className = holder.getAttribute('class').split(' ')[0];
+      swatch.style.background = getComputedStyle(path).stroke;
       const value = readable(scale(1 - point[1] / height));
       row.append(swatch, curves.length > 1 ? `${value}  ${holder.dataset.label}` : value);
       return row;

@@ -1,27 +1,39 @@
 """The page: sections in the order in which a reader asks, style and script inside."""
 
 import base64
+import collections
 import datetime
 import hashlib
 import os
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from imggen import files
 from imggen.errors import UserError
-from imggen.report import curves, facts, finding, groups, tables, wall
+from imggen.report import averages, curves, facts, finding, groups, plots, tables, wall
+from imggen.report.formats import duration, number, with_spread
 from imggen.report.groups import Group
-from imggen.report.markup import Markup, breakable, duration, element, join, number, with_spread
-from imggen.workdir import reader as runs_lib
+from imggen.report.render import render as render_template
+from imggen.report.render import source
+from imggen.workdir import reader
+from imggen.workdir.reader import Run
 
-_HERE = pathlib.Path(__file__).parent
 _MAX_FAILURES = 5
+
+
+class _Order(NamedTuple):
+    """Groups, best first if that is known, and each run's first metric in words."""
+
+    groups: list[int]
+    captions: list[str | None]
 
 
 def write(
     paths: Sequence[str | os.PathLike], *, output: str | os.PathLike | None = None
 ) -> pathlib.Path:
-    """Writes one page about the runs at or below `paths`; returns where it lies.
+    """Writes one page about the runs at or below `paths`; returns its path.
 
     Args:
       paths: runs, sweeps, or folders that hold either.
@@ -41,18 +53,15 @@ def write(
     runs = []
     for path in paths:
         prefix = f'{pathlib.Path(path).name}/' if len(paths) > 1 else ''
-        found = runs_lib.find(path)
+        found = reader.find(path)
         if prefix and not (pathlib.Path(path) / 'config.json').is_file():
             found = [run._replace(name=prefix + run.name) for run in found]
         runs += found
-    planned = [name for path in paths for name in runs_lib.planned(path)]
+    planned = [name for path in paths for name in reader.planned(path)]
     title = ', '.join(pathlib.Path(path).resolve().name for path in paths)
     text = render(runs, title=title, planned=len(planned))
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        partial = output.with_name(f'.{output.name}.partial')
-        partial.write_text(text, encoding='utf-8')
-        partial.replace(output)
+        files.write_text(output, text)
     except OSError as error:
         raise UserError(
             f'{output} cannot be written ({error.strerror}); name another place with --output.'
@@ -60,7 +69,7 @@ def write(
     return output
 
 
-def render(runs: Sequence[runs_lib.Run], *, title: str, planned: int = 0) -> str:
+def render(runs: Sequence[Run], *, title: str, planned: int = 0) -> str:
     """Returns the page as HTML.
 
     Args:
@@ -70,199 +79,113 @@ def render(runs: Sequence[runs_lib.Run], *, title: str, planned: int = 0) -> str
     """
     grouped = groups.group(runs)
     evaluated = groups.evaluations(runs)
-    order, captions = _order(runs, grouped, evaluated)
-    colors = {index: place for place, index in enumerate(order[: curves.COLOURS])}
-    pictures, left_out = wall.section(runs, _members(grouped, order), captions)
-    sections = {
-        'Finding': finding.section(runs, grouped, evaluated, colors),
-        'Samples': pictures,
-        'Curves': curves.section(runs, grouped, order, colors),
-        'Runs' if len(runs) > 1 else 'The run': _runs(runs, evaluated),
-    }
-    body = [
-        element('header', _header(runs, title, planned), class_='top'),
-        _bar(list(sections), many=len(runs) > 1),
-        element(
-            'main',
-            [
-                element('section', element('h2', name), parts, id=_anchor(name))
-                for name, parts in sections.items()
-            ],
-        ),
-        _footer(left_out),
-    ]
-    return _document(title, join(body))
+    lines = next(iter(evaluated.values()), {})
+    order = _order(runs, grouped, lines)
+    colors = {index: place for place, index in enumerate(order.groups[: plots.NUM_COLORS])}
+    scalars = [averages.scalars(run) for run in runs]
+    speeds = [facts.speed(of_run) for of_run in scalars]
+    config, made = facts.common(runs)
+    script = source('page.js')
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    many = len(runs) > 1
+    return render_template(
+        'page.html.j2',
+        title=title,
+        script=script,
+        # The page runs its own script and loads nothing at all.
+        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        many=many,
+        counts=collections.Counter(facts.status(run)[0] for run in runs),
+        not_started=max(0, planned - len(runs)),
+        summary=_summary(runs, config, made),
+        failed=[
+            (index, run) for index, run in enumerate(runs) if run.info.get('status') == 'failed'
+        ],
+        max_failures=_MAX_FAILURES,
+        findings=finding.section(runs, grouped, evaluated, colors),
+        workdir='RUN' if many else shlex.quote(str(runs[0].path)),
+        wall=wall.section(runs, _members(grouped, order.groups), order.captions),
+        curves=curves.section(runs, scalars, grouped, order.groups, colors),
+        runs=runs,
+        run_table=_run_table(runs, lines, speeds),
+        statuses=[facts.status(run) for run in runs],
+        shared={'config': config, 'made': made},
+        details=[
+            facts.details(
+                run, config if many else {}, made if many else {}, images_per_second=speed
+            )
+            for run, speed in zip(runs, speeds, strict=True)
+        ],
+        now=datetime.datetime.now(datetime.UTC).strftime('%Y-%m-%d %H:%M UTC'),
+    )
 
 
-def _anchor(name: str) -> str:
-    return name.lower().replace(' ', '-')
-
-
-def _order(runs, grouped, evaluated) -> tuple[list[int], list[str | None]]:
-    """Returns (groups, best first where that is known; each run's first measure in words)."""
+def _order(
+    runs: Sequence[Run], grouped: Sequence[Group], lines: Mapping[int, Mapping[str, Any]]
+) -> _Order:
     captions: list[str | None] = [None] * len(runs)
     order = list(range(len(grouped)))
-    if not evaluated:
-        return order, captions
-    lines = next(iter(evaluated.values()))
-    names = groups.measure_names(lines)
+    names = groups.metric_names(lines)
     if not names:
-        return order, captions
+        return _Order(order, captions)
     ranked = [index for index, _ in groups.rank(grouped, lines, names[0])]
     for index in lines:
         summary = groups.summarize([index], lines, names[0])
         if summary:
             value = with_spread(summary.mean, summary.spread)
             captions[index] = f'{groups.title(names[0])} {value}'
-    return ranked + [index for index in order if index not in ranked], captions
+    return _Order(ranked + [index for index in order if index not in ranked], captions)
 
 
 def _members(grouped: Sequence[Group], order: Sequence[int]) -> list[int]:
-    """Lists the runs by group; where not all show at once, a first run of every group leads."""
+    """Lists the runs by group; if not all show at once, a first run of every group leads."""
     members = [pair for index in order for pair in enumerate(grouped[index].members)]
     if len(members) > wall.OPEN_CARDS:
         members.sort(key=lambda pair: pair[0])
     return [member for _, member in members]
 
 
-def _header(runs, title: str, planned: int) -> list[Markup]:
-    """Names the page, counts its runs by status, and says on what and for how long they ran."""
-    counts: dict[str, int] = {}
-    for run in runs:
-        kind = facts.status(run)[0]
-        counts[kind] = counts.get(kind, 0) + 1
-    chips = [
-        element('span', kind if len(runs) == 1 else f'{count} {kind}', class_=f'chip {kind}')
-        for kind, count in counts.items()
-    ]
-    if planned > len(runs):
-        chips.append(element('span', f'{planned - len(runs)} not started', class_='chip unknown'))
-    config, made = facts.common(runs)
+def _summary(runs: Sequence[Run], config: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """Says what ran, on what, and for how long."""
     seconds = sum(run.info.get('seconds') or 0 for run in runs)
-    line = [
+    parts = [
         config.get('method.name'),
         made.get('source'),
         f'{len(runs)} runs' if len(runs) > 1 else f'seed {number(config.get("seed"))}',
         made.get('hardware'),
         f'{duration(seconds)} of training' if seconds else None,
     ]
-    line = ' · '.join(str(part) for part in line if part)
-    return [
-        element('h1', title),
-        element('p', chips),
-        element('p', line, class_='note'),
-        _failures(runs),
-    ]
+    return ' · '.join(str(part) for part in parts if part)
 
 
-def _failures(runs) -> Markup | None:
-    """Puts errors where nobody misses them."""
-    failed = [index for index, run in enumerate(runs) if facts.status(run)[0] == 'failed']
-    if not failed:
-        return None
-    items = []
-    for index in failed[:_MAX_FAILURES]:
-        run = runs[index]
-        name = [element('a', breakable(run.name), href=f'#run-{index}'), ': ']
-        error = run.info.get('error') or 'no error was recorded'
-        items.append(element('li', name if len(runs) > 1 else None, error))
-    if len(failed) > len(items):
-        items.append(element('li', f'{len(failed) - len(items)} more; see the table of runs.'))
-    heading = 'The run failed' if len(runs) == 1 else f'{len(failed)} of {len(runs)} runs failed'
-    return element('div', element('strong', heading), element('ul', items), class_='failures')
-
-
-def _bar(names: list[str], *, many: bool) -> Markup:
-    links = [element('a', name, href=f'#{_anchor(name)}') for name in names]
-    field = element(
-        'label',
-        element('span', 'Filter'),
-        element('input', type='search', id='filter', placeholder='name or setting'),
-        element('output', id='filter-count'),
-        class_='script',
-    )
-    return element('nav', links, field if many else None, aria_label='Sections')
-
-
-def _runs(runs, evaluated) -> list[Markup]:
-    """Lists the runs, what they share, and behind a click what each has for itself."""
-    if len(runs) == 1:
-        return facts.details(runs[0], {}, {})
-    config, made = facts.common(runs)
-    opened = [
-        element(
-            'details',
-            element('summary', element('strong', breakable(run.name)), facts.chip(run)),
-            facts.details(run, config, made),
-            id=f'run-{index}',
-            data_find=run.name,
-        )
-        for index, run in enumerate(runs)
-    ]
-    shared = element(
-        'details',
-        element('summary', element('strong', 'Shared by all runs')),
-        facts.setting(config, made, caption='Config'),
-    )
-    return [_run_table(runs, evaluated), shared, *opened]
-
-
-def _run_table(runs, evaluated) -> Markup:
-    keys = runs_lib.differing(runs)
+def _run_table(
+    runs: Sequence[Run],
+    lines: Mapping[int, Mapping[str, Any]],
+    speeds: Sequence[float | None],
+) -> tables.Table:
+    """Lists every run with its status, what differs, its metrics, its time and its speed."""
+    keys = reader.differing(runs)
     shown = [key for key in keys if groups.is_seed(key)]
     shown += [key for key in keys if key not in shown][: finding.MAX_SETTINGS]
-    lines: dict[int, dict[str, Any]] = next(iter(evaluated.values()), {})
-    names = groups.measure_names(lines)
+    names = groups.metric_names(lines)
     rows = []
     for index, run in enumerate(runs):
-        config = runs_lib.flatten(run.config)
-        seconds = run.info.get('seconds')
+        config, seconds = reader.flatten(run.config), run.info.get('seconds')
+        metrics = lines.get(index, {}).get('metrics') or {}
+        kind, sentence = facts.status(run)
         cells = [
-            element('td', element('a', run.name, href=f'#run-{index}'), data_sort=run.name),
-            element('td', facts.chip(run), data_sort=facts.status(run)[0]),
+            tables.Cell(run.name, run.name, run=index),
+            tables.Cell(kind, kind, status=(kind, sentence)),
             *(tables.setting(config.get(key)) for key in shown),
             tables.cell(facts.last_step(run)),
-            *(_measured((lines.get(index, {}).get('metrics') or {}).get(name)) for name in names),
+            *(tables.cell(metrics.get(k), text=with_spread(metrics.get(k), None)) for k in names),
             tables.cell(seconds, text=duration(seconds)),
-            tables.cell(facts.speed(run)),
+            tables.cell(speeds[index]),
         ]
-        rows.append((cells, {'data_find': run.name}))
+        rows.append((cells, run.name))
     headers = ['run', 'status', *shown, 'step', *map(groups.title, names), 'time', 'images/s']
     caption = 'All runs'
     if len(keys) > len(shown):
         caption += f'; {len(keys) - len(shown)} more settings differ, see each run'
     return tables.table(headers, rows, caption=caption)
-
-
-def _measured(value: Any) -> Markup:
-    return tables.cell(value, text=with_spread(value, None))
-
-
-def _footer(left_out: list[str]) -> Markup:
-    now = datetime.datetime.now(datetime.UTC).strftime('%Y-%m-%d %H:%M UTC')
-    parts = [element('p', f'Written by experiments/report.py on {now}.')]
-    if left_out:
-        parts.append(element('p', 'Left out for size: ' + ' '.join(left_out)))
-    return element('footer', parts)
-
-
-def _document(title: str, body: Markup) -> str:
-    """Wraps the body; the page may run its own script and load nothing at all."""
-    style = (_HERE / 'page.css').read_text(encoding='utf-8')
-    script = (_HERE / 'page.js').read_text(encoding='utf-8')
-    digest = base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode('ascii')
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
-    head = join(
-        element('meta', charset='utf-8'),
-        element('meta', http_equiv='Content-Security-Policy', content=policy),
-        element('meta', name='viewport', content='width=device-width, initial-scale=1'),
-        element('meta', name='color-scheme', content='light dark'),
-        element('title', title),
-        element('style', Markup(style)),
-    )
-    page = element('html', element('head', head), element('body', body), lang='en')
-    end = element('script', Markup(script))
-    return f'<!doctype html>\n{page.removesuffix("</body></html>")}{end}</body></html>\n'

@@ -1,8 +1,8 @@
 """Sample sheets as data URIs, chosen and encoded so that the page stays small.
 
-Sheets are embedded without loss while that fits the run's share of the page,
-then with fewer steps, then as lossy WebP, then halved in size. What was left out
-is said.
+Sheets are embedded without loss if they fit the run's share of the page. If not, there are fewer
+of them, then they become lossy WebP, and then they are halved in size. The page says what was
+left out.
 """
 
 import base64
@@ -15,14 +15,14 @@ from PIL import Image
 
 PAGE_BYTES = 12_000_000  # All sheets of a page, before base64 makes four bytes of three.
 MAX_FRAMES = 40
-_ENOUGH_FRAMES = 6  # Fewer than this for want of room, and the sheets turn lossy.
+_ENOUGH_FRAMES = 6  # If fewer fit without loss, the sheets become lossy.
 _STILL_BYTES = 500_000
 _LARGEST_SIDE = 2048
 _MODES = ((1, True), (1, False), (2, False), (4, False), (8, False))  # (shrink, lossless)
 
 
 class Frame(NamedTuple):
-    """One sheet: the step it was drawn at, its data URI, its size as shown."""
+    """One sheet: the step that it shows, its data URI, and its size in pixels."""
 
     step: int
     uri: str
@@ -39,7 +39,7 @@ class Film(NamedTuple):
 
 
 def evenly(count: int, total: int) -> list[int]:
-    """Picks `count` of `total` indices evenly; the first and the last are among them."""
+    """Picks `count` of `total` indices evenly, with the first and the last among them."""
     if count >= total:
         return list(range(total))
     if count <= 1:
@@ -51,7 +51,7 @@ def encode(path: pathlib.Path, *, shrink: int = 1, lossless: bool = True) -> tup
     """Reads a sheet and encodes it as WebP.
 
     Returns:
-      (bytes, width, height); the size is the sheet's own, whatever `shrink` is.
+      (bytes, width, height); the size is that of the sheet before it shrinks.
     """
     try:
         with Image.open(path) as opened:
@@ -63,7 +63,7 @@ def encode(path: pathlib.Path, *, shrink: int = 1, lossless: bool = True) -> tup
     if shrink > 1:
         sheet = sheet.reduce(shrink)
     buffer = io.BytesIO()
-    # More effort makes lossless files 3% smaller and takes ten times as long.
+    # With more effort, lossless files are 3% smaller and take ten times as long.
     effort = {'quality': 20, 'method': 1} if lossless else {'quality': 80, 'method': 4}
     sheet.save(buffer, 'WEBP', lossless=lossless, **effort)
     return buffer.getvalue(), width, height
@@ -93,7 +93,7 @@ def film(samples: Sequence[tuple[int, pathlib.Path]], *, allowed: int) -> Film:
 
 
 def still(path: pathlib.Path) -> Frame | None:
-    """Embeds one picture, without loss where it is small; None if it cannot be read."""
+    """Embeds one image, without loss if it is small; None if it cannot be read."""
     if not path.is_file():
         return None
     frames = film([(0, path)], allowed=_STILL_BYTES).frames
@@ -117,7 +117,7 @@ def _choose(samples, allowed: int) -> tuple[list[Frame], int, bool]:
 
 
 def _fit(samples, allowed: int, shrink: int, lossless: bool) -> tuple[list[Frame], int]:
-    """Encodes as many sheets as fit, evenly chosen, the last one always; returns their bytes."""
+    """Encodes as many sheets as fit, chosen evenly and with the last one; returns their bytes."""
     encoded = {}
     count = min(MAX_FRAMES, len(samples))
     while True:

@@ -1,83 +1,69 @@
-"""Tables that sort by a click on a header; every cell knows its sorting value."""
+"""Tables that sort by a click on a header: every cell knows the value that it sorts by."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from imggen.report.markup import Markup, element, is_number, literal, number
+from imggen.report.formats import is_number, literal, number
 
-_LONGEST_LINE = 40  # Characters. Longer ones wrap, or the measures beside them leave the page.
+_LONGEST_LINE = 40  # Characters. Longer text wraps, or the numbers beside it leave the page.
 
 
-def cell(value: Any, *, text: Any = None) -> Markup:
-    """Writes one cell: numbers to the right, sorted as numbers; `text` is shown in their place."""
+class Cell(NamedTuple):
+    """One cell of a table.
+
+    Attributes:
+      text: what is shown.
+      sort: what the column is sorted by; '' stays last.
+      kind: 'number', 'blank', 'long' or ''.
+      run: index of the run that the cell links to.
+      status: (kind, sentence) of a run, shown as a chip.
+    """
+
+    text: str
+    sort: str = ''
+    kind: str = ''
+    run: int | None = None
+    status: tuple[str, str] | None = None
+
+
+class Table(NamedTuple):
+    """A sortable table.
+
+    Attributes:
+      caption: what the table shows.
+      headers: (name, whether the column holds numbers) of each column.
+      rows: (cells, what the page's filter finds the row by; None if it is not filtered).
+      footer: cells of a row that stays below, whatever the order.
+    """
+
+    caption: str
+    headers: list[tuple[str, bool]]
+    rows: list[tuple[list[Cell], str | None]]
+    footer: list[Cell]
+
+
+def cell(value: Any, *, text: str | None = None) -> Cell:
+    """Makes a cell that sorts by `value` and shows `text`, or the value itself."""
     shown = number(value) if text is None else text
     if is_number(value):
-        return element('td', shown, class_='number', data_sort=repr(value))
+        return Cell(shown, repr(value), 'number')
     if value is None:
-        return element('td', shown, class_='blank', data_sort='')
-    wraps = len(str(shown)) > _LONGEST_LINE
-    return element('td', shown, class_='long' if wraps else None, data_sort=number(value))
+        return Cell(shown, kind='blank')
+    return Cell(shown, number(value), 'long' if len(shown) > _LONGEST_LINE else '')
 
 
-def _is_number(written: Markup) -> bool:
-    return written.startswith('<td class="number"')
-
-
-def setting(value: Any) -> Markup:
-    """Writes one cell with a config's value."""
+def setting(value: Any) -> Cell:
+    """Makes a cell of a config's value."""
     return cell(value, text=None if value is None else literal(value))
 
 
 def table(
     headers: Sequence[str],
-    rows: Sequence[tuple[Sequence[Markup], dict[str, Any]]],
+    rows: Sequence[tuple[list[Cell], str | None]],
     *,
     caption: str,
-    footer: Sequence[Markup] = (),
-) -> Markup:
-    """Writes a sortable table.
-
-    Args:
-      headers: the columns' names.
-      rows: (cells, attributes of the row).
-      caption: what the table shows, for those who hear it.
-      footer: cells of a row that stays below, whatever the order.
-    """
-    heads = [
-        element(
-            'th',
-            element('button', name, type='button'),
-            scope='col',
-            aria_sort='none',
-            class_='number' if any(_is_number(cells[column]) for cells, _ in rows) else None,
-        )
-        for column, name in enumerate(headers)
-    ]
-    return element(
-        'div',
-        element(
-            'table',
-            element('caption', caption),
-            element('thead', element('tr', heads)),
-            element('tbody', [element('tr', list(cells), **extra) for cells, extra in rows]),
-            element('tfoot', element('tr', list(footer))) if footer else None,
-            class_='sortable',
-        ),
-        class_='scroll',
-        tabindex='0',
-        role='region',
-        aria_label=caption,
-    )
-
-
-def pairs(values: dict[str, Any], *, caption: str) -> Markup:
-    """Writes names and values, two columns, unsorted."""
-    rows = [
-        element('tr', element('th', key, scope='row'), element('td', literal(value)))
-        for key, value in values.items()
-    ]
-    return element(
-        'div',
-        element('table', element('caption', caption), element('tbody', rows), class_='pairs'),
-        class_='scroll',
-    )
+    footer: Sequence[Cell] = (),
+) -> Table:
+    """Makes a table; a column holds numbers if any of its cells does."""
+    numeric = [any(cells[at].kind == 'number' for cells, _ in rows) for at in range(len(headers))]
+    return Table(caption, list(zip(headers, numeric, strict=True)), list(rows), list(footer))

@@ -1,58 +1,59 @@
-"""How long runs take to a value of a measure: training seconds, measuring not counted."""
+"""Training time until a metric first reaches a target; the time of evaluations does not count."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imggen.errors import UserError
+from imggen.report.formats import markdown_table
 from imggen.workdir.reader import Run, differing, flatten
 
 
-def seconds_to(records: Sequence[Mapping[str, Any]], measure: str, value: float) -> float | None:
-    """Returns the training seconds at which a measure was first at most `value`; None if never.
+def seconds_to(records: Sequence[Mapping[str, Any]], metric: str, value: float) -> float | None:
+    """Returns the training seconds until a metric was first at most `value`; None if never.
 
     Args:
-      records: the lines of metrics.jsonl; a measurement belongs to the training record
-        of its step, which has `seconds`.
-      measure: its name, smaller being better.
-      value: what is to be reached.
+      records: the lines of metrics.jsonl. A metric's line has a `step`, and the training record
+        of the same step has its `seconds`.
+      metric: name of the metric; less is better.
+      value: the target.
     """
     at = {record['step']: record['seconds'] for record in records if 'seconds' in record}
     reached = [
         at[record['step']]
         for record in records
-        if measure in record and record[measure] <= value and record['step'] in at
+        if metric in record and record[metric] <= value and record['step'] in at
     ]
     return min(reached, default=None)
 
 
-def table(runs: Sequence[Run], measure: str, values: Sequence[float]) -> str:
-    """Returns Markdown: a row a variant (a config but for its seed), a column a value.
+def table(runs: Sequence[Run], metric: str, values: Sequence[float]) -> str:
+    """Returns Markdown: one row per variant (a config without its seed), one column per target.
 
-    A cell is the median of seconds over the seeds that reached the value and, where
-    that is not all of them, how many did.
+    A cell holds the median of seconds over the seeds that reached the target and, if that is not
+    all of them, how many did.
+
+    Raises:
+      UserError: no run has recorded the metric.
     """
-    if not any(measure in record for run in runs for record in run.records):
-        raise UserError(f'no run has measured {measure!r}: set config.run.measure_every_steps.')
+    if not any(metric in record for run in runs for record in run.records):
+        raise UserError(f'no run has measured {metric!r}: set config.run.measure_every_steps.')
     names = [name for name in differing(runs) if name != 'seed']
     variants: dict[str, list[Run]] = {}
     for run in runs:
         flat = flatten(run.config)
         label = ', '.join(f'{name}={flat.get(name)}' for name in names) or 'all'
         variants.setdefault(label, []).append(run)
-    heads = ' | '.join(f'{measure} {value:g}' for value in values)
-    rows = [f'| variant | {heads} |', '| --- |' + ' ---: |' * len(values)]
+    rows = []
     for label, members in variants.items():
-        cells = []
-        for value in values:
-            times = [seconds_to(run.records, measure, value) for run in members]
-            reached = sorted(time for time in times if time is not None)
-            cells.append(_cell(reached, len(members)))
-        rows.append(f'| {label} | {" | ".join(cells)} |')
-    return '\n'.join(rows)
+        times = [[seconds_to(run.records, metric, value) for run in members] for value in values]
+        rows.append([label, *map(_cell, times)])
+    return markdown_table(['variant', *(f'{metric} {value:g}' for value in values)], rows)
 
 
-def _cell(reached, count):
+def _cell(times: Sequence[float | None]) -> str:
+    reached = [time for time in times if time is not None]
     if not reached:
         return 'never'
-    middle = (reached[(len(reached) - 1) // 2] + reached[len(reached) // 2]) / 2
-    return f'{middle:.0f} s' + ('' if len(reached) == count else f' ({len(reached)} of {count})')
+    text = f'{statistics.median(reached):.0f} s'
+    return text if len(reached) == len(times) else f'{text} ({len(reached)} of {len(times)})'

@@ -1,14 +1,13 @@
-"""Launchers: where the tasks of a sweep run. Here: processes on this machine; slurm.py: a cluster.
+"""Runs the tasks of a sweep as processes on this machine.
 
-Both take the same tasks and answer the same calls:
+`Local` and `slurm.Slurm` are launchers. Both take tasks and have the same interface:
 
-  poll() -> {name: State}    what every task does now; starts what can start
-  stop()                     here: the runs save and end; on a cluster: they go on without us
-  where                      one line for the log
+  poll() -> {name: TaskState}    starts what can start; returns what every task does now
+  stop()                         here, the runs save and end; on a cluster they go on by themselves
+  where                          a phrase for the log
 
-A task is a list of commands, run one after the other, each in a process of its
-own; what they print goes to `logs/<name>.txt`. Every command must be safe to
-repeat: a run that was killed is continued by the same command.
+The commands of a task run one after the other, each in a process of its own. Their output goes to
+`logs/<name>.txt`.
 """
 
 import contextlib
@@ -31,35 +30,39 @@ from imggen.sweep.plan import Task, read_info
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
-class State(NamedTuple):
-    """What a task does: kind is 'waiting', 'running' or 'ended'; reason is '' for success."""
+class TaskState(NamedTuple):
+    """What a task does.
+
+    Attributes:
+      kind: 'waiting', 'running' or 'ended'.
+      reason: why an ended task failed; '' if it succeeded.
+    """
 
     kind: str
     reason: str = ''
 
 
 def log_path(folder: pathlib.Path, name: str) -> pathlib.Path:
-    """Returns where the output of a task lies."""
+    """Returns the file that holds the output of a task."""
     return folder / 'logs' / f'{name}.txt'
 
 
 class Local:
     """Processes on this machine, `jobs` at a time.
 
-    Several at once share the machine: each is bound to its part of the cores (and
-    of the GPUs, where there are any). XLA sizes its thread pools by the cores
-    that a process may use, so binding is what limits it; flags and
-    OMP_NUM_THREADS do not. XLA splits sums by the cores that it sees, so a run
-    with one core differs from a run with two in the last digits: to the bit, only
-    runs with equally many cores are the same, that is, with the same --jobs.
+    If several run at once, each is bound to its part of the cores (and of the GPUs, if there
+    are any). XLA sizes its thread pools by the cores that a process may use; flags and
+    OMP_NUM_THREADS do not limit it. XLA also splits sums by the cores that it sees, so a run
+    with one core differs from a run with two in the last digits. Runs are the same to the bit
+    only with equally many cores, that is, with the same --jobs.
 
-    The processes inherit the folder's lock and, on Linux, get SIGTERM if this
-    process dies, so a killed sweep leaves nobody writing when it starts again.
+    The processes inherit the folder's lock and, on Linux, get SIGTERM if this process dies. A
+    sweep that was killed and starts again therefore waits until nobody writes any more.
 
     Args of the constructor:
       tasks: what is to be done.
       folder: the sweep's folder.
-      jobs: tasks at a time.
+      jobs: number of tasks at a time.
       lock: what `lock(folder)` yields.
     """
 
@@ -71,9 +74,9 @@ class Local:
         self._free = deque(range(jobs))
         self._waiting = deque(tasks)
         self._running = {}  # name -> (slot, task, index of the command, process)
-        self._states = {task.name: State('waiting') for task in tasks}
+        self._states = {task.name: TaskState('waiting') for task in tasks}
 
-    def poll(self) -> dict[str, State]:
+    def poll(self) -> dict[str, TaskState]:
         for name, (slot, task, index, process) in list(self._running.items()):
             if process.poll() is None:
                 continue
@@ -83,13 +86,13 @@ class Local:
                 self._start(slot, task, index + 1)
                 continue
             self._free.append(slot)
-            self._states[name] = State('ended', reason)
+            self._states[name] = TaskState('ended', reason)
         while self._waiting and self._free:
             self._start(self._free.popleft(), self._waiting.popleft(), 0)
         return dict(self._states)
 
     def stop(self) -> None:
-        """Sends SIGTERM and waits until all have saved; a second Ctrl-C kills them."""
+        """Sends SIGTERM and waits until all runs have saved; a second Ctrl-C kills them."""
         self._waiting.clear()
         processes = [process for *_, process in self._running.values()]
         for process in processes:
@@ -113,12 +116,12 @@ class Local:
             keep=(self._lock,),
         )
         self._running[task.name] = (slot, task, index, process)
-        self._states[task.name] = State('running')
+        self._states[task.name] = TaskState('running')
 
 
 @contextlib.contextmanager
 def lock(folder: pathlib.Path) -> Iterator[int]:
-    """Yields a locked file descriptor; waits for an earlier sweep, and for what it left running."""
+    """Yields a locked file descriptor; waits for an earlier sweep and for the runs it left."""
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -142,20 +145,22 @@ def start(
     environment: Mapping[str, str] | None = None,
     keep: tuple[int, ...] = (),
 ) -> subprocess.Popen:
-    """Starts a command that outlives no parent, in a session of its own.
+    """Starts a command in a session of its own; it ends when this process dies.
 
     Args:
       command: program and arguments.
-      log: the file that its output is added to.
-      cores: the cores that it may use; all of ours by default.
-      environment: variables to add to ours.
+      log: the file that its output is appended to.
+      cores: the cores that it may use; by default all that this process may use.
+      environment: variables to add to those of this process.
       keep: file descriptors that it inherits.
     """
     parent = os.getpid()
-    libc = ctypes.CDLL(None)  # Loaded here: a forked process should do as little as it can.
+    libc = ctypes.CDLL(None)  # Loaded here, since a forked process should do little.
 
     def prepare():
-        signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning is for submitit alone.
+        signal.signal(
+            signal.SIGUSR2, signal.SIG_IGN
+        )  # SLURM's warning is meant for submitit alone.
         if cores:
             os.sched_setaffinity(0, cores)
         if sys.platform == 'linux':
@@ -180,7 +185,7 @@ def start(
 
 
 def why_ended(status: int, task: Task) -> str:
-    """Says why a task cannot go on after a command's exit status; '' if it can."""
+    """Returns why a task cannot go on after a command ended; '' if it can."""
     stopped = status in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
     if stopped and read_info(task.workdir).get('status') == 'stopped':
         return 'stopped before its end; the same command continues it'
@@ -206,7 +211,7 @@ def _slot(index: int, jobs: int) -> tuple[list[int], dict[str, str]]:
 
 
 def _share(items: Sequence, index: int, count: int) -> list:
-    """Cuts items in `count` parts; with fewer items than parts, parts share one."""
+    """Returns part `index` of `count` parts; with fewer items than parts, parts share items."""
     if len(items) < count:
         return [items[index % len(items)]] if items else []
     return list(items[index * len(items) // count : (index + 1) * len(items) // count])

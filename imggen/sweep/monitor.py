@@ -1,4 +1,4 @@
-"""Watches the tasks of a sweep: one line on a terminal, plain lines elsewhere."""
+"""Watches the tasks of a sweep: one line that is rewritten on a terminal, plain lines elsewhere."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from imggen.sweep.local import State, log_path
+from imggen.progress import clock
+from imggen.sweep.local import TaskState, log_path
 from imggen.sweep.plan import Task, read_info
 
 _PLAIN_EVERY_SECONDS = 60.0
@@ -29,15 +30,15 @@ def watch(
     """Polls until every task has ended.
 
     Args:
-      launcher: `launchers.Local` or `slurm.Slurm`.
-      tasks: what the launcher was given.
+      launcher: `local.Local` or `slurm.Slurm`.
+      tasks: the tasks that the launcher was given.
       folder: the sweep's folder.
-      num_runs: runs of the whole sweep; those without a task count as finished.
-      every_seconds: between two polls.
-      out: where lines go.
+      num_runs: number of runs of the whole sweep; those without a task count as finished.
+      every_seconds: seconds between two polls.
+      out: where the lines go.
 
     Returns:
-      What went wrong, by the name of the task.
+      For each task that failed, by name: what went wrong.
 
     Raises:
       KeyboardInterrupt: after `launcher.stop()`.
@@ -67,31 +68,24 @@ def watch(
 
 
 def explain(task: Task, folder: pathlib.Path, reason: str) -> str:
-    """Adds the last error line of a task's output to the reason of its end."""
+    """Adds the last line of a task's output that looks like an error to the reason of its end."""
     log = log_path(folder, task.name)
     found = _last_error(log)
     return f'{reason}; {found} (see {log})' if found else f'{reason} (see {log})'
 
 
-def clock(seconds: float) -> str:
-    """Returns hours, minutes and seconds, such as '1:02:03' or '2:03'."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'
-
-
 class _Line:
-    """The progress line of the whole."""
+    """The progress line of the whole sweep."""
 
     def __init__(self, tasks: Sequence[Task], num_runs: int, out: TextIO):
         self._tasks, self._num_runs, self._out = tasks, num_runs, out
-        self._living = out.isatty()
+        self._is_terminal = out.isatty()
         self._started = self._shown = time.monotonic()
         self._initial = None
 
-    def show(self, states: Mapping[str, State]) -> None:
+    def show(self, states: Mapping[str, TaskState]) -> None:
         now = time.monotonic()
-        if not self._living and now - self._shown < _PLAIN_EVERY_SECONDS:
+        if not self._is_terminal and now - self._shown < _PLAIN_EVERY_SECONDS:
             return
         steps = {task.name: _step(task.workdir) for task in self._tasks}
         fractions = {
@@ -112,27 +106,27 @@ class _Line:
             for name, (step, total) in steps.items()
             if states[name].kind == 'running'
         ]
-        self._print(' | '.join(parts), living=True)
+        self._print(' | '.join(parts), rewritten=True)
 
     def say(self, text: str) -> None:
-        self._print(text, living=False)
+        self._print(text, rewritten=False)
 
     def close(self) -> None:
-        if self._living:
+        if self._is_terminal:
             self._out.write('\r\x1b[K')
             self._out.flush()
 
-    def _print(self, text: str, *, living: bool) -> None:
-        if self._living:
+    def _print(self, text: str, *, rewritten: bool) -> None:
+        if self._is_terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._out.write(f'\r\x1b[K{text[:width]}' if living else f'\r\x1b[K{text}\n')
+            self._out.write(f'\r\x1b[K{text[:width]}' if rewritten else f'\r\x1b[K{text}\n')
         else:
             self._out.write(f'{text}\n')
         self._out.flush()
 
 
 def _step(workdir: pathlib.Path) -> tuple[int, int]:
-    """Returns the step that a run has reached, and how many it has (0: not known yet)."""
+    """Returns the step that a run has reached, and how many it will take (0: not known yet)."""
     info = read_info(workdir)
     step = info.get('step', 0)
     for line in reversed(_tail(workdir / 'metrics.jsonl').split(b'\n')):
@@ -140,15 +134,15 @@ def _step(workdir: pathlib.Path) -> tuple[int, int]:
             step = max(step, json.loads(line)['step'])
             break
         except (ValueError, TypeError, KeyError):
-            continue  # Torn, empty, or cut by the tail.
+            continue  # The line is incomplete, empty, or cut at the start of the tail.
     return step, info.get('num_steps', 0)
 
 
 def _last_error(log: pathlib.Path) -> str:
     """Returns the line that says what went wrong in the last command of a log.
 
-    JAX may end a traceback with remarks of its own, so a line that looks like an
-    error goes before the last one.
+    JAX may add remarks after a traceback, so the last line that looks like an error is preferred
+    to the last line.
     """
     text = _tail(log).decode('utf-8', 'replace')
     lines = [line.strip() for line in re.split(r'^\$ ', text, flags=re.M)[-1].splitlines()[1:]]

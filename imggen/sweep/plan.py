@@ -1,24 +1,25 @@
-"""The plan of a sweep: its runs by name, what lies on disk of them, and what is left to do."""
+"""The plan of a sweep: its runs by name, what they have left on disk, and what is left to do."""
 
+import contextlib
 import json
 import os
 import pathlib
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from imggen import files
 from imggen.errors import UserError
 from imggen.sweep.points import SEED, Point, flag, freeze, is_run_name, override, run_name
 from imggen.workdir import reader
 
-TRAIN = (sys.executable, '-m', 'experiments.train')
-EVALUATE = (sys.executable, '-m', 'experiments.evaluate')
-
 
 class Task(NamedTuple):
-    """What is left to do for one run: its name, its workdir, and commands in order."""
+    """What is left to do for one run: commands, to be run one after the other.
+
+    Every command is safe to repeat: a run that was killed is continued by the same command.
+    """
 
     name: str
     workdir: pathlib.Path
@@ -26,10 +27,10 @@ class Task(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What sweep.json holds.
+    """All runs of a sweep, as sweep.json holds them.
 
     Attributes:
-      command: how the sweep was started.
+      command: the command that started the sweep.
       config: the config file with its argument.
       fixed: overrides that all runs share.
       runs: overrides by the name of the run, in order.
@@ -46,13 +47,17 @@ class Plan(NamedTuple):
         return list(dict.fromkeys(name for point in self.runs.values() for name in point))
 
     def variant(self, name: str) -> str:
-        """Returns what a run is besides its seed: 'loss=hinge'."""
+        """Returns the name of a run without its seed: 'loss=hinge'."""
         point = {key: value for key, value in self.runs[name].items() if key != SEED}
         return run_name(point, self.names)
 
 
 def make_plan(points: Sequence[Point], *, command: str, config: str, fixed: Point) -> Plan:
-    """Names the runs of checked points."""
+    """Names the runs of checked points.
+
+    Raises:
+      UserError: an option is both an axis and fixed.
+    """
     names = list(dict.fromkeys(name for point in points for name in point))
     for name in names:
         if name in fixed:
@@ -61,7 +66,11 @@ def make_plan(points: Sequence[Point], *, command: str, config: str, fixed: Poin
 
 
 def write_plan(plan: Plan, folder: str | os.PathLike) -> None:
-    """Writes sweep.json; a folder with the sweep of another config is refused."""
+    """Writes sweep.json.
+
+    Raises:
+      UserError: the folder holds a sweep of another config.
+    """
     folder = pathlib.Path(folder)
     if (folder / 'sweep.json').exists():
         config = read_plan(folder).config
@@ -82,11 +91,15 @@ def write_plan(plan: Plan, folder: str | os.PathLike) -> None:
         'axes': axes,
         'runs': runs,
     }
-    replace_text(folder / 'sweep.json', json.dumps(content, indent=2) + '\n')
+    files.write_text(folder / 'sweep.json', json.dumps(content, indent=2) + '\n')
 
 
 def read_plan(folder: str | os.PathLike) -> Plan:
-    """Reads sweep.json; raises UserError if there is none, or it is damaged."""
+    """Reads sweep.json.
+
+    Raises:
+      UserError: there is no sweep.json, or it is damaged.
+    """
     path = pathlib.Path(folder) / 'sweep.json'
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -106,15 +119,15 @@ def make_tasks(
     folder: pathlib.Path,
     config: ConfigDict,
     *,
-    train: Sequence[str] = TRAIN,
-    evaluate: Sequence[str] | None = EVALUATE,
-    measured: Mapping[str, Any] | None = None,
+    train: Sequence[str],
+    evaluate: Sequence[str] | None,
+    measured: Mapping[str, Any],
 ) -> list[Task]:
-    """Returns one task a run that is not done.
+    """Returns one task for each run that is not done.
 
-    A run is trained if run.json says 'finished' and config.json is its config,
-    and evaluated if the last line of evaluations.jsonl is of its last step and was
-    measured as asked. What is half done is continued by the same command.
+    A run is trained if run.json says 'finished' and config.json holds its config. It is
+    evaluated if the last line of evaluations.jsonl belongs to its last step and was measured
+    as asked. The same command continues what is half done.
 
     Args:
       plan: the runs.
@@ -122,10 +135,9 @@ def make_tasks(
       config: the config with the plan's fixed overrides.
       train: the program that takes --config and --workdir.
       evaluate: the program that takes --workdir; None to train only.
-      measured: how to evaluate: its flags `extractor`, `num` and `measure`.
+      measured: how to evaluate: the flags `extractor`, `num` and `measure` of `evaluate`.
     """
     tasks = []
-    measured = measured or {}
     how = [f'--{name}={value}' for name, value in measured.items()]
     for name, point in plan.runs.items():
         workdir = folder / name
@@ -141,30 +153,20 @@ def make_tasks(
 
 
 def read_info(workdir: pathlib.Path) -> dict[str, Any]:
-    """Returns run.json, {} while there is none."""
-    try:
-        info = json.loads((workdir / 'run.json').read_text(encoding='utf-8'))
-    except (OSError, ValueError):
-        return {}
-    return info if isinstance(info, dict) else {}
-
-
-def replace_text(path: pathlib.Path, text: str) -> None:
-    """Writes a text file; a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
-    partial.write_text(text, encoding='utf-8')
-    partial.replace(path)
+    """Returns run.json; {} if there is none yet, or a shared file system cannot read it now."""
+    with contextlib.suppress(UserError):
+        return reader.read_object(workdir / 'run.json') or {}
+    return {}
 
 
 def _is_trained(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
-    if read_info(workdir).get('status') != 'finished' or not (workdir / 'config.json').exists():
+    if read_info(workdir).get('status') != 'finished':
         return False
-    return _computed(reader.read(workdir).config) == _computed(config)
+    return _computed(reader.read_config(workdir) or {}) == _computed(config)
 
 
 def _computed(config: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out config.run, which says how a run is watched and not what it computes."""
+    """Leaves out config.run, which changes how a run is watched and not what it computes."""
     return {name: section for name, section in config.items() if name != 'run'}
 
 
@@ -182,7 +184,7 @@ def _is_evaluated(workdir: pathlib.Path, measured: Mapping[str, Any]) -> bool:
 
 def _checked(name: str) -> str:
     if not is_run_name(name):
-        raise ValueError(f'{name!r} is no name of a run')
+        raise ValueError(f'{name!r} is not the name of a run')
     return name
 
 

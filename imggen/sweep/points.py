@@ -1,8 +1,8 @@
-"""Sweeps: axes become points, and a point becomes the flags and the name of one run.
+"""The points of a sweep: axes become points, and a point becomes flags and the name of a run.
 
-A point is a dict of overrides, {'method.loss': 'hinge', 'seed': 0}. A list of
-points is what `sweep`, `product`, `zip` and `chain` take and return, so they
-nest. A config file may define its own ablation with them:
+A point is a dict of overrides, {'method.loss': 'hinge', 'seed': 0}. `sweep`, `product`, `zip` and
+`chain` take and return lists of points, so they nest. A config file may define its own ablation
+with them:
 
   def get_hyper(h):
       losses = h.sweep('method.loss', ['nonsaturating', 'hinge'])
@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 from imggen.errors import UserError
 from imggen.options import suggestion
 
-Point = dict[str, Any]  # Overrides by the option's full name.
+Point = dict[str, Any]  # Overrides by the full name of the option.
 
 SEED = 'seed'
 ALONE = 'base'  # The name of a run that nothing sets apart.
@@ -33,17 +33,17 @@ _NAME = re.compile('[A-Za-z0-9._+=,~-]+')
 
 
 def sweep(name: str, values: Iterable[Any]) -> list[Point]:
-    """One point a value."""
+    """Returns one point for each value."""
     return [{name: value} for value in values]
 
 
 def product(parts: Iterable[Sequence[Point]]) -> list[Point]:
-    """Every combination; the last part changes fastest."""
+    """Returns every combination; the last part changes fastest."""
     return [_merge(combination) for combination in itertools.product(*parts)]
 
 
 def zipped(parts: Iterable[Sequence[Point]]) -> list[Point]:
-    """The first points of all parts together, then the second ones, and so on."""
+    """Returns the first points of all parts merged, then the second points, and so on."""
     parts = list(parts)
     if len({len(part) for part in parts}) > 1:
         lengths = ', '.join(f'{"+".join(part[0]) or "?"}: {len(part)}' for part in parts if part)
@@ -52,12 +52,12 @@ def zipped(parts: Iterable[Sequence[Point]]) -> list[Point]:
 
 
 def chain(parts: Iterable[Sequence[Point]]) -> list[Point]:
-    """The points of one part after those of the other."""
+    """Returns the points of all parts, one part after the other."""
     return list(itertools.chain(*parts))
 
 
 def without(points: Iterable[Point], names: Iterable[str]) -> list[Point]:
-    """Leaves options out of the points, and points that then repeat an earlier one."""
+    """Removes options from the points, and then points that repeat an earlier one."""
     names, kept = set(names), []
     for point in points:
         rest = {name: value for name, value in point.items() if name not in names}
@@ -72,8 +72,11 @@ HYPER = types.SimpleNamespace(sweep=sweep, product=product, zip=zipped, chain=ch
 def parse_axis(text: str, config: ConfigDict) -> list[Point]:
     """Reads 'method.loss=hinge,relativistic' or 'seed=0..4' (both ends count).
 
-    Commas inside brackets and quotes do not separate. Every value gets the type
-    that the option has in `config`.
+    Commas inside brackets and quotes do not separate. Every value gets the type that the option
+    has in `config`.
+
+    Raises:
+      UserError: the config has no such option, or there are no values of its type.
     """
     name, equals, values = text.partition('=')
     if not equals or not values:
@@ -89,11 +92,10 @@ def parse_axis(text: str, config: ConfigDict) -> list[Point]:
 
 
 def check(points: Iterable[Point], config: ConfigDict) -> list[Point]:
-    """Returns the points with values of the config's types, each point once.
+    """Returns the points with values of the config's types, without repetitions.
 
     Raises:
-      UserError: names an option that the config does not have, or a value of
-        another type.
+      UserError: an option is not in the config, or a value has another type.
     """
     checked = []
     for point in points:
@@ -113,16 +115,16 @@ def override(config: ConfigDict, point: Point) -> dict[str, Any]:
 
 
 def flag(name: str, value: Any) -> str:
-    """Returns '--config.method.loss=hinge', which parses to the same value."""
+    """Returns '--config.method.loss=hinge', which is parsed to the same value."""
     return f'--config.{name}={value if isinstance(value, str) else repr(value)}'
 
 
 def run_name(point: Point, names: Sequence[str]) -> str:
     """Names a run by what sets it apart: 'loss=hinge,seed=0'.
 
-    The name is a safe folder on every system: ASCII letters, digits and
-    '._+-=,~'. A value that had to be altered, and a name that had to be cut,
-    carries the first digits of a hash, so that two points never share a name.
+    The name is a safe folder on every system: it holds ASCII letters, digits and '._+-=,~'.
+    Values that had to be altered and names that had to be cut end with the first digits of a
+    hash, so that two points never share a name.
 
     Args:
       point: the overrides of the run.
@@ -136,12 +138,12 @@ def run_name(point: Point, names: Sequence[str]) -> str:
 
 
 def is_run_name(name: str) -> bool:
-    """Says whether `run_name` could have made this name: no path, nothing hidden."""
+    """Returns whether `run_name` could have made this name: not a path, and not hidden."""
     return _NAME.fullmatch(name) is not None and not name.startswith('.')
 
 
 def freeze(value: Any) -> Any:
-    """Makes tuples of lists, as configs hold them."""
+    """Turns lists into tuples, as configs hold them."""
     return tuple(map(freeze, value)) if isinstance(value, list | tuple) else value
 
 
@@ -184,7 +186,7 @@ def _options(config: Mapping, prefix: str = '') -> Iterable[tuple[str, Any]]:
 
 
 def _split(text: str) -> list[str]:
-    """Splits at commas outside of brackets and quotes."""
+    """Splits at commas outside brackets and quotes."""
     if text.count('"') % 2 or text.count("'") % 2:
         return text.split(',')
     token = r"""(?:\([^()]*\)|\[[^\[\]]*\]|"[^"]*"|'[^']*'|[^,])*"""
@@ -202,7 +204,9 @@ def _parse(text: str, kind: type, name: str) -> Any:
         try:
             literal = ast.literal_eval(text)
         except (ValueError, SyntaxError):
-            raise UserError(f'{name}={text} is no {kind.__name__}: correct the axis.') from None
+            raise UserError(
+                f'{name}={text} is not of type {kind.__name__}: correct the axis.'
+            ) from None
     return _convert(literal, kind, name)
 
 
@@ -212,12 +216,12 @@ def _convert(value: Any, kind: type, name: str) -> Any:
     if kind is tuple:
         value = freeze(value)
     if type(value) is not kind or (kind is str and '\0' in value):
-        raise UserError(f'{name}={value!r} is no {kind.__name__}: correct the axis.')
+        raise UserError(f'{name}={value!r} is not of type {kind.__name__}: correct the axis.')
     return value
 
 
 def _short_names(names: Sequence[str]) -> dict[str, str]:
-    """Drops the sections from names that stay distinct without them."""
+    """Removes the sections from names that stay distinct without them."""
     last = [name.rpartition('.')[2] for name in names]
     return {
         name: short if last.count(short) == 1 else name

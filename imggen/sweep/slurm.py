@@ -10,24 +10,24 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imggen import files
 from imggen.errors import UserError
-from imggen.sweep.local import State, log_path, start, why_ended
-from imggen.sweep.plan import Task, replace_text
+from imggen.sweep.local import TaskState, log_path, start, why_ended
+from imggen.sweep.plan import Task
 
 _MAX_TIMEOUTS = 1_000  # How often a job may reach its time limit and be requeued.
-_SETTLE_SECONDS = 10  # A file that a node wrote may reach us later than the news of its end.
+_SETTLE_SECONDS = 10  # The last file of a job may become visible here after its end is known.
 _OVER = ('BOOT_FAIL', 'CANCELLED', 'COMPLETED', 'DEADLINE', 'FAILED', 'NODE_FAIL')
 _OVER += ('OUT_OF_MEMORY', 'PREEMPTED', 'TIMEOUT')
 
 
 class Slurm:
-    """One job array, an element a task; `jobs` elements run at a time.
+    """One job array with one element per task; `jobs` elements run at a time.
 
-    Jobs may be requeued at any moment: by an administrator, after a node failed,
-    or by themselves shortly before their time limit. The run gets SIGTERM, saves,
-    and the same command continues it. Who started the sweep may leave; the same
-    command finds the jobs again by `slurm/jobs.json` and submits only what is
-    not in the queue.
+    Jobs may be requeued at any moment: by an administrator, after a node failed, or by
+    themselves shortly before their time limit. The run gets SIGTERM and saves, and the same
+    command continues it. The process that started the sweep may end: the same command finds the
+    jobs again by `slurm/jobs.json`, and submits only those that are not in the queue.
 
     Args of the constructor:
       options: parameters of submitit, such as {'timeout_min': 240,
@@ -52,30 +52,30 @@ class Slurm:
         if submit:
             numbers = _submit(submit, folder, jobs, options or {})
             self._jobs |= dict(zip((task.name for task in submit), numbers, strict=True))
-            replace_text(self._path, json.dumps(self._jobs, indent=2) + '\n')
+            files.write_text(self._path, json.dumps(self._jobs, indent=2) + '\n')
         arrays = sorted({self._jobs[task.name].split('_')[0] for task in tasks})
         self.where = f'SLURM job {", ".join(arrays)}'
         self._root, self._names = folder, [task.name for task in tasks]
         self._gone = {}  # name -> when the job was first missing from the queue
 
-    def poll(self) -> dict[str, State]:
+    def poll(self) -> dict[str, TaskState]:
         queue = _queue()
         return {name: self._state(name, queue.get(self._jobs[name])) for name in self._names}
 
     def stop(self) -> None:
-        """Leaves the jobs alone: they do not need us."""
+        """Leaves the jobs alone: they do not need this process."""
 
-    def _state(self, name: str, queued: str | None) -> State:
+    def _state(self, name: str, queued: str | None) -> TaskState:
         if queued is not None:
             self._gone.pop(name, None)
-            return State('running' if queued in ('RUNNING', 'COMPLETING') else 'waiting')
+            return TaskState('running' if queued in ('RUNNING', 'COMPLETING') else 'waiting')
         path = _status_path(self._root, name)
         if path.exists():
-            return State('ended', path.read_text())
+            return TaskState('ended', path.read_text())
         gone = self._gone.setdefault(name, time.monotonic())
         if time.monotonic() - gone < _SETTLE_SECONDS:
-            return State('running')
-        return State('ended', 'the job left the queue; the same command continues it')
+            return TaskState('running')
+        return TaskState('ended', 'the job left the queue; the same command continues it')
 
 
 class Work:
@@ -92,13 +92,13 @@ class Work:
             reason = why_ended(self._process.wait(), self.task)
             if reason:
                 break
-        replace_text(_status_path(self.folder, self.task.name), reason)
+        files.write_text(_status_path(self.folder, self.task.name), reason)
 
     def checkpoint(self):
-        """Before the time limit: lets the run save, then hands the same task to the queue again."""
+        """Lets the run save before the time limit, then queues the same task again."""
         import submitit
 
-        # Popen.wait may hold its lock in the frame below this signal handler.
+        # Popen.wait may hold its lock in the frame that this signal handler interrupts.
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(self._process.pid, signal.SIGTERM)
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
@@ -132,12 +132,12 @@ def _submit(
         with executor.batch():
             submitted = [executor.submit(Work(task, folder)) for task in tasks]
     except (RuntimeError, ValueError, NameError, TypeError) as error:
-        raise UserError(f'SLURM took no jobs: {str(error).splitlines()[0]}') from None
+        raise UserError(f'SLURM accepted no job: {str(error).splitlines()[0]}') from None
     return [job.job_id for job in submitted]
 
 
 def _queue() -> dict[str, str]:
-    """Returns {'12_0': 'RUNNING', ...}: our jobs that wait, run or are being requeued."""
+    """Returns {'12_0': 'RUNNING', ...}: the user's jobs that wait, run or are being requeued."""
     command = ['squeue', '--noheader', '--array', '--states=all', '--format=%i %T']
     command.append(f'--user={os.getuid()}')
     for attempt in range(10):
@@ -145,7 +145,9 @@ def _queue() -> dict[str, str]:
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
             break
         except FileNotFoundError:
-            raise UserError('--launcher=slurm found no squeue: start it on a cluster.') from None
+            raise UserError(
+                '--launcher=slurm needs the command squeue: run it on a cluster.'
+            ) from None
         except (subprocess.SubprocessError, OSError) as error:
             problem = error
             time.sleep(attempt)

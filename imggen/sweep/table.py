@@ -1,13 +1,12 @@
-"""The table of a sweep: a row a variant, mean and spread over its seeds, and differences.
+"""The table of a sweep: one row per variant, with mean and spread over its seeds, and differences.
 
-The differences are to a baseline, the first variant unless another is named. A folder of
-sweeps gives one table of them all; their variants are named SWEEP/VARIANT. Files:
-table.csv (all numbers, in full), table.md and table.html (four digits, to read). Each
+Differences are taken to a baseline, which is the first variant unless another is named. A folder
+of sweeps gives one table of them all, whose variants are named SWEEP/VARIANT. The table is written
+as table.csv (all numbers in full) and as table.md and table.html (four digits, to read). Each file
 opens with what made it.
 """
 
 import csv
-import html
 import io
 import os
 import pathlib
@@ -15,11 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from imggen import seed_statistics
+from imggen import files, seed_statistics
 from imggen.errors import UserError
 from imggen.options import suggestion
+from imggen.report.formats import markdown_table, markdown_text
+from imggen.report.render import render
 from imggen.seed_statistics import Comparison, Summary
-from imggen.sweep.plan import Plan, read_plan, replace_text
+from imggen.sweep.plan import Plan, read_plan
 from imggen.sweep.points import ALONE
 from imggen.workdir import reader
 
@@ -30,7 +31,7 @@ _COSTS = {
 
 
 class Row(NamedTuple):
-    """One variant: summaries by measure, and comparisons with the first row by measure."""
+    """One variant: summaries by metric, and comparisons with the baseline by metric."""
 
     variant: str
     summaries: dict[str, Summary]
@@ -41,7 +42,7 @@ class Table(NamedTuple):
     """What the three files show.
 
     Attributes:
-      header: lines: command, revision, seeds, how the measures were taken, what is missing.
+      header: lines: command, revision, seeds, how the metrics were taken, what is missing.
       metrics: names of the columns, costs last.
       rows: variants in the order of the sweep.
       baseline: the variant that the others are compared with.
@@ -57,13 +58,15 @@ def write(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
     """Writes table.csv, table.md and table.html of the sweep, or the sweeps, in `folder`."""
     folder = pathlib.Path(folder)
     table = make(folder, baseline=baseline)
-    for name, render in {'csv': to_csv, 'md': to_markdown, 'html': to_html}.items():
-        replace_text(folder / f'table.{name}', render(table))
+    for name, text in {'csv': to_csv, 'md': to_markdown, 'html': to_html}.items():
+        files.write_text(folder / f'table.{name}', text(table))
     return table
 
 
 def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
-    """Reads sweeps; only runs that finished count, the others are named in the header.
+    """Reads the sweep, or the sweeps, in `folder`.
+
+    Only runs that finished count; the header names the others.
 
     Raises:
       UserError: there is no sweep in `folder`, or no variant of the baseline's name.
@@ -83,14 +86,7 @@ def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
     metrics = dict.fromkeys(key for run in done for key in _metrics(run))
     readers = {key: _reader(key) for key in metrics} | _COSTS
     values = {
-        variant: {
-            key: {
-                seed: float(value)
-                for seed, run in seeds.items()
-                if (value := read(run)) is not None
-            }
-            for key, read in readers.items()
-        }
+        variant: {key: _by_seed(seeds, read) for key, read in readers.items()}
         for variant, seeds in variants.items()
     }
     if baseline is None:
@@ -112,7 +108,7 @@ def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
 
 
 def to_csv(table: Table) -> str:
-    """Lines of '# header', then one line a variant; floats in full."""
+    """Writes lines of '# header', then one line for each variant, with floats in full."""
     fields = ('mean', 'sd', 'n')
     differences = ('difference', 'low', 'high', 'pairs', 'note')
     compared = _compared(table)
@@ -135,37 +131,19 @@ def to_csv(table: Table) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Header lines as a list, then the values, then the differences."""
-    parts = ['\n'.join(f'- {_escape_markdown(line)}' for line in table.header)]
-    for title, names, rows in _sheets(table):
-        lines = [names, ['---'] * len(names), *rows]
-        text = '\n'.join(f'| {" | ".join(map(_escape_markdown, line))} |' for line in lines)
-        parts.append(f'{title}\n\n{text}')
-    return '\n\n'.join(parts) + '\n'
+    """Writes the header as a list, then the values, then the differences."""
+    parts = [''.join(f'- {markdown_text(line)}\n' for line in table.header)]
+    parts += [f'{title}\n\n{markdown_table(names, rows)}' for title, names, rows in _sheets(table)]
+    return '\n'.join(parts)
 
 
 def to_html(table: Table) -> str:
-    """A page that needs nothing else; everything from outside is escaped."""
-    parts = [
-        '<!doctype html><meta charset="utf-8"><title>Sweep</title>',
-        '<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:72em;padding:0 1em}'
-        'table{border-collapse:collapse;margin:1em 0}td,th{padding:.3em .8em;text-align:right;'
-        'border-bottom:1px solid #ccc;white-space:nowrap}td:first-child,th:first-child'
-        '{text-align:left}div{overflow-x:auto}li{overflow-wrap:anywhere}</style>',
-        '<ul>',
-        *(f'<li>{html.escape(line)}</li>' for line in table.header),
-        '</ul>',
-    ]
-    for title, names, rows in _sheets(table):
-        parts.append(f'<h2>{html.escape(title)}</h2><div><table>')
-        parts.append(_html_row('th', names))
-        parts += [_html_row('td', row) for row in rows]
-        parts.append('</table></div>')
-    return '\n'.join(parts) + '\n'
+    """Writes a page that needs nothing else; everything from outside is escaped."""
+    return render('table.html.j2', title='Sweep', header=table.header, sheets=list(_sheets(table)))
 
 
 def _sheets(table: Table) -> Iterable[tuple[str, list[str], list[list[str]]]]:
-    """Yields (title, names of columns, rows of text) as people read them."""
+    """Yields (title, names of columns, rows of text), to be read by people."""
     yield (
         'Mean ± standard deviation over seeds (number of seeds)',
         ['variant', *table.metrics],
@@ -232,13 +210,20 @@ def _finished(workdir: pathlib.Path) -> reader.Run | None:
 
 
 def _metrics(run: reader.Run) -> Mapping[str, float]:
-    """Returns the measures of the last evaluation, if it is of the last step."""
+    """Returns the metrics of the last evaluation, if it belongs to the last step."""
     last = run.evaluations[-1] if run.evaluations else {}
     return last.get('metrics', {}) if last.get('step') == run.info.get('step') else {}
 
 
-def _reader(measure: str) -> Callable[[reader.Run], float | None]:
-    return lambda run: _metrics(run).get(measure)
+def _by_seed(
+    seeds: Mapping[int, reader.Run], read: Callable[[reader.Run], float | None]
+) -> dict[int, float]:
+    found = {seed: read(run) for seed, run in seeds.items()}
+    return {seed: float(value) for seed, value in found.items() if value is not None}
+
+
+def _reader(metric: str) -> Callable[[reader.Run], float | None]:
+    return lambda run: _metrics(run).get(metric)
 
 
 def _speed(run: reader.Run) -> float | None:
@@ -283,11 +268,3 @@ def _header(
         'and "within one spread" mark differences that seeds alone may make'
     )
     return [' '.join(line.split()) for line in lines]
-
-
-def _escape_markdown(text: str) -> str:
-    return html.escape(text, quote=False).replace('\\', '\\\\').replace('|', '\\|')
-
-
-def _html_row(tag: str, cells: Iterable[str]) -> str:
-    return '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells) + '</tr>'

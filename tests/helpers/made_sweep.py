@@ -32,7 +32,8 @@ from imggen import cli
 
 program = (sys.executable, {stand_in!r})
 cli.run(functools.partial(
-    sweep.main, train=(*program, 'train'), evaluate=(*program, 'evaluate')))
+    sweep.main, train=(*program, 'train'), evaluate=(*program, 'evaluate'),
+    check=lambda configs: None))
 """
 
 

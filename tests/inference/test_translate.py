@@ -10,9 +10,9 @@ from PIL import Image
 
 from imggen import data, devices, images, keys, methods
 from imggen.errors import UserError
-from imggen.evaluation import translation_page
 from imggen.inference import tiling
 from imggen.inference import translate as translating
+from imggen.report import translation_page
 from imggen.workdir.restore import Restored
 
 QUICK = {'xla_backend_optimization_level': 0}

@@ -1,8 +1,10 @@
-"""The parts of the report: averages, axes, choice of sheets, digits, caveats."""
+"""The parts of the report: averages, figures, choice of sheets, digits, caveats."""
 
 import base64
+import html
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imggen import seed_statistics
-from imggen.report import averages, axes, dots, finding, groups, markup, sheets
+from imggen.report import averages, finding, formats, groups, plots, sheets
 from imggen.workdir import reader
 from tests.helpers import made_runs
 
@@ -30,7 +32,7 @@ from tests.helpers import made_runs
     ],
 )
 def test_a_spread_decides_the_digits(value, spread, written):
-    assert markup.with_spread(value, spread) == written
+    assert formats.with_spread(value, spread) == written
 
 
 def _runs_of(courses):
@@ -51,7 +53,9 @@ def _runs_of(courses):
 
 def test_curves_average_over_seeds_step_by_step():
     made = _runs_of([{10: 1.0, 20: 2.0, 30: 5.0}, {10: 3.0, 20: math.nan}, {10: 8.0, 20: 4.0}])
-    ((curve,), lost) = averages.curves(made, groups.group(made), 'loss')
+    ((curve,), lost) = averages.curves(
+        list(map(averages.scalars, made)), groups.group(made), 'loss'
+    )
     assert lost == 1
     np.testing.assert_allclose(curve.steps, [10, 20, 30])
     np.testing.assert_allclose(curve.mean, [4.0, 3.0, 5.0])
@@ -61,7 +65,7 @@ def test_curves_average_over_seeds_step_by_step():
 def test_long_curves_are_averaged_in_stretches_and_keep_their_mean():
     values = np.random.default_rng(0).normal(size=4800)
     made = _runs_of([dict(enumerate(values.tolist()))])
-    ((curve,), _) = averages.curves(made, groups.group(made), 'loss')
+    ((curve,), _) = averages.curves(list(map(averages.scalars, made)), groups.group(made), 'loss')
     assert len(curve.mean) == 240
     np.testing.assert_allclose(curve.mean, values.reshape(240, 20).mean(axis=1))
     assert curve.spread is None
@@ -76,23 +80,72 @@ def test_smoothing_keeps_lines_and_lessens_noise():
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40))
-def test_an_axis_holds_few_values_and_its_ticks(values):
-    axis = axes.fit(values)
-    assert axis.low < axis.high
-    assert all(-1e-9 <= axis.place(value) <= 1 + 1e-9 for value in values)
-    ticks = axis.ticks()
-    assert len(ticks) <= 12
-    assert all(-1e-6 <= axis.place(tick) <= 1 + 1e-6 for tick in ticks)
-    assert ticks == sorted(ticks)
+def test_a_range_holds_few_values(values):
+    low, high, log = plots.limits(values)
+    assert low < high
+    assert low > 0 or not log
+    assert low <= min(values) and max(values) <= high
 
 
-def test_an_axis_turns_logarithmic_for_many_magnitudes_and_trims_outliers():
-    assert axes.fit([0.001, 0.1, 10.0]).log
-    assert not axes.fit([1.0, 3.0]).log
-    assert not axes.fit([-1.0, 0.001, 100.0]).log
+def test_a_scale_turns_logarithmic_for_many_magnitudes_and_trims_outliers():
+    assert plots.limits([0.001, 0.1, 10.0])[2]
+    assert not plots.limits([1.0, 3.0])[2]
+    assert not plots.limits([-1.0, 0.001, 100.0])[2]
     spiked = [0.1 * (index % 10) - 0.3 for index in range(200)] + [1e6]
-    assert axes.fit(spiked).high < 2.0
-    assert axes.fit(spiked, trim=False).high > 1e6
+    assert plots.limits(spiked)[1] < 2.0
+    assert plots.limits(spiked, trim=False)[1] > 1e6
+
+
+def _figure(*values, name='loss', **how):
+    """Draws one run's values over the steps 0, 1, 2, ... as groups of one run each."""
+    grouped = [groups.Group(f'run {index}', {}, [index], f'run {index}') for index in range(9)]
+    made = [
+        averages.Curve(index, np.arange(len(course), dtype=float), np.array(course), None)
+        for index, course in enumerate(values)
+    ]
+    colors = {index: index for index in range(plots.NUM_COLORS)}
+    return plots.course(name, made, grouped, colors, steps=(0.0, 10.0), **how)
+
+
+def test_a_figure_holds_what_the_script_reads():
+    drawing, remarks = _figure([1.0, 3.0, 2.0], [2.0, 2.0, 2.0])
+    assert remarks == []
+    assert drawing.count('class="line"') == 2
+    assert 'data-group="1" data-label="run 1"' in drawing
+    assert 'aria-label="loss over training steps, from 1 to 3"' in drawing
+    low, high, log = re.search(r'data-y="(\S+) (\S+) (\d)"', drawing).groups()
+    path = re.search(r'class="line" data-group="0".*?<path d="([^"]*)"', drawing, flags=re.S)[1]
+    _, top, _, height = map(int, re.search(r'data-area="(.*?)"', drawing)[1].split())
+    places = np.array([float(number) for number in re.findall(r'[\d.]+', path)][1::2])
+    values = float(low) + (1 - (places - top) / height) * (float(high) - float(low))
+    np.testing.assert_allclose(values, [1.0, 3.0, 2.0], atol=1e-3)
+    assert log == '0'
+
+
+def test_the_same_figure_is_the_same_text_and_names_no_color_of_its_own():
+    drawing = _figure([1.0, 3.0, 2.0])[0]
+    assert drawing == _figure([1.0, 3.0, 2.0])[0]
+    assert 'stroke: var(--c0)' in drawing
+    assert not re.search('#[0-9a-f]{6}', drawing)
+
+
+@pytest.mark.parametrize(
+    'values', [[], [1e299, -1e299], [1e-300, 1e-305], [0.0] * 60, [1e-9, 1e9], [5.0]]
+)
+def test_any_values_make_a_figure(values):
+    assert _figure(values)[0].startswith('<svg') if values else _figure()[0].startswith('<svg')
+
+
+def test_text_in_a_figure_is_text():
+    attack = (
+        '$x_1$ </text><script>alert(1)</script> <g id="group-0-row"> \N{CJK UNIFIED IDEOGRAPH-4E2D}'
+    )
+    grouped = [groups.Group(attack, {}, [index], attack) for index in range(2)]
+    ranked = [(index, groups.Summary(1.0 + index, None, [1.0], 'seeds')) for index in range(2)]
+    drawing = plots.dots(grouped, ranked, 0.5, {0: 0}, title=attack)
+    assert '<script' not in drawing
+    assert drawing.count('<title>') == drawing.count('<g class="row"')
+    assert html.unescape(drawing).count('$x_1$ </text><script>alert(1)') >= 2
 
 
 @given(st.integers(1, 50), st.integers(1, 500))
@@ -154,13 +207,13 @@ def _measured(name, config, **metrics):
     return reader.Run(None, name, config, {}, [], [line], [])
 
 
-def test_a_measure_that_few_runs_have_does_not_lead():
+def test_a_metric_that_few_runs_have_does_not_lead():
     made = [_measured(str(seed), {'seed': seed}, transfer=0.5, own=1.0) for seed in range(3)]
     made[0].evaluations[0]['metrics']['coverage'] = (
         1.0  # Of an archive, which only one of them has.
     )
     (lines,) = groups.evaluations(made).values()
-    assert groups.measure_names(lines) == ['transfer', 'own', 'coverage']
+    assert groups.metric_names(lines) == ['transfer', 'own', 'coverage']
 
 
 def test_groups_of_several_sweeps_are_called_by_the_sweep_and_not_by_the_seed():
@@ -174,7 +227,12 @@ def test_groups_of_several_sweeps_are_called_by_the_sweep_and_not_by_the_seed():
 
 
 def test_long_labels_give_up_the_names_of_settings_before_they_are_cut():
-    assert dots.shorten('loss=hinge, encoding=pixels') == 'loss=hinge, encoding=pixels'
+    assert plots.shorten('loss=hinge, encoding=pixels') == 'loss=hinge, encoding=pixels'
     label = 'name=map_elites, num_steps=200, encoding=runs/gan'
-    assert dots.shorten(label) == 'map_elites, 200, runs/gan'
-    assert dots.shorten('x' * 99) == 'x' * 33 + '…'
+    assert plots.shorten(label) == 'map_elites, 200, runs/gan'
+    assert plots.shorten('x' * 99) == 'x' * 33 + '…'
+
+
+def test_a_markdown_table_escapes_its_cells():
+    written = formats.markdown_table(['a|b', 'c'], [['<b>', 'x\ny'], ['\\', '1']])
+    assert written == '| a\\|b | c |\n| --- | ---: |\n| &lt;b&gt; | x y |\n| \\\\ | 1 |\n'

@@ -1,4 +1,4 @@
-"""How long runs take to a value of a measure."""
+"""Training time until a metric reaches a target."""
 
 import pathlib
 
@@ -38,6 +38,6 @@ def test_a_row_a_variant_the_median_over_seeds():
     assert rows[3] == '| method.shares=[0, 1] | 30 s (1 of 2) | never |'
 
 
-def test_runs_that_measured_nothing_are_told():
+def test_runs_without_the_metric_are_refused():
     with pytest.raises(UserError, match=r"measured 'kid': set config\.run\.measure_every_steps"):
         time_to.table([run([1], 0, [1.0])], 'kid', [1.0])

@@ -1,5 +1,6 @@
 """Sweeps: axes, points, flags, names, the plan on disk, and what a table shows."""
 
+import importlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from ml_collections import config_flags
 
 from imggen.errors import UserError
-from imggen.sweep import plan, table
+from imggen.sweep import plan, table, validate
 from imggen.sweep import points as sweep
 from tests.helpers.made_sweep import OPTIONS
 
@@ -70,12 +71,12 @@ def test_an_axis_has_the_types_of_the_config(config, text, values):
         ('seed.x=1', "no 'seed.x'"),
         ('method=1', 'cannot be an axis'),
         ('seed=4..0', 'seed=0..4'),
-        ('seed=a', 'is no int'),
-        ('seed=1.5', 'is no int'),
+        ('seed=a', 'is not of type int'),
+        ('seed=1.5', 'is not of type int'),
         ('seed', 'has no values'),
         ('seed=', 'has no values'),
-        ('method.widths=4', 'is no tuple'),
-        ('method.loss=a\0b', 'is no str'),
+        ('method.widths=4', 'is not of type tuple'),
+        ('method.loss=a\0b', 'is not of type str'),
     ],
 )
 def test_a_wrong_axis_is_refused(config, text, message):
@@ -206,3 +207,42 @@ def test_the_table_escapes_what_it_shows(tmp_path):
     assert '&lt;b&gt;\\|' in (tmp_path / 'table.md').read_text()
     header = [line for line in table.to_csv(made).splitlines() if '# z' in line]
     assert len(header) == 1 and header[0].startswith('# command: ')
+
+
+def _config(name, **changes):
+    """Returns a config of configs/ with options changed, as a sweep hands it on."""
+    config = importlib.import_module(f'configs.{name}').get_config()
+    return sweep.override(config, changes)
+
+
+def test_configs_are_checked_before_a_run_starts():
+    good = _config('gan_fashion_mnist')
+    bad = _config('gan_fashion_mnist') | {'seed': 3}
+    bad['method'] |= {'loss': 'no'}
+    validate.check({'seed=0': good})
+    with pytest.raises(UserError, match=r"^loss=no: config\.method\.loss='no' .* hinge"):
+        validate.check({'seed=0': good, 'loss=no': bad})
+
+
+@pytest.mark.parametrize(
+    ('section', 'options', 'message'),
+    [
+        ('method', {'name': 'gna'}, "config.method.name='gna'"),
+        ('method', {'widht': 1}, 'config.method.widht'),
+        ('data', {'name': 'fashion'}, "config.data.name='fashion'"),
+        ('data', {'paht': 'x'}, 'config.data.paht'),
+        ('data', {'augment': {'flop': True}}, 'config.data.augment.flop'),
+        ('run', {'log_every_steps': 0}, 'config.run.log_every_steps'),
+        ('run', {'num_steps': 5}, 'config.run.num_steps'),
+    ],
+)
+def test_a_wrong_option_is_named(section, options, message):
+    config = _config('gan_fashion_mnist')
+    config[section] |= options
+    with pytest.raises(UserError, match=re.escape(message)):
+        validate.check_config(config)
+
+
+def test_a_missing_section_is_named():
+    with pytest.raises(UserError, match="has no section 'data'"):
+        validate.check_config({'method': {}, 'run': {}})

@@ -202,7 +202,7 @@ def get_hyper(h):
         ([], 'has no axis'),
         (['--axis=seed=0', '--config=nowhere.py'], 'nowhere.py'),
         (['--table_only'], 'holds no sweep'),
-        (['--axis=seed=0', 'method.loss=hinge'], 'is no option'),
+        (['--axis=seed=0', 'method.loss=hinge'], 'is not an option'),
     ],
 )
 def test_bad_input_is_refused_before_anything_starts(runs, options, message):
@@ -265,7 +265,7 @@ def test_a_terminal_shows_one_line(tmp_path):
         states = iter(['waiting', 'running', 'ended'])
 
         def poll(self):
-            return {'seed=0': local.State(next(self.states))}
+            return {'seed=0': local.TaskState(next(self.states))}
 
     (tmp_path / 'seed=0').mkdir()
     (tmp_path / 'seed=0' / 'run.json').write_text('{"num_steps": 200, "step": 10}')

@@ -154,8 +154,8 @@ def test_the_batch_script_saves_and_queues_again(runs, tmp_path):
     ('option', 'message'),
     [
         ('--slurm=nodes=2', 'take nodes=1'),
-        ('--slurm=slurm_partition=nowhere', 'SLURM took no jobs'),
-        ('--slurm=nonsense=1', 'SLURM took no jobs'),
+        ('--slurm=slurm_partition=nowhere', 'SLURM accepted no job'),
+        ('--slurm=nonsense=1', 'SLURM accepted no job'),
     ],
 )
 def test_what_slurm_refuses_is_said_in_one_sentence(runs, option, message):

@@ -1,0 +1,48 @@
+"""Renders the templates beside this file: pages that hold all they need.
+
+Everything that a template is given is escaped, since names of runs and values of configs are
+data and never markup; only `markupsafe.Markup` passes as it is.
+"""
+
+import functools
+import re
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from imggen.report import formats
+
+
+def render(template: str, **values: Any) -> str:
+    """Renders a template; zero bytes and lone surrogates, which HTML cannot hold, are replaced."""
+    text = environment().get_template(template).render(values)
+    return text.replace('\0', '\N{REPLACEMENT CHARACTER}').encode('utf-8', 'replace').decode()
+
+
+def source(name: str) -> Markup:
+    """Returns a file of this folder that goes into a page as it is: its style, its script."""
+    templates = environment()
+    return Markup(templates.loader.get_source(templates, name)[0])
+
+
+def breakable(text: str) -> Markup:
+    """Lets a long name break after its commas, slashes and underscores."""
+    return Markup('<wbr>').join(re.split(r'(?<=[,/_])', text))
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Returns the templates of this folder with their filters."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader('imggen', 'report'),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.policies['json.dumps_kwargs'] = {'separators': (',', ':'), 'allow_nan': False}
+    for write in (breakable, formats.number, formats.literal):
+        made.filters[write.__name__] = write
+    made.globals['source'] = source
+    return made

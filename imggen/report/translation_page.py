@@ -1,0 +1,66 @@
+"""A page of held-out images: input, output and target side by side, as files beside the page."""
+
+import pathlib
+import re
+
+import numpy as np
+
+from imggen import data, images
+from imggen.inference import translate
+from imggen.metrics import paired
+from imggen.report.formats import number
+from imggen.report.render import render
+from imggen.workdir.restore import Restored
+
+
+def write(
+    restored: Restored, folder: pathlib.Path, *, num_images: int, seed: int = 0
+) -> pathlib.Path:
+    """Translates the held-out images of a run and shows them.
+
+    Args:
+      restored: a trained translation.
+      folder: gets index.html, and one PNG for each image and set. They replace the page that
+        was there and its images.
+      num_images: how many images at most.
+      seed: of what the method draws.
+
+    Returns:
+      The page's path.
+
+    Raises:
+      UserError: the run translates nothing, or its data has no held-out images.
+    """
+    files = data.files(restored.config['data'], split='test')
+    rows, names, older = [], (), _files(folder)
+    for sets in translate.validation(restored, num_images=num_images, seed=seed):
+        # The older page goes when there is something to put in its place, not before.
+        while older:
+            older.pop().unlink(missing_ok=True)
+        names = tuple(sets)
+        for index, decibels in enumerate(np.asarray(paired.psnr(sets['output'], sets['target']))):
+            shown = {name: f'{len(rows):05d}_{name}.png' for name in names}
+            for name, file in shown.items():
+                images.write_png(folder / file, images.to_uint8(sets[name][index]))
+            file = files[len(rows)] if files else ''
+            finite = np.isfinite(decibels)
+            psnr = number(round(float(decibels), 2)) if finite else 'the same'
+            rows.append((f'{len(rows)} {file}'.strip(), shown, psnr))
+    path = folder / 'index.html'
+    text = render(
+        'translation_page.html.j2',
+        title=f'{restored.config["method"]["name"]}: {len(rows)} held-out images',
+        step=restored.step,
+        seed=seed,
+        names=names,
+        rows=rows,
+    )
+    path.write_text(text, encoding='utf-8')
+    return path
+
+
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the images of the page that lies in a folder, and no other files there."""
+    page = folder / 'index.html'
+    text = page.read_text(encoding='utf-8', errors='replace') if page.is_file() else ''
+    return [folder / name for name in re.findall(r'src="(\d{5,}_\w+\.png)"', text)]
