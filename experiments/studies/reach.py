@@ -1,9 +1,9 @@
-r"""Says how long runs trained until a measure was good enough.
+r"""Prints the training time until a metric first reached each of some values.
 
 python -m experiments.studies.reach --workdir=runs/growth --measure=frechet --values=20,10,5
 
-One row a variant, the median over its seeds. The runs measured while they trained
-(config.run.measure_every_steps); the time that took is not counted, nor that of compiling.
+Each row is a variant, with the median over its seeds. The runs must have measured while they
+trained (config.run.measure_every_steps). Time for measuring and compiling is not counted.
 """
 
 from absl import flags
@@ -14,8 +14,8 @@ from imggen.report import time_to
 from imggen.workdir import reader
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'A run, a sweep or a folder of either.')
-_MEASURE = flags.DEFINE_string('measure', 'frechet', 'A measure, smaller being better.')
-_VALUES = flags.DEFINE_list('values', None, 'What is to be reached.')
+_MEASURE = flags.DEFINE_string('measure', 'frechet', 'A metric; smaller is better.')
+_VALUES = flags.DEFINE_list('values', None, 'Values to reach, with commas between.')
 
 
 def main(argv):
@@ -23,7 +23,9 @@ def main(argv):
     try:
         values = [float(value) for value in _VALUES.value]
     except ValueError as error:
-        raise UserError(f'--values={",".join(_VALUES.value)} are no numbers.') from error
+        raise UserError(
+            f'--values={",".join(_VALUES.value)} are not numbers: give some, with commas between.'
+        ) from error
     print(time_to.table(reader.find(_WORKDIR.value), _MEASURE.value, values))
 
 

@@ -1,10 +1,10 @@
-r"""A row of images a run, under each other: the picture that goes with a table.
+r"""Draws one row of images for each run, one below the other, to go with a table.
 
 python -m experiments.studies.rows runs/gan runs/flow --output=rows.png
     [--names=GAN,flow] [--num=12]
 
-Every run draws from the same keys; the first row is of the first run's own data. A run is
-called by the name of its folder unless --names says otherwise.
+Every run draws from the same keys. The first row shows real images of the first run's data.
+A run has the name of its folder unless --names gives others.
 """
 
 import pathlib
@@ -19,9 +19,9 @@ from imggen.inference import load, sampling
 from imggen.progress import Progress
 
 _OUTPUT = flags.DEFINE_string('output', None, 'The .png to write.')
-_NAMES = flags.DEFINE_list('names', [], 'What stands beside the rows, one a run.')
+_NAMES = flags.DEFINE_list('names', [], 'Names beside the rows, one for each run.')
 _NUM = flags.DEFINE_integer('num', 12, 'Images in a row.', lower_bound=1)
-_SEED = flags.DEFINE_integer('seed', 0, 'Image i depends on this and i.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Image i depends on the seed and on i.')
 
 _LETTER_PIXELS = 7  # An upper bound of the default font's width.
 
@@ -29,11 +29,13 @@ _LETTER_PIXELS = 7  # An upper bound of the default font's width.
 def main(argv):
     workdirs = argv[1:]
     if not workdirs:
-        raise UserError('Nothing to show; name one or more runs.')
+        raise UserError('There is nothing to show; name one or more runs.')
     devices.cache_compilations()
     names = _NAMES.value or [pathlib.Path(workdir).name for workdir in workdirs]
     if len(names) != len(workdirs):
-        raise UserError(f'--names has {len(names)} names for {len(workdirs)} runs.')
+        raise UserError(
+            f'--names has {len(names)} names for {len(workdirs)} runs: give one for each.'
+        )
     progress = Progress(len(names), unit='run')
     rows = []
     for workdir in workdirs:
@@ -43,7 +45,7 @@ def main(argv):
         progress.advance(len(rows) - 1)
     progress.close()
     if len({row.shape for row in rows}) > 1:
-        raise UserError('The runs differ in the size of their images: show them one by one.')
+        raise UserError('The images of the runs differ in size: show the runs one by one.')
     sheet = _sheet(rows, ['real', *names])
     images.write_png(_OUTPUT.value, sheet)
     print(f'{_OUTPUT.value}: {len(rows)} rows of {_NUM.value} images')
@@ -62,7 +64,7 @@ def _generated(restored) -> np.ndarray:
 
 
 def _sheet(rows, names) -> np.ndarray:
-    """Writes each name on the left of its row: uint8 [height, width, 3]."""
+    """Writes each name to the left of its row and returns the page, uint8 [height, width, 3]."""
     pictures = images.grid(np.concatenate(rows), columns=_NUM.value)
     if pictures.shape[-1] == 1:
         pictures = pictures.repeat(3, axis=-1)

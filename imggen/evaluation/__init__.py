@@ -1,1 +1,1 @@
-"""What loads runs and data sets and measures them. Pure metrics of arrays: `imggen.metrics`."""
+"""Evaluation of trained runs and of folders of images: loads data, samples, and measures."""

@@ -1,29 +1,82 @@
-"""Accuracy and calibration of a classifier on the Fashion-MNIST test images."""
+"""Accuracy and calibration of a classifier on held-out images."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from imggen import data, images
-from imggen.features import fashion_classifier
+from imggen.errors import UserError
+from imggen.methods import classifier
+from imggen.metrics.batching import map_batches
+from imggen.workdir.restore import Restored
+
+_NUM_BINS = 15
+_BATCH_SIZE = 500
 
 
-def quality(variables: Mapping, *, logits=None) -> dict[str, float]:
-    """Returns accuracy and calibration error on the 10,000 test images.
+def check(restored: Restored) -> None:
+    """Raises UserError if a run is not that of a classifier."""
+    if restored.method.output is not None:
+        name = restored.config['method']['name']
+        raise UserError(f'the method {name!r} does not classify: measure the run of a classifier.')
+
+
+def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
+    """Measures a classifier on the test split of its own data.
 
     Args:
-      variables: of the fashion_classifier, or of another classifier.
-      logits: (variables, images) -> [n, classes] of another classifier.
+      restored: a run of the method 'classifier'.
+      num_images: number of test images, at most.
+      seed: not used, because nothing is drawn.
+
+    Returns:
+      test_accuracy and calibration_error.
+
+    Raises:
+      UserError: the run is not that of a classifier, or its data has no labels.
     """
-    pictures, labels = data.examples({'name': 'fashion_mnist'}, split='test')
-    logits = logits or (
-        lambda variables, batch: fashion_classifier.apply(variables, batch)['logits']
-    )
-    apply = jax.jit(lambda variables, batch: logits(variables, images.from_uint8(batch)))
-    answers = [apply(variables, chunk) for chunk in np.split(pictures, 20)]
-    probabilities = np.asarray(jax.nn.softmax(jnp.concatenate(answers)))
+    del seed
+    check(restored)
+    section = dict(restored.config['method'])
+    section.pop('name')
+    network = classifier.make_network(section)
+
+    def logits(variables, batch):
+        return network.apply(variables, batch, train=False)[0]
+
+    section = restored.config['data']
+    found = quality(restored.state.ema, logits=logits, section=section, num_images=num_images)
+    found.pop('test_images')
+    return found
+
+
+def quality(
+    variables: Any,
+    *,
+    logits: Callable[[Any, jax.Array], jax.Array],
+    section: Mapping[str, Any] | None = None,
+    num_images: int | None = None,
+) -> dict[str, float]:
+    """Returns accuracy and calibration error on test images, and how many these are.
+
+    Args:
+      variables: parameters and batch statistics of the classifier.
+      logits: (variables, images float32 [n, height, width, channels] in [-1, 1]) -> float32
+        [n, classes].
+      section: the `data` section of a config; Fashion-MNIST by default.
+      num_images: number of test images, at most; all of them by default.
+
+    Raises:
+      UserError: the data has no test images with labels.
+    """
+    pictures, labels = data.examples(section or {'name': 'fashion_mnist'}, split='test')
+    if labels is None:
+        raise UserError('a classifier is measured on labels: its data has none for its test split.')
+    pictures, labels = pictures[:num_images], labels[:num_images]
+    apply = jax.jit(lambda batch: jax.nn.softmax(logits(variables, images.from_uint8(batch))))
+    probabilities = map_batches(apply, pictures, batch_size=_BATCH_SIZE)
     return {
         'test_accuracy': float(np.mean(probabilities.argmax(-1) == labels)),
         'calibration_error': calibration_error(probabilities, labels),
@@ -31,22 +84,22 @@ def quality(variables: Mapping, *, logits=None) -> dict[str, float]:
     }
 
 
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> float:
-    """Returns the expected calibration error (Guo et al. 2017, eq. 3).
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Returns the expected calibration error (Guo et al. 2017, eq. 3) with 15 bins.
 
-    sum over bins of |bin| / n * |accuracy(bin) - confidence(bin)|, bins of equal width.
+    It is the sum over bins of |bin| / n * |accuracy(bin) - confidence(bin)|. The bins have
+    equal width in confidence.
 
     Args:
-      probabilities: [n, classes].
+      probabilities: float [n, classes].
       labels: int [n].
-      bins: how many.
     """
     confidence = probabilities.max(-1)
     correct = probabilities.argmax(-1) == labels
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    index = np.minimum((confidence * _NUM_BINS).astype(int), _NUM_BINS - 1)
     gaps = [
         np.sum(index == i) * abs(correct[index == i].mean() - confidence[index == i].mean())
-        for i in range(bins)
+        for i in range(_NUM_BINS)
         if np.any(index == i)
     ]
     return float(np.sum(gaps) / len(labels))

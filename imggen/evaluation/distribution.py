@@ -1,4 +1,4 @@
-"""Measures of a run: what it is compared with, by which extractor, and what is written down."""
+"""The generated images of a run as a set, compared with the real images of its data set."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from imggen.errors import UserError
 from imggen.features.extractor import Extractor
 from imggen.inference import sampling
 from imggen.method import Batch, Method
-from imggen.metrics import distribution as evaluation
+from imggen.metrics.distribution import distribution_metrics, moments_metrics
 from imggen.metrics.extraction import Features, extract, extract_moments, reference_features
 from imggen.metrics.frechet import Moments, frechet_distance
 from imggen.workdir.restore import Restored
@@ -22,8 +22,8 @@ class Reference(NamedTuple):
 
     Attributes:
       name: which images, for example 'fashion_mnist test'.
-      features: of all of them.
-      held_out: of other real images, for the floor; None where there are none.
+      features: the features of all of them.
+      held_out: the features of other real images, for the floor; None without any.
     """
 
     name: str
@@ -32,28 +32,31 @@ class Reference(NamedTuple):
 
 
 def reference(
-    config: Mapping[str, Any], extractor: Extractor, *, mesh: Mesh | None = None
+    section: Mapping[str, Any], extractor: Extractor, *, mesh: Mesh | None = None
 ) -> Reference:
-    """Returns the real images that a data set's generators are compared with.
+    """Returns the real images that generated images are compared with.
 
-    Where the set has held-out images, they are the reference, so that copying the
-    training images gains nothing, and training images make the floor.
+    If the data set holds out images, these are the reference, so that copying training images
+    gains nothing; training images then make the floor.
 
     Args:
-      config: the `data` section of a run.
-      extractor: whose features.
+      section: the `data` section of a run.
+      extractor: computes the features.
       mesh: devices to spread the extraction over.
+
+    Raises:
+      UserError: the data set has no images to compare with.
     """
 
     def read(split):
-        pictures, _ = data.examples(config, split=split)
+        pictures, _ = data.examples(section, split=split)
         if isinstance(pictures, np.ndarray):
             return reference_features(extractor, pictures, mesh=mesh)
         return extract(extractor, pictures, mesh=mesh)  # Larger than the memory: never whole.
 
-    if config['name'] == 'folder' and not config.get('test_fraction'):
-        return Reference(f'{config["path"]} train', read('train'), None)
-    return Reference(f'{config["name"]} test', read('test'), read('train'))
+    if data.has_held_out(section):
+        return Reference(f'{section["name"]} test', read('test'), read('train'))
+    return Reference(f'{section.get("path", section["name"])} train', read('train'), None)
 
 
 def distribution(
@@ -67,25 +70,46 @@ def distribution(
     """Compares a run's samples with real images of its data set.
 
     Args:
-      restored: the trained method.
-      extractor: whose features.
-      num_images: how many it generates.
-      only: names of the measures to keep; all by default.
+      restored: a trained method that generates.
+      extractor: computes the features.
+      num_images: number of samples.
+      only: names of the metrics to keep; all by default.
       seed: of the samples.
 
     Returns:
       A line as `compare` makes it.
+
+    Raises:
+      UserError: the method translates images or makes none, or the data set has none.
     """
+    sampling.check(restored)
     real = reference(restored.config['data'], extractor, mesh=restored.mesh)
-    chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
-    generated = (chunk[restored.method.output] for chunk in chunks)
+    generated = samples(restored, num_images=num_images, seed=seed)
     if set(only) == {'frechet'}:
-        # Its moments are enough: no feature is kept, whatever `num_images` is.
+        # Moments are enough. So no feature is kept, however large `num_images` is.
         moments = extract_moments(extractor, generated, mesh=restored.mesh)
-        found = evaluation.moments_metrics(Moments.of(real.features.features), moments)
+        found = moments_metrics(Moments.of(real.features.features), moments)
         return _line(real.name, found, extractor)
-    features = extract(extractor, generated, mesh=restored.mesh)
-    return compare(real, features, extractor, only=only, seed=seed)
+    generated = extract(extractor, generated, mesh=restored.mesh)
+    return compare(real, generated, extractor, only=only, seed=seed)
+
+
+def samples(restored: Restored, *, num_images: int, seed: int) -> Iterable[np.ndarray]:
+    """Returns the images that every metric of a set measures, in chunks.
+
+    Args:
+      restored: a trained method that generates.
+      num_images: how many.
+      seed: image i depends on the seed and on i.
+
+    Returns:
+      An iterator over float32 [chunk, height, width, channels] in [-1, 1].
+
+    Raises:
+      UserError: the method translates images or makes none, or holds fewer.
+    """
+    chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
+    return (chunk[restored.method.output] for chunk in chunks)
 
 
 def compare(
@@ -96,15 +120,32 @@ def compare(
     only: Iterable[str] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compares two sets of images by their features; the result is ready for JSON."""
-    found = evaluation.distribution_metrics(
+    """Compares two sets of images by their features.
+
+    Args:
+      real: the reference.
+      generated: the features of the generated images.
+      extractor: the extractor of both.
+      only: names of the metrics to keep; all by default.
+      seed: of the floor and the spread.
+
+    Returns:
+      What evaluations.jsonl records of it: the metrics, their spread and floor, the counts.
+
+    Raises:
+      UserError: a name in `only` is unknown.
+    """
+    found = distribution_metrics(
         keys.stream(seed, 'measure'), real.features, generated, held_out=real.held_out
     )
-    if unknown := sorted(set(only) - found['metrics'].keys()):
-        raise UserError(
-            f'--measure={unknown[0]} is no measure: there are {", ".join(found["metrics"])}.'
-        )
+    check_names(only, found['metrics'])
     return _line(real.name, found, extractor, only=only)
+
+
+def check_names(only: Iterable[str], known: Iterable[str]) -> None:
+    """Raises UserError if a name in `only` is not one of the known metrics."""
+    if unknown := sorted(set(only) - set(known)):
+        raise UserError(f'--measure={unknown[0]} is unknown: there are {", ".join(known)}.')
 
 
 def _line(
@@ -140,27 +181,29 @@ def during_training(
     mesh: Mesh,
     num_images: int,
 ) -> Callable[[int, Any], dict[str, float]]:
-    """Returns (step, state) -> {'frechet': ...}, with the same keys every time.
+    """Returns (step, state) -> {'frechet': ...}, to measure while a run trains.
 
     Args:
       method: the method that trains.
       config: the whole config of its run.
-      batch: supplies the shapes of a batch.
+      batch: a batch; only its shapes are used.
       extractor: name of the extractor.
       mesh: the devices.
-      num_images: how many are generated.
+      num_images: number of generated images.
+
+    Raises:
+      UserError: the method translates images or makes none, or the data set has none.
     """
+    batch = {name: leaf for name, leaf in batch.items() if name != 'label'}
+    run = Restored(config, method, None, 0, batch, mesh)
+    sampling.check(run)
     extractor = features.make(extractor)
     moments = Moments.of(reference(config['data'], extractor, mesh=mesh).features.features)
-    key = keys.stream(config['seed'], 'measure')
-    batch = {name: leaf for name, leaf in batch.items() if name != 'label'}
 
     def measure(step, state):
-        restored = Restored(config, method, state, step, batch, mesh)
-        chunks = sampling.generate(key, restored, num_images)
-        generated = extract(
-            extractor, (chunk[restored.method.output] for chunk in chunks), mesh=mesh
-        )
-        return {'frechet': frechet_distance(moments, Moments.of(generated.features))}
+        restored = run._replace(state=state, step=step)
+        generated = samples(restored, num_images=num_images, seed=config['seed'])
+        found = extract(extractor, generated, mesh=mesh)
+        return {'frechet': frechet_distance(moments, Moments.of(found.features))}
 
     return measure

@@ -1,4 +1,4 @@
-"""Whether a generator makes one picture or many, and whose.
+"""Whether a generator makes one image or many, and which images it imitates.
 
 Distances are root mean squared differences of pixels in [-1, 1], between 0 and 2.
 """
@@ -7,7 +7,8 @@ import numpy as np
 
 from imggen import keys
 from imggen.errors import UserError
-from imggen.evaluation.detection import SCORES, real_images, scorer
+from imggen.evaluation.detection import real_images, scorer
+from imggen.evaluation.distribution import samples as generate
 from imggen.inference import sampling
 from imggen.methods.evaluator import impostors
 from imggen.metrics import diversity
@@ -15,35 +16,41 @@ from imggen.workdir.restore import Restored
 
 
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
-    """Measures samples of a run against its training pictures, references and evaluator.
+    """Compares samples of a run with its training images, references and evaluator.
 
-    Of every run:
+    For every run that generates:
 
       pairwise         mean distance between two samples
-      pairwise_real    that of as many training pictures
-      distinct         part of the samples that are alone in their nearest training picture:
-                       distinct nearest pictures / samples
-      distinct_real    that of as many held-out pictures
+      pairwise_real    the same of as many training images
+      distinct         number of training images that are the nearest one of some sample,
+                       divided by the number of samples
+      distinct_real    the same of as many held-out images
 
-    Of a run with references:
+    For a run with references:
 
-      to_current, to_past, to_mean   mean distance of a sample to the last reference, to
-                       those before it, and to the mean picture of all
-      mean_to_current  distance of the mean picture of all references to the last one
+      to_current, to_past, to_mean   mean distance of a sample to the last reference, to the
+                       references before it, and to the mean image of all references
+      mean_to_current  distance of the mean image of all references to the last reference
       current_weight   weight of the last reference in the mixture of references that is
                        nearest to the mean sample; the weights sum to 1
 
-    Of a run with an evaluator: `energy_real` (held-out), `energy_generated` and
-    `energy_noise`, means.
+    For a run with an evaluator: `energy_real` (of held-out images), `energy_generated` and
+    `energy_noise`, the mean energies.
+
+    Args:
+      restored: a trained method that generates.
+      num_images: number of samples, at most.
+      seed: of the samples.
+
+    Raises:
+      UserError: the method translates images or makes none, or the data set is too small.
     """
+    sampling.check(restored)
     training, held_out = real_images(restored, 'train'), real_images(restored, 'test')
     count = min(num_images, len(training), len(held_out))
     if count < 2:
-        raise UserError('Diversity needs at least 2 pictures: measure a larger data set.')
-    key = keys.stream(seed, 'measure')
-    chunks = sampling.generate(key, restored, count)
-    samples = np.concatenate([chunk[restored.method.output] for chunk in chunks])
-    noise = np.asarray(impostors.noise(keys.per_image(key, count), samples))
+        raise UserError('Diversity needs at least 2 images: measure a larger data set.')
+    samples = np.concatenate(list(generate(restored, num_images=count, seed=seed)))
     rows = {
         'generated': _rows(samples),
         'training': _rows(training),
@@ -55,22 +62,25 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
         'distinct': diversity.distinct_nearest(rows['generated'], rows['training']) / count,
         'distinct_real': diversity.distinct_nearest(rows['held_out'], rows['training']) / count,
     }
-    picked = getattr(restored.state, 'references', ())
-    if len(picked):
-        metrics |= against_references(rows['generated'], _rows(np.asarray(picked)))
-    if restored.config['method']['name'] in SCORES:
+    references = getattr(restored.state, 'references', ())
+    if len(references):
+        metrics |= against_references(rows['generated'], _rows(np.asarray(references)))
+    if restored.method.energy is not None:
         score = scorer(restored)
+        image_keys = keys.per_image(keys.stream(seed, 'measure'), count)
+        noise = np.asarray(impostors.noise(image_keys, samples))
         sets = {'real': held_out[:count], 'generated': samples, 'noise': noise}
         metrics |= {f'energy_{name}': float(score(images).mean()) for name, images in sets.items()}
     return metrics
 
 
 def against_references(samples: np.ndarray, references: np.ndarray) -> dict[str, float]:
-    """Returns the measures against references in turn; rows are flat pictures, float32.
+    """Returns the metrics against references that were imitated in turn.
 
     Args:
-      samples: [n, d].
-      references: [r, d], the current one last; with one there is no past to be far from.
+      samples: float32 [n, d], one flat image per row.
+      references: float32 [r, d], the current one last. `to_past` and `current_weight` need
+        two or more.
     """
     current, past, mean = references[-1:], references[:-1], references.mean(0, keepdims=True)
     metrics = {
@@ -87,8 +97,8 @@ def against_references(samples: np.ndarray, references: np.ndarray) -> dict[str,
 def mixture(target: np.ndarray, parts: np.ndarray) -> list[float]:
     """Returns the weights, of sum 1, with which parts [r, d] come nearest to target [d].
 
-    With t and p_i measured from the last part, a least-squares fit of t by the others;
-    the last weight is what is missing to 1. Weights may be negative.
+    With t and p_i measured from the last part, it is a least-squares fit of t by the other
+    parts. The last weight is 1 minus the others. Weights may be negative.
     """
     base = parts[-1].astype(np.float64)
     weights, *_ = np.linalg.lstsq((parts[:-1] - base).T, target - base, rcond=None)

@@ -1,18 +1,20 @@
-"""The evaluation of a run: distribution measures, and the scores that its config names.
+"""The evaluation of a run: its samples as a set, and the scores that its config names.
 
-`config.run.extractor` says in whose features generated and real images are compared
-('' where that is no question to ask of the run), `config.run.scores` what else is
-measured: one function a name, (restored, *, num_images, seed) -> scalars.
+`config.run.extractor` names the features in which generated and real images are compared; ''
+means that they are not compared. `config.run.scores` names what else is measured, of SCORES.
 """
 
+import functools
 import json
+import pathlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from imggen import features, options
 from imggen.errors import UserError
 from imggen.evaluation import (
+    classifier,
     detection,
     distribution,
     diversity,
@@ -24,35 +26,53 @@ from imggen.evaluation import (
     translation,
 )
 from imggen.features.extractor import Extractor
-from imggen.metrics import distribution as evaluation
+from imggen.inference import sampling
+from imggen.metrics.distribution import METRICS
 from imggen.workdir import reader
 from imggen.workdir.restore import Restored
 
+NUM_IMAGES = 10_000
+
+
+class Score(NamedTuple):
+    """One entry of SCORES.
+
+    Attributes:
+      measure: (restored, *, num_images, seed) -> metrics by name.
+      check: (restored) -> None. It raises UserError if the run cannot be measured so, before
+        anything is loaded or generated.
+      num_images: how many images are generated, or looked at, by default.
+      uses_extractor: whether `measure` has another argument, `extractor`.
+    """
+
+    measure: Callable[..., dict[str, float]]
+    check: Callable[[Restored], None]
+    num_images: int = NUM_IMAGES
+    uses_extractor: bool = False
+
+
 SCORES = {
-    'evolution': evolution.measure,
-    'flow_evaluations': flow_nfe.measure,
-    'modes': modes.measure,
-    'parzen': parzen.measure,
-    'references': diversity.measure,
-    'rejection': detection.measure,
-    'style': style.measure,
-    'translation': translation.measure,
+    'classifier': Score(classifier.measure, classifier.check),
+    'evolution': Score(evolution.measure, evolution.check),
+    'flow_evaluations': Score(flow_nfe.measure, flow_nfe.check, uses_extractor=True),
+    'modes': Score(modes.measure, modes.check, num_images=modes.NUM_IMAGES),
+    'parzen': Score(parzen.measure, sampling.check),
+    'references': Score(diversity.measure, sampling.check),
+    'rejection': Score(detection.measure, detection.check),
+    'style': Score(style.measure, style.check),
+    'translation': Score(translation.measure, translation.check),
 }
 
 
-NUM_IMAGES = 10_000
-# What the published protocol of a score has instead.
-_NUM_IMAGES_OF = {'modes': modes.NUM_IMAGES}
-
-
-class Protocol(NamedTuple):
+class EvaluationOptions(NamedTuple):
     """How a run is evaluated.
 
     Attributes:
-      extractor: whose features tell generated from real images; None for no comparison.
+      extractor: computes the features in which generated and real images are compared; None
+        for no comparison.
       scores: names of SCORES.
-      num_images: how many are generated, or looked at, at most.
-      only: names of the measures to keep; () for all.
+      num_images: how many images are generated, or looked at, at most.
+      only: names of the metrics to keep; () for all.
       seed: of the samples.
     """
 
@@ -70,53 +90,87 @@ def protocol(
     extractor: str | None = None,
     only: Iterable[str] = (),
     seed: int = 0,
-) -> Protocol:
-    """Returns what the run's config asks for; `extractor` overrides its choice.
+) -> EvaluationOptions:
+    """Returns how the run's config wants it to be evaluated.
 
-    By default 10,000 images are generated, or as many as the scores' own protocols say.
+    Args:
+      restored: the run.
+      num_images: how many images are generated; 10,000 by default, or what the published
+        protocol of a score says.
+      extractor: replaces the config's choice; '' for no comparison.
+      only: names of the metrics to keep; all by default.
+      seed: of the samples.
 
     Raises:
-      UserError: an unknown score or measure, or a run that is measured by nothing.
+      UserError: a name is unknown, the run cannot be measured by one of its scores or by an
+        extractor, or it is measured by nothing.
     """
-    watch = restored.config['run']
-    name = watch.get('extractor', 'fashion_classifier') if extractor is None else extractor
-    scores = tuple(watch.get('scores', ()))
-    for score in scores:
-        options.choose(SCORES, score, where='config.run.scores')
+    section = restored.config['run']
+    name = section.get('extractor', '') if extractor is None else extractor
+    scores = tuple(section.get('scores', ()))
+    chosen = [options.choose(SCORES, score, where='config.run.scores') for score in scores]
     if not name and not scores:
         raise UserError('the run is measured by nothing: give --extractor.')
-    if not scores:  # Whose names are known only when they are measured.
-        _check(only, evaluation.MEASURES)
+    if not scores:  # The names that scores measure are known only afterwards.
+        distribution.check_names(only, METRICS)
+    if name:
+        sampling.check(restored)
+    for score in chosen:
+        score.check(restored)
+        if score.uses_extractor and not name:
+            raise UserError('a score of this run compares images by features: give --extractor.')
     if num_images is None:
-        usual = [_NUM_IMAGES_OF.get(score, NUM_IMAGES) for score in scores]
-        num_images = max(usual, default=NUM_IMAGES)
-    extractor = features.make(name) if name else None
-    return Protocol(extractor, scores, num_images, tuple(only), seed)
+        num_images = max([score.num_images for score in chosen], default=NUM_IMAGES)
+    return EvaluationOptions(
+        features.make(name) if name else None, scores, num_images, tuple(only), seed
+    )
 
 
-def evaluate(restored: Restored, how: Protocol) -> dict[str, Any]:
-    """Returns one line of evaluations.jsonl."""
+def evaluate(restored: Restored, how: EvaluationOptions) -> dict[str, Any]:
+    """Returns one line of evaluations.jsonl.
+
+    Raises:
+      UserError: a name in `how.only` is not measured, or there is too little data.
+    """
     started = time.perf_counter()
-    asked = {'num_images': how.num_images, 'seed': how.seed}
     line = {'extractor': '', 'digest': '', 'metrics': {}, 'spread': {}, 'floor': {}, 'note': ''}
-    known = evaluation.MEASURES if how.extractor else ()
+    known = METRICS if how.extractor else ()
     of_distribution, of_scores = set(how.only) & set(known), set(how.only) - set(known)
     if how.extractor and (of_distribution or not how.only):
-        line = distribution.distribution(restored, how.extractor, only=of_distribution, **asked)
-    found = {}
+        line = distribution.distribution(
+            restored,
+            how.extractor,
+            num_images=how.num_images,
+            only=of_distribution,
+            seed=how.seed,
+        )
     if of_scores or not how.only:
-        for score in how.scores:
-            found |= SCORES[score](restored, **asked)
-        _check(how.only, (*known, *found))
-    line['metrics'] |= {
-        name: round(value, 6) for name, value in found.items() if not how.only or name in how.only
-    }
+        found = _score(restored, how)
+        distribution.check_names(how.only, (*known, *found))
+        line['metrics'] |= {
+            name: round(value, 6)
+            for name, value in found.items()
+            if not how.only or name in how.only
+        }
     seconds = round(time.perf_counter() - started, 2)
     return {**_identity(restored, how), **line, 'seconds': seconds}
 
 
-def recorded(workdir, restored: Restored, how: Protocol) -> dict[str, Any] | None:
-    """Returns the line of the same evaluation, where it was made before."""
+def _score(restored: Restored, how: EvaluationOptions) -> dict[str, float]:
+    found = {}
+    for name in how.scores:
+        score = SCORES[name]
+        measure = score.measure
+        if score.uses_extractor:
+            measure = functools.partial(measure, extractor=how.extractor)
+        found |= measure(restored, num_images=how.num_images, seed=how.seed)
+    return found
+
+
+def recorded(
+    workdir: str | pathlib.Path, restored: Restored, how: EvaluationOptions
+) -> dict[str, Any] | None:
+    """Returns the line of the same evaluation if it was made before, else None."""
     wanted = _identity(restored, how)
     for line in reader.read(workdir).evaluations:
         if all(line.get(name) == value for name, value in wanted.items()):
@@ -124,18 +178,13 @@ def recorded(workdir, restored: Restored, how: Protocol) -> dict[str, Any] | Non
     return None
 
 
-def append(workdir, line: dict[str, Any]) -> None:
+def append(workdir: str | pathlib.Path, line: dict[str, Any]) -> None:
     """Adds one evaluation to a run's evaluations.jsonl."""
     with open(reader.read(workdir).path / 'evaluations.jsonl', 'a') as file:
         file.write(json.dumps(line) + '\n')
 
 
-def _check(only: Iterable[str], known: Sequence[str]) -> None:
-    if unknown := sorted(set(only) - set(known)):
-        raise UserError(f'--measure={unknown[0]} is no measure: there are {", ".join(known)}.')
-
-
-def _identity(restored: Restored, how: Protocol) -> dict[str, Any]:
+def _identity(restored: Restored, how: EvaluationOptions) -> dict[str, Any]:
     return {
         'step': restored.step,
         'digest': how.extractor.digest if how.extractor else '',

@@ -1,20 +1,21 @@
-"""Measures of evolved images: how soon they convince, whom, and what they look like.
+"""Metrics of evolved images: how soon they convince a classifier, and what they look like.
 
-Images are rounded to uint8 first, so that an image and the PNG written from it are
-evaluated alike.
+Images are rounded to uint8 first, so that an image and the PNG written from it are measured
+alike. A pursuit is one class that one chain (or archive) pursues.
 
-    evaluations_to_P      images evaluated until the class had probability P, the median
-                          over chains and classes; absent where half of them never did
-    evaluations_to_P_iqr  its interquartile range; absent where a quarter never did
-    success_P             share of chains and classes that came to P
-    evaluations           images evaluated, a chain
-    probability           of the class in the classifier's eyes, at the end, on average
-    transfer              of the images that the classifier takes for their class, the share
-                          that a second classifier of another architecture does too
-    transfer_probability  of the class in the second classifier's eyes, the mean over those
+    evaluations_to_P      evaluated images until the class had probability P, the median over
+                          pursuits; absent if half of them never reached it
+    evaluations_to_P_iqr  its interquartile range; absent if a quarter never reached it
+    success_P             fraction of the pursuits that reached P
+    evaluations           evaluated images per chain
+    probability           that the classifier gives the class at the end, on average
+    transfer              fraction of the images that a second classifier of another
+                          architecture assigns to their class, among those that the first
+                          one does
+    transfer_probability  that the second classifier gives the class, the mean over the same
     nearest_distance      to the nearest training image, Euclidean, in gray levels [0, 1]
     total_variation       see losses.style.total_variation
-    coverage, coverage_P  share of an archive's cells that hold an image, that hold one
+    coverage, coverage_P  fraction of an archive's cells that hold an image, and that hold one
                           whose class has probability P
 """
 
@@ -26,33 +27,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imggen import data, images, keys
-from imggen.inference import sampling
+from imggen import data, images
+from imggen.errors import UserError
+from imggen.evaluation.distribution import samples
 from imggen.losses.style import total_variation
 from imggen.methods.evolution import archive, classifiers, tally
 from imggen.methods.evolution import problem as problems
 from imggen.methods.evolution.objectives import probability
+from imggen.metrics.batching import map_batches
 from imggen.metrics.pairwise import nearest
 from imggen.workdir.restore import Restored
-
-_CHUNK = 256
 
 
 class Findings(NamedTuple):
     """What a run's search found, image by image and pursuit by pursuit.
 
-    A pursuit is one class that one chain (or archive) pursued.
-
     Attributes:
-      class_names: names of the classes by number.
+      class_names: names of the classes in the order of their labels.
       images: uint8 [n, height, width, channels].
       target: class of each image, int [n].
-      probability, second_probability: of that class, in both classifiers' eyes, [n].
-      seen, second_seen: whether either classifier takes the image for its class, bool [n].
-      first: which evaluation passed each threshold first, int [pursuits, thresholds].
+      probability, second_probability: what either classifier gives that class, float32 [n].
+      seen, second_seen: whether either classifier assigns the image to its class, bool [n].
+      first: the evaluation that first passed each threshold, int [pursuits, thresholds].
       pursued: class of each pursuit, int [pursuits].
-      evaluations: images evaluated, a chain.
-      cells: probability in every cell of the archives, NaN where empty; None without.
+      evaluations: evaluated images per chain.
+      cells: probability in every cell of the archives, NaN in empty ones; None without archives.
     """
 
     class_names: tuple[str, ...]
@@ -68,13 +67,25 @@ class Findings(NamedTuple):
     cells: np.ndarray | None
 
 
-def find(restored: Restored, *, num_images: int, seed: int) -> Findings:
-    """Looks at up to `num_images` of the images that a run holds; `seed` changes nothing."""
+def check(restored: Restored) -> None:
+    """Raises UserError if a run is not one of evolution."""
+    if not hasattr(restored.state, 'tally'):
+        name = restored.config['method']['name']
+        raise UserError(f'the method {name!r} does not evolve images: measure a run that does.')
+
+
+def find(restored: Restored, *, num_images: int) -> Findings:
+    """Looks at up to `num_images` of the images that a run holds.
+
+    Raises:
+      UserError: the run is not one of evolution.
+    """
+    check(restored)
     problem = problems.make(restored.config['method']['problem'])
     state = jax.device_get(restored.state)
     count = min(num_images, restored.method.num_images)
-    chunks = sampling.generate(keys.stream(seed, 'measure'), restored, count)
-    pictures = np.concatenate([images.to_uint8(chunk['generated']) for chunk in chunks])
+    chunks = samples(restored, num_images=count, seed=0)  # They are held: no seed changes them.
+    pictures = np.concatenate([images.to_uint8(chunk) for chunk in chunks])
     target = state.target.reshape(-1)[:count]
     cells = None
     if hasattr(state, 'archive'):
@@ -105,22 +116,25 @@ def find(restored: Restored, *, num_images: int, seed: int) -> Findings:
 
 
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
-    """Measures a run of evolution; what cannot be said of it is left out.
+    """Measures a run of evolution.
 
     Args:
       restored: the run.
-      num_images: how many of its images are looked at, at most.
-      seed: as for other measures; the images of a run are what they are.
+      num_images: number of its images, at most.
+      seed: not used, because nothing is drawn.
 
     Returns:
-      Scalars by the names of this module's table.
+      Scalars by the names in the table of this module.
+
+    Raises:
+      UserError: the run is not one of evolution.
     """
-    found = find(restored, num_images=num_images, seed=seed)
+    del seed
+    found = find(restored, num_images=num_images)
     training, _ = data.examples(
         problems.make(restored.config['method']['problem']).classifier.data, split='train'
     )
-    flat = lambda pictures: pictures.reshape(len(pictures), -1).astype(np.float32) / 255  # noqa: E731
-    distances, _ = nearest(flat(found.images), flat(training))
+    distances, _ = nearest(_rows(found.images), _rows(training))
     values = summarize(found)
     values['nearest_distance'] = float(distances.mean())
     values['total_variation'] = float(total_variation(images.from_uint8(found.images)).mean())
@@ -132,7 +146,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
 
 
 def pool(findings: Sequence[Findings]) -> Findings:
-    """Joins what runs found that differ in their seed alone."""
+    """Joins the findings of runs that differ only in their seed."""
     by_image = ('images', 'target', 'probability', 'second_probability', 'seen', 'second_seen')
     joined = {
         name: np.concatenate([getattr(found, name) for found in findings])
@@ -142,7 +156,7 @@ def pool(findings: Sequence[Findings]) -> Findings:
 
 
 def by_class(found: Findings) -> dict[str, dict[str, float]]:
-    """Returns the same measures of each class by its name, without those of appearance."""
+    """Returns the metrics of `summarize` for each class, by its name."""
     rows = {}
     for number in dict.fromkeys(found.pursued.tolist()):
         mine, pursuits = found.target == number, found.pursued == number
@@ -162,7 +176,7 @@ def by_class(found: Findings) -> dict[str, dict[str, float]]:
 
 
 def summarize(found: Findings) -> dict[str, float]:
-    """Returns the measures that need no other images."""
+    """Returns the metrics that need no other images."""
     values: dict[str, float] = {}
     for threshold, first in zip(tally.THRESHOLDS, found.first.T, strict=True):
         low, middle, high = quartiles(first)
@@ -181,20 +195,17 @@ def summarize(found: Findings) -> dict[str, float]:
 
 
 def quartiles(first: np.ndarray) -> tuple[float, float, float]:
-    """Returns the quartiles of evaluations [n]; a pursuit that never came there takes for ever."""
+    """Returns the quartiles of evaluations, int [n]; infinite for a pursuit that never arrived."""
     ordered = np.sort(np.where(first == tally.NEVER, np.inf, first.astype(float)))
-    # Without interpolation, which between a number and infinity has no meaning.
+    # Interpolation between a number and infinity has no meaning.
     return tuple(float(q) for q in np.quantile(ordered, (0.25, 0.5, 0.75), method='lower'))
 
 
 def answers(classifier: classifiers.Classifier, pictures: np.ndarray) -> np.ndarray:
-    """Returns a classifier's logits [n, classes] of uint8 pictures."""
-    ask = jax.jit(lambda params, chunk: classifier.logits(params, images.from_uint8(chunk)))
-    chunks = [pictures[first : first + _CHUNK] for first in range(0, len(pictures), _CHUNK)]
-    logits = []
-    for chunk in chunks:
-        padded = np.concatenate(
-            [chunk, np.zeros((_CHUNK - len(chunk), *chunk.shape[1:]), np.uint8)]
-        )
-        logits.append(np.asarray(ask(classifier.params, padded))[: len(chunk)])
-    return np.concatenate(logits)
+    """Returns a classifier's logits, float32 [n, classes], of uint8 images [n, ...]."""
+    logits = jax.jit(lambda params, batch: classifier.logits(params, images.from_uint8(batch)))
+    return map_batches(lambda batch: logits(classifier.params, batch), pictures)
+
+
+def _rows(pictures: np.ndarray) -> np.ndarray:
+    return pictures.reshape(len(pictures), -1).astype(np.float32) / 255

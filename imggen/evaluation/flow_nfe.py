@@ -1,55 +1,82 @@
-"""The quality of a flow by the number of network evaluations that a sample may take."""
+"""The quality of a flow by the number of network evaluations (NFE) that a sample may take."""
 
-from imggen import features, keys, methods
+from imggen import methods, options
 from imggen.errors import UserError
 from imggen.evaluation import distribution
+from imggen.features.extractor import Extractor
 from imggen.inference import sampling
+from imggen.methods import flow_matching
 from imggen.metrics.extraction import extract
 from imggen.metrics.frechet import Moments, frechet_distance
 from imggen.workdir.restore import Restored
+
+_EVALUATIONS = (1, 2, 5, 10, 50)
+_SOLVERS = ('euler', 'heun')
+
+
+def check(restored: Restored) -> None:
+    """Raises UserError if a method cannot be sampled with another solver."""
+    sampling.check(restored)
+    try:
+        _with_solver(restored, _SOLVERS[0], _EVALUATIONS[-1])
+    except UserError as error:
+        name = restored.config['method']['name']
+        raise UserError(
+            f'the method {name!r} has neither a solver nor a number of evaluations to vary: '
+            'measure the run of a flow.'
+        ) from error
 
 
 def measure(
     restored: Restored,
     *,
-    num_images: int = 10_000,
-    seed: int = 0,
-    evaluations: tuple[int, ...] = (1, 2, 5, 10, 50),
-    solvers: tuple[str, ...] = ('euler', 'heun'),
-    extractor: str = 'fashion_classifier',
+    num_images: int,
+    seed: int,
+    extractor: Extractor,
+    evaluations: tuple[int, ...] = _EVALUATIONS,
 ) -> dict[str, float]:
-    """Returns the Fréchet distance of samples of the same run by solver and evaluations.
+    """Returns the Fréchet distance of samples of one run by solver and evaluations.
 
     Args:
-      restored: a run of the method `flow_matching`.
-      num_images: generated for each figure.
-      seed: of the samples, which start from the same noise for all figures.
-      evaluations: of the network, for one sample.
-      solvers: names from flow_matching.SOLVERS.
-      extractor: whose features.
+      restored: a run of the method 'flow_matching'.
+      num_images: number of samples for each distance.
+      seed: of the samples, which start from the same noise for all distances.
+      extractor: computes the features.
+      evaluations: numbers of network evaluations for one sample.
 
     Returns:
-      {'frechet_euler_1': ..., 'frechet_euler_2': ..., ...}; a count that a guided flow
-      cannot make is left out, and so is a second solver where it equals the first.
+      {'frechet_euler_1': ..., 'frechet_euler_2': ..., ...}. A number of evaluations that a
+      guided flow cannot make is left out, and so is a second solver if it equals the first.
+
+    Raises:
+      UserError: the method is not a flow.
     """
-    config = restored.config['method']
-    if config['name'] != 'flow_matching':
-        raise UserError(f'{config["name"]!r} takes one evaluation: measure a flow_matching run.')
-    network = features.make(extractor)
-    real = distribution.reference(restored.config['data'], network, mesh=restored.mesh)
+    check(restored)
+    real = distribution.reference(restored.config['data'], extractor, mesh=restored.mesh)
     moments = Moments.of(real.features.features)
-    guided = config.get('classes', 0) and config.get('guidance', 1.0) != 1.0
+    evaluations_per_call = _evaluations_per_call(restored)
     distances = {}
-    for solver in solvers:
+    for solver in _SOLVERS:
         for count in evaluations:
-            made = count // 2 if guided else count
-            if made < 1 or (made <= 2 and solver != solvers[0]):
+            calls = count // evaluations_per_call
+            if calls < 1 or (calls <= 2 and solver != _SOLVERS[0]):
                 continue
-            method = methods.make({**config, 'solver': solver, 'evaluations': count})
-            flow = restored._replace(method=method)
-            chunks = sampling.generate(keys.stream(seed, 'measure'), flow, num_images)
-            pictures = (chunk[restored.method.output] for chunk in chunks)
-            found = extract(network, pictures, mesh=restored.mesh)
+            flow = _with_solver(restored, solver, count)
+            images = distribution.samples(flow, num_images=num_images, seed=seed)
+            found = extract(extractor, images, mesh=restored.mesh)
             distance = frechet_distance(moments, Moments.of(found.features))
             distances[f'frechet_{solver}_{count}'] = distance
     return distances
+
+
+def _with_solver(restored: Restored, solver: str, evaluations: int) -> Restored:
+    section = {**restored.config['method'], 'solver': solver, 'evaluations': evaluations}
+    return restored._replace(method=methods.make(section))
+
+
+def _evaluations_per_call(restored: Restored) -> int:
+    """Returns the network evaluations of one velocity: 2 with guidance, with and without label."""
+    section = dict(restored.config['method'])
+    section.pop('name')
+    config = options.build(flow_matching.Config, section, where='config.method')
+    return 2 if config.num_classes and config.guidance != 1.0 else 1

@@ -1,7 +1,7 @@
-"""Two folders of pictures against each other, for people who never train here.
+"""Two folders of images compared with each other, without a run.
 
-As distributions, by the features of an extractor; or file by file, each picture
-against the one of the same name that it should be.
+They are compared as distributions, by the features of an extractor, or file by file, each
+image with the reference of the same name.
 """
 
 import collections
@@ -28,11 +28,12 @@ _PAIRS_AT_ONCE = 16
 
 
 class Folders(NamedTuple):
-    """What is compared, and how it is brought to one size.
+    """Two folders, and how their images are resized.
 
     Attributes:
       generated, reference: the two folders.
-      size: (height, width); None for the most common size of all pictures.
+      size: (height, width) of all images; by default the most common size, or for pairs the
+        size of each file.
       fit: 'crop', 'pad' or 'stretch'; see `decode.resize`.
     """
 
@@ -45,10 +46,19 @@ class Folders(NamedTuple):
 def distributions(
     folders: Folders, extractor: Extractor, *, only: Iterable[str] = (), seed: int = 0
 ) -> dict[str, Any]:
-    """Compares the folders as distributions; a line as `measuring.compare` makes it.
+    """Compares the folders as distributions.
+
+    Args:
+      folders: the two folders.
+      extractor: computes the features.
+      only: names of the metrics to keep; all by default.
+      seed: of the floor and the spread.
+
+    Returns:
+      A line as `distribution.compare` makes it.
 
     Raises:
-      UserError: a folder that holds no pictures, or none that can be read.
+      UserError: a folder holds no images, or none that can be read.
     """
     size, note = _common_size(folders)
 
@@ -67,18 +77,18 @@ def distributions(
 
 
 def pairs(folders: Folders) -> dict[str, Any]:
-    """Compares pictures of the same name: mean absolute error, PSNR, SSIM and LPIPS.
+    """Compares images of the same name: mean absolute error, PSNR, SSIM and LPIPS.
 
-    Names match without their suffixes. Pictures are taken at their own size, or
-    both at `folders.size`.
+    Names match without their suffixes. Images keep their own size unless `folders.size` is
+    given.
 
     Returns:
-      A line as `measuring.compare` makes it; the spread is the standard error over
-      pictures. Errors count in [0, 1], PSNR in decibels.
+      A line as `distribution.compare` makes it. The spread is the standard error over images.
+      The error 'l1' is of pixels in [0, 1], PSNR is in decibels.
 
     Raises:
-      UserError: no two names match, two partners differ in size, or a picture
-        cannot be read.
+      UserError: a name has no partner, two partners differ in size, or an image cannot be
+        read.
     """
     names = _matching(folders)
     networks, missing = _networks()
@@ -94,9 +104,9 @@ def pairs(folders: Folders) -> dict[str, Any]:
     spread = {
         name: float(np.std(each, ddof=1) / count**0.5)
         for name, each in values.items()
-        if count > 1 and np.isfinite(each).all()  # An equal pair has infinite PSNR.
+        if count > 1 and np.isfinite(each).all()  # An equal pair has an infinite PSNR.
     }
-    sizes = f'both brought to {folders.size} ({folders.fit})' if folders.size else 'at their size'
+    sizes = f'resized to {folders.size} ({folders.fit})' if folders.size else 'at their own size'
     return {
         'extractor': 'pairs',
         'digest': 'of equal names',
@@ -123,14 +133,14 @@ def _matching(folders: Folders) -> list[tuple[pathlib.Path, pathlib.Path]]:
     if unmatched or not generated:
         example = f': {unmatched[0]} has none' if unmatched else ''
         raise UserError(
-            f'{len(unmatched)} of {len(generated)} pictures of {folders.generated} have no partner '
+            f'{len(unmatched)} of {len(generated)} images of {folders.generated} have no partner '
             f'of the same name in {folders.reference}{example}; name two folders that match.'
         )
     return [(generated[name], reference[name]) for name in sorted(generated)]
 
 
 def _batches(folders: Folders, names):
-    """Yields (images, references), float32 [k, height, width, 3] in [-1, 1], by size."""
+    """Yields (images, references), float32 [k, height, width, 3] in [-1, 1], of one size each."""
     waiting = collections.defaultdict(list)
     for files in names:
         try:
@@ -160,7 +170,7 @@ def _stack(group):
 
 
 def _networks():
-    """Returns LPIPS parameters by network, and a sentence where they are not installed."""
+    """Returns LPIPS parameters by network, or a sentence if they are not installed."""
     try:
         return {name: load(name) for name in ('alexnet', 'vgg16')}, ''
     except UserError as error:
@@ -171,7 +181,7 @@ _lpips = jax.jit(lpips)
 
 
 def _common_size(folders: Folders) -> tuple[tuple[int, int], str]:
-    """Returns the size of both folders' pictures, and a sentence on what is resized."""
+    """Returns the size of both folders' images, and a sentence on what is resized."""
     sizes = collections.Counter()
     for path in (folders.reference, folders.generated):
         root = pathlib.Path(path).expanduser()
@@ -180,12 +190,12 @@ def _common_size(folders: Folders) -> tuple[tuple[int, int], str]:
                 with Image.open(root / name) as picture:
                     sizes[picture.size[::-1]] += 1
             except (OSError, ValueError, Image.DecompressionBombError):
-                continue  # The loader lists it.
+                continue  # The loader reports it.
     if not sizes:
-        raise UserError(f'{folders.reference} and {folders.generated} hold no pictures to compare.')
+        raise UserError(f'{folders.reference} and {folders.generated} hold no images to compare.')
     size = folders.size or sizes.most_common(1)[0][0]
     resized = sum(count for other, count in sizes.items() if other != size)
     return size, (
-        f'{resized} of {sum(sizes.values())} pictures brought to {size[0]} x {size[1]} '
+        f'{resized} of {sum(sizes.values())} images resized to {size[0]} x {size[1]} '
         f'({folders.fit}, antialiased)'
     )

@@ -1,13 +1,13 @@
 """The Parzen-window log-likelihood of the first adversarial nets (Goodfellow et al. 2014).
 
-A Gaussian of deviation sigma is set on each of n samples mu, pixels in [0, 1]:
+Each of n samples mu, with pixels in [0, 1], is the center of a Gaussian of deviation sigma:
 
   log p(x) = log mean_i exp(-|x - mu_i|^2 / (2 sigma^2)) - d log(sigma sqrt(2 pi))
 
-sigma is the one of ten between 0.1 and 1 under which held-out training images are
-likeliest. The measure is a check against published figures, not of quality: the
-centers of k-means score higher than the training images themselves (Theis et al.
-2016), as `measure` shows beside every figure.
+sigma is the one of ten values between 0.1 and 1 that makes held-out training images most
+likely. The metric serves to compare with published numbers. It does not measure quality: the
+centers of k-means score higher than the training images themselves (Theis et al. 2016), which
+`measure` shows beside every number.
 """
 
 import functools
@@ -20,6 +20,7 @@ import numpy as np
 
 from imggen import data, images, keys
 from imggen.errors import UserError
+from imggen.evaluation.distribution import samples as generate
 from imggen.inference import sampling
 from imggen.metrics.pairwise import over_rows, squared_distances, squared_norms
 from imggen.workdir.restore import Restored
@@ -29,7 +30,7 @@ _NUM_LAST, _NUM_VALIDATION = 10_000, 1_000
 
 
 class LogLikelihood(NamedTuple):
-    """Mean log-likelihood in nats, its standard error over images, and the deviation."""
+    """Mean log-likelihood in nats, its standard error over images, and the deviation sigma."""
 
     value: float
     standard_error: float
@@ -51,24 +52,26 @@ def _log_likelihoods(samples, test, sigmas):
     return kernels - dimension * jnp.log(sigmas * math.sqrt(2.0 * math.pi))[None]
 
 
-def log_likelihoods(samples, test, *, sigmas: tuple[float, ...]) -> np.ndarray:
+def log_likelihoods(
+    samples: np.ndarray, test: np.ndarray, *, sigmas: tuple[float, ...]
+) -> np.ndarray:
     """Returns log p of test images under each deviation: float32 [m, len(sigmas)].
 
     Args:
-      samples: float32 [n, d] in [0, 1], the centers.
-      test: float32 [m, d].
-      sigmas: deviations.
+      samples: float [n, ...] in [0, 1], the centers.
+      test: float [m, ...] in [0, 1], of the same shape.
+      sigmas: the deviations.
     """
     samples, test = (np.asarray(a, np.float32).reshape(len(a), -1) for a in (samples, test))
     return np.asarray(_log_likelihoods(samples, test, tuple(sigmas)))
 
 
-def parzen(samples, validation, test, *, sigmas: tuple[float, ...] = SIGMAS) -> LogLikelihood:
+def parzen(samples: np.ndarray, validation: np.ndarray, test: np.ndarray) -> LogLikelihood:
     """Chooses the deviation on `validation` and returns the log-likelihood of `test`.
 
-    All are images in [0, 1], [n, ...] of equal shapes.
+    All are images in [0, 1], float [n, ...], of equal shapes.
     """
-    sigma = sigmas[int(log_likelihoods(samples, validation, sigmas=sigmas).mean(0).argmax())]
+    sigma = SIGMAS[int(log_likelihoods(samples, validation, sigmas=SIGMAS).mean(0).argmax())]
     values = log_likelihoods(samples, test, sigmas=(sigma,))[:, 0].astype(np.float64)
     return LogLikelihood(
         float(values.mean()), float(values.std() / math.sqrt(len(values))), float(sigma)
@@ -77,10 +80,10 @@ def parzen(samples, validation, test, *, sigmas: tuple[float, ...] = SIGMAS) -> 
 
 @functools.partial(jax.jit, static_argnames=('clusters', 'rounds'))
 def k_means(key: jax.Array, points: jax.Array, *, clusters: int, rounds: int = 10) -> jax.Array:
-    """Returns the centers [clusters, d] of points [n, d] after some rounds of Lloyd's algorithm.
+    """Returns centers [clusters, d] of points [n, d] after some rounds of Lloyd's algorithm.
 
-    It starts from points drawn without replacement; a cluster that loses all its
-    points keeps its center.
+    It starts from points drawn without replacement. A cluster that loses all its points keeps
+    its center.
     """
     first = jax.random.choice(key, len(points), (clusters,), replace=False)
 
@@ -96,33 +99,40 @@ def k_means(key: jax.Array, points: jax.Array, *, clusters: int, rounds: int = 1
     return jax.lax.fori_loop(0, rounds, one_round, points[first])
 
 
-def measure(restored: Restored, *, num_images: int = 10_000, seed: int = 0) -> dict[str, float]:
-    """Measures a run by the published protocol: 10,000 samples, the deviation chosen on the
-    first 1,000 of the last 10,000 training images, all test images.
+def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
+    """Measures a run by the published protocol.
 
-    A set of fewer than 60,000 training images gives its last sixth for the choice.
+    The protocol takes 10,000 samples and all test images, and chooses the deviation on the
+    first 1,000 of the last 10,000 training images. A set of fewer than 60,000 training images
+    gives its last sixth for the choice.
 
     Args:
-      restored: the trained method.
-      num_images: samples.
+      restored: a trained method that generates.
+      num_images: number of samples.
       seed: of the samples.
 
     Returns:
-      parzen, its standard error parzen_error and the deviation parzen_sigma;
-      parzen_training, of as many training images in place of samples; and
-      parzen_k_means, of the centers of k-means of those, half as many.
+      parzen, its standard error parzen_error and the deviation parzen_sigma; parzen_training,
+      of as many training images in place of the samples; and parzen_k_means, of half as many
+      centers of k-means of those training images.
+
+    Raises:
+      UserError: the method translates images or makes none, or the data set has no test images
+        or is larger than the memory budget.
     """
+    sampling.check(restored)
     config = restored.config['data']
     (train, _), (test, _) = (data.examples(config, split=split) for split in ('train', 'test'))
     if not isinstance(train, np.ndarray):
-        raise UserError('the Parzen window needs a set within config.data.memory_budget_mib.')
+        raise UserError(
+            'the Parzen window needs a data set that fits into config.data.memory_budget_mib.'
+        )
     train, test = train / np.float32(255), test / np.float32(255)
     num_last = min(_NUM_LAST, len(train) // 6) or 1
     train, validation = train[:-num_last], train[-num_last:][:_NUM_VALIDATION]
 
-    chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
-    samples = [images.to_uint8(chunk[restored.method.output]) for chunk in chunks]
-    samples = np.concatenate(samples) / np.float32(255)
+    chunks = generate(restored, num_images=num_images, seed=seed)
+    samples = np.concatenate([images.to_uint8(chunk) for chunk in chunks]) / np.float32(255)
     found = parzen(samples, validation, test)
 
     key = keys.stream(seed, 'measure')

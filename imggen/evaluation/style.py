@@ -1,13 +1,15 @@
-"""How far style transfer got: the style's statistics and the content, by several networks.
+"""Results of style transfer: distance to the style's statistics and to the content.
 
-A picture made with one network's features is scored by a second's too, so that no
-network marks its own work: an image may please the one that made it alone.
+An image that was made with the features of one network is scored by a second network, too,
+because it may satisfy only the network that made it.
 """
 
 import jax
 import numpy as np
 
 from imggen import data
+from imggen.errors import UserError
+from imggen.method import Batch
 from imggen.methods.style.networks import NETWORKS
 from imggen.methods.style.objective import Objective, evaluate, make_targets
 from imggen.workdir.restore import Restored
@@ -15,33 +17,49 @@ from imggen.workdir.restore import Restored
 _SCORERS = ('vgg16', 'lite0')
 
 
-def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
-    """Scores the results of a run against its content and style pictures.
+def check(restored: Restored) -> None:
+    """Raises UserError if a run is not one of style transfer."""
+    if 'style0' not in restored.batch:
+        name = restored.config['method']['name']
+        raise UserError(f'the method {name!r} transfers no style: measure a run that does.')
 
-    The style loss is the mean over a network's style layers of |S - S'|^2 / |S'|^2 of
-    their Gram matrices; the content loss is |F - P|^2 / |P|^2 at its content layer. The
-    content itself has the style loss `style_<network>_content`, the one to fall below.
+
+def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
+    """Scores the results of a run against its content and style images.
+
+    The style loss is the mean of |S - S'|^2 / |S'|^2 over the Gram matrices S of a network's
+    style layers. The content loss is |F - P|^2 / |P|^2 at its content layer. The content image
+    itself has the style loss `style_<network>_content`: a result should be below it.
 
     Args:
       restored: a run of the method 'style'.
-      num_images: results to take the mean over, at most as many as there are.
-      seed: of nothing; the results are what they are.
+      num_images: number of results, at most.
+      seed: not used, because nothing is drawn.
 
     Returns:
       {'style_vgg16': ..., 'content_vgg16': ..., 'style_vgg16_content': ..., 'style_lite0':
       ...}, means over the results; smaller is closer.
+
+    Raises:
+      UserError: the run is not one of style transfer.
     """
     del seed
+    check(restored)
     source = data.make(restored.config['data'], seed=restored.config['seed'])
     batch = jax.tree.map(np.asarray, source.batch(0))
     batch = jax.tree.map(lambda leaf: leaf[:num_images], batch)
     sample = jax.jit(restored.method.sample)
     results = jax.device_get(sample(None, restored.state, restored.method.frozen, restored.batch))
-    return score(results['generated'][:num_images], batch)
+    return score(results[restored.method.output][:num_images], batch)
 
 
-def score(results: np.ndarray, batch) -> dict[str, float]:
-    """Scores results [n, height, width, c] against a batch of the source 'style'; see `measure`."""
+def score(results: np.ndarray, batch: Batch) -> dict[str, float]:
+    """Scores results against a batch of the data set 'style'; see `measure`.
+
+    Args:
+      results: float32 [n, height, width, channels] in [-1, 1].
+      batch: the batch of every step, with n contents.
+    """
     scores = {}
     for name in _SCORERS:
         style, content, before = _losses(name, results, batch)

@@ -1,10 +1,11 @@
-"""Measures of a translation on held-out pictures, beside those of its baselines.
+"""Metrics of a translation on held-out images, beside those of its baselines.
 
 L1 and mean squares are of pixels in [-1, 1], rounded to 8 bits as a file would hold them.
-Smaller is better for l1 and lpips, larger for psnr (dB) and ssim.
+Smaller is better for l1 and lpips, larger for psnr (in dB) and ssim.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,86 +15,96 @@ from absl import logging
 from imggen import color, data, images
 from imggen.errors import UserError
 from imggen.inference import translate
+from imggen.inference.translate import check
 from imggen.metrics import paired
 from imggen.metrics.lpips import load as load_lpips
 from imggen.metrics.lpips import lpips
 from imggen.workdir.restore import Restored
 
-_MOST_DECIBELS = 100.0  # Of two pictures that are the same.
-_SMALLEST_LPIPS = 32
-_LEAST_CHROMA = 0.1  # Of gray pictures, for which there is no ratio.
+_MAX_PSNR = 100.0  # In dB, of two equal images.
+_MIN_LPIPS_SIDE = 32
+_MIN_CHROMA = 0.1  # The chroma of gray targets is too small to divide by.
 
 
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
     """Measures a run on the test split of its data.
 
     Args:
-      restored: a run of 'pix2pix' or 'super_resolution'.
-      num_images: how many pictures at most.
-      seed: of what the method draws.
+      restored: a run of a method that translates.
+      num_images: number of images, at most.
+      seed: of what the method draws, such as dropout.
 
     Returns:
-      Means over the pictures: 'l1', 'psnr', 'ssim' and, where its weights are installed,
-      'lpips' (AlexNet) of the output; the same of every baseline by its name, such as
-      'input_l1' and 'mean_picture_l1' ('subset_mean_l1' and 'subset_median_l1' beside
-      them where targets are others of a subset), or 'nearest_psnr', 'bicubic_psnr' and
-      'lanczos_psnr' of super-resolution, which also has 'psnr_y' and 'ssim_y' of the luma
-      less a border of `scale` pixels, as published tables do. 'spread' is the variance
-      between outputs in that between targets, 'chroma' the colorfulness likewise.
+      Means over the images: 'l1', 'psnr', 'ssim' and, if its weights are installed, 'lpips'
+      (AlexNet) of the output; the same of every baseline, with its name in front, such as
+      'input_l1' and 'mean_picture_l1'. If targets are other images of a subset, there are
+      'subset_mean_l1' and 'subset_median_l1', too. A method that enlarges has the baselines
+      'nearest_psnr', 'bicubic_psnr' and 'lanczos_psnr' instead, and 'psnr_y' and 'ssim_y' of
+      the luma without a border of `scale` pixels, as published tables have them.
+
+      'spread' is the variance between outputs divided by that between targets, 'chroma' the
+      colorfulness of outputs divided by that of targets.
+
+    Raises:
+      UserError: the method does not translate images, or its data has none held out.
     """
+    check(restored)
     perceptual = _lpips_params()
     baselines = _Baselines(restored)
-    sums, moments, count = {}, _Moments(), 0
+    sums, variation, count = {}, _Variation(), 0
     for sets in translate.validation(restored, num_images=num_images, seed=seed):
-        target, output = _rgb(sets['target']), _rgb(sets['output'])
+        target, output = _rgb(sets['target']), _rgb(sets[restored.method.output])
         for name, candidate in ({'': output} | baselines(sets, target, count)).items():
             for key, values in _scores(perceptual, candidate, target, baselines.scale).items():
                 key = f'{name}_{key}' if name else key
                 sums[key] = sums.get(key, 0.0) + float(values.sum())
-        moments.add(output, target)
+        variation.add(output, target)
         count += len(target)
-    return {name: total / count for name, total in sums.items()} | moments.ratios(count)
+    return {name: total / count for name, total in sums.items()} | variation.ratios(count)
 
 
 class _Baselines:
-    """What costs nothing: the input itself, the mean picture; for super-resolution, filters."""
+    """Translations that cost nothing: the input itself, mean images, and filters that enlarge."""
 
     def __init__(self, restored: Restored):
-        method = restored.config['method']
-        self.scale = method.get('scale', 4) if method['name'] == 'super_resolution' else 1
+        self.scale = restored.method.translation.scale
         self._mean, self._labels, self._averages = None, None, {}
         if self.scale == 1:
             self._mean = _mean_target(restored.config['data'])
-            self._labels, self._averages = _subset_averages(restored.config['data'])
+            self._labels, self._averages = _subset_averages(restored)
 
     def __call__(self, sets: Mapping[str, np.ndarray], target, first: int) -> dict[str, jax.Array]:
         if self.scale > 1:
             small = sets['input'][:, :: self.scale, :: self.scale]  # Its pixels were repeated.
             lanczos = jax.image.resize(small, sets['target'].shape, 'lanczos3')
-            return {
+            beside = {'bicubic': _rgb(sets['bicubic'])} if 'bicubic' in sets else {}
+            return beside | {
                 'nearest': _rgb(sets['input']),
-                'bicubic': _rgb(sets['bicubic']),
                 'lanczos': _rgb(np.asarray(images.from_uint8(images.to_uint8(lanczos)))),
             }
         averages = {'mean_picture': jnp.broadcast_to(self._mean, (len(target), *self._mean.shape))}
         for name, of_subset in self._averages.items():
             averages[name] = of_subset[self._labels[first : first + len(target)]]
-        # Training pictures are larger where they are cut at random.
+        # Training images are larger than test images if they are cropped at random.
         return {'input': _rgb(sets['input'])} | {
             name: jax.image.resize(average, target.shape, 'linear')
             for name, average in averages.items()
         }
 
 
-def _subset_averages(config: Mapping) -> tuple[np.ndarray | None, dict[str, jax.Array]]:
-    """Returns the subset of each held-out picture: [n], and what each was trained on, averaged.
+def _subset_averages(restored: Restored) -> tuple[np.ndarray | None, dict[str, jax.Array]]:
+    """Returns the subset of each held-out image, [n], and averages of the training images.
 
-    The averages are [subsets, height, width, 3], by name; a subset without training
-    pictures has those of all. Nothing where pictures are in no subsets.
+    The averages are [subsets, height, width, 3], by name. A subset without training images
+    has the averages of all. If the pairs do not come from subsets, there are none.
     """
-    if config.get('task') != 'another':
+    if 'input' not in restored.batch:  # Single images, not pairs.
         return None, {}
-    train, test = (data.paired_examples(config, split=split) for split in ('train', 'test'))
+    section = restored.config['data']
+    test = data.paired_examples(section, split='test')
+    if 'label' not in test:
+        return None, {}
+    train = data.paired_examples(section, split='train')
     members = [train['label'] == number for number in range(int(test['label'].max()) + 1)]
     averages = {
         f'subset_{statistic.__name__}': np.stack(
@@ -106,9 +117,9 @@ def _subset_averages(config: Mapping) -> tuple[np.ndarray | None, dict[str, jax.
     }
 
 
-def _mean_target(config: Mapping) -> jax.Array:
+def _mean_target(section: Mapping[str, Any]) -> jax.Array:
     """Returns the mean of the targets that the run was trained on: [height, width, 3]."""
-    pictures, _ = data.examples(config, split='train')
+    pictures, _ = data.examples(section, split='train')
     chunks = [pictures] if isinstance(pictures, np.ndarray) else pictures
     total, count = 0.0, 0
     for chunk in chunks:
@@ -117,25 +128,24 @@ def _mean_target(config: Mapping) -> jax.Array:
 
 
 def _scores(perceptual, candidate, target, scale: int) -> dict[str, jax.Array]:
-    """Returns each measure of each picture: [n]."""
+    """Returns each metric of each image: [n]."""
     scores = {
         'l1': paired.mae(candidate, target),
-        'psnr': jnp.minimum(paired.psnr(candidate, target), _MOST_DECIBELS),
+        'psnr': jnp.minimum(paired.psnr(candidate, target), _MAX_PSNR),
         'ssim': paired.ssim(candidate, target),
     }
-    if perceptual is not None and min(target.shape[1:3]) >= _SMALLEST_LPIPS:
+    if perceptual is not None and min(target.shape[1:3]) >= _MIN_LPIPS_SIDE:
         scores['lpips'] = _jitted_lpips(perceptual, candidate, target)
     if scale > 1:
         inner = slice(scale, -scale)
         y = [paired.luma(pictures)[:, inner, inner] for pictures in (candidate, target)]
-        decibels = jnp.minimum(paired.psnr(*y, data_range=255.0), _MOST_DECIBELS)
-        scores['psnr_y'] = decibels
+        scores['psnr_y'] = jnp.minimum(paired.psnr(*y, data_range=255.0), _MAX_PSNR)
         scores['ssim_y'] = paired.ssim(*y, minimum=0.0, data_range=255.0)
     return scores
 
 
-class _Moments:
-    """Sums from which come the variance between pictures and their colorfulness."""
+class _Variation:
+    """Running sums that give the variance between images and their colorfulness."""
 
     def __init__(self):
         self._sums = {}
@@ -157,7 +167,7 @@ class _Moments:
         found = {}
         if count > 1:
             found['spread'] = variance['output'] / max(variance['target'], 1e-12)
-        if chroma['target'] > _LEAST_CHROMA:
+        if chroma['target'] > _MIN_CHROMA:
             found['chroma'] = chroma['output'] / chroma['target']
         return found
 

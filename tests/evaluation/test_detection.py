@@ -1,4 +1,4 @@
-"""Thresholds and curves of an evaluator as a detector; diversity and references of samples."""
+"""Evaluators as detectors: thresholds and curves; diversity and references of samples."""
 
 import numpy as np
 import pytest
@@ -11,16 +11,6 @@ from imggen.inference import load
 from imggen.training import train
 
 ENERGIES = st.lists(st.integers(0, 6), min_size=1, max_size=30)
-
-
-@settings(max_examples=60, deadline=None)
-@given(energies=ENERGIES, rate=st.floats(0, 0.99))
-def test_calibration_rejects_at_most_the_rate_and_no_less_than_it_could(energies, rate):
-    threshold = detection.calibrate(energies, rate)
-    assert detection.rejected(energies, threshold) <= rate + 1e-9
-    lower = [value for value in energies if value < threshold]
-    if lower:
-        assert detection.rejected(energies, max(lower)) > rate - 1e-9
 
 
 @settings(max_examples=60, deadline=None)
@@ -41,16 +31,12 @@ def test_the_curve_runs_from_everything_to_nothing():
     assert detection.area([1.0, 2.0], [2.0, 3.0]) == 0.875
 
 
-@pytest.mark.parametrize('rate', [1.0, 1.5, -0.1, float('nan')])
-def test_a_rate_that_rejects_everything_is_refused(rate):
-    with pytest.raises(UserError, match='rejects every real picture'):
-        detection.calibrate([1.0, 2.0], rate)
-
-
-def test_energies_that_are_none_are_refused():
+def test_energies_that_are_not_finite_numbers_are_refused():
     for energies in ([], [np.nan], [[1.0]]):
         with pytest.raises(UserError, match='must be finite numbers'):
-            detection.calibrate(energies, 0.1)
+            detection.rejected(energies, 0.1)
+        with pytest.raises(UserError, match='other energies must be finite numbers'):
+            detection.area([1.0], energies)
 
 
 def test_the_mixture_of_references_is_found_again():
@@ -109,14 +95,17 @@ def test_references_and_diversity_of_a_run_are_measured(trained):
 
 
 def test_a_threshold_that_rejects_everything_real_is_told(trained):
-    counts = np.zeros_like(trained.state.errors)
-    counts[:, 0] = 1.0  # As if every error had been smaller than any there is.
-    broken = trained._replace(state=trained.state.replace(errors=counts))
-    with pytest.raises(UserError, match=r'rejects all .* held-out real pictures'):
+    # As if every calibration energy had been smaller than any real one.
+    method = trained.method._replace(threshold=lambda state: 1e-6)
+    broken = trained._replace(method=method)
+    with pytest.raises(UserError, match=r'rejects all .* held-out real images'):
         detection.measure(broken, num_images=100, seed=0)
 
 
 def test_a_method_without_an_evaluator_is_told(trained):
-    other = trained._replace(config={**trained.config, 'method': {'name': 'gan'}})
+    other = trained._replace(
+        config={**trained.config, 'method': {'name': 'gan'}},
+        method=trained.method._replace(energy=None),
+    )
     with pytest.raises(UserError, match="'gan' has no evaluator"):
         detection.measure(other, num_images=10, seed=0)

@@ -1,4 +1,4 @@
-"""Two folders of pictures against each other."""
+"""Two folders of images compared with each other."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from imggen import features, images
 from imggen.errors import UserError
-from imggen.evaluation import folders as comparing
+from imggen.evaluation import folders as comparison
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def _read(path):
 
 
 def test_pairs_agree_with_scikit_image_over_pictures_of_several_sizes(folders):
-    line = comparing.pairs(comparing.Folders(folders / 'noisy', folders / 'real'))
+    line = comparison.pairs(comparison.Folders(folders / 'noisy', folders / 'real'))
     psnr, ssim = [], []
     for file in (folders / 'real').iterdir():
         real, noisy = _read(file), _read(folders / 'noisy' / file.name)
@@ -45,11 +45,11 @@ def test_pairs_agree_with_scikit_image_over_pictures_of_several_sizes(folders):
     # Theirs also averages over a border where the window does not fit.
     assert line['metrics']['ssim'] == pytest.approx(np.mean(ssim), abs=2e-2)
     assert line['spread']['psnr'] == pytest.approx(np.std(psnr, ddof=1) / 12**0.5, rel=1e-3)
-    assert 'at their size' in line['note']
+    assert 'at their own size' in line['note']
 
 
 def test_pictures_equal_to_their_partners_are_perfect(folders):
-    line = comparing.pairs(comparing.Folders(folders / 'real', folders / 'real'))
+    line = comparison.pairs(comparison.Folders(folders / 'real', folders / 'real'))
     assert line['metrics']['psnr'] == np.inf and line['metrics']['l1'] == 0
     assert line['metrics']['ssim'] == pytest.approx(1.0)
     assert all(value < 1e-6 for name, value in line['metrics'].items() if 'lpips' in name)
@@ -57,18 +57,18 @@ def test_pictures_equal_to_their_partners_are_perfect(folders):
 
 def test_a_name_without_partner_and_a_size_that_differs_are_named(folders):
     (folders / 'real' / '3.png').rename(folders / 'real' / 'other.png')
-    with pytest.raises(UserError, match=r'1 of 12 pictures of .*noisy.*: 3 has none'):
-        comparing.pairs(comparing.Folders(str(folders / 'noisy'), str(folders / 'real')))
+    with pytest.raises(UserError, match=r'1 of 12 images of .*noisy.*: 3 has none'):
+        comparison.pairs(comparison.Folders(str(folders / 'noisy'), str(folders / 'real')))
     (folders / 'real' / 'other.png').rename(folders / 'real' / '3.png')
     images.write_png(folders / 'real' / '3.png', np.zeros((20, 20, 3), np.uint8))
-    pair = comparing.Folders(str(folders / 'noisy'), str(folders / 'real'))
+    pair = comparison.Folders(str(folders / 'noisy'), str(folders / 'real'))
     with pytest.raises(UserError, match=r'3\.png is 44 x 36 and .* is 20 x 20; give --size'):
-        comparing.pairs(pair)
-    assert comparing.pairs(pair._replace(size=(32, 32)))['num_generated'] == 12
+        comparison.pairs(pair)
+    assert comparison.pairs(pair._replace(size=(32, 32)))['num_generated'] == 12
 
 
 def test_distributions_say_what_resizing_did(folders):
-    pair = comparing.Folders(str(folders / 'noisy'), str(folders / 'real'))
-    line = comparing.distributions(pair, features.make('pixels'), only=['frechet', 'kid'])
+    pair = comparison.Folders(str(folders / 'noisy'), str(folders / 'real'))
+    line = comparison.distributions(pair, features.make('pixels'), only=['frechet', 'kid'])
     assert set(line['metrics']) == {'frechet', 'kid'}
-    assert '8 of 24 pictures brought to 40 x 36 (crop, antialiased)' in line['note']
+    assert '8 of 24 images resized to 40 x 36 (crop, antialiased)' in line['note']

@@ -1,4 +1,4 @@
-"""The picture beside a table: a row of images a run."""
+"""The picture beside a table: a row of images for each run."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def test_rows_are_real_pictures_and_each_runs_own(workdirs, tmp_path):
     assert done.returncode == 0, done.stderr
     with Image.open(output) as picture:
         sheet = np.asarray(picture)
-    size = 8 + 2  # Digits of 8 x 8 pixels and the gap.
+    size = 8 + 2  # Digits of 8 x 8 pixels, and the gap.
     assert sheet.shape[0] == 3 * size - 2
     margin = sheet.shape[1] - (5 * size - 2)
     names, pictures = sheet[:, :margin], sheet[:, margin:]
@@ -44,4 +44,4 @@ def test_rows_are_real_pictures_and_each_runs_own(workdirs, tmp_path):
 
     done = rows(*given, '--names=one', f'--output={output}')
     assert done.returncode == 1
-    assert done.stderr.strip() == 'error: --names has 1 names for 2 runs.'
+    assert done.stderr.strip() == 'error: --names has 1 names for 2 runs: give one for each.'
