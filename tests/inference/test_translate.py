@@ -157,7 +157,8 @@ def test_what_is_normalized_by_the_picture_gets_the_larger_tile(generator, optio
 
 
 def test_enlarging_needs_no_more_than_the_neighbors(enlarging):
-    assert (translating.make(enlarging).sees_whole_image, translating.make(enlarging).tile) == (False, 512)
+    translator = translating.make(enlarging)
+    assert (translator.sees_whole_image, translator.tile) == (False, 512)
 
 
 # One picture.
