@@ -49,7 +49,7 @@ def test_a_run_that_computed_nothing_takes_the_corrected_config(tmp_path):
 @pytest.mark.parametrize('first', [{}, {'format': 1}, {'format': reader.FORMAT + 1}])
 def test_a_workdir_of_another_format_is_refused_in_one_sentence(tmp_path, first):
     (tmp_path / 'config.json').write_text(json.dumps(first | CONFIG))
-    sentence = rf'has format {first.get("format", 1)} of another version of imggen, .* new folder\.'
+    sentence = rf'another version of imggen \(format {first.get("format", 1)}, not 2\): .*\.$'
     for open_it in (reader.read, write):
         with pytest.raises(UserError, match=sentence) as caught:
             open_it(tmp_path)
