@@ -158,11 +158,7 @@ def _check() -> None:
 
 
 def _size() -> tuple[int, int]:
-    try:
-        height, width = map(int, _SIZE.value)
-    except ValueError as error:
-        given = ','.join(_SIZE.value)
-        raise UserError(f'--size={given} is not height,width; give two numbers.') from error
+    height, width = cli.height_and_width(_SIZE)
     if min(height, width) < 8:
         raise UserError(f'--size={height},{width} is too small for a face; give 8 or more each.')
     return height, width
