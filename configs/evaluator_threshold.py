@@ -33,6 +33,7 @@ def get_config(arg=None):
     config.method.learning_rate = 1e-3
     config.run = common.run(
         smoke=arg.smoke,
+        extractor='fashion_classifier',
         scores=('references', 'rejection'),
         log_every_steps=100,
         sample_every_steps=500,

@@ -37,6 +37,7 @@ def get_config(arg=None):
     config.method.ema_half_life_images = 5_000.0
     config.run = common.run(
         smoke=arg.smoke,
+        extractor='fashion_classifier',
         scores=('flow_evaluations',),
         log_every_steps=50,
         sample_every_steps=500,
