@@ -1,9 +1,7 @@
 """The section of curves: every recorded scalar over training steps, by kind, under one legend."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
-from markupsafe import Markup
+from typing import Any
 
 from imggen.report import averages, plots
 from imggen.report.averages import Scalars
@@ -12,40 +10,14 @@ from imggen.report.groups import Group
 from imggen.workdir.reader import Run
 
 
-class Figure(NamedTuple):
-    """One scalar: its name, its curves as SVG, and remarks on them."""
-
-    name: str
-    drawing: Markup
-    remarks: list[str]
-
-
-class Curves(NamedTuple):
-    """The section.
-
-    Attributes:
-      legend: (index of a group, group, index of its color); empty for a single group.
-      num_gray: how many more groups share the gray color.
-      kinds: figures by kind.
-      many: whether bands show only for groups that are picked in the legend.
-      note: how to read the figures.
-    """
-
-    legend: list[tuple[int, Group, int]]
-    num_gray: int
-    kinds: dict[str, list[Figure]]
-    many: bool
-    note: str
-
-
 def section(
     runs: Sequence[Run],
     scalars: Sequence[Scalars],
     grouped: Sequence[Group],
     order: Sequence[int],
     colors: Mapping[int, int],
-) -> Curves | None:
-    """Draws every recorded scalar; None if there is none.
+) -> dict[str, Any] | None:
+    """Returns what page.html.j2 shows of the recorded scalars; None if there is none.
 
     Args:
       runs: all runs.
@@ -68,16 +40,16 @@ def section(
             made, lost = averages.curves(scalars, grouped, name)
             drawing, remarks = plots.course(name, made, grouped, colors, steps=steps, phases=phases)
             if lost:
-                remarks.append(f'{lost:,} values not finite')
-            drawn[kind].append(Figure(name, drawing, remarks))
+                remarks.append(f'{lost:,} value{"s" * (lost > 1)} not finite')
+            drawn[kind].append({'name': name, 'drawing': drawing, 'remarks': remarks})
     legend = [(index, grouped[index], colors[index]) for index in order if index in colors]
-    return Curves(
-        legend=legend if len(grouped) > 1 else [],
-        num_gray=len(grouped) - len(legend),
-        kinds=drawn,
-        many=len(grouped) > plots.BANDS_TO,
-        note=_note(grouped, phases),
-    )
+    return {
+        'kinds': drawn,
+        'legend': legend if len(grouped) > 1 else [],
+        'num_gray': len(grouped) - len(legend),
+        'many': len(grouped) > plots.BANDS_TO,  # Bands show only for what is picked.
+        'note': _note(grouped, phases),
+    }
 
 
 def _note(grouped: Sequence[Group], phases: Sequence[tuple[int, str]]) -> str:

@@ -1,7 +1,7 @@
 """How each run was made: command, status, time, versions, and what its config sets apart."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,28 +12,6 @@ from imggen.report.groups import METRICS
 from imggen.workdir.reader import Run, flatten
 
 _FACTS = ('hardware', 'platform', 'devices', 'source', 'revision', 'versions', 'started', 'updated')
-
-
-class Details(NamedTuple):
-    """What the page says of one run.
-
-    Attributes:
-      course: status and timing in a sentence.
-      error: why the run failed; None if it did not say.
-      command: what started it, if that is known.
-      config: the config of this run alone, flat.
-      caption: what `config` is.
-      made: hardware, versions and the like of this run alone, flat.
-      tables: its evaluations, and the last value of each scalar.
-    """
-
-    course: str
-    error: str | None
-    command: str | None
-    config: dict[str, Any]
-    caption: str
-    made: dict[str, Any]
-    tables: list[tables.Table]
 
 
 def status(run: Run) -> tuple[str, str]:
@@ -77,18 +55,18 @@ def details(
     shared_facts: Mapping[str, Any],
     *,
     images_per_second: float | None,
-) -> Details:
-    """Collects what one run does not share with the others, its evaluations and last scalars."""
+) -> dict[str, Any]:
+    """Returns what macros.html.j2 shows of one run and not of all: course, config, tables."""
     config, made = flatten(run.config), _facts(run)
-    return Details(
-        course=_course(run, images_per_second),
-        error=run.info.get('error') or None,
-        command=run.info.get('command'),
-        config={key: value for key, value in config.items() if key not in shared_config},
-        caption='Config of this run alone' if shared_config else 'Config',
-        made={key: value for key, value in made.items() if key not in shared_facts},
-        tables=[table for table in (_evaluations(run), _last_scalars(run)) if table.rows],
-    )
+    return {
+        'course': _course(run, images_per_second),
+        'error': run.info.get('error'),
+        'command': run.info.get('command'),
+        'config': {key: value for key, value in config.items() if key not in shared_config},
+        'caption': 'Config of this run alone' if shared_config else 'Config',
+        'made': {key: value for key, value in made.items() if key not in shared_facts},
+        'tables': [table for table in (_evaluations(run), _last_scalars(run)) if table.rows],
+    }
 
 
 def _facts(run: Run) -> dict[str, Any]:

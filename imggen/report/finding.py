@@ -1,9 +1,7 @@
 """What came out: final metrics with floor, spread and counts, and what they decide."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-from markupsafe import Markup
+from typing import Any
 
 from imggen import seed_statistics
 from imggen.report import groups, plots, tables
@@ -21,84 +19,34 @@ MAX_SETTINGS = 6  # Columns for what differs; a table of more cannot be read.
 _Lines = Mapping[int, Mapping[str, Any]]  # Index of a run -> its evaluation.
 
 
-class Tile(NamedTuple):
-    """One metric in large type: its name, its value, and spread and floor below."""
-
-    name: str
-    value: str
-    below: str
-
-
-class Comparison(NamedTuple):
-    """Which group is best, and by how much.
-
-    Attributes:
-      opening: 'Lowest KID: '.
-      best: the best group's label.
-      score: its mean and spread, and over how many seeds.
-      following: label and score of the next group; None if there is none.
-      difference: how far the two differ, and how far that can be trusted.
-      name: the metric.
-      drawing: all groups as a dot plot.
-      legend: how to read it.
-    """
-
-    opening: str
-    best: str
-    score: str
-    following: tuple[str, str] | None
-    difference: str
-    name: str
-    drawing: Markup
-    legend: str
-
-
-class Finding(NamedTuple):
-    """What came out under one protocol.
-
-    Attributes:
-      title: of the protocol; None if there is only one.
-      tiles: the metrics, if there is a single group.
-      comparison: the groups in order, if there are several that can be ordered.
-      table: the metrics by group, if there are several.
-      about: (sentences before the digest, digest, sentences after it): how it was measured.
-    """
-
-    title: str | None
-    tiles: list[Tile]
-    comparison: Comparison | None
-    table: tables.Table | None
-    about: tuple[str, str, str]
-
-
 def section(
     runs: Sequence[Run],
     grouped: Sequence[Group],
     evaluated: Mapping[Protocol, _Lines],
     colors: Mapping[int, int],
-) -> list[Finding]:
-    """Returns the finding under each protocol; values of two protocols never share a table."""
-    return [
-        _under(protocol, lines, runs, grouped, colors, titled=len(evaluated) > 1)
-        for protocol, lines in evaluated.items()
-    ]
+) -> list[dict[str, Any]]:
+    """Returns what page.html.j2 shows under each protocol; two protocols never share a table.
 
-
-def _under(protocol: Protocol, lines: _Lines, runs, grouped, colors, *, titled: bool) -> Finding:
-    names = groups.metric_names(lines)
-    present = [index for index, one in enumerate(grouped) if set(one.members) & set(lines)]
-    tiles, comparison, table = [], None, None
-    if names and len(present) == 1:
-        tiles = [_tile(grouped[present[0]], lines, name) for name in names]
-    elif names:
-        ranked = groups.rank(grouped, lines, names[0])
-        if ranked:
-            comparison = _compare(runs, grouped, ranked, lines, names[0], colors)
-        best_first = [index for index, _ in ranked]
-        present = best_first + [index for index in present if index not in best_first]
-        table = _table(grouped, present, lines, names)
-    about = _about(protocol, lines, grouped, present)
-    return Finding(_title(protocol) if titled else None, tiles, comparison, table, about)
+    A single group's metrics are tiles. Several groups are compared in the first metric, and
+    listed with all metrics in a table.
+    """
+    found = []
+    for protocol, lines in evaluated.items():
+        names = groups.metric_names(lines)
+        present = [index for index, one in enumerate(grouped) if set(one.members) & set(lines)]
+        one = {'title': None, 'tiles': [], 'comparison': None, 'table': None}
+        if len(evaluated) > 1:
+            one['title'] = _title(protocol)
+        if names and len(present) == 1:
+            one['tiles'] = [_tile(grouped[present[0]], lines, name) for name in names]
+        elif names:
+            ranked = groups.rank(grouped, lines, names[0])
+            if ranked:
+                one['comparison'] = _compare(runs, grouped, ranked, lines, names[0], colors)
+            present.sort(key=[*dict(ranked), *present].index)
+            one['table'] = _table(grouped, present, lines, names)
+        found.append(one | {'about': _about(protocol, lines, grouped, present)})
+    return found
 
 
 def _title(protocol: Protocol) -> str:
@@ -107,29 +55,27 @@ def _title(protocol: Protocol) -> str:
     return f'{protocol.extractor}, against {protocol.reference or "no reference"}'
 
 
-def _tile(one: Group, lines: _Lines, name: str) -> Tile:
+def _tile(one: Group, lines: _Lines, name: str) -> tuple[str, str, str]:
+    """Returns a metric's name, its value, and what stands below: its spread and floor."""
     summary, floor = groups.summarize(one.members, lines, name), groups.floor(lines, name)
     value, *below = ['not finite']
     if summary:
         value, *below = with_spread(summary.mean, summary.spread).split(' ± ')
         below = [f'± {spread}' for spread in below]
     below += [f'floor {number(floor)}'] if floor is not None else []
-    return Tile(groups.title(name), value, ' · '.join(below) or '\N{NBSP}')
+    return groups.title(name), value, ' · '.join(below) or '\N{NBSP}'
 
 
-def _compare(runs, grouped, ranked, lines: _Lines, name: str, colors) -> Comparison:
+def _compare(runs, grouped, ranked, lines: _Lines, name: str, colors) -> dict[str, Any]:
     """Says which group is best, by how much, and how far that can be trusted."""
     (best, first), *rest = ranked
     label, less_is_better = groups.METRICS.get(name, (name, None))
-    opening = {True: f'Lowest {label}', False: f'Highest {label}'}.get(
-        less_is_better, f'{label}, in rising order'
-    )
-    count = len(first.values)
-    following, text = None, ''
+    extreme = {True: f'Lowest {label}', False: f'Highest {label}'}
+    second, text = None, ''
     if rest:
-        second, summary = rest[0]
-        following = grouped[second].label, with_spread(summary.mean, summary.spread)
-        pair = [groups.by_seed(grouped[index], runs, lines, name) for index in (second, best)]
+        index, summary = rest[0]
+        second = grouped[index].label, with_spread(summary.mean, summary.spread)
+        pair = [groups.by_seed(grouped[each], runs, lines, name) for each in (index, best)]
         text = difference(seed_statistics.compare(*pair))
     legend = 'Large dot: mean; bar: one standard deviation either way; small dots: runs'
     floor = groups.floor(lines, name)
@@ -137,17 +83,16 @@ def _compare(runs, grouped, ranked, lines: _Lines, name: str, colors) -> Compari
         legend += '; dashed: floor, real against real images'
     if len(ranked) > plots.MAX_ROWS:
         legend += f'. The {plots.MAX_ROWS} best of {len(ranked)}; all are in the table'
-    return Comparison(
-        opening=f'{opening}: ',
-        best=grouped[best].label,
-        score=with_spread(first.mean, first.spread)
-        + (f' over {count} seeds' if count > 1 else ' with one seed'),
-        following=following,
-        difference=text,
-        name=groups.title(name),
-        drawing=plots.dots(grouped, ranked, floor, colors, title=label),
-        legend=f'{legend}.',
-    )
+    return {
+        'opening': extreme.get(less_is_better, f'{label}, in rising order'),
+        'best': (grouped[best].label, with_spread(first.mean, first.spread)),
+        'num_seeds': len(first.values),
+        'second': second,
+        'difference': text,
+        'name': groups.title(name),
+        'drawing': plots.dots(grouped, ranked, floor, colors, title=label),
+        'legend': f'{legend}.',
+    }
 
 
 def difference(found: seed_statistics.Comparison | None) -> str:

@@ -6,7 +6,6 @@ which the page's script reads.
 """
 
 import io
-import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -19,22 +18,11 @@ from imggen.report.averages import Curve
 from imggen.report.formats import number, with_spread
 from imggen.report.groups import Group, Summary
 
-# Variables of page.css by the color that stands for each here.
-_VARIABLES = {
-    '#1f66b1': '--c0',
-    '#c4561a': '--c1',
-    '#1e8159': '--c2',
-    '#a43a80': '--c3',
-    '#8a7400': '--c4',
-    '#5d4db3': '--c5',
-    '#b32c3a': '--c6',
-    '#137e90': '--c7',
-    '#b4b6b8': '--other',
-    '#1d1f22': '--ink',
-    '#62666d': '--soft',
-    '#dedfdb': '--rule',
-}
-*_COLORS, _OTHER, _INK, _SOFT, _RULE = _VARIABLES
+# Each color stands for a variable of page.css.
+_COLORS = ['#1f66b1', '#c4561a', '#1e8159', '#a43a80', '#8a7400', '#5d4db3', '#b32c3a', '#137e90']
+_OTHER, _INK, _SOFT, _RULE = '#b4b6b8', '#1d1f22', '#62666d', '#dedfdb'
+_VARIABLES = {color: f'--c{index}' for index, color in enumerate(_COLORS)}
+_VARIABLES |= {_OTHER: '--other', _INK: '--ink', _SOFT: '--soft', _RULE: '--rule'}
 NUM_COLORS = len(_COLORS)  # Groups that get a color; the others are gray.
 BANDS_TO = 4  # Groups up to which all bands show; more would hide each other.
 MAX_ROWS = 24  # Of a dot plot.
@@ -105,7 +93,11 @@ def course(
         # Gray curves come first, so that colored ones lie over them.
         for curve, mean, spread in sorted(shown, key=lambda item: colors.get(item[0].group, -1)):
             _draw_curve(axes, curve, mean, spread, colors.get(curve.group), lowest=low)
-        values = np.concatenate([mean for _, mean, _ in shown]) if shown else np.empty(0)
+        if not shown:
+            axes.set(yticks=[])
+            middle = {'transform': axes.transAxes, 'ha': 'center', 'va': 'center'}
+            axes.text(0.5, 0.5, 'no finite value', color=_SOFT, **middle)
+        values = np.concatenate([np.empty(0), *(mean for _, mean, _ in shown)])
         label = f'{name} over training steps'
         if len(values):
             label += f', from {tick_label(values.min())} to {tick_label(values.max())}'
@@ -170,23 +162,19 @@ def limits(
       (low, high, whether the scale is logarithmic). It is, unless `log` decides, if all values
       are above 0 and the largest is many times the smallest.
     """
-    ordered = sorted(map(float, values))
-    if not ordered:
-        return 0.0, 1.0, False
-    low, high = ordered[0], ordered[-1]
-    cut = math.floor(0.01 * len(ordered))
+    ordered = sorted(map(float, values)) or [0.0, 1.0]
+    low, high, cut = ordered[0], ordered[-1], len(ordered) // 100
     inner_low, inner_high = ordered[cut], ordered[-1 - cut]
     if log is None:
         log = low > _TINY and inner_high / inner_low > _LOG_FROM
     if log:
         return low / 1.15, high * 1.15, True
-    if trim and inner_high > inner_low and high - low > 4 * (inner_high - inner_low):
-        reach = 0.5 * (inner_high - inner_low)
-        low, high = max(low, inner_low - reach), min(high, inner_high + reach)
-    if high - low <= 1e-12 * max(abs(low), abs(high)):
-        air = max(abs(high) * 0.1, 1e-12)
-    else:
-        air = 0.06 * (high - low)
+    inner = inner_high - inner_low
+    if trim and 0 < 4 * inner < high - low:
+        low, high = max(low, inner_low - inner / 2), min(high, inner_high + inner / 2)
+    air = 0.06 * (high - low)
+    if air <= 1e-12 * abs(high):
+        air = max(0.1 * abs(high), 1e-12)
     return 0.0 if 0 <= low <= 0.25 * high else low - air, high + air, False
 
 
@@ -217,21 +205,15 @@ def _shown(curve: Curve, *, dense: bool) -> tuple[np.ndarray, np.ndarray | None]
 
 def _value_limits(shown, *, with_bands: bool) -> tuple[float, float, bool]:
     """Chooses the range for what is drawn: curves, raw values, and bands if they show."""
-    if not shown:
-        return limits([])
-    recorded = np.concatenate([curve.mean for curve, *_ in shown])
-    log = limits(recorded)[2]
-    # A band that comes near 0 does not stretch a logarithmic axis without end.
-    lowest = recorded.min() / 3 if log else -math.inf
-    reach = []
+    recorded = [value for curve, *_ in shown for value in curve.mean]
+    log, reach = limits(recorded)[2], []
     for curve, mean, spread in shown:
-        reach.append(mean)
-        if spread is None:
-            reach.append(curve.mean)
-        elif with_bands:
+        reach += [*mean] if spread is not None else [*mean, *curve.mean]
+        if spread is not None and with_bands:
+            # A band that comes near 0 does not stretch a logarithmic axis without end.
             band = np.concatenate([mean - spread, mean + spread])
-            reach.append(band[band > lowest])
-    return limits(np.concatenate(reach), log=log)
+            reach += [*band[band > min(recorded) / 3]] if log else [*band]
+    return limits(reach, log=log)
 
 
 def _draw_curve(axes, curve: Curve, mean, spread, color: int | None, *, lowest: float) -> None:
@@ -345,7 +327,7 @@ def _svg(
             return opened + title
         # Of the ids, a page of many figures keeps only those that something refers to.
         written = re.sub(r' id="(?![a-zA-Z]\w*[0-9a-f]{10}")[^"]*"', '', written)
-        return re.sub(r'(?<=: )#[0-9a-f]{6}', _variable, written)
+        return re.sub(r'(?<=: )#[0-9a-f]{6}', lambda color: f'var({_VARIABLES[color[0]]})', written)
 
     # Inside text, `<` and `>` are escaped: what is between them is a tag.
     text = re.sub(r'<[^>]*>', tag, buffer.getvalue())
@@ -353,8 +335,3 @@ def _svg(
     width, height = axes.figure.bbox.bounds[2:]
     opening = Markup('<svg viewBox="0 0 {:g} {:g}" role="img" aria-label="{}" {}>')
     return opening.format(width, height, label, attributes) + Markup(f'{inside}</svg>')
-
-
-def _variable(match: re.Match) -> str:
-    name = _VARIABLES.get(match[0])
-    return f'var({name})' if name else match[0]

@@ -7,7 +7,7 @@ its script.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from imggen.report import facts, sheets
 from imggen.workdir.reader import Run
@@ -16,50 +16,10 @@ _SIDE, _FEW_SIDE = 260, 540  # CSS pixels that a sheet may take; the second if t
 OPEN_CARDS = 24  # Runs whose sheets show at once; the others wait behind a click.
 
 
-class Card(NamedTuple):
-    """One sheet on the wall.
-
-    Attributes:
-      frame: the sheet.
-      title: name of the run.
-      run: index of the run; None for real images.
-      status: (kind, sentence) of a run that has not finished, else None.
-      caption: what to say of the run besides its name and step.
-    """
-
-    frame: sheets.Frame
-    title: str
-    run: int | None = None
-    status: tuple[str, str] | None = None
-    caption: str | None = None
-
-
-class Wall(NamedTuple):
-    """The section.
-
-    Attributes:
-      cards: what shows at once.
-      more: what waits behind a click.
-      zoom: CSS pixels per pixel of a sheet.
-      wide: width of the widest sheet in its own pixels.
-      classes: of the wall.
-      films: for the script: all steps, and each run's steps and earlier sheets.
-      left_out: one sentence for each run whose sheets are not all embedded.
-    """
-
-    cards: list[Card]
-    more: list[Card]
-    zoom: float
-    wide: int
-    classes: str
-    films: dict[str, Any]
-    left_out: list[str]
-
-
 def section(
     runs: Sequence[Run], order: Sequence[int], captions: Sequence[str | None]
-) -> Wall | None:
-    """Builds the wall; None if there is no sheet.
+) -> dict[str, Any] | None:
+    """Returns what page.html.j2 shows of the samples; None if there is no sheet.
 
     Args:
       runs: all runs.
@@ -67,33 +27,37 @@ def section(
       captions: what to say of each run besides its name and step.
     """
     with_sheets = [index for index in order if runs[index].samples]
-    real = _real(runs)
     allowed = sheets.PAGE_BYTES // max(1, len(with_sheets))
     films = {index: sheets.film(runs[index].samples, allowed=allowed) for index in with_sheets}
     left_out = _left_out(runs, films)
     films = {index: film for index, film in films.items() if film.frames}
-    cards = [Card(frame, 'real images') for frame in real]
-    for index, film in films.items():
-        run = runs[index]
-        status = facts.status(run)
-        cards.append(
-            Card(
-                film.frames[-1],
-                run.name if len(runs) > 1 else 'samples',
-                run=index,
-                status=None if status[0] == 'finished' else status,
-                caption=captions[index],
-            )
-        )
+    real = [{'frame': frame, 'title': 'real images', 'run': None} for frame in _real(runs)]
+    cards = real + [
+        {
+            'frame': film.frames[-1],
+            'title': runs[index].name if len(runs) > 1 else 'samples',
+            'run': index,
+            'status': facts.status(runs[index]),
+            'caption': captions[index],
+        }
+        for index, film in films.items()
+    ]
     if not cards:
         return None
-    wide = max(card.frame.width for card in cards)
+    wide = max(card['frame'].width for card in cards)
     few = len(cards) <= 2
     side = _FEW_SIDE if few else _SIDE
     zoom = side // wide or (1 if wide <= 1.3 * side else round(side / wide, 3))
     shown = OPEN_CARDS + len(real)
-    classes = ' '.join(['wall'] + ['few'] * few + ['shrunk'] * (zoom < 1))
-    return Wall(cards[:shown], cards[shown:], zoom, wide, classes, _data(films), left_out)
+    return {
+        'cards': cards[:shown],
+        'more': cards[shown:],  # These wait behind a click.
+        'zoom': zoom,
+        'wide': wide,  # Of the widest sheet, in its own pixels.
+        'classes': ' '.join(['wall'] + ['few'] * few + ['shrunk'] * (zoom < 1)),
+        'films': _data(films),
+        'left_out': left_out,
+    }
 
 
 def _data(films: Mapping[int, sheets.Film]) -> dict[str, Any]:

@@ -267,7 +267,7 @@ def test_a_page_takes_the_place_of_the_one_that_was_there(coloring, photographs,
     translation_page.write(run, tmp_path, num_images=3)
     with pytest.raises(UserError):  # A page that fails leaves the older one as it was.
         translation_page.write(
-            run._replace(config=run.config | {'method': {'name': 'gan'}}), tmp_path, num_images=1
+            run._replace(method=run.method._replace(translation=None)), tmp_path, num_images=1
         )
     assert (tmp_path / '00002_target.png').exists()
     translation_page.write(run, tmp_path, num_images=2)
