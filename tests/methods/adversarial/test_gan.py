@@ -1,5 +1,7 @@
 """The rules of an adversarial step one by one, and what a generator can be asked for afterwards."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -127,22 +129,20 @@ def test_every_loss_moves_the_generator_to_logits_of_real_images(loss):
     assert np.sign(after - before) == np.sign(w * latent)
 
 
-def test_the_average_forgets_half_in_its_half_life():
+def test_the_moving_average_forgets_half_in_its_half_life():
     method = cases.method('gan_dcgan', ema_half_life_images=16.0)
     batch = cases.source().batch(0)
     state = jax.jit(method.init)(jax.random.key(0), (), batch)
-    # Late in a run, where the half-life is no longer bounded by what was seen.
+    # Late in a run the images seen no longer bound the half-life.
     state = state.replace(step=jnp.int32(1000))
     (phase,) = method.phases
     new, _ = jax.jit(phase.step)(jax.random.key(1), state, (), batch)
     decay = 0.5 ** (cases.BATCH_SIZE / 16.0)
     for collection in ('params', 'batch_stats'):
-        old, now, average = (
-            tree[collection] for tree in (state.ema, new.generator.variables, new.ema)
-        )
+        old, now, ema = (tree[collection] for tree in (state.ema, new.generator.variables, new.ema))
         expected = jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, old, now)
-        cases.assert_close(average, expected)
-    assert not np.array_equal(*(jax.tree.leaves(s.average['params'])[0] for s in (state, new)))
+        cases.assert_close(ema, expected)
+    assert not np.array_equal(*(jax.tree.leaves(s.ema['params'])[0] for s in (state, new)))
 
 
 @pytest.mark.parametrize('name', ['r1_gamma', 'r2_gamma', 'gradient_penalty'])
@@ -189,28 +189,28 @@ NETWORKS = {
     'dcgan': ({'features': 4}, {'features': 4, 'normalize': False}),
     'residual': ({'features': (8, 4)}, {'features': (8, 4)}),
 }
+TINY = cases.source(shape=(4, 4, 1))
+
+
+def tiny(network, loss):
+    generator, discriminator = NETWORKS[network]
+    section = {'name': 'gan', 'num_steps': 2, 'network': network, 'loss': loss}
+    section |= {'r1_gamma': 1.0, 'latent_size': 4}
+    return methods.make({**section, 'generator': generator, 'discriminator': discriminator})
+
+
+@functools.cache
+def tiny_state(network):
+    init = jax.jit(tiny(network, 'hinge').init, compiler_options=QUICK)
+    return init(jax.random.key(0), (), TINY.batch(0))
 
 
 @pytest.mark.parametrize('network', NETWORKS)
 @pytest.mark.parametrize('loss', adversarial.LOSSES)
 def test_any_loss_with_any_network(network, loss):
-    generator, discriminator = NETWORKS[network]
-    method = methods.make(
-        {
-            'name': 'gan',
-            'num_steps': 2,
-            'network': network,
-            'loss': loss,
-            'r1_gamma': 1.0,
-            'latent_size': 4,
-            'generator': generator,
-            'discriminator': discriminator,
-        }
-    )
-    batch = cases.source(shape=(4, 4, 1)).batch(0)
-    state = jax.jit(method.init, compiler_options=QUICK)(jax.random.key(0), (), batch)
-    step = jax.jit(method.phases[0].step, compiler_options=QUICK)
-    new, metrics = step(jax.random.key(1), state, (), batch)
+    state = tiny_state(network)
+    step = jax.jit(tiny(network, loss).phases[0].step, compiler_options=QUICK)
+    new, metrics = step(jax.random.key(1), state, (), TINY.batch(0))
     assert all(value.shape == () and np.isfinite(value) for value in metrics.values())
     assert metrics['discriminator_gradient'] > 0 and metrics['generator_gradient'] > 0
     for name in ('generator', 'discriminator'):

@@ -1,13 +1,11 @@
-"""EBGAN, BEGAN and the variational autoencoder: which network learns from what."""
+"""EBGAN and BEGAN: which network learns from what."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imggen.errors import UserError
 from imggen.losses import energy
-from imggen.networks.autoencoder import Encoder
 from tests.helpers import cases
 
 KEYS = [jax.random.key(5), jax.random.key(6)]
@@ -57,43 +55,10 @@ def test_the_balance_follows_its_equation_and_starts_without_generated_images():
     assert not equal(new.evaluator.params, step(KEYS[1], attentive, (), batch)[0].evaluator.params)
 
 
-def test_without_divergence_there_is_no_noise():
-    assert equal(*trained('vae', 'network', kl_weight=0.0))
-    assert not equal(*trained('vae', 'network', kl_weight=1.0))
-
-
-def test_the_last_phase_takes_the_moments_of_the_codes():
-    method, _, state = start('vae', kl_weight=0.0)
-    assert [phase.name for phase in method.phases] == ['train', 'fit']
-    source, fit = cases.source(), jax.jit(method.phases[1].step)
-    encoder = Encoder(features=4, code_size=8)  # Means and log variances of 4 numbers.
-    variables = {'params': state.network.params['encoder']}
-    encode = jax.jit(lambda images: encoder.apply(variables, images)[0][:, :4])
-    codes, fitted = [], state
-    for step in range(3):
-        batch = source.batch(step)
-        codes.append(encode(batch['image']))
-        fitted, _ = fit(KEYS[0], fitted, (), batch)
-    codes = np.concatenate(codes)
-    np.testing.assert_allclose(fitted.mean, codes.mean(0), atol=1e-5)
-    covariance = fitted.product - np.outer(fitted.mean, fitted.mean)
-    np.testing.assert_allclose(covariance, np.cov(codes.T, bias=True), atol=1e-4)
-
-
-@pytest.mark.parametrize('name', ['began', 'ebgan', 'vae'])
+@pytest.mark.parametrize('name', ['began', 'ebgan'])
 def test_an_energy_is_one_error_per_image(name):
     method, batch, state = start(name)
     energies = jax.jit(method.energy)
     everything = energies(state, batch['image'])
     assert everything.shape == (cases.BATCH_SIZE,) and float(everything.min()) > 0
     np.testing.assert_allclose(energies(state, batch['image'][2:4]), everything[2:4], rtol=1e-5)
-
-
-def test_options_of_wrong_values_are_refused():
-    for changes, message in (
-        ({'sample_from': 'dice'}, "sample_from='dice' is not a valid choice"),
-        ({'deviation': 0.0}, 'must be above 0'),
-        ({'num_steps': 1}, 'leaves no step for training'),
-    ):
-        with pytest.raises(UserError, match=message):
-            cases.method('vae', **changes)
