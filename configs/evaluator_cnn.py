@@ -1,6 +1,6 @@
 r"""A convolutional network as the evaluator: it classifies images as real or not.
 
-python -m experiments.train --config=configs/evaluator_cnn.py --workdir=runs/judged
+python -m experiments.train --config=configs/evaluator_cnn.py --workdir=runs/cnn
 
 It learns to tell real images from noise, random shapes and shuffled patches. It is then frozen
 and trains the generator.

@@ -50,20 +50,14 @@ def augment(
     Raises:
       UserError: a range is negative, `fill` is unknown, or the crop does not fit.
     """
-    ranges = {
-        'shift_pixels': shift_pixels,
-        'shift': shift,
-        'rotation_degrees': rotation_degrees,
-        'zoom': zoom,
-        'shear': shear,
-    }
-    for name, value in ranges.items():
-        if value < 0:
-            raise UserError(f'config.data.augment.{name} is {value}; set it to 0 or more.')
-    if fill not in _PAD_MODES:
-        raise UserError(
-            f'config.data.augment.fill is {fill!r}; choose one of {", ".join(_PAD_MODES)}.'
-        )
+    _check(
+        fill,
+        shift_pixels=shift_pixels,
+        shift=shift,
+        rotation_degrees=rotation_degrees,
+        zoom=zoom,
+        shear=shear,
+    )
     count, height, width, _ = images.shape
     if crop is not None:
         crop = _check_crop(crop, height, width)
@@ -88,6 +82,16 @@ def augment(
         offsets = jnp.floor(draws[8:10] * (free + 1)).astype(jnp.int32)
         images = _crop(images, offsets, *crop)
     return images
+
+
+def _check(fill, **ranges):
+    for name, value in ranges.items():
+        if value < 0:
+            raise UserError(f'config.data.augment.{name} is {value}; set it to 0 or more.')
+    if fill not in _PAD_MODES:
+        raise UserError(
+            f'config.data.augment.fill is {fill!r}; choose one of {", ".join(_PAD_MODES)}.'
+        )
 
 
 def _check_crop(crop, height, width):

@@ -106,7 +106,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """
     config = options.build(Config, config, where='config.method')
     _check(config)
-    learning, calibrating, teaching = _phase_lengths(config)
+    learning, calibrating, generating = _phase_lengths(config)
     evaluator_optimizer = train_state.adam(config.evaluator_learning_rate)
     generator_optimizer = train_state.adam(config.learning_rate, b1=config.b1)
 
@@ -130,7 +130,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         (
             Phase('evaluator', learning, _evaluator_step(config, evaluator_optimizer, axis_name)),
             Phase('calibrate', calibrating, _calibration_step(config, axis_name)),
-            Phase('generator', teaching, _generator_step(config, generator_optimizer, axis_name)),
+            Phase('generator', generating, _generator_step(config, generator_optimizer, axis_name)),
         ),
         sample,
         latent_size=config.latent_size,
@@ -212,7 +212,7 @@ def _calibration_step(config: Config, axis_name):
 
 def _generator_step(config: Config, optimizer, axis_name):
     """Returns the step that trains the generator against the frozen evaluator."""
-    learning, calibrating, teaching = _phase_lengths(config)
+    learning, calibrating, generating = _phase_lengths(config)
     imitates = _num_references(config) > 0
 
     def step(key, state, frozen, batch):
@@ -224,7 +224,9 @@ def _generator_step(config: Config, optimizer, axis_name):
         phase_step = state.step - learning - calibrating
         targets = real
         if imitates:
-            turn = references.turn(phase_step, teaching, config.num_epochs, config.reference_epochs)
+            turn = references.turn(
+                phase_step, generating, config.num_epochs, config.reference_epochs
+            )
             targets = state.references[turn][None]
 
         def loss_fn(params):
@@ -301,13 +303,13 @@ def _phase_lengths(config: Config) -> tuple[int, int, int]:
     """Returns the steps of the three phases, at least one each."""
     learning = max(1, round(config.num_steps * config.evaluator_share))
     calibrating = max(1, round(config.num_steps * config.calibration_share))
-    teaching = config.num_steps - learning - calibrating
-    if teaching < 1:
+    generating = config.num_steps - learning - calibrating
+    if generating < 1:
         raise UserError(
             f'config.method.num_steps={config.num_steps} leaves no step for the generator: raise '
             'it, or lower config.method.evaluator_share.'
         )
-    return learning, calibrating, teaching
+    return learning, calibrating, generating
 
 
 def _check(config: Config) -> None:

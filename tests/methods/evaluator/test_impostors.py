@@ -100,7 +100,7 @@ def test_every_config_takes_every_data_set(name, argument):
 
 
 def test_an_unknown_data_set_is_an_error():
-    with pytest.raises(UserError, match="data='cats' is no choice"):
+    with pytest.raises(UserError, match="data='cats' is unknown"):
         importlib.import_module('configs.evaluator_ebgan').get_config('data=cats')
 
 

@@ -164,9 +164,8 @@ def test_crossover_has_its_published_spread():
     np.testing.assert_allclose((spread < 0.9).mean(), 0.5 * 0.9**11, atol=0.01)
     np.testing.assert_allclose((spread > 1.2).mean(), 0.5 * 1.2**-11, atol=0.01)
     other = over_keys(lambda key: child(key, second, first), 200)
-    np.testing.assert_allclose(
-        children + other, 0.4, atol=1e-5
-    )  # The sum of two siblings is that of their parents.
+    # Two siblings have the sum of their parents.
+    np.testing.assert_allclose(children + other, 0.4, atol=1e-5)
     same = over_keys(lambda key: variation.crossover(key, first, second, rate=0.0, eta=10.0), 5)
     np.testing.assert_array_equal(same, np.broadcast_to(first, same.shape))
 
@@ -222,7 +221,7 @@ def _hill_climb(**changes):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'problem': {'class_names': ('Pulover',)}}, "no 'Pulover'; did you mean 'Pullover'"),
+        ({'problem': {'class_names': ('Pulover',)}}, "no class 'Pulover'; did you mean 'Pullover'"),
         (
             {'problem': {'classifier': 'runs/nowhere'}},
             "neither 'convolutional' nor 'dense' nor a run",
