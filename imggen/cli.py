@@ -14,6 +14,7 @@ Replacing a section is what swaps a network, whose options the next one may not 
 """
 
 import ast
+import difflib
 import importlib.util
 import os
 import pathlib
@@ -144,7 +145,8 @@ def find_config(name: str | os.PathLike) -> pathlib.Path:
         del shipped[other]
     if str(name) in shipped:
         return shipped[str(name)]
-    hint = options.suggestion(path.stem, list(shipped))
+    close = difflib.get_close_matches(path.stem, shipped, n=1)
+    hint = f'did you mean {close[0]!r}' if close else f'{_CONFIGS} holds those'
     raise UserError(f'--config={name} is neither a file nor a shipped config: {hint}.')
 
 

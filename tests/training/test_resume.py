@@ -184,7 +184,7 @@ def test_bad_input_gets_one_sentence_before_anything_is_written(folder, config):
     )
     asked = {
         ('learning_rte', 'learning_rate'): (config, '--config.method.learning_rte=1'),
-        ('config.nothing', 'no option'): (config, '--config.nothing=1'),
+        ('config.nothing', 'not an option'): (config, '--config.nothing=1'),
         ('none',): (pictures, f'--config.data.path={folder}/none'),
         ('empty',): (pictures, f'--config.data.path={empty}'),
         ('batch_size=6', '4 devices'): (config, '--config.data.batch_size=6'),
