@@ -1,4 +1,4 @@
-"""Every config runs, saves, restores and goes on to the same end, through the real trainer."""
+"""Every config trains, saves, restores and continues to the same end, with the real trainer."""
 
 import json
 import pathlib
@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from imggen import images
+from imggen import cli, images
 from imggen.errors import UserError
 from imggen.training import train
 from imggen.workdir.checkpoint import Checkpoints
@@ -20,9 +20,7 @@ CONFIGS = sorted(
 
 
 def load(path: pathlib.Path, argument: str = 'smoke'):
-    import importlib
-
-    return importlib.import_module(f'configs.{path.stem}').get_config(argument)
+    return cli.load_config(f'{path}:{argument}' if argument else str(path))
 
 
 @pytest.fixture(scope='session')
@@ -47,13 +45,13 @@ def generator(tmp_path_factory):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
-    # Where a config takes several kinds of pictures, the smallest: compiling takes the time.
+    # If a config takes several kinds of images, the smallest: most of the time is compilation.
     digits = path.stem.startswith('evaluator_') and path.stem != 'evaluator_threshold'
     config = load(path, 'smoke,data=digits' if digits else 'smoke')
     if config.method.get('problem', {}).get('encoding') == 'runs/gan':
         config.method.problem.encoding = str(request.getfixturevalue('generator'))
     if config.data.name == 'fashion_mnist':
-        config.data.max_examples = 2000  # Where it is measured in training, against as few.
+        config.data.max_examples = 2000  # Measurements in training compare with as few.
     if config.data.get('path') == '':
         config.data.path = str(pictures)
         config.data.size = (16, 16)
@@ -89,7 +87,7 @@ def test_a_finished_run_stays_as_it_is_and_takes_no_other_config(tmp_path):
 @pytest.mark.parametrize(
     ('name', 'steps'), [('log_every_steps', 0), ('checkpoint_every_steps', -1)]
 )
-def test_a_period_that_is_none_is_refused(name, steps, tmp_path):
+def test_a_period_of_no_steps_is_refused(name, steps, tmp_path):
     config = load(ROOT / 'configs' / 'gan_perceptron_digits.py')
     config.run[name] = steps
     with pytest.raises(UserError, match=f'config.run.{name} is {steps}; set it to'):
