@@ -116,7 +116,11 @@ def _objective(**changes):
 def test_content_losses(params):
     batch = pictures(size=(8, 12))
     image = jnp.flip(batch['image'], 2)
-    activations = lambda x: vgg16.activations(params, x, ('block2_conv1',))['block2_conv1']  # noqa: E731
+
+    def activations(images):
+        name = 'block2_conv1'
+        return vgg16.activations(params, images, (name,), pooling='max', padding='edge')[name]
+
     features, target = np.asarray(activations(image)), np.asarray(activations(batch['image']))
     squares = np.square(features - target).sum((1, 2, 3))
     expected = {
