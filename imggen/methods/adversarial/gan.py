@@ -45,7 +45,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     setup = adversarial_step.make_setup(
         config, axis_name=axis_name, schedule_steps=max(1, config.num_steps)
     )
-    networks = functools.partial(_networks, config, axis_name)
+    modules = options.choose(NETWORKS, config.network, where='config.method.network')
+    networks = functools.partial(_networks, config, modules, axis_name)
 
     def init(key, frozen, batch):
         del frozen
@@ -86,9 +87,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     )
 
 
-def _networks(config: Config, axis_name: str | None, shape: tuple[int, int, int]):
-    """Returns the generator and the discriminator of images of a shape."""
-    modules = options.choose(NETWORKS, config.network, where='config.method.network')
+def _networks(config: Config, modules, axis_name: str | None, shape: tuple[int, int, int]):
+    """Returns the generator and the discriminator of images of a shape, of two module classes."""
     shared = {'num_classes': config.num_classes, 'axis_name': axis_name}
     generator = options.build(
         modules[0],
