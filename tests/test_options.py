@@ -75,7 +75,7 @@ def test_arguments_take_the_type_of_their_default():
 
 
 @pytest.mark.parametrize(
-    'text, message', [('smok', "did you mean 'smoke'"), ('size=big', 'not an? int')]
+    'text, message', [('smok', "did you mean 'smoke'"), ('size=big', 'not of type int')]
 )
 def test_wrong_arguments_are_named(text, message):
     with pytest.raises(UserError, match=message):
