@@ -1,15 +1,14 @@
-r"""Compares the measures with torch-fidelity and scikit-image: values and times.
+r"""Compares the metrics with torch-fidelity and scikit-image: values and times.
 
   python -m benchmarks.metrics
   python -m benchmarks.metrics --num=1000 --dim=64
 
-Prints a Markdown table. Features are random, rectified and correlated; those of
-the generated set are shifted. Every library gets the same numbers: as float32, except
-for the Fréchet distance, KID over full sets and scikit-image, whose float64 is the
-yardstick of our float32. Our time is that of a second call, compiled before.
-"Difference" is relative for distances, scores and decibels, absolute for shares and
-SSIM. The mean over random subsets differs by chance. A library that is not installed
-leaves its cells empty.
+Prints a Markdown table. Features are random, rectified and correlated; those of the generated
+set are shifted. Every library gets the same numbers as float32, except for the Fréchet
+distance, KID over full sets and scikit-image, which get float64 to check our float32. Our time
+is that of a second call, without compilation. "Difference" is relative for distances, scores
+and decibels, absolute for fractions and SSIM. The mean over random subsets differs by chance.
+The cells of a library that is not installed are empty.
 """
 
 import functools
@@ -33,7 +32,7 @@ _IMAGES = flags.DEFINE_integer('images', 64, 'Pairs of images for PSNR and SSIM.
 
 
 class Row(NamedTuple):
-    """One comparison: functions that return the numbers of the named measures."""
+    """One comparison: functions that return the numbers of the named metrics."""
 
     names: tuple[str, ...]
     ours: Callable[[], tuple[float, ...]]
@@ -96,7 +95,7 @@ def _fidelity_calls(real, generated, subset_size: int) -> list[Callable | None]:
     if modules is None:
         return [None] * 4
     torch, metric_fid, _, metric_kid, metric_prc = modules
-    # torch-fidelity's convention: the generated set first.
+    # torch-fidelity takes the generated set first.
     sets = [torch.tensor(generated), torch.tensor(real)]
 
     def frechet():
@@ -115,7 +114,7 @@ def _fidelity_calls(real, generated, subset_size: int) -> list[Callable | None]:
 
     return [
         frechet,
-        # One subset of all images is the full sum.
+        # One subset of all images gives the full sum.
         lambda: kernel([one.double() for one in sets], 1, len(real)),
         lambda: kernel(sets, 100, subset_size),
         manifold,
@@ -164,12 +163,12 @@ def _paired_rows(key: jax.Array) -> list[Row]:
     return [
         Row(
             (name,),
-            lambda measure=measure: tuple(np.asarray(measure(noisy, images))),
+            lambda metric=metric: tuple(np.asarray(metric(noisy, images))),
             'scikit-image',
             their,
             name == 'PSNR',
         )
-        for name, measure, their in zip(('PSNR', 'SSIM'), (psnr, ssim), theirs, strict=True)
+        for name, metric, their in zip(('PSNR', 'SSIM'), (psnr, ssim), theirs, strict=True)
     ]
 
 
@@ -184,7 +183,7 @@ def _print_row(row: Row) -> None:
     ours, our_seconds = _timed(row.ours)
     theirs, their_seconds = (None, None) if row.theirs is None else _timed(row.theirs)
     for index, name in enumerate(row.names):
-        # One name and many values: one value an image, shown as their mean.
+        # One name with many values has one value for each image; their mean is shown.
         where = slice(None) if len(row.names) == 1 else index
         cells = [name, f'{np.mean(ours[where]):.7g}', row.library]
         if theirs is None:
@@ -202,7 +201,7 @@ def main(argv) -> None:
         raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
     distribution_key, paired_key = jax.random.split(jax.random.key(0))
     print(f'{_NUM.value} x {_DIM.value} features; {_IMAGES.value} pairs of 128 x 128 x 3 images.\n')
-    print('| measure | imggen | library | its value | difference | imggen s | library s |')
+    print('| metric | imggen | library | its value | difference | imggen s | library s |')
     print('| --- | ---: | --- | ---: | ---: | ---: | ---: |')
     for row in [*_distribution_rows(distribution_key), *_paired_rows(paired_key)]:
         _print_row(row)

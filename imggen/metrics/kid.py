@@ -32,7 +32,7 @@ class Kid(NamedTuple):
 
 
 class KidSubsets(NamedTuple):
-    """Mean and standard deviation over random subsets, comparable with published figures."""
+    """Mean and standard deviation over random subsets, comparable with published values."""
 
     mean: float
     deviation: float

@@ -38,7 +38,7 @@ def test_stacks_are_the_same_in_every_run_and_reach_the_modes(stacks):
     assert not np.array_equal(other, stacks.read(rows)['image'])
 
 
-def test_the_judge_reads_the_modes_of_real_stacks(stacks):
+def test_the_classifier_reads_the_modes_of_real_stacks(stacks):
     found = stacks.read(slice(600))
     guessed = modes.channel_modes(iter([found['image'][:250], found['image'][250:]]))
     # The Fashion-MNIST classifier is right about 0.94 of the pictures, hence 0.83 of three.
@@ -58,12 +58,11 @@ def test_real_stacks_reach_what_chance_lets_them_reach(stacks):
     images = from_uint8(stacks.read(slice(1000))['image'])
     run = held.run(images, data={'name': 'stacked', 'num_examples': 1000})
     found = modes.measure(run, num_images=1000, seed=0)
-    assert (
-        abs(found['modes_reached'] - 1000 * (1 - np.exp(-1))) < 60
-    )  # The Fashion-MNIST classifier errs.
+    # The Fashion-MNIST classifier makes errors.
+    assert abs(found['modes_reached'] - 1000 * (1 - np.exp(-1))) < 60
     assert found['modes_kl_floor'] == pytest.approx(999 / 2000)
     assert found['modes_kl'] == pytest.approx(found['modes_kl_floor'], rel=0.5)
-    # The very images of the reference, but for its half counts where it has none.
+    # These are the images of the reference; a mode without any counts as half an image.
     assert found['modes_kl_real'] < np.log(1 + 0.5 * np.exp(-1)) + 0.02
     assert found['channels_kl'] < 0.05
 
