@@ -106,7 +106,7 @@ def test_evaluation_names_counts_extractor_and_floor(workdir):
 def test_unknown_measure_and_checkpoint_are_named(workdir):
     with pytest.raises(UserError, match='has no checkpoint 17'):
         load.load(workdir, which=17)
-    with pytest.raises(UserError, match='--measure=fid is no measure: there are frechet, kid'):
+    with pytest.raises(UserError, match='--measure=fid is unknown: there are frechet, kid'):
         evaluate.protocol(load.load(workdir), num_images=64, only=['fid'])
 
 
