@@ -75,21 +75,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def step_at(level, key, state, frozen, batch):
         del frozen
-        generator, discriminator = networks(batch['image'].shape[1:])
-        fade = fade_at(state.step, level, starts, config)
-        if starts[level]:
-            restart = functools.partial(adversarial_step.restart_optimizers, setups[level])
-            state = jax.lax.cond(state.step == starts[level], restart, lambda state: state, state)
-        real = growing.at_level(batch['image'], level, fade, levels=len(levels))
-        state, metrics = adversarial_step.advance(
-            setups[level],
-            key,
-            state,
-            {**batch, 'image': real},
-            functools.partial(generator.apply, level=level, fade=fade),
-            functools.partial(discriminator.apply, level=level, fade=fade),
-        )
-        return state, {**metrics, 'fade': fade}
+        both = networks(batch['image'].shape[1:])
+        return advance(setups[level], level, starts, key, state, batch, both)
 
     def sample(image_keys, state, frozen, batch):
         """Images of the current level, enlarged to the full size."""
@@ -120,6 +107,33 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         num_classes=config.num_classes or None,
         logits_have_scale=setups[0].loss.has_scale,
     )
+
+
+def advance(
+    setup: adversarial_step.Setup,
+    level: int,
+    starts: tuple[int, ...],
+    key: jax.Array,
+    state: adversarial_step.State,
+    batch: Mapping[str, jax.Array],
+    networks: tuple[growing.Generator, growing.Discriminator],
+):
+    """Makes one step of a level; returns the new state and metrics."""
+    fade = fade_at(state.step, level, starts, setup.config)
+    if starts[level]:
+        restart = functools.partial(adversarial_step.restart_optimizers, setup)
+        state = jax.lax.cond(state.step == starts[level], restart, lambda state: state, state)
+    real = growing.at_level(batch['image'], level, fade, levels=len(starts))
+    generator, discriminator = networks
+    state, metrics = adversarial_step.advance(
+        setup,
+        key,
+        state,
+        {**batch, 'image': real},
+        functools.partial(generator.apply, level=level, fade=fade),
+        functools.partial(discriminator.apply, level=level, fade=fade),
+    )
+    return state, {**metrics, 'fade': fade}
 
 
 def _setup(config: Config, level: int, num_steps: int, axis_name: str | None):

@@ -196,23 +196,16 @@ def advance(
     Returns:
       The new state and metrics.
     """
-    config, axis_name = setup.config, setup.axis_name
+    config = setup.config
     real, label = batch['image'], latents.real_labels(batch, config.num_classes)
-    image_keys = keys.per_image(key, len(real), axis_name=axis_name)
-    latent = latents.draw(image_keys, config.latent_size)
-    generated = update.generate(
-        lambda variables, **how: generator_apply(variables, latent, label, train=True, **how),
-        state.generator,
-        key,
-        axis_name=axis_name,
-    )
+    generated = _generate(setup, key, state, generator_apply, label, len(real))
     discriminate = update.Discriminate(
         lambda variables, images, **how: discriminator_apply(
             variables, images, label, train=True, **how
         ),
         key,
         _augment(setup, state),
-        axis_name,
+        setup.axis_name,
     )
     discriminator, metrics, overfitting = _update_discriminator(
         setup, state, discriminate, real, generated.images
@@ -231,14 +224,27 @@ def advance(
         images=len(real),
         half_life_images=config.ema_half_life_images,
         step=state.step,
-        axis_name=axis_name,
+        axis_name=setup.axis_name,
     )
     metrics |= generator_metrics
     new = {'generator': generator, 'discriminator': discriminator, 'ema': ema}
     if setup.augmentation.target:
         new['control'] = _adapt(setup, state, overfitting, len(real))
         metrics['augment_probability'] = state.control.probability
-    return state.replace(step=state.step + 1, **new), train_state.mean_over(axis_name, metrics)
+    state = state.replace(step=state.step + 1, **new)
+    return state, train_state.mean_over(setup.axis_name, metrics)
+
+
+def _generate(setup: Setup, key, state: State, generator_apply, label, count: int):
+    """Generates images [count] from latents that are drawn from the keys of the images."""
+    image_keys = keys.per_image(key, count, axis_name=setup.axis_name)
+    latent = latents.draw(image_keys, setup.config.latent_size)
+    return update.generate(
+        lambda variables, **how: generator_apply(variables, latent, label, train=True, **how),
+        state.generator,
+        key,
+        axis_name=setup.axis_name,
+    )
 
 
 def _augment(setup: Setup, state: State):

@@ -126,19 +126,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         )
 
     def sample(image_keys, state, frozen, batch):
-        """Translates the first images of a batch, one per key, and returns input and target too."""
         del frozen
-        count = min(len(image_keys), len(_input(batch)))
-        image_keys, batch = image_keys[:count], {name: leaf[:count] for name, leaf in batch.items()}
-        x = _source(config, batch)
-        channels = state.generator.params['up0']['bias'].shape[0]
-        generator = _generator(config, channels, unet.depth_of(state.generator.params), axis_name)
-        dropout = image_keys if config.test_dropout else None
-        variables = state.generator.variables
-        y = generator.apply(variables, dropout, x, statistics=config.test_statistics)
-        sets = {'input': _input(batch), 'output': _image(config, x, y)}
-        sets |= {'target': batch['target']} if 'target' in batch else {}
-        return {name: images.visible(pictures) for name, pictures in sets.items()}
+        return translate(config, image_keys, state.generator, batch)
 
     norm = config.generator.get('norm', unet.UNet.norm)
     per_image = norm == 'instance' or (norm == 'batch' and config.test_statistics == 'image')
@@ -212,6 +201,23 @@ def advance(
     metrics |= {**generator_metrics, 'spread': _spread(axis_name, fake, y)}
     state = State(state.step + 1, new_generator, new_discriminator)
     return state, train_state.mean_over(axis_name, metrics)
+
+
+def translate(
+    config: Config, image_keys: jax.Array, state: TrainState, batch: Mapping[str, jax.Array]
+) -> Mapping[str, jax.Array]:
+    """Translates the first images of a batch, one per key; returns inputs and targets too."""
+    count = min(len(image_keys), len(_input(batch)))
+    batch = {name: leaf[:count] for name, leaf in batch.items()}
+    x = _source(config, batch)
+    generator = _generator(
+        config, state.params['up0']['bias'].shape[0], unet.depth_of(state.params), axis_name=None
+    )
+    dropout = image_keys[:count] if config.test_dropout else None
+    y = generator.apply(state.variables, dropout, x, statistics=config.test_statistics)
+    sets = {'input': _input(batch), 'output': _image(config, x, y)}
+    sets |= {'target': batch['target']} if 'target' in batch else {}
+    return {name: images.visible(pictures) for name, pictures in sets.items()}
 
 
 def _generator(config: Config, channels: int, depth: int, axis_name: str | None) -> unet.UNet:

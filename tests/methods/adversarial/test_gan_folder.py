@@ -87,7 +87,7 @@ def test_any_number_of_images_of_a_class_is_made_in_chunks(run):
     chunks = list(sampling.generate(keys.stream(0, 'sample'), restored, 21, batch_size=8, label=1))
     assert [len(chunk['generated']) for chunk in chunks] == [8, 8, 5]
     assert chunks[0]['generated'].shape[1:] == (*SIZE, 3)
-    with pytest.raises(UserError, match='class 2: there are 0 to 1'):
+    with pytest.raises(UserError, match='no class 2: its classes are 0 to 1'):
         next(sampling.generate(keys.stream(0, 'sample'), restored, 1, label=2))
 
 
@@ -123,7 +123,7 @@ def test_the_latent_of_a_generated_image_is_found(run):
         keys.stream(0, 'sample'),
         restored,
         image,
-        num_labels=np.array([1]),
+        labels=np.array([1]),
         starts=4,
         num_steps=120,
         prior_weight=0.0,
@@ -131,7 +131,7 @@ def test_the_latent_of_a_generated_image_is_found(run):
     assert found.latents.shape == (1, 4) and found.images.shape == image.shape
     np.testing.assert_allclose(found.errors, np.mean((found.images - image) ** 2), rtol=1e-3)
     assert found.errors[0] < 0.05 * np.var(image)
-    with pytest.raises(UserError, match='are not of the run'):
+    with pytest.raises(UserError, match='but the run makes'):
         projection.project(keys.stream(0, 'sample'), restored, image[:, 1:])
 
 
@@ -142,5 +142,5 @@ def test_the_film_shows_the_sheets_in_order(run, tmp_path):
     animation.write_gif(tmp_path / 'film.gif', frames)
     with Image.open(tmp_path / 'film.gif') as film:
         assert film.n_frames == len(np.unique(frames.reshape(4, -1), axis=0))
-    with pytest.raises(UserError, match='holds no run'):
+    with pytest.raises(UserError, match='no run'):
         animation.film(tmp_path)
