@@ -99,7 +99,10 @@ def _project(key, restored) -> np.ndarray:
     height, width, channels = restored.batch['image'].shape[1:]
     given = fixed.load(files=tuple(_PROJECT.value), size=(height, width), channels=channels)
     given = given.read(slice(None))['image']
-    labels = None if _LABEL.value is None else np.full(len(given), _LABEL.value, np.int32)
+    labels = None
+    if _LABEL.value is not None:
+        sampling.check_label(restored, _LABEL.value)
+        labels = np.full(len(given), _LABEL.value, np.int32)
     extractor = None if _EXTRACTOR.value is None else features.make(_EXTRACTOR.value)
     found = projection.project(
         key, restored, images.from_uint8(given), labels=labels, extractor=extractor

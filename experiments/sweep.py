@@ -32,6 +32,7 @@ from imggen.errors import UserError
 from imggen.sweep import local, plan, points, table, validate
 from imggen.sweep.monitor import watch
 from imggen.sweep.slurm import Slurm
+from imggen.workdir import reader
 
 _CONFIG = cli.define_config()
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the sweep; made if missing.')
@@ -111,6 +112,9 @@ def _plan():
     axes = [points.zipped(zipped)] if zipped else []
     axes += [points.parse_axis(text, config) for text in _AXES.value]
     asked = {name for axis in axes for point in axis for name in point}
+    # An option that the config file leaves at its default has no type until a flag sets it.
+    written = reader.flatten(cli.load_config(given).to_dict())
+    fixed = {name: value for name, value in fixed.items() if name in written or name not in asked}
     own = points.without(_hyper(given.partition(':')[0]), asked)
     runs = points.check(points.product([own, *axes]), config)
     if runs == [{}]:

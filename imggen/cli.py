@@ -126,6 +126,8 @@ def load_config_module(name: str | os.PathLike) -> types.ModuleType:
       UserError: there is no such config.
     """
     path = find_config(name)
+    if path.suffix != '.py':
+        raise UserError(f'--config={name} is not a Python file: name one of configs/.')
     if 'configs' not in sys.modules:
         _import_file('configs', _CONFIGS / '__init__.py', folders=[str(_CONFIGS)])
     return _import_file(f'config_{path.stem}', path)
@@ -196,10 +198,11 @@ def _section(config: ConfigDict, option: str) -> tuple[ConfigDict, str]:
     *parents, name = option.split('.')
     for part in parents:
         if part not in section:
-            hint = options.suggestion(part, [key for key in section if _is_section(section, key)])
+            known = [key for key in section if _is_section(section, key)]
+            hint = f', {options.suggestion(part, known)}' if known else ''
             raise UserError(
                 f'--config.{option} is not an option of this config: {done} has no section '
-                f'{part!r}, {hint}.'
+                f'{part!r}{hint}.'
             )
         if not _is_section(section, part):
             raise UserError(
@@ -220,7 +223,7 @@ def _is_section(section: ConfigDict, name: str) -> bool:
 def _dictionary(option: str, text: str) -> dict:
     try:
         value = ast.literal_eval(text)
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise ValueError
     except (SyntaxError, ValueError) as error:
         raise UserError(
@@ -249,6 +252,8 @@ def _parse(argv: list[str]) -> list[str]:
         return flags.FLAGS(argv)
     except KeyError as error:
         message = str(error.args[0] if error.args else error)
+    except ZeroDivisionError:
+        message = 'a number of the config is 0 where it divides, such as config.data.batch_size.'
     except (UserError, flags.Error, AttributeError, TypeError, ValueError) as error:
         message = str(error)
     print(f'error: {" ".join(message.split())}', file=sys.stderr)

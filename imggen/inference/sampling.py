@@ -26,6 +26,15 @@ def check(restored: Restored) -> None:
         raise UserError(f'the method {name!r} makes no images: name the run of a generator.')
 
 
+def check_label(restored: Restored, label: int) -> None:
+    """Raises UserError if the method of a run has no such class."""
+    classes = restored.method.num_classes
+    if classes is None:
+        raise UserError('the method of the run has no classes: leave the label out.')
+    if not 0 <= label < classes:
+        raise UserError(f'the run has no class {label}: its classes are 0 to {classes - 1}.')
+
+
 def generate(
     key: jax.Array,
     restored: Restored,
@@ -57,6 +66,8 @@ def generate(
     """
     check(restored)
     held = restored.method.num_images
+    if restored.method.state_spec != P():  # Each leaf leads with an axis over images.
+        held = jax.tree.leaves(restored.state)[0].shape[0]
     if held is not None and count > held:
         raise UserError(f'the run holds {held} images, not {count}: ask for at most {held}.')
     sample = _Sampler(restored, min(batch_size, count))
@@ -142,11 +153,7 @@ def _inputs(restored: Restored, image_keys, label, truncation):
     """Builds the inputs of `sample`: class labels and truncated latents, if they are asked for."""
     inputs = {}
     if label is not None:
-        classes = restored.method.num_classes
-        if classes is None:
-            raise UserError('the method of the run has no classes: leave the label out.')
-        if not 0 <= label < classes:
-            raise UserError(f'the run has no class {label}: its classes are 0 to {classes - 1}.')
+        check_label(restored, label)
         inputs['label'] = jnp.full(len(image_keys), label, jnp.int32)
     if truncation is not None:
         inputs['latent'] = _latents(restored, image_keys, truncation)

@@ -1,9 +1,10 @@
-"""Checks the configs of a sweep before its first run starts; reads no data, compiles nothing.
+"""Checks the configs of a sweep before its first run starts; compiles nothing.
 
 This happens in a process of its own, on the CPU: building a method may load weights, and a sweep
 must not take the memory of an accelerator from its runs.
 """
 
+import functools
 import json
 import os
 import subprocess
@@ -13,9 +14,6 @@ from typing import Any
 
 from imggen import options
 from imggen.errors import UserError
-
-# Options of a data section that `data.make` reads itself; a loader reads the others.
-_COMMON_DATA_OPTIONS = ('name', 'batch_size', 'augment', 'memory_budget_mib')
 
 
 def check(configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -41,28 +39,40 @@ def check(configs: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Builds what can be built of one config.
-
-    The options of a network are checked when the run starts, since they depend on the images.
+    """Builds what a run of the config builds before its first step, up to compilation.
 
     Raises:
       UserError: a section is missing, or an option is unknown or has a wrong value.
     """
-    from imggen import data, methods
-    from imggen.augmentation import dataset as augmentation
+    import jax
+
+    from imggen import features, methods
+    from imggen.evaluation import evaluate
     from imggen.training.train import RunConfig
 
     for name in ('method', 'data', 'run'):
         if not isinstance(config.get(name), Mapping):
             raise UserError(f'the config has no section {name!r}: add it to the config file.')
-    options.build(RunConfig, config['run'], where='config.run')
-    section = config['data']
-    loader = options.choose(data.SOURCES, section.get('name', ''), where='config.data.name')
-    own = {key: value for key, value in section.items() if key not in _COMMON_DATA_OPTIONS}
-    options.check_keywords('config.data', own, loader)
-    augment = section.get('augment') or {}
-    options.check_keywords('config.data.augment', augment, augmentation.augment)
-    methods.make(config['method'])
+    run = options.build(RunConfig, config['run'], where='config.run')
+    for score in run.scores:
+        options.choose(evaluate.SCORES, score, where='config.run.scores')
+    if run.extractor:
+        known = dict.fromkeys(features.EXTRACTORS)
+        options.choose(known, run.extractor, where='config.run.extractor')
+    method = methods.make(config['method'])
+    batch = _batch(json.dumps(config['data']))
+    jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+
+
+@functools.cache
+def _batch(section: str):
+    """Returns the shapes of a batch of a data section, given as JSON."""
+    import jax
+
+    from imggen import data
+
+    source = data.make(json.loads(section), seed=0)
+    return jax.eval_shape(lambda window: source.gather(window, 0), source.window(0, 1))
 
 
 def _main() -> int:

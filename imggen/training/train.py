@@ -80,12 +80,16 @@ def train(
       command: the command line, for the record.
 
     Returns:
-      The step and the state at the end, or where a SIGTERM stopped the run. The state is None
+      The step and the state at the end, or where SIGTERM stopped the run. The state is None
       if the run was finished already.
 
     Raises:
       UserError: bad input, a workdir of another config, a full disk, NaN.
+      KeyboardInterrupt: Ctrl-C stopped the run, which has saved its state.
     """
+    for name in ('seed', 'method', 'data', 'run'):
+        if name not in config:
+            raise UserError(f'config.{name} is missing: set it in the config.')
     run_config = options.build(RunConfig, config['run'], where='config.run')
     leads = jax.process_index() == 0
     mesh = devices.make_mesh()
@@ -127,7 +131,7 @@ def train(
     arguments = (config, run_config, method, source, batch, mesh, writer, checkpoints, detector)
     images_per_step = config['data'].get('batch_size', 0)
     try:
-        with _stop_on_sigterm() as stop, _failures_recorded(writer, checkpoints):
+        with _signals() as signals, _failures_recorded(writer, checkpoints):
             result = loop.run(
                 method,
                 source,
@@ -140,12 +144,14 @@ def train(
                     lambda record: detector.record(record.step, record.metrics),
                 ],
                 restore=lambda shapes: done and (done, checkpoints.restore(shapes, step=done)),
-                stop=stop,
+                stop=lambda: bool(signals),
             )
     finally:
         progress.close()
         writer.close()
     writer.status('finished' if result.finished else 'stopped', step=result.step)
+    if not result.finished and signals[0] == signal.SIGINT:
+        raise KeyboardInterrupt
     return result
 
 
@@ -219,17 +225,23 @@ def _failures_recorded(writer: Writer, checkpoints: Checkpoints) -> Iterator[Non
 
 
 @contextlib.contextmanager
-def _stop_on_sigterm() -> Iterator[Callable[[], bool]]:
-    """Yields a function that returns whether SIGTERM has come: the run then saves and ends."""
-    came = False
+def _signals() -> Iterator[list[int]]:
+    """Yields a list that collects SIGTERM and Ctrl-C, at which the run saves and stops.
+
+    A second Ctrl-C ends the run at once.
+    """
+    came = []
 
     def note(signum, frame):
-        nonlocal came
-        came = True
-        print('SIGTERM: saving, then stopping', file=sys.stderr, flush=True)
+        if came and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        came.append(signum)
+        name = signal.Signals(signum).name
+        print(f'{name}: saving, then stopping', file=sys.stderr, flush=True)
 
-    before = signal.signal(signal.SIGTERM, note)
+    before = {signum: signal.signal(signum, note) for signum in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield lambda: came
+        yield came
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -14,12 +14,15 @@ import orbax.checkpoint as ocp
 
 from imggen.errors import UserError
 
-# Orbax logs every save, and warns that a read-only manager does not write.
-logging.getLogger('absl').setLevel(logging.ERROR)
-# It also prints the traceback of an error in its threads before it raises that error here.
-logging.getLogger('absl').addFilter(
-    lambda record: not (record.exc_info and 'orbax' in pathlib.Path(record.pathname).parts)
-)
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    # Orbax logs every save, warns that a read-only manager does not write, and prints the traceback
+    # of an error in its threads before it raises that error here.
+    by_orbax = 'orbax' in pathlib.Path(record.pathname).parts
+    return not by_orbax or (record.levelno >= logging.ERROR and not record.exc_info)
+
+
+logging.getLogger('absl').addFilter(_is_wanted)
 
 _SCORE = 'frechet'  # The metric that ranks checkpoints. Smaller is better.
 

@@ -81,8 +81,8 @@ def read_config(workdir: pathlib.Path) -> dict[str, Any] | None:
     version = config.pop('format', 1)
     if version != FORMAT:
         raise UserError(
-            f'{workdir} was written by another version of imggen (format {version}, not {FORMAT}): '
-            'use that version, or train again in a new folder.'
+            f'{workdir} was written by another version of imggen (format {version!r}, not '
+            f'{FORMAT}): use that version, or train again in a new folder.'
         )
     return config
 

@@ -58,10 +58,15 @@ def restore(
       UserError: there is no run, no checkpoint, or no checkpoint of this step.
     """
     run = reader.read(workdir)
+    for name in ('method', 'data', 'run'):
+        if not isinstance(run.config.get(name), Mapping):
+            raise UserError(f'{run.path}/config.json has no section {name!r}: restore the file.')
     keep_best = run.config['run'].get('keep_best', False)
     checkpoints = Checkpoints(run.path / 'checkpoints', keep_best=keep_best, read_only=True)
     step = _step(checkpoints, which, run.path)
     method = make(run.config['method'])
+    if 'batch' not in run.info:
+        raise UserError(f'{run.path}/run.json does not describe a batch: restore it or train anew.')
     batch = {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in run.info['batch'].items()}
     shapes = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
     if mesh is None:

@@ -119,5 +119,7 @@ def test_unknown_measure_and_checkpoint_are_named(workdir):
 )
 def test_a_best_checkpoint_needs_its_measure(changes, sentence):
     with pytest.raises(UserError, match=sentence):
-        train.RunConfig(checkpoint_every_steps=10, **changes)
-    train.RunConfig(checkpoint_every_steps=10, keep_best=True, measure_every_steps=5)
+        train.RunConfig(checkpoint_every_steps=10, extractor='pixels', **changes)
+    train.RunConfig(
+        checkpoint_every_steps=10, extractor='pixels', keep_best=True, measure_every_steps=5
+    )

@@ -202,7 +202,9 @@ def test_layers_that_no_picture_holds_need_the_filter():
 def test_a_run_that_translates_nothing_is_refused(coloring):
     config = {'method': {'name': 'gan'}, 'data': {'name': 'folder'}}
     with pytest.raises(UserError, match="the method 'gan' translates no images"):
-        translating.make(coloring._replace(config=config))
+        translating.make(
+            coloring._replace(config=config, method=coloring.method._replace(translation=None))
+        )
 
 
 def test_a_run_of_noise_needs_no_pictures_and_takes_none(coloring):

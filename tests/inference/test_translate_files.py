@@ -113,7 +113,8 @@ def test_a_format_without_alpha_is_refused_for_a_picture_that_has_some(
     target = tmp_path / f'clear.{suffix}'
     summary = translate_files(translator, tmp_path / 'clear.png', target)
     sentence = (
-        f'{target} cannot hold the alpha of {tmp_path / "clear.png"}: choose one that ends in .png.'
+        f'{target} cannot hold the transparency of {tmp_path / "clear.png"}: name one that ends '
+        'in .png.'
     )
     assert summary == (0, [sentence], [])
     assert not target.exists()

@@ -234,6 +234,10 @@ def test_configs_are_checked_before_a_run_starts():
         ('data', {'augment': {'flop': True}}, 'config.data.augment.flop'),
         ('run', {'log_every_steps': 0}, 'config.run.log_every_steps'),
         ('run', {'num_steps': 5}, 'config.run.num_steps'),
+        ('run', {'extractor': 'fid'}, "config.run.extractor='fid'"),
+        ('run', {'scores': ('mode',)}, "config.run.scores='mode'"),
+        ('method', {'generator': {'widht': 4}}, 'config.method.generator.widht'),
+        ('method', {'generator': {'features': '8'}}, 'config.method.generator.features'),
     ],
 )
 def test_a_wrong_option_is_named(section, options, message):

@@ -107,6 +107,14 @@ def test_killed_and_stopped_and_run_again_it_is_the_same_run(folder, config, who
     assert saved < stopped < NUM_STEPS
     assert reader.read(workdir).info['status'] == 'stopped'
 
+    process = processes.start(config, workdir)
+    # Python always catches Ctrl-C; the training catches both signals from the same moment on.
+    processes.wait_until(lambda: catches(process, signal.SIGTERM), process)
+    process.send_signal(signal.SIGINT)
+    processes.finish(process, status=130)
+    assert stopped < newest(workdir) < NUM_STEPS
+    assert reader.read(workdir).info['status'] == 'stopped'
+
     processes.finish(processes.start(config, workdir))
     assert not halves(workdir)
     assert reader.read(workdir).info['status'] == 'finished'

@@ -93,6 +93,11 @@ def _latent(workdir: str, shape, limit: float) -> Encoding:
         known = ' nor '.join(map(repr, ENCODINGS))
         raise UserError(f'{name} is neither {known} nor a trained generator: {error}') from error
     method, batch = restored.method, restored.batch
+    if method.num_classes is not None:
+        raise UserError(
+            f'{name}={workdir} is conditioned on a class, which is not part of its latents: name '
+            'the run of a generator without classes.'
+        )
     if method.latent_size is None:
         raise UserError(f'{name}={workdir} has no latents: name a run of a generator with latents.')
 

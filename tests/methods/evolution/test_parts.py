@@ -10,7 +10,17 @@ from hypothesis.extra.numpy import arrays
 
 from imggen import methods
 from imggen.errors import UserError
-from imggen.methods.evolution import archive, classifiers, moves, objectives, tally, variation
+from imggen.methods.evolution import (
+    archive,
+    classifiers,
+    encodings,
+    moves,
+    objectives,
+    tally,
+    variation,
+)
+from imggen.workdir.restore import Restored
+from tests.helpers import cases
 
 SHAPE = (12, 10, 1)
 
@@ -253,3 +263,12 @@ def test_a_strategy_refuses_a_population_that_does_not_fit():
         config = {'name': 'evolution_strategy', 'num_steps': 1, 'problem': {'classifier': 'dense'}}
         with pytest.raises(UserError, match=f'population_size={size} does not fit {name}'):
             methods.make({**config, 'strategy': name, 'population_size': size})
+
+
+def test_latents_of_a_conditional_generator_are_refused(monkeypatch):
+    """Its images depend on a class too, which would be drawn anew wherever a genome is decoded."""
+    method = cases.method('gan_perceptron')
+    restored = Restored({}, method, None, 0, {}, None)
+    monkeypatch.setattr(encodings, 'restore', lambda workdir, make: restored)
+    with pytest.raises(UserError, match='runs/classes is conditioned on a class'):
+        encodings.make('runs/classes', (8, 8, 1), latent_limit=1.0)
