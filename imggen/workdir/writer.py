@@ -190,7 +190,11 @@ def _git(folder, *arguments):
 
 def _versions():
     versions = {'python': platform.python_version()}
-    return versions | {name: importlib.metadata.version(name) for name in _VERSIONED}
+    for name in _VERSIONED:
+        # A copy of the code that is on the path but not installed has no version of its own.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def _now():
