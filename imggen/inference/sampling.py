@@ -66,7 +66,7 @@ def generate(
     """
     check(restored)
     held = restored.method.num_images
-    if restored.method.state_spec != P():  # Each leaf leads with an axis over images.
+    if held is None and restored.method.state_spec != P():  # Leaves lead with the images' axis.
         held = jax.tree.leaves(restored.state)[0].shape[0]
     if held is not None and count > held:
         raise UserError(f'the run holds {held} images, not {count}: ask for at most {held}.')

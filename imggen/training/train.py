@@ -150,7 +150,7 @@ def train(
         progress.close()
         writer.close()
     writer.status('finished' if result.finished else 'stopped', step=result.step)
-    if not result.finished and signals[0] == signal.SIGINT:
+    if not result.finished and signals[:1] == [signal.SIGINT]:
         raise KeyboardInterrupt
     return result
 

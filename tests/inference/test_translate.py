@@ -113,7 +113,9 @@ def test_a_picture_in_tiles_is_the_picture_whole(enlarging):
     image, key = picture(64, 160), jax.random.key(0)
     whole = translating.make(enlarging, tile=160).translate(key, image)
     tiles = translating.make(enlarging, tile=64, overlap=32).translate(key, image)
-    np.testing.assert_array_equal(tiles.astype(int), whole)
+    # Programs for two shapes may differ in the last bit, which decides how a half is rounded.
+    difference = np.abs(tiles.astype(int) - whole)
+    assert difference.max() <= 1 and np.mean(difference > 0) < 1e-3
 
 
 @pytest.mark.parametrize(('tile', 'overlap'), [(64, 33), (64, 2)])
