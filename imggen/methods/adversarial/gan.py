@@ -65,7 +65,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         del frozen
         generator, discriminator = networks(batch['image'].shape[1:])
         return adversarial_step.advance(
-            setup, key, state, batch, generator.apply, discriminator.apply
+            key, setup, state, batch, generator.apply, discriminator.apply
         )
 
     def sample(image_keys, state, frozen, batch):

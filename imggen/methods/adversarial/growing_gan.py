@@ -76,7 +76,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     def step_at(level, key, state, frozen, batch):
         del frozen
         both = networks(batch['image'].shape[1:])
-        return advance(setups[level], level, starts, key, state, batch, both)
+        return _advance(setups[level], level, starts, key, state, batch, both)
 
     def sample(image_keys, state, frozen, batch):
         """Images of the current level, enlarged to the full size."""
@@ -109,7 +109,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     )
 
 
-def advance(
+def _advance(
     setup: adversarial_step.Setup,
     level: int,
     starts: tuple[int, ...],
@@ -126,8 +126,8 @@ def advance(
     real = growing.at_level(batch['image'], level, fade, levels=len(starts))
     generator, discriminator = networks
     state, metrics = adversarial_step.advance(
-        setup,
         key,
+        setup,
         state,
         {**batch, 'image': real},
         functools.partial(generator.apply, level=level, fade=fade),

@@ -175,8 +175,8 @@ def restart_optimizers(setup: Setup, state: State) -> State:
 
 
 def advance(
-    setup: Setup,
     key: jax.Array,
+    setup: Setup,
     state: State,
     batch: Mapping[str, jax.Array],
     generator_apply: Callable,
@@ -185,8 +185,8 @@ def advance(
     """Makes one step.
 
     Args:
-      setup: what stays the same.
       key: the key of the step.
+      setup: what stays the same.
       state: the state.
       batch: 'image' and, if the config has classes, 'label'.
       generator_apply: (variables, latent, label, train=, rngs=, mutable=) -> (images, changed
@@ -240,9 +240,9 @@ def _generate(setup: Setup, key, state: State, generator_apply, label, count: in
     image_keys = keys.per_image(key, count, axis_name=setup.axis_name)
     latent = latents.draw(image_keys, setup.config.latent_size)
     return update.generate(
+        key,
         lambda variables, **how: generator_apply(variables, latent, label, train=True, **how),
         state.generator,
-        key,
         axis_name=setup.axis_name,
     )
 

@@ -111,14 +111,14 @@ class Discriminate(NamedTuple):
 
 
 def generate(
-    generator_apply: Apply, state: TrainState, key: jax.Array, *, axis_name: str | None
+    key: jax.Array, generator_apply: Apply, state: TrainState, *, axis_name: str | None
 ) -> Generated:
     """Generates images to train on.
 
     Args:
+      key: the key of the step.
       generator_apply: (variables, rngs=, mutable=) -> (images, changed collections).
       state: the train state of the generator.
-      key: the key of the step.
       axis_name: the pmap axis that the step runs under; None under jit.
     """
     key = jax.random.fold_in(key, _GENERATOR)

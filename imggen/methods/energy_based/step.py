@@ -116,7 +116,7 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
 
     def step(key, state, frozen, batch):
         del frozen
-        return advance(config, rules, optimizers, key, state, batch['image'], axis_name=axis_name)
+        return _advance(config, rules, optimizers, key, state, batch['image'], axis_name=axis_name)
 
     def sample(image_keys, state, frozen, batch):
         del frozen
@@ -131,7 +131,7 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
     return Method(init, phases, sample, latent_size=config.latent_size, energy=energy)
 
 
-def advance(
+def _advance(
     config: Config,
     rules: Rules,
     optimizers: Optimizers,

@@ -114,7 +114,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def step(key, state, frozen, batch):
         del frozen
-        return advance(
+        return _advance(
             config,
             key,
             state,
@@ -150,7 +150,7 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
     return train_state.adam(learning_rate, b1=config.b1, b2=config.b2)
 
 
-def advance(
+def _advance(
     config: Config,
     key: jax.Array,
     state: State,
@@ -167,11 +167,11 @@ def advance(
     depth = unet.depth_of(state.generator.params)
     generator = _generator(config, y.shape[-1], depth, axis_name)
     generated = update.generate(
+        key,
         lambda variables, **how: generator.apply(
             variables, image_keys, x, statistics='batch', **how
         ),
         state.generator,
-        key,
         axis_name=axis_name,
     )
     discriminate = update.Discriminate(

@@ -131,10 +131,10 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def l1_step(key, state, frozen, batch):
         del frozen
-        return advance_l1(setup, key, state, batch)
+        return _advance_l1(setup, key, state, batch)
 
     def adversarial_step(key, state, frozen, batch):
-        return advance_adversarial(setup, key, state, frozen, batch)
+        return _advance_adversarial(setup, key, state, frozen, batch)
 
     def sample(image_keys, state, frozen, batch):
         """Enlarges the first images of a batch, one per key; returns other enlargements too."""
@@ -194,7 +194,7 @@ def _setup(config: Config, axis_name: str | None) -> Setup:
     )
 
 
-def advance_l1(setup: Setup, key: jax.Array, state: State, batch: Mapping[str, jax.Array]):
+def _advance_l1(setup: Setup, key: jax.Array, state: State, batch: Mapping[str, jax.Array]):
     """Makes one step of the phase 'l1'; returns the new state and metrics."""
     x, y = _pair(setup.config, batch)
 
@@ -208,7 +208,7 @@ def advance_l1(setup: Setup, key: jax.Array, state: State, batch: Mapping[str, j
     return state, train_state.mean_over(setup.axis_name, metrics)
 
 
-def advance_adversarial(
+def _advance_adversarial(
     setup: Setup, key: jax.Array, state: State, frozen, batch: Mapping[str, jax.Array]
 ):
     """Makes one step of the phase 'adversarial'; returns the new state and metrics."""
@@ -247,7 +247,7 @@ def advance_adversarial(
 
 def _generate(setup: Setup, key, state: State, x) -> update.Generated:
     apply = lambda variables, **how: setup.network.apply(variables, x, **how)  # noqa: E731
-    return update.generate(apply, state.generator, key, axis_name=setup.axis_name)
+    return update.generate(key, apply, state.generator, axis_name=setup.axis_name)
 
 
 def _update_generator(setup: Setup, state: State, generated: update.Generated, loss_fn):

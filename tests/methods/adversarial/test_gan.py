@@ -46,7 +46,7 @@ def toy(*, v=0.5, discriminator_apply=Toy.discriminator_apply, **changes):
     @jax.jit
     def advance(key, state):
         return adversarial_step.advance(
-            setup, key, state, BATCH, Toy.generator_apply, discriminator_apply
+            key, setup, state, BATCH, Toy.generator_apply, discriminator_apply
         )
 
     return state, advance

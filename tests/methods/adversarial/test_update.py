@@ -132,8 +132,8 @@ def test_what_a_generator_sows_joins_its_loss():
     def apply(variables, **how):
         return module.apply(variables, latent, train=True, **how)
 
-    generated = update.generate(apply, state, jax.random.key(1), axis_name=None)
-    other = update.generate(apply, state, jax.random.key(2), axis_name=None)
+    generated = update.generate(jax.random.key(1), apply, state, axis_name=None)
+    other = update.generate(jax.random.key(2), apply, state, axis_name=None)
     assert not np.allclose(generated.images, other.images)  # Each step draws its own noise.
     new, metrics = update.update_generator(
         state,
