@@ -168,7 +168,7 @@ def _line(
         'metrics': keep('metrics'),
         'spread': keep('spread'),
         'floor': keep('floor'),
-        'note': '; '.join(filter(None, [*found['notes'].values(), extractor.note])),
+        'note': ' '.join(filter(None, [*found['notes'].values(), extractor.note])),
     }
 
 

@@ -73,7 +73,7 @@ def distributions(
     generated = extract(extractor, read(folders.generated), mesh=mesh)
     real = distribution.Reference(folders.reference, features, None)
     line = distribution.compare(real, generated, extractor, only=only, seed=seed)
-    return {**line, 'note': f'{note}; {line["note"]}'}
+    return {**line, 'note': f'{note} {line["note"]}'}
 
 
 def pairs(folders: Folders) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def pairs(folders: Folders) -> dict[str, Any]:
         for name, each in values.items()
         if count > 1 and np.isfinite(each).all()  # An equal pair has an infinite PSNR.
     }
-    sizes = f'resized to {folders.size} ({folders.fit})' if folders.size else 'at their own size'
+    sizes = f'at {folders.size} ({folders.fit})' if folders.size else 'at their own size'
     return {
         'extractor': 'pairs',
         'digest': 'of equal names',
@@ -116,7 +116,7 @@ def pairs(folders: Folders) -> dict[str, Any]:
         'metrics': {name: float(each.mean()) for name, each in values.items()},
         'spread': spread,
         'floor': {},
-        'note': '; '.join(filter(None, [f'{count} pairs, {sizes}', missing])),
+        'note': ' '.join(filter(None, [f'The {count} pairs were compared {sizes}.', missing])),
     }
 
 
@@ -174,7 +174,7 @@ def _networks():
     try:
         return {name: load(name) for name in ('alexnet', 'vgg16')}, ''
     except UserError as error:
-        return {}, f'without LPIPS: {error}'
+        return {}, f'LPIPS is missing: {error}'
 
 
 _lpips = jax.jit(lpips)
@@ -196,6 +196,6 @@ def _common_size(folders: Folders) -> tuple[tuple[int, int], str]:
     size = folders.size or sizes.most_common(1)[0][0]
     resized = sum(count for other, count in sizes.items() if other != size)
     return size, (
-        f'{resized} of {sum(sizes.values())} images resized to {size[0]} x {size[1]} '
-        f'({folders.fit}, antialiased)'
+        f'{resized} of {sum(sizes.values())} images were resized to {size[0]} x {size[1]} '
+        f'({folders.fit}, antialiased).'
     )

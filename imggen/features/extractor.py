@@ -18,7 +18,7 @@ class Extractor(NamedTuple):
         float32 [n, d]} and, if the network classifies, 'logits': float32 [n, classes]. It is
         pure and traceable, and resizes and normalizes images as the network needs them.
       digest: 12 hexadecimal digits of the SHA-256 of `params`, printed beside every number.
-      note: how `apply` prepares an image for the network, in one line.
+      note: how `apply` prepares an image for the network, in one sentence.
     """
 
     name: str

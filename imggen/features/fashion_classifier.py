@@ -37,7 +37,7 @@ def make() -> extractor.Extractor:
         params=params,
         apply=apply,
         digest=digest,
-        note='gray, 28 x 28 (other sizes resized, linear with antialiasing), before the last layer',
+        note='Images are made gray and resized to 28 x 28 (linear, antialiased).',
     )
 
 

@@ -181,9 +181,7 @@ def make() -> Extractor:
       UserError: the weights are missing and cannot be fetched.
     """
     params = pretrained()
-    note = (
-        f'rounded to uint8, gray repeated to RGB, resized to {_SIZE}x{_SIZE} as TensorFlow 1 does'
-    )
+    note = f'Images are rounded to uint8 and resized to {_SIZE} x {_SIZE} as TensorFlow 1 does.'
     return Extractor('inception', params, apply, digest(params), note)
 
 

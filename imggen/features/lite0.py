@@ -146,7 +146,7 @@ def make() -> Extractor:
         with jax.default_matmul_precision('highest'):
             return classify(params, layers.resize(images, _SIZE, _SIZE))
 
-    note = f'gray repeated to RGB, resized to {_SIZE}x{_SIZE} (bilinear, antialiased)'
+    note = f'Images are resized to {_SIZE} x {_SIZE} (bilinear, antialiased).'
     return Extractor('lite0', params, apply, digest(params), note)
 
 

@@ -195,7 +195,7 @@ def make() -> Extractor:
             last = activations(params, images, ('block5_conv3',))['block5_conv3']
         return {'features': last.mean((1, 2))}
 
-    note = f'gray repeated to RGB, resized to {_SIZE}x{_SIZE} (bilinear, antialiased)'
+    note = f'Images are resized to {_SIZE} x {_SIZE} (bilinear, antialiased).'
     return Extractor('vgg16', params, apply, digest(params), note)
 
 

@@ -34,6 +34,9 @@ from imggen.metrics.frechet import (
 from imggen.metrics.kid import kid
 from imggen.metrics.precision_recall import TIES_RULE, precision_recall
 
+_SPREAD = (
+    '+- is one standard error: over both sets for kid, over the generated images for the others.'
+)
 # Every name that `distribution_metrics` may return.
 METRICS = (
     'frechet',
@@ -123,7 +126,7 @@ def distribution_metrics(
             'ties': TIES_RULE,
             'rank': rank_note(min(moments.count, count), moments.mean.size),
             'floor': floor.note,
-            'spread': 'one standard error; over both sets for kid, over generated images otherwise',
+            'spread': _SPREAD,
             **notes,
         },
     }
@@ -170,11 +173,11 @@ def real_floor(
         half = len(reference.features) // 2
         first = shuffled.rows(slice(half))
         second = shuffled.rows(slice(half, 2 * half))
-        note = 'two disjoint random halves of the reference: an upper bound'
+        note = 'The floor compares two random halves of the reference, so it comes out too high.'
     else:
         _check(reference, held_out)
         first, second = reference, _shuffled(pick_key, held_out).rows(slice(count))
-        note = 'held-out real images against the reference'
+        note = 'The floor compares other real images with the reference.'
     metrics, _ = _compare(metrics_key, first, Moments.of(first.features), second)
     return Floor(metrics, (len(first.features), len(second.features)), note)
 
@@ -230,9 +233,9 @@ def _copied(training: Features, unseen: Features, generated: Features) -> tuple[
         return {}, str(error)
     values = {'copying': found.fraction_closer, 'copying_distance': found.median_ratio}
     return values, (
-        f'copying: share of images closer to a training image than {100 - _CLOSE:g} % of the '
-        'reference are; copying_distance: median distance to the nearest training image, '
-        'divided by that of the reference'
+        f'copying is the share of images that are closer to a training image than {100 - _CLOSE:g} '
+        '% of the reference images are. copying_distance is the median distance to the nearest '
+        'training image, divided by that of the reference images.'
     )
 
 

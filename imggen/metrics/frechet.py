@@ -145,8 +145,8 @@ def rank_note(count: int, dimension: int) -> str:
     if count > dimension:
         return ''
     return (
-        f'{count} images give a covariance of rank {count - 1} at most in {dimension} dimensions: '
-        'the Fréchet distance is biased; compare only at equal counts'
+        f'The Fréchet distance is biased, because {count} images give a covariance of rank '
+        f'{count - 1} at most in {dimension} dimensions: compare it at equal counts only.'
     )
 
 

@@ -32,7 +32,7 @@ from imggen.metrics.pairwise import (
     squared_norms,
 )
 
-TIES_RULE = 'distance < radius'  # Of a point on the border of a ball, unless `inclusive`.
+TIES_RULE = 'A point on the border of a ball lies outside (precision, recall, density, coverage).'
 
 
 class Manifold(NamedTuple):

@@ -158,9 +158,11 @@ def _about(protocol: Protocol, lines: _Lines, grouped, present) -> tuple[str, st
     if 'seeds' in kinds:
         sentences.append('± is one standard deviation over seeds.')
     if 'resamples' in kinds:
-        sentences.append('With a single seed, ± is the spread that the evaluation reports.')
+        sentences.append('With a single seed, ± is the standard error of the evaluation.')
     if any(groups.floor(lines, name) is not None for name in names):
-        sentences.append(f'The floor is what real images score against others{_sizes(lines)}.')
+        sentences.append(
+            f'The floor is what real images score against other real images{_sizes(lines)}.'
+        )
     notes = dict.fromkeys(str(line['note']) for line in lines.values() if line.get('note'))
     return before, digest, ' '.join([*sentences, *list(notes)[:3]])
 

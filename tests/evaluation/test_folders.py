@@ -71,4 +71,4 @@ def test_distributions_say_what_resizing_did(folders):
     pair = comparison.Folders(str(folders / 'noisy'), str(folders / 'real'))
     line = comparison.distributions(pair, features.make('pixels'), only=['frechet', 'kid'])
     assert set(line['metrics']) == {'frechet', 'kid'}
-    assert '8 of 24 images resized to 40 x 36 (crop, antialiased)' in line['note']
+    assert '8 of 24 images were resized to 40 x 36 (crop, antialiased).' in line['note']
