@@ -1,1 +1,1 @@
-"""What a run leaves on disk, written and read."""
+"""Writes and reads what a run leaves on disk."""

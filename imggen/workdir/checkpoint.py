@@ -31,10 +31,10 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-      folder: where they are; made if it does not exist.
+      folder: made if it does not exist.
       keep_newest: how many of the newest checkpoints are kept.
       keep_best: whether the checkpoint with the smallest Fréchet distance is kept too.
-      read_only: for readers beside a trainer that is still running.
+      read_only: whether this process only reads, for example while another one still trains.
     """
 
     def __init__(
@@ -74,12 +74,9 @@ class Checkpoints:
         )
 
     def save(self, step: int, state, metrics=None) -> None:
-        """Saves a state, unless there is a checkpoint of this step already.
+        """Saves a pytree of arrays, unless there is a checkpoint of this step already.
 
-        Args:
-          step: the number of steps that led to the state.
-          state: a pytree of arrays.
-          metrics: what was measured at this step; `keep_best` reads its 'frechet'.
+        `keep_best` reads 'frechet' of the metrics.
 
         Raises:
           UserError: the checkpoint could not be written, for example to a full disk.
@@ -116,12 +113,10 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def restore(self, like, *, step: int | None = None):
-        """Returns the state of a checkpoint.
+        """Returns the state of a checkpoint, of the newest one by default.
 
-        Args:
-          like: a pytree of arrays or ShapeDtypeStructs with shardings. The result has its
-            structure and its shardings, on any number of devices.
-          step: which checkpoint; the newest by default.
+        `like` is a pytree of arrays or ShapeDtypeStructs with shardings. The result has its
+        structure and its shardings, on any number of devices.
 
         Raises:
           UserError: the checkpoint is damaged, or holds another structure.

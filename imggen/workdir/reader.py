@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from imggen.errors import UserError
 
-# The version of what a workdir holds: names of files, options of configs, structure of states.
-# config.json records it under 'format'.
+# The version of a workdir: names of files, options of configs, structure of states. config.json
+# records it under 'format'.
 FORMAT = 2
 
 _MISSING = object()
@@ -24,8 +24,7 @@ class Run(NamedTuple):
     """What one run has left on disk.
 
     Attributes:
-      path: the folder of the run.
-      name: the path of that folder below the folder that was searched, or its own name.
+      name: the path of the run below the folder that was searched, or the name of its own folder.
       config: the whole config, nested.
       info: run.json, which holds command, revision, versions, hardware and status; {} if
         there is none.
@@ -167,7 +166,7 @@ def read_object(path: pathlib.Path) -> dict[str, Any] | None:
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     """Reads one JSON object with a `step` from each line; [] if there is no such file.
 
-    A last line that is incomplete, since the process was killed while it wrote it, is left out.
+    An incomplete last line, which a killed process leaves, is ignored.
 
     Raises:
       UserError: another line is damaged.

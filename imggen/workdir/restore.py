@@ -21,12 +21,10 @@ class Restored(NamedTuple):
 
     Attributes:
       config: the whole config of its run.
-      method: the method.
       state: its state at `step`, on `mesh`.
       step: the step of the checkpoint.
       batch: zeros in the shapes of a training batch, for `sample`. It has no 'label', so that
         `sample` draws labels unless the caller adds them.
-      mesh: the devices.
     """
 
     config: Mapping[str, Any]
@@ -52,7 +50,7 @@ def restore(
         methods can restore runs of other methods; `imggen.inference.load` passes
         `methods.make`.
       which: 'newest', 'best' or the number of a step (12 or '12').
-      mesh: the devices; all of them by default.
+      mesh: by default all devices, or as many as divide the images of the state.
 
     Raises:
       UserError: there is no run, no checkpoint, or no checkpoint of this step.
@@ -70,7 +68,7 @@ def restore(
     batch = {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in run.info['batch'].items()}
     shapes = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
     if mesh is None:
-        # A state whose leaves lead with an image axis is spread over the images.
+        # A state whose leaves have a leading image axis is split by images.
         is_spread = method.state_spec != P()
         count = jax.tree.leaves(shapes)[0].shape[0] if is_spread else 0
         mesh = devices.mesh_over(count) if is_spread else devices.make_mesh()

@@ -29,9 +29,9 @@ class Writer:
     """The workdir of one run.
 
     Args:
-      workdir: its folder; made if it does not exist.
-      config: the whole config as nested dicts. Construct the writer once the config has been
-        validated, since config.json is written here.
+      workdir: made if it does not exist.
+      config: the whole config as nested dicts. Validate it first, since the constructor writes
+        config.json.
       command: the command line that started the run.
       active: whether this process writes.
       tensorboard: whether to write TensorBoard event files too.
@@ -103,12 +103,7 @@ class Writer:
                 self._board.add_scalar(f'{phase}/{name}', value, step)
 
     def status(self, status: str, **values) -> None:
-        """Updates run.json.
-
-        Args:
-          status: 'running', 'finished', 'stopped' or 'failed'.
-          **values: other entries to set.
-        """
+        """Updates run.json; the status is 'running', 'finished', 'stopped' or 'failed'."""
         self._info.update(status=status, updated=_now(), **values)
         if self._active:
             with self._explaining():
@@ -140,7 +135,7 @@ class Writer:
     def _refuse_other_config(self, config):
         before = reader.read_config(self.workdir)
         computed = [*self.workdir.glob('metrics.jsonl'), *self.workdir.glob('checkpoints/*')]
-        if before is None or not computed:  # A run that failed before its first record is free.
+        if before is None or not computed:  # A run that computed nothing may change its config.
             return
         old, new = reader.flatten(before), reader.flatten(json.loads(json.dumps(config)))
         differing = [
@@ -173,7 +168,7 @@ def revision() -> str:
     """Returns the git revision of the code, with '+changes' if it was edited; '' without git."""
     folder = pathlib.Path(__file__).parent
     try:
-        # Fails in a repository that happens to hold the environment that imggen is installed in.
+        # This fails if the repository only happens to contain the environment of an installation.
         _git(folder, 'ls-files', '--error-unmatch', __file__)
         commit = _git(folder, 'rev-parse', '--short=12', 'HEAD')
         return commit + ('+changes' if _git(folder, 'status', '--porcelain', '-uno') else '')
@@ -191,7 +186,7 @@ def _git(folder, *arguments):
 def _versions():
     versions = {'python': platform.python_version()}
     for name in _VERSIONED:
-        # A copy of the code that is on the path but not installed has no version of its own.
+        # imggen itself has no version if it is on the path but not installed.
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
