@@ -1,7 +1,7 @@
 """Scalars over training steps, averaged over the runs of a group.
 
-Runs are averaged where they have records at the same steps, and long runs where they have
-records in the same narrow stretch of steps. The spread is one standard deviation over seeds.
+Runs are averaged at the steps at which they have records; long runs are averaged within narrow
+bins of steps. The spread is one standard deviation over seeds.
 """
 
 from collections import defaultdict
@@ -13,7 +13,7 @@ import numpy as np
 from imggen.report.groups import METRICS, Group
 from imggen.workdir.reader import Run
 
-_POINTS = 6000  # Of all curves of a plot together; each curve keeps to the bounds below.
+_POINTS = 6000  # All curves of a plot together have about as many; the bounds are for each curve.
 _MIN_POINTS, _MAX_POINTS = 40, 240
 _NOT_SCALARS = ('step', 'seconds')
 
@@ -22,13 +22,10 @@ Scalars = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 class Curve(NamedTuple):
-    """The course of one scalar in one group.
+    """One scalar of one group: float64 [n] each; `spread` is None for a single run.
 
-    Attributes:
-      group: index of the group.
-      steps: training steps, float64 [n].
-      mean: averages over the group's runs, [n].
-      spread: standard deviations over its runs, [n]; None for a single run.
+    `mean` and `spread` are the average and the standard deviation over the runs of the group,
+    whose index is `group`.
     """
 
     group: int
@@ -62,7 +59,7 @@ def names(recorded: Sequence[Scalars]) -> dict[str, list[str]]:
 
 
 def is_metric(name: str) -> bool:
-    """Returns whether a scalar is a metric, which is taken seldom and never smoothed."""
+    """Returns whether a scalar is a metric, which is recorded rarely and never smoothed."""
     return name.rpartition('/')[2] in METRICS
 
 
@@ -77,16 +74,7 @@ def _kind(name: str) -> str:
 def curves(
     recorded: Sequence[Scalars], groups: Sequence[Group], name: str
 ) -> tuple[list[Curve], int]:
-    """Averages one scalar over each group.
-
-    Args:
-      recorded: the scalars of each run.
-      groups: groups of indices of runs.
-      name: the scalar.
-
-    Returns:
-      (curves, the number of recorded values that are not finite).
-    """
+    """Averages one scalar over each group; counts the recorded values that are not finite."""
     finite, lost = {}, 0
     for index, of_run in enumerate(recorded):
         if name in of_run:
@@ -109,18 +97,18 @@ def curves(
 
 
 def _binned(steps: np.ndarray, values: np.ndarray, width: float) -> tuple[np.ndarray, ...]:
-    """Averages steps and values within stretches of `width` steps; returns the stretches too."""
-    stretches, index, counts = np.unique(steps // width, return_inverse=True, return_counts=True)
+    """Averages steps and values within bins of `width` steps; returns (bins, steps, values)."""
+    bins, index, counts = np.unique(steps // width, return_inverse=True, return_counts=True)
     means = (np.bincount(index, weights) / counts for weights in (steps, values))
-    return stretches, *means
+    return bins, *means
 
 
 def _average(group: int, members: Sequence[tuple[np.ndarray, ...]]) -> Curve:
-    """Averages runs, each (stretches, steps, values); a run may lack some stretches."""
-    stretches = np.unique(np.concatenate([member[0] for member in members]))
-    table = np.full((2, len(members), len(stretches)), np.nan)
+    """Averages runs, each (bins, steps, values); a run may lack some bins."""
+    bins = np.unique(np.concatenate([member[0] for member in members]))
+    table = np.full((2, len(members), len(bins)), np.nan)
     for row, (own, *both) in enumerate(members):
-        table[:, row, np.searchsorted(stretches, own)] = both
+        table[:, row, np.searchsorted(bins, own)] = both
     counts = np.isfinite(table[0]).sum(axis=0)
     steps, mean = np.nansum(table, axis=1) / counts
     if len(members) == 1:

@@ -17,14 +17,10 @@ def section(
     order: Sequence[int],
     colors: Mapping[int, int],
 ) -> dict[str, Any] | None:
-    """Returns what page.html.j2 shows of the recorded scalars; None if there is none.
+    """Returns what page.html.j2 shows of the recorded scalars; None if there are none.
 
-    Args:
-      runs: all runs.
-      scalars: what each run recorded.
-      grouped: their groups.
-      order: of the groups in the legend.
-      colors: group -> index of its color; the other groups are gray.
+    `scalars` has one entry for each run. `order` is the order of the groups in the legend, and
+    `colors` maps a group to the index of its color; the other groups are gray.
     """
     kinds = averages.names(scalars)
     if not kinds:
@@ -47,7 +43,7 @@ def section(
         'kinds': drawn,
         'legend': legend if len(grouped) > 1 else [],
         'num_gray': len(grouped) - len(legend),
-        'many': len(grouped) > plots.BANDS_TO,  # Bands show only for what is picked.
+        'many': len(grouped) > plots.BANDS_TO,  # Only the groups that are picked show their bands.
         'note': _note(grouped, phases),
     }
 
@@ -57,7 +53,7 @@ def _note(grouped: Sequence[Group], phases: Sequence[tuple[int, str]]) -> str:
     if any(len(one.members) > 1 for one in grouped):
         words.append('line and band: mean and one standard deviation over seeds')
         if len(grouped) > plots.BANDS_TO:
-            words.append('a band shows for what is picked in the legend')
+            words.append('a band shows for each group that is picked in the legend')
     if any(len(one.members) == 1 for one in grouped):
         words.append('single runs show their values faintly behind')
     if phases:

@@ -1,4 +1,4 @@
-"""How each run was made: command, status, time, versions, and what its config sets apart."""
+"""How each run was made: command, status, time, versions, and how its config differs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -56,7 +56,7 @@ def details(
     *,
     images_per_second: float | None,
 ) -> dict[str, Any]:
-    """Returns what macros.html.j2 shows of one run and not of all: course, config, tables."""
+    """Returns what macros.html.j2 shows of a single run: course, config and tables."""
     config, made = flatten(run.config), _facts(run)
     return {
         'course': _course(run, images_per_second),
@@ -83,7 +83,7 @@ def _shared(flat: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _course(run: Run, images_per_second: float | None) -> str:
-    """Says what became of a run, how long it trained and how fast."""
+    """Says how far a run came, how long it trained and how fast."""
     _, sentence = status(run)
     parts = [sentence[0].upper() + sentence[1:]]
     sessions = run.info.get('sessions')

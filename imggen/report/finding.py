@@ -1,4 +1,4 @@
-"""What came out: final metrics with floor, spread and counts, and what they decide."""
+"""The main result: final metrics with floor, spread and counts, and which group is best."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ _CAVEATS = {
     'within one spread': 'less than the spread over seeds',
     'few seeds': 'few seeds to trust an interval',
 }
-MAX_SETTINGS = 6  # Columns for what differs; a table of more cannot be read.
+MAX_SETTINGS = 6  # Columns for options that differ; a wider table cannot be read.
 
 _Lines = Mapping[int, Mapping[str, Any]]  # Index of a run -> its evaluation.
 
@@ -56,7 +56,7 @@ def _title(protocol: Protocol) -> str:
 
 
 def _tile(one: Group, lines: _Lines, name: str) -> tuple[str, str, str]:
-    """Returns a metric's name, its value, and what stands below: its spread and floor."""
+    """Returns a metric's name, its value, and the line below it, with spread and floor."""
     summary, floor = groups.summarize(one.members, lines, name), groups.floor(lines, name)
     value, *below = ['not finite']
     if summary:
@@ -67,7 +67,7 @@ def _tile(one: Group, lines: _Lines, name: str) -> tuple[str, str, str]:
 
 
 def _compare(runs, grouped, ranked, lines: _Lines, name: str, colors) -> dict[str, Any]:
-    """Says which group is best, by how much, and how far that can be trusted."""
+    """Says which group is best, by how much, and how certain that is."""
     (best, first), *rest = ranked
     label, less_is_better = groups.METRICS.get(name, (name, None))
     extreme = {True: f'Lowest {label}', False: f'Highest {label}'}
@@ -96,7 +96,7 @@ def _compare(runs, grouped, ranked, lines: _Lines, name: str, colors) -> dict[st
 
 
 def difference(found: seed_statistics.Comparison | None) -> str:
-    """Says by how much two groups differ, seed by seed, and what speaks against it."""
+    """Says by how much two groups differ, seed by seed, and what makes that uncertain."""
     if found is None:
         return 'They have no seed in common, so their order may be chance.'
     text = f'Seed by seed they differ by {number(float(f"{found.difference:.3g}"))}'
@@ -108,11 +108,11 @@ def difference(found: seed_statistics.Comparison | None) -> str:
 
 
 def _table(grouped, present: Sequence[int], lines: _Lines, names: Sequence[str]) -> tables.Table:
-    """Lists the groups: what sets them apart, and every metric with its spread."""
+    """Lists the groups: the settings that differ, and every metric with its spread."""
     keys = list(grouped[0].settings)
     labeled = not keys or len(keys) > MAX_SETTINGS
     if labeled:
-        keys = []  # Groups of so many settings are called by their runs.
+        keys = []  # Groups that differ in too many settings are named after their runs.
     headers = ['group'] * labeled + keys + ['seeds', *map(groups.title, names)]
     rows = []
     for index in present:
@@ -137,7 +137,7 @@ def _cell(summary: Summary | None) -> tables.Cell:
 
 
 def _about(protocol: Protocol, lines: _Lines, grouped, present) -> tuple[str, str, str]:
-    """Says how the numbers were made: counts, extractor, reference, and what ± stands for."""
+    """Says how the numbers were measured: counts, extractor, reference, and the meaning of ±."""
     steps = sorted({line['step'] for line in lines.values()})
     at = f'step {number(steps[0])}'
     if len(steps) > 1:

@@ -35,7 +35,7 @@ def literal(value: Any) -> str:
 
 
 def with_spread(value: float, spread: float | None) -> str:
-    """Writes `value ± spread`, both to the second digit of the spread; four digits without."""
+    """Writes `value ± spread`, both to the second digit of the spread; alone, to four digits."""
     if not is_number(value):
         return number(value)
     if not is_number(spread) or spread <= 0:

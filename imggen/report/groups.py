@@ -1,4 +1,4 @@
-"""What is compared with what: runs that differ in the seed alone, and metrics taken alike."""
+"""Groups runs that differ only in their seed, and metrics that were measured in the same way."""
 
 import collections
 import math
@@ -11,8 +11,8 @@ from imggen.report.formats import is_number, literal
 from imggen.workdir import reader
 from imggen.workdir.reader import Run
 
-# Known metrics: (what a reader calls it, whether less is better). The first one that was taken
-# decides the order of what is compared.
+# Known metrics: (name in the report, whether less is better). The first one that was measured
+# decides the order of the groups.
 METRICS = {
     'frechet': ('Fréchet distance', True),
     'kid': ('KID', True),
@@ -37,10 +37,10 @@ class Group(NamedTuple):
     """Runs that are equal except for their seed.
 
     Attributes:
-      label: what sets the group apart.
-      settings: the differing keys and this group's values.
+      label: how the group differs from the others, in words.
+      settings: this group's values of the keys that differ between groups.
       members: indices of its runs.
-      about: label and names of the runs, by which the page's filter finds it.
+      about: label and names of the runs, which the page's filter searches.
     """
 
     label: str
@@ -69,7 +69,7 @@ class Summary(NamedTuple):
 
 
 def is_seed(key: str) -> bool:
-    """Returns whether repetitions differ in this key: `seed`, `data.seed`."""
+    """Returns whether a key is a seed, such as `seed` or `data.seed`."""
     return key.rpartition('.')[2] == 'seed'
 
 
@@ -112,9 +112,9 @@ def _label(run: Run, settings: dict[str, Any]) -> str:
 def evaluations(
     runs: Sequence[Run],
 ) -> dict[Protocol, dict[int, dict[str, Any]]]:
-    """Returns each run's last evaluation under each protocol, the commonest protocol first.
+    """Returns each run's last evaluation under each protocol, the most common protocol first.
 
-    Evaluations of one step count as one: what the later left out comes from the earlier.
+    Evaluations of the same step are merged; the later one takes precedence.
     """
     found: dict[Protocol, dict[int, dict[str, Any]]] = {}
     for index, run in enumerate(runs):
@@ -189,7 +189,7 @@ def by_seed(
 
 
 def floor(evaluated: dict[int, dict[str, Any]], name: str) -> float | None:
-    """Returns what real images reach against others, averaged over the evaluations."""
+    """Returns what real images score against others, averaged over the evaluations."""
     values = [(line.get('floor') or {}).get(name) for line in evaluated.values()]
     values = [value for value in values if is_number(value)]
     return math.fsum(values) / len(values) if values else None

@@ -1,4 +1,4 @@
-"""The page: sections in the order in which a reader asks, style and script inside."""
+"""The page: finding, samples, curves and runs in one file, with style and script inside."""
 
 import base64
 import collections
@@ -24,7 +24,7 @@ _MAX_FAILURES = 5
 
 
 class _Order(NamedTuple):
-    """Groups, best first if that is known, and each run's first metric in words."""
+    """Groups, best first if that is known, and each run's first metric as text."""
 
     groups: list[int]
     captions: list[str | None]
@@ -70,12 +70,9 @@ def write(
 
 
 def render(runs: Sequence[Run], *, title: str, planned: int = 0) -> str:
-    """Returns the page as HTML.
+    """Returns the page about at least one run as HTML.
 
-    Args:
-      runs: at least one run.
-      title: of the page.
-      planned: how many runs the sweep is to have; 0 if that is not known.
+    `planned` is the number of runs of the whole sweep, or 0 if that is not known.
     """
     grouped = groups.group(runs)
     evaluated = groups.evaluations(runs)
@@ -139,7 +136,7 @@ def _order(
 
 
 def _members(grouped: Sequence[Group], order: Sequence[int]) -> list[int]:
-    """Lists the runs by group; if not all show at once, a first run of every group leads."""
+    """Lists the runs by group; if not all show at once, the first run of each group comes first."""
     members = [pair for index in order for pair in enumerate(grouped[index].members)]
     if len(members) > wall.OPEN_CARDS:
         members.sort(key=lambda pair: pair[0])

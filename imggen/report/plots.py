@@ -1,8 +1,8 @@
 """Figures as SVG inside the page: courses of scalars, and dot plots of a metric.
 
 matplotlib draws them. Its colors become variables of the page's style sheet, so that the
-figures follow light and dark mode. What belongs to a group carries the group's index and names,
-which the page's script reads.
+figures follow light and dark mode. Elements of a group carry its index and names, which the
+page's script reads.
 """
 
 import io
@@ -41,11 +41,11 @@ _STYLE = {
     'grid.linewidth': 1.0,
     **{f'axes.spines.{side}': False for side in ('left', 'right', 'top', 'bottom')},
 }
-_AREA = (46, 8, 300, 150)  # Left, top, width and height of what shows curves, in SVG units.
+_AREA = (46, 8, 300, 150)  # Left, top, width and height of the area of curves, in SVG units.
 _RIGHT, _BOTTOM = 10, 24  # Margins.
 _ROW, _DOTS_TOP, _DOTS_BOTTOM = 24, 10, 26
 _DOTS_WIDTH, _DOTS_RIGHT = 400, 130
-_LETTER = 6.6  # Width of a letter; labels take the room that they need.
+_LETTER = 6.6  # Width of a letter, from which the room for labels is computed.
 _LABEL_LETTERS = 34
 _SMOOTH_FROM = 48  # Points from which a curve is smoothed.
 _MARKED_TO = 30  # Points up to which each is marked.
@@ -64,8 +64,8 @@ def course(
 ) -> tuple[Markup, list[str]]:
     """Draws one scalar over training steps.
 
-    Dense curves are smoothed with a centered window, which does not lag; the values as they
-    were lie faintly underneath. The band is one standard deviation over seeds to either side.
+    Dense curves are smoothed with a centered window, which does not lag; the raw values lie
+    faintly underneath. The band is one standard deviation over seeds to either side.
 
     Args:
       name: the scalar.
@@ -121,8 +121,8 @@ def dots(
 ) -> Markup:
     """Draws one metric of at most MAX_ROWS groups, the first of `ranked` on top.
 
-    A large dot is a group's mean, the bar one standard deviation to either side, small dots
-    are its runs, and the dashed line is the floor, which real images reach against others.
+    A large dot is a group's mean, the bar is one standard deviation to either side, and small
+    dots are its runs. The dashed line is the floor, which real images score against others.
     """
     import matplotlib
 
@@ -153,14 +153,14 @@ def dots(
 def limits(
     values: Sequence[float], *, log: bool | None = None, trim: bool = True
 ) -> tuple[float, float, bool]:
-    """Chooses the range that shows finite values, with a little air.
+    """Chooses the range that shows finite values, with a small margin.
 
-    With `trim`, a few outliers (one value in a hundred at either end) do not squeeze the rest:
-    if they would take most of the room, they lie outside.
+    With `trim`, a few outliers (one value in a hundred at either end) lie outside if they would
+    take most of the room.
 
     Returns:
-      (low, high, whether the scale is logarithmic). It is, unless `log` decides, if all values
-      are above 0 and the largest is many times the smallest.
+      (low, high, whether the scale is logarithmic). Unless `log` decides it, the scale is
+      logarithmic if all values are above 0 and the largest is many times the smallest.
     """
     ordered = sorted(map(float, values)) or [0.0, 1.0]
     low, high, cut = ordered[0], ordered[-1], len(ordered) // 100
@@ -179,7 +179,7 @@ def limits(
 
 
 def tick_label(value: float) -> str:
-    """Writes a tick in few letters: 4k, 1.5M, 0.02."""
+    """Writes a tick in few characters: 4k, 1.5M, 0.02."""
     size = abs(value)
     for limit, letter in ((1e9, 'G'), (1e6, 'M'), (1e3, 'k')):
         if limit <= size < limit * 1e3 and (size >= 1e4 or size % 1e3 == 0 or letter != 'k'):
@@ -188,7 +188,7 @@ def tick_label(value: float) -> str:
 
 
 def shorten(label: str) -> str:
-    """Fits a label into its column: first without the names of its settings, then cut."""
+    """Fits a label into its column: drops the names of its settings, then cuts it."""
     if len(label) > _LABEL_LETTERS:
         parts = label.split(', ')
         label = ', '.join(part.partition('=')[2] or part for part in parts)
@@ -210,7 +210,7 @@ def _value_limits(shown, *, with_bands: bool) -> tuple[float, float, bool]:
     for curve, mean, spread in shown:
         reach += [*mean] if spread is not None else [*mean, *curve.mean]
         if spread is not None and with_bands:
-            # A band that comes near 0 does not stretch a logarithmic axis without end.
+            # A band that comes near 0 must not stretch a logarithmic axis without end.
             band = np.concatenate([mean - spread, mean + spread])
             reach += [*band[band > min(recorded) / 3]] if log else [*band]
     return limits(reach, log=log)
@@ -304,11 +304,11 @@ def _svg(
     """Writes a figure as an element of the page.
 
     Args:
-      axes: what was drawn; `gid` of what belongs to a group is 'group-INDEX-PART'.
+      axes: the drawing; the `gid` of an element of a group is 'group-INDEX-PART'.
       grouped: the groups.
-      label: what the figure shows, for those who hear it.
-      attributes: of the svg element.
-      titles: what the pointer shows of a group.
+      label: what the figure shows, for screen readers.
+      attributes: attributes of the svg element.
+      titles: the text that the pointer shows on a group.
     """
     buffer = io.StringIO()
     with warnings.catch_warnings():
@@ -325,11 +325,11 @@ def _svg(
             opened = opened.format(found[2], index, group.label, group.about)
             title = Markup('<title>{}</title>').format(titles[index]) if titles else ''
             return opened + title
-        # Of the ids, a page of many figures keeps only those that something refers to.
+        # Many figures share a page, so only the ids that something refers to are kept.
         written = re.sub(r' id="(?![a-zA-Z]\w*[0-9a-f]{10}")[^"]*"', '', written)
         return re.sub(r'(?<=: )#[0-9a-f]{6}', lambda color: f'var({_VARIABLES[color[0]]})', written)
 
-    # Inside text, `<` and `>` are escaped: what is between them is a tag.
+    # In text, `<` and `>` are escaped, so everything between them is a tag.
     text = re.sub(r'<[^>]*>', tag, buffer.getvalue())
     inside = text[text.index('</defs>') + len('</defs>') : text.rindex('</svg>')]
     width, height = axes.figure.bbox.bounds[2:]

@@ -1,7 +1,7 @@
-"""Renders the templates beside this file: pages that hold all they need.
+"""Renders the templates beside this file to self-contained pages.
 
-Everything that a template is given is escaped, since names of runs and values of configs are
-data and never markup; only `markupsafe.Markup` passes as it is.
+Every value is escaped, since names of runs and values of configs are data and never markup. Only
+`markupsafe.Markup` is inserted as it is.
 """
 
 import functools
@@ -21,7 +21,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def source(name: str) -> Markup:
-    """Returns a file of this folder that goes into a page as it is: its style, its script."""
+    """Returns a file of this folder that goes into a page as it is, such as its style or script."""
     templates = environment()
     return Markup(templates.loader.get_source(templates, name)[0])
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-PAGE_BYTES = 12_000_000  # All sheets of a page, before base64 makes four bytes of three.
+PAGE_BYTES = 12_000_000  # All sheets of a page together, before base64 adds a third.
 MAX_FRAMES = 40
 _ENOUGH_FRAMES = 6  # If fewer fit without loss, the sheets become lossy.
 _STILL_BYTES = 500_000
@@ -31,15 +31,14 @@ class Frame(NamedTuple):
 
 
 class Film(NamedTuple):
-    """The sheets of one run that the page holds, and what it leaves out."""
+    """The sheets of one run that the page holds, and a note on what it leaves out."""
 
     frames: list[Frame]
-    num_sheets: int
     note: str
 
 
 def evenly(count: int, total: int) -> list[int]:
-    """Picks `count` of `total` indices evenly, with the first and the last among them."""
+    """Picks `count` of `total` indices evenly, including the first and the last."""
     if count >= total:
         return list(range(total))
     if count <= 1:
@@ -89,7 +88,7 @@ def film(samples: Sequence[tuple[int, pathlib.Path]], *, allowed: int) -> Film:
         notes.append('compressed with loss' + (f' at 1/{shrink} size' if shrink > 1 else ''))
     if broken:
         notes.append(f'not readable: {", ".join(sorted(broken))}')
-    return Film(frames, len(samples), '; '.join(notes))
+    return Film(frames, '; '.join(notes))
 
 
 def still(path: pathlib.Path) -> Frame | None:
@@ -107,7 +106,7 @@ class _UnreadableError(Exception):
 
 
 def _choose(samples, allowed: int) -> tuple[list[Frame], int, bool]:
-    """Takes the first mode in which enough sheets fit; returns (frames, shrink, lossless)."""
+    """Uses the first mode in which enough sheets fit; returns (frames, shrink, lossless)."""
     for shrink, lossless in _MODES:
         frames, size = _fit(samples, allowed, shrink, lossless)
         enough = min(_ENOUGH_FRAMES if lossless else 2, len(samples))
@@ -117,7 +116,7 @@ def _choose(samples, allowed: int) -> tuple[list[Frame], int, bool]:
 
 
 def _fit(samples, allowed: int, shrink: int, lossless: bool) -> tuple[list[Frame], int]:
-    """Encodes as many sheets as fit, chosen evenly and with the last one; returns their bytes."""
+    """Encodes as many evenly chosen sheets as fit, with the last one; returns their bytes too."""
     encoded = {}
     count = min(MAX_FRAMES, len(samples))
     while True:

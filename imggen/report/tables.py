@@ -1,4 +1,4 @@
-"""Tables that sort by a click on a header: every cell knows the value that it sorts by."""
+"""Tables that sort by a click on a header: every cell holds the value that it sorts by."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -30,10 +30,9 @@ class Table(NamedTuple):
     """A sortable table.
 
     Attributes:
-      caption: what the table shows.
       headers: (name, whether the column holds numbers) of each column.
-      rows: (cells, what the page's filter finds the row by; None if it is not filtered).
-      footer: cells of a row that stays below, whatever the order.
+      rows: (cells, text that the page's filter searches; None if the row is not filtered).
+      footer: cells of a row that stays below when the table is sorted.
     """
 
     caption: str

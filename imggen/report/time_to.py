@@ -1,4 +1,4 @@
-"""Training time until a metric first reaches a target; the time of evaluations does not count."""
+"""Training time until a metric first reaches a target, without the time of evaluations."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -30,8 +30,8 @@ def seconds_to(records: Sequence[Mapping[str, Any]], metric: str, value: float) 
 def table(runs: Sequence[Run], metric: str, values: Sequence[float]) -> str:
     """Returns Markdown: one row per variant (a config without its seed), one column per target.
 
-    A cell holds the median of seconds over the seeds that reached the target and, if that is not
-    all of them, how many did.
+    A cell holds the median of the seconds over the seeds that reached the target and, if some did
+    not, how many did.
 
     Raises:
       UserError: no run has recorded the metric.

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from imggen import data, images
+from imggen import data, files, images
 from imggen.inference import translate
 from imggen.metrics import paired
 from imggen.report.formats import number
@@ -20,10 +20,10 @@ def write(
 
     Args:
       restored: a trained translation.
-      folder: gets index.html, and one PNG for each image and set. They replace the page that
-        was there and its images.
-      num_images: how many images at most.
-      seed: of what the method draws.
+      folder: gets index.html, and one PNG for each image and set. They replace an older page
+        and its images.
+      num_images: the largest number of images.
+      seed: seed of the method's random numbers.
 
     Returns:
       The page's path.
@@ -31,10 +31,10 @@ def write(
     Raises:
       UserError: the run translates nothing, or its data has no held-out images.
     """
-    files = data.files(restored.config['data'], split='test')
+    sources = data.files(restored.config['data'], split='test')
     rows, names, older = [], (), _files(folder)
     for sets in translate.validation(restored, num_images=num_images, seed=seed):
-        # The older page goes when there is something to put in its place, not before.
+        # The older page is removed only once there are images to put in its place.
         while older:
             older.pop().unlink(missing_ok=True)
         names = tuple(sets)
@@ -42,10 +42,10 @@ def write(
             shown = {name: f'{len(rows):05d}_{name}.png' for name in names}
             for name, file in shown.items():
                 images.write_png(folder / file, images.to_uint8(sets[name][index]))
-            file = files[len(rows)] if files else ''
+            source = sources[len(rows)] if sources else ''
             finite = np.isfinite(decibels)
             psnr = number(round(float(decibels), 2)) if finite else 'the same'
-            rows.append((f'{len(rows)} {file}'.strip(), shown, psnr))
+            rows.append((f'{len(rows)} {source}'.strip(), shown, psnr))
     path = folder / 'index.html'
     text = render(
         'translation_page.html.j2',
@@ -55,12 +55,12 @@ def write(
         names=names,
         rows=rows,
     )
-    path.write_text(text, encoding='utf-8')
+    files.write_text(path, text)
     return path
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the images of the page that lies in a folder, and no other files there."""
+    """Returns the image files that the page in a folder shows."""
     page = folder / 'index.html'
     text = page.read_text(encoding='utf-8', errors='replace') if page.is_file() else ''
     return [folder / name for name in re.findall(r'src="(\d{5,}_\w+\.png)"', text)]

@@ -1,8 +1,7 @@
-"""Samples of all runs under one slider over training steps, real images beside them.
+"""Samples of all runs under one slider over training steps, with real images beside them.
 
-Every sheet on the wall has the same scale: `zoom` CSS pixels per pixel, a whole number wherever
-the sheet fits. The page holds each run's last sheet in place, and the earlier ones as data for
-its script.
+Every sheet on the wall has the same scale: `zoom` CSS pixels per pixel, a whole number if the
+sheet is small enough. The page shows each run's last sheet; its script has the earlier ones.
 """
 
 import hashlib
@@ -21,10 +20,8 @@ def section(
 ) -> dict[str, Any] | None:
     """Returns what page.html.j2 shows of the samples; None if there is no sheet.
 
-    Args:
-      runs: all runs.
-      order: indices of the runs in the order to show.
-      captions: what to say of each run besides its name and step.
+    `order` has the indices of the runs in the order of the wall. `captions` has a text for each
+    run, which stands below its name and step.
     """
     with_sheets = [index for index in order if runs[index].samples]
     allowed = sheets.PAGE_BYTES // max(1, len(with_sheets))
@@ -53,7 +50,7 @@ def section(
         'cards': cards[:shown],
         'more': cards[shown:],  # These wait behind a click.
         'zoom': zoom,
-        'wide': wide,  # Of the widest sheet, in its own pixels.
+        'wide': wide,  # The width of the widest sheet, in its own pixels.
         'classes': ' '.join(['wall'] + ['few'] * few + ['shrunk'] * (zoom < 1)),
         'films': _data(films),
         'left_out': left_out,
@@ -61,7 +58,7 @@ def section(
 
 
 def _data(films: Mapping[int, sheets.Film]) -> dict[str, Any]:
-    """Returns what the script needs; the last sheet of a run is on the wall already."""
+    """Returns the data for the script; the last sheet of a run is on the wall already."""
     runs = {
         str(index): {
             'steps': [frame.step for frame in film.frames],
@@ -74,7 +71,7 @@ def _data(films: Mapping[int, sheets.Film]) -> dict[str, Any]:
 
 
 def _left_out(runs: Sequence[Run], films: Mapping[int, sheets.Film]) -> list[str]:
-    """Says what the page does not hold; runs with the same to say share a sentence."""
+    """Says what the page leaves out; runs with the same note share a sentence."""
     names: dict[str, list[str]] = {}
     for index, film in films.items():
         if film.note:
