@@ -1,1 +1,1 @@
-"""Many runs from one config: points, plan, launchers, table."""
+"""Many runs from one config: points, a plan, launchers and a table."""

@@ -2,9 +2,9 @@
 
 `Local` and `slurm.Slurm` are launchers. Both take tasks and have the same interface:
 
-  poll() -> {name: TaskState}    starts what can start; returns what every task does now
-  stop()                         here, the runs save and end; on a cluster they go on by themselves
-  where                          a phrase for the log
+  poll() -> {name: TaskState}    starts what can start; returns the state of every task
+  stop()                         the runs save and end; on a cluster they continue by themselves
+  where                          a phrase that says where the tasks run
 
 The commands of a task run one after the other, each in a process of its own. Their output goes to
 `logs/<name>.txt`.
@@ -31,15 +31,10 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class TaskState(NamedTuple):
-    """What a task does.
+    """The state of a task."""
 
-    Attributes:
-      kind: 'waiting', 'running' or 'ended'.
-      reason: why an ended task failed; '' if it succeeded.
-    """
-
-    kind: str
-    reason: str = ''
+    kind: str  # 'waiting', 'running' or 'ended'.
+    reason: str = ''  # Why an ended task failed; '' if it succeeded.
 
 
 def log_path(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -56,14 +51,9 @@ class Local:
     with one core differs from a run with two in the last digits. Runs are the same to the bit
     only with equally many cores, that is, with the same --jobs.
 
-    The processes inherit the folder's lock and, on Linux, get SIGTERM if this process dies. A
-    sweep that was killed and starts again therefore waits until nobody writes any more.
-
-    Args of the constructor:
-      tasks: what is to be done.
-      folder: the sweep's folder.
-      jobs: number of tasks at a time.
-      lock: what `lock(folder)` yields.
+    The processes inherit the folder's lock (`lock`, which the function `lock` yields) and, on
+    Linux, get SIGTERM if this process dies. A sweep that was killed and starts again therefore
+    waits until no process writes any more.
     """
 
     def __init__(self, tasks: Sequence[Task], folder: pathlib.Path, *, jobs: int, lock: int):
@@ -121,7 +111,7 @@ class Local:
 
 @contextlib.contextmanager
 def lock(folder: pathlib.Path) -> Iterator[int]:
-    """Yields a locked file descriptor; waits for an earlier sweep and for the runs it left."""
+    """Yields a locked file descriptor; waits until an earlier sweep and its runs have ended."""
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -158,9 +148,8 @@ def start(
     libc = ctypes.CDLL(None)  # Loaded here, since a forked process should do little.
 
     def prepare():
-        signal.signal(
-            signal.SIGUSR2, signal.SIG_IGN
-        )  # SLURM's warning is meant for submitit alone.
+        # SLURM's warning before the time limit is meant for submitit only.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         if cores:
             os.sched_setaffinity(0, cores)
         if sys.platform == 'linux':

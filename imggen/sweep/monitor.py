@@ -31,14 +31,14 @@ def watch(
 
     Args:
       launcher: `local.Local` or `slurm.Slurm`.
-      tasks: the tasks that the launcher was given.
+      tasks: the tasks of the launcher.
       folder: the sweep's folder.
       num_runs: number of runs of the whole sweep; those without a task count as finished.
       every_seconds: seconds between two polls.
       out: where the lines go.
 
     Returns:
-      For each task that failed, by name: what went wrong.
+      The reason of each failed task, by name.
 
     Raises:
       KeyboardInterrupt: after `launcher.stop()`.
@@ -68,7 +68,7 @@ def watch(
 
 
 def explain(task: Task, folder: pathlib.Path, reason: str) -> str:
-    """Adds the last line of a task's output that looks like an error to the reason of its end."""
+    """Adds to a reason the last line of the task's output that looks like an error."""
     log = log_path(folder, task.name)
     found = _last_error(log)
     return f'{reason}; {found} (see {log})' if found else f'{reason} (see {log})'
@@ -126,7 +126,7 @@ class _Line:
 
 
 def _step(workdir: pathlib.Path) -> tuple[int, int]:
-    """Returns the step that a run has reached, and how many it will take (0: not known yet)."""
+    """Returns the step that a run has reached, and its number of steps (0 if not known yet)."""
     info = read_info(workdir)
     step = info.get('step', 0)
     for line in reversed(_tail(workdir / 'metrics.jsonl').split(b'\n')):

@@ -16,9 +16,9 @@ from imggen.workdir import reader
 
 
 class Task(NamedTuple):
-    """What is left to do for one run: commands, to be run one after the other.
+    """What is left to do for one run: commands that run one after the other.
 
-    Every command is safe to repeat: a run that was killed is continued by the same command.
+    Every command is safe to repeat: it continues a run that was killed.
     """
 
     name: str
@@ -126,16 +126,16 @@ def make_tasks(
     """Returns one task for each run that is not done.
 
     A run is trained if run.json says 'finished' and config.json holds its config. It is
-    evaluated if the last line of evaluations.jsonl belongs to its last step and was measured
-    as asked. The same command continues what is half done.
+    evaluated if the last line of evaluations.jsonl belongs to its last step and to the flags
+    `measured`.
 
     Args:
-      plan: the runs.
+      plan: the plan of the sweep.
       folder: the sweep's folder.
       config: the config with the plan's fixed overrides.
       train: the program that takes --config and --workdir.
       evaluate: the program that takes --workdir; None to train only.
-      measured: how to evaluate: the flags `extractor`, `num` and `measure` of `evaluate`.
+      measured: the flags `extractor`, `num` and `measure` of `evaluate`, as far as they are given.
     """
     tasks = []
     how = [f'--{name}={value}' for name, value in measured.items()]
@@ -166,7 +166,7 @@ def _is_trained(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
 
 
 def _computed(config: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out config.run, which changes how a run is watched and not what it computes."""
+    """Leaves out config.run, which does not change what a run computes."""
     return {name: section for name, section in config.items() if name != 'run'}
 
 

@@ -16,7 +16,7 @@ from imggen.sweep.local import TaskState, log_path, start, why_ended
 from imggen.sweep.plan import Task
 
 _MAX_TIMEOUTS = 1_000  # How often a job may reach its time limit and be requeued.
-_SETTLE_SECONDS = 10  # The last file of a job may become visible here after its end is known.
+_SETTLE_SECONDS = 10  # A shared file system may show the last file of a job only some time later.
 _OVER = ('BOOT_FAIL', 'CANCELLED', 'COMPLETED', 'DEADLINE', 'FAILED', 'NODE_FAIL')
 _OVER += ('OUT_OF_MEMORY', 'PREEMPTED', 'TIMEOUT')
 
@@ -29,9 +29,8 @@ class Slurm:
     command continues it. The process that started the sweep may end: the same command finds the
     jobs again by `slurm/jobs.json`, and submits only those that are not in the queue.
 
-    Args of the constructor:
-      options: parameters of submitit, such as {'timeout_min': 240,
-        'gpus_per_node': 1, 'slurm_partition': 'gpu'}.
+    `options` are parameters of submitit, such as {'timeout_min': 240, 'gpus_per_node': 1,
+    'slurm_partition': 'gpu'}.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Slurm:
         return {name: self._state(name, queue.get(self._jobs[name])) for name in self._names}
 
     def stop(self) -> None:
-        """Leaves the jobs alone: they do not need this process."""
+        """Does nothing: the jobs do not need this process."""
 
     def _state(self, name: str, queued: str | None) -> TaskState:
         if queued is not None:

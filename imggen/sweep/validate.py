@@ -1,6 +1,6 @@
 """Checks the configs of a sweep before its first run starts; compiles nothing.
 
-This happens in a process of its own, on the CPU: building a method may load weights, and a sweep
+The check runs in a process of its own, on the CPU: building a method may load weights, and a sweep
 must not take the memory of an accelerator from its runs.
 """
 
@@ -17,10 +17,7 @@ from imggen.errors import UserError
 
 
 def check(configs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Checks the configs of several runs in another process.
-
-    Args:
-      configs: by the name of the run, as JSON reads them.
+    """Checks the configs of several runs, by name of the run, in another process.
 
     Raises:
       UserError: names the first run whose config is wrong, and the option.
@@ -85,7 +82,7 @@ def _main() -> int:
         checked.add(same)
         try:
             check_config(config)
-        except Exception as error:  # The run would end the same way, but hours later.
+        except Exception as error:  # The run would fail in the same way, but hours later.
             kind = '' if isinstance(error, UserError) else f'{type(error).__name__}: '
             print(' '.join(f'{name}: {kind}{error}'.split()))
             return 1
