@@ -1,7 +1,7 @@
 """Lists and runs the commands.
 
-`imggen train ...` once imggen is installed, and `python -m experiments train ...` in a clone,
-are `python -m experiments.train ...`.
+`imggen train ...` does what `python -m experiments.train ...` does, once imggen is installed. In a
+clone, `python -m experiments train ...` does so, too.
 """
 
 import ast
@@ -48,7 +48,7 @@ def _help(commands: dict[str, pathlib.Path]) -> str:
     width = max(map(len, commands))
     lines = ['Usage: imggen COMMAND [--flag=value ...]', '']
     for name, path in commands.items():
-        # Parsed and not imported, since that would import JAX.
+        # The file is parsed and not imported, since the import would load JAX.
         summary = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))).splitlines()[0]
         lines.append(f'  {name:<{width}}  {summary}')
     return '\n'.join([*lines, '', 'imggen COMMAND --help describes a command and its flags.'])

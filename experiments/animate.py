@@ -4,7 +4,7 @@ python -m experiments.animate --workdir=runs/gan --output=film.gif
 python -m experiments.animate --workdir=runs/style --output=film.gif [--name=tubingen]
 
 The frames are the sheets of samples, which show the same latents, or the same inputs,
-throughout. Of a run that leaves results, such as style transfer, they are the stages of one
+throughout. If the run leaves results, as style transfer does, the frames are the stages of one
 result, which --name chooses.
 """
 
@@ -56,7 +56,7 @@ def _frames(workdir: pathlib.Path) -> list[Image.Image]:
         ]
     name = _NAME.value if _NAME.value or len(folders) > 1 else next(iter(folders))
     if name not in folders:
-        there_are = f'choose one of {", ".join(sorted(folders))}' if folders else 'it has none'
+        there_are = f'choose one of {", ".join(sorted(folders))}' if folders else 'there are none'
         raise UserError(f'--name={name} is not a result of {workdir}: {there_are}.')
     return [_opaque(path) for path in sorted(folders[name].glob('*.png'))]
 

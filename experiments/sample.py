@@ -7,12 +7,12 @@ python -m experiments.sample --workdir=runs/gan --num=8 --interpolate --output=w
 python -m experiments.sample --workdir=runs/gan --project=photo.png --output=found.png
     [--extractor=lite0]
 
-A folder gets one PNG for each image, a .png file a sheet of all images. --interpolate walks
-through latent space from one image to the next (a .gif, or a folder of frames). --project
-searches for the latent of a given image and puts the result beside it.
+If --output is a folder, it gets one PNG for each image; if it is a .png file, it becomes a sheet
+of all images. --interpolate walks through latent space from one image to the next (a .gif, or a
+folder of frames). --project searches for the latent of a given image and puts the result beside it.
 
-Image i depends on the seed and on i alone: it is the same in any number of images, and up to
-rounding on any number of devices.
+Image i depends only on the seed and on i. It is the same however many images are made, and it is
+the same up to rounding on any number of devices.
 """
 
 import itertools
@@ -42,7 +42,7 @@ _EXTRACTOR = flags.DEFINE_enum(
     'extractor',
     None,
     list(features.EXTRACTORS),
-    'Features that --project compares, beside pixels; pixels alone by default.',
+    'Features that --project compares in addition to pixels; by default only pixels.',
 )
 
 

@@ -50,13 +50,13 @@ _MEASURE = flags.DEFINE_string('measure', None, 'As in experiments.evaluate.')
 _DRY_RUN = flags.DEFINE_bool(
     'dry_run', False, 'Check the runs and print their commands, but run nothing.'
 )
-_TABLE_ONLY = flags.DEFINE_bool('table_only', False, 'Write the table of the runs that are there.')
+_TABLE_ONLY = flags.DEFINE_bool('table_only', False, 'Only write the table of what has run.')
 _BASELINE = flags.DEFINE_string(
     'baseline', None, 'The variant to compare with; by default the first.'
 )
 
 
-# The commands beside this one: `experiments` in a clone, `imggen.experiments` if installed.
+# The package is `experiments` in a clone, and `imggen.experiments` once installed.
 _TRAIN_COMMAND = (sys.executable, '-m', f'{__package__}.train')
 _EVALUATE_COMMAND = (sys.executable, '-m', f'{__package__}.evaluate')
 
@@ -64,11 +64,8 @@ _EVALUATE_COMMAND = (sys.executable, '-m', f'{__package__}.evaluate')
 def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND, check=validate.check):
     """Runs the sweep; returns the exit status, 1 if a run failed.
 
-    Args:
-      argv: the command's arguments besides its flags.
-      train: the program that trains a run.
-      evaluate: the program that evaluates it.
-      check: raises UserError if one of the configs that it is given, by run, is wrong.
+    The programs that train and evaluate a run, and the check of the configs, are arguments so
+    that tests can replace them.
     """
     if len(argv) > 1:
         raise UserError(f'{argv[1]!r} is not an option: write --axis name=value,value.')
@@ -123,7 +120,7 @@ def _plan():
 
 
 def _hyper(name):
-    """Returns the points of the config's own get_hyper(h); one empty point without."""
+    """Returns the points of the config's own get_hyper(h), or one empty point if it has none."""
     module = cli.load_config_module(name)
     return module.get_hyper(points.HYPER) if hasattr(module, 'get_hyper') else [{}]
 

@@ -4,8 +4,8 @@ python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs
     [--config.method.loss=hinge] [--config.seed=1]
 
 A config has an argument for its structure, --config=configs/gan_folder.py:size=64, and options,
---config.SECTION.OPTION=VALUE. --config.method.generator={} takes out all options of a section,
-so that another network can be named: --config.method.network=residual.
+--config.SECTION.OPTION=VALUE. --config.method.generator={} removes all options of a section, so
+that another network can be chosen: --config.method.network=residual.
 
 On a cluster, start one process per host with --distributed.
 """

@@ -5,9 +5,9 @@ python -m experiments.translate --workdir=runs/colorize --input=a.jpg --output=b
 python -m experiments.translate --workdir=runs/colorize --validation --output=page/
 python -m experiments.translate --workdir=runs/noise --num=16 --output=drawn/
 
-An image keeps its size (times the scale of super-resolution), its alpha and its file name. The
-filter that made the inputs of the run is applied first; --filtered says that the images are such
-inputs already. --validation writes a page of held-out images of the run: input, output and
+An image keeps its size (times the scale of super-resolution), its alpha channel and its file
+name. The filter that made the inputs of the run is applied first; --filtered says that it was
+applied already. --validation writes a page of held-out images of the run: input, output and
 target side by side. A run that starts from noise takes no input.
 
 Images of more than --tile x --tile pixels are cut into tiles. The default is 512, or 2048 for
@@ -28,7 +28,7 @@ from imggen.report import translation_page
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
 _INPUT = flags.DEFINE_string('input', None, 'An image, or a folder of images.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A file for one image, else a folder.')
+_OUTPUT = flags.DEFINE_string('output', None, 'A file for one image; a folder for several.')
 _VALIDATION = flags.DEFINE_bool('validation', False, 'Write a page of held-out images.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
 _FILTERED = flags.DEFINE_bool('filtered', False, 'The images are filtered already.')
@@ -39,10 +39,10 @@ _OVERLAP = flags.DEFINE_integer('overlap', 64, 'Pixels that neighboring tiles sh
 _NUM = flags.DEFINE_integer(
     'num',
     64,
-    'Number of images: of --validation, at most, or of a run that starts from noise.',
+    'Number of images to make from noise, and the most that --validation shows.',
     lower_bound=1,
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of what a method draws, such as dropout.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of random numbers, such as those of dropout.')
 
 
 def main(argv):
@@ -102,7 +102,7 @@ def _draw(restored, folder):
 def _check_folder(output):
     if not output.is_dir() and (output.suffix or output.exists()):
         raise UserError(
-            f'--output={output} is not a folder, and there are several images: name one.'
+            f'--output={output} is not a folder, and there are several images: name a folder.'
         )
 
 

@@ -62,8 +62,8 @@ def mesh_over(count: int) -> Mesh:
 def compiler_options(mesh: Mesh) -> dict[str, str]:
     """Returns the options that training steps are compiled with on this mesh.
 
-    On a CPU the fusions of the YNNPACK library are on by default and halve the speed of batched
-    convolutions. An empty list of fusion types turns them off.
+    On a CPU the fusions of the YNNPACK library are on by default, and batched convolutions are
+    half as fast with them. An empty list of fusion types turns them off.
     """
     return {'xla_cpu_experimental_ynn_fusion_type': ''} if _on_cpu(mesh) else {}
 
@@ -71,18 +71,14 @@ def compiler_options(mesh: Mesh) -> dict[str, str]:
 def quick_options(mesh: Mesh) -> dict[str, int]:
     """Returns the options for a program that runs once, such as the one that draws parameters.
 
-    On a CPU, LLVM at its usual level of optimization needs seconds to compile each draw of random
-    numbers; at level 1 it needs a twentieth of that.
+    On a CPU, LLVM at its usual level of optimization takes seconds to compile each draw of random
+    numbers; at level 1 it takes a twentieth of that.
     """
     return {'xla_backend_optimization_level': 1} if _on_cpu(mesh) else {}
 
 
 def check_batch_size(mesh: Mesh, batch_size: int) -> None:
-    """Checks that the devices divide a batch.
-
-    Raises:
-      UserError: they do not.
-    """
+    """Raises UserError unless the number of devices divides the batch size."""
     if batch_size % mesh.size:
         raise UserError(
             f'config.data.batch_size={batch_size} is not a multiple of the {mesh.size} devices: '
@@ -91,15 +87,9 @@ def check_batch_size(mesh: Mesh, batch_size: int) -> None:
 
 
 def check_population(mesh: Mesh, spec: P, state) -> None:
-    """Checks that the devices divide a state that is split along its leading axis.
+    """Raises UserError unless the number of devices divides a state split by its leading axis.
 
-    Args:
-      mesh: the devices.
-      spec: the method's `state_spec`.
-      state: a pytree of arrays or shapes.
-
-    Raises:
-      UserError: they do not.
+    `spec` is the method's `state_spec`, and `state` is a pytree of arrays or shapes.
     """
     if spec == P():
         return

@@ -50,9 +50,6 @@ def filling(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     The temporary folder is `.<name>.partial` beside `folder`. An error removes it. If the process
     is killed, the next one clears it.
 
-    Args:
-      folder: does not exist yet, or is empty.
-
     Raises:
       UserError: the folder is not empty, cannot be made, or another process is filling it.
     """
@@ -83,12 +80,8 @@ def locked(path: pathlib.Path, sentence: str) -> Iterator[None]:
 
     The lock ends with the process, even if the process is killed.
 
-    Args:
-      path: what is locked.
-      sentence: what the error says about `path` if another process holds the lock.
-
     Raises:
-      UserError: another process holds the lock.
+      UserError: another process holds the lock. The message is `path` and `sentence`.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""A progress line: how far a run is, how fast it goes and how long it still takes."""
+"""A progress line: how many steps are done, at what speed, and how much time is left."""
 
 import sys
 import time
@@ -13,13 +13,13 @@ _SMOOTHING = 0.3  # The weight of the newest pace in the moving average, as in t
 class Progress:
     """Shows progress: one updating line on a terminal, a plain line every 15 seconds elsewhere.
 
-    The time left follows the pace of the last units with the same label, since the phases of
-    a run may take very different times per step.
+    The time left is estimated from recent units with the same label, since the phases of a run
+    may take very different times per step.
 
     Args:
       total: number of units.
       unit: what is counted, for example 'step'.
-      initial: number of units done before.
+      initial: number of units that an earlier session has done.
       active: whether this process shows anything.
     """
 
