@@ -27,7 +27,7 @@ def per_image(
 
     Args:
       key: the key of a step, or of a set of samples.
-      count: number of images; under pmap, of this device.
+      count: number of images; under pmap, on this device.
       axis_name: the pmap axis that the batch is spread over; None under jit.
       first: index of the first image.
     """

@@ -1,8 +1,8 @@
 """The interface that every method implements.
 
 A method is a bundle of pure functions over a state, in the manner of
-`optax.GradientTransformation`. It knows no file, no device mesh and no loop, so that one
-loop runs evolution, adversarial training and the optimization of a single image.
+`optax.GradientTransformation`. It does not know about files, devices or the loop, so that the
+same loop runs evolution, adversarial training and the optimization of a single image.
 
 A complete method, which learns the mean of all images that it sees:
 
@@ -28,7 +28,7 @@ A complete method, which learns the mean of all images that it sees:
 
         return Method(init, (Phase('train', config['num_steps'], step),), sample)
 
-`docs/add_a_method.md` takes it from here to a run, a measurement and a test.
+`docs/add_a_method.md` shows how to run, measure and test it.
 """
 
 from collections.abc import Callable, Mapping
@@ -93,10 +93,10 @@ class SampleFn(Protocol):
           image_keys: keys [n]. Image i must depend on key i alone, so that it is the same in a
             batch of any size.
           state, frozen: as in a step.
-          batch: arrays in the shapes of a training batch, without 'label'. What the caller
-            asks for is in it as well: 'latent' float32 [n, latent_size] if the method has
+          batch: arrays in the shapes of a training batch, without 'label'. It also holds what
+            the caller asks for: 'latent' float32 [n, latent_size] if the method has
             `latent_size`, 'label' int32 [n] if it has `num_classes`, 'index' int32 [n] if it
-            has `num_images`, 'input' if it has a `translation`. What is absent is drawn.
+            has `num_images`, 'input' if it has a `translation`. The method draws what is absent.
 
         Returns:
           Sets of images by name. `Method.output` names the set that is the result; the others
@@ -119,7 +119,7 @@ class Phase(NamedTuple):
 
 
 class Translation(NamedTuple):
-    """What a method that maps images to images tells those who apply it to other images.
+    """How a method that maps images to images can be applied to other images.
 
     Attributes:
       scale: height of the output divided by the height of the input.
@@ -138,20 +138,21 @@ class Method(NamedTuple):
       init: builds the initial state.
       phases: what runs, in order.
       sample: makes images.
-      frozen: pre-trained parameters, an argument of every function and in no checkpoint; ()
-        without.
+      frozen: pre-trained parameters, an argument of every function; they are not part of
+        checkpoints. () if there are none.
       state_spec: how the state lies on the devices. P(): a copy on each. P('data'): every leaf
         leads with an axis over images and is split along it.
       output: the set of `sample` that is the result: what is written, measured and exported;
         None if `sample` shows images of the data set only (a classifier).
       latent_size: length of a latent; None without latents.
-      num_images: number of images in the state, of methods that search images themselves; None
-        if images are drawn.
+      num_images: number of images in the state, for methods that search images; None if
+        `sample` draws images.
       num_classes: number of classes that `sample` distinguishes; None without labels.
       translation: set if `sample` maps batch['input'] to the output; None if it generates.
       energy: (state, images [n, height, width, channels]) -> float32 [n], small for images
         like those of the data set; None without an evaluator.
-      threshold: state -> the energy, a scalar, above which an image is rejected; None without.
+      threshold: state -> the energy, a scalar, above which an image is rejected; None without
+        one.
       logits_have_scale: whether the gap between the metrics `real_logit` and `fake_logit` can
         be compared with a constant; False for Wasserstein losses.
     """

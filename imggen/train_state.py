@@ -15,11 +15,8 @@ Schedule = Callable[[jax.Array], jax.Array]  # Step (int32) -> value.
 class TrainState:
     """The parameters of one network and the state of its optimizer.
 
-    Attributes:
-      params: its parameters.
-      batch_stats: its other collections of variables, such as the running statistics of batch
-        normalization; {} if it has none.
-      opt_state: the state of its optimizer.
+    `batch_stats` holds the other collections of variables, such as the running statistics of
+    batch normalization; {} if there are none.
     """
 
     params: Any
@@ -53,7 +50,7 @@ def update(state: TrainState, gradients, optimizer, *, batch_stats=None) -> Trai
 def adam(
     learning_rate: float | Schedule, *, b1: float = 0.9, b2: float | Schedule = 0.999
 ) -> optax.GradientTransformation:
-    """Returns Adam, whose learning rate and second decay may follow a schedule of the step."""
+    """Returns Adam; the learning rate and b2 may be schedules of the step."""
     if callable(b2):
         return optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate, b1=b1, b2=b2)
     return optax.adam(learning_rate, b1=b1, b2=b2)
@@ -69,9 +66,8 @@ def ema_update(
     forgotten.
 
     Args:
-      ema: averaged variables.
-      new: the variables after this step.
-      images: images in this step on this device.
+      ema, new: the average, and the variables after this step.
+      images: number of images in this step on this device.
       half_life_images: h, in images.
       step: number of steps before this one.
       axis_name: the pmap axis over whose devices the batch is spread; None under jit.

@@ -1,1 +1,1 @@
-"""Random changes of images, of a data set and of the input of a discriminator."""
+"""Random changes of the images of a data set and of the input of a discriminator."""

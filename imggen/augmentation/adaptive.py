@@ -82,10 +82,9 @@ def adapt(
     """Updates the controller; every fourth step changes the probability.
 
     Args:
-      control: the state before.
-      augmentation: the options.
+      control, augmentation: the state before, and the options.
       sign: r of this step, over the whole batch.
-      step: the number of this step.
+      step: number of steps before this one.
       images_per_step: number of real images in a step.
     """
     total = control.sign_sum + sign

@@ -86,11 +86,11 @@ class _Draws:
             )
 
         self._gates, self._uniforms, self._normals = jax.vmap(draw)(image_keys)
-        self._probability = probability
+        self.probability = probability
 
     def happens(self, kind, *, probability=None, gate=0):
         """Returns whether a kind is applied to each image, bool [n]."""
-        probability = self._probability if probability is None else probability
+        probability = self.probability if probability is None else probability
         return self._gates[:, KINDS.index(kind), gate] < probability
 
     def uniform(self, kind, low, high, number=0):
@@ -104,10 +104,6 @@ class _Draws:
     def value(self, kind, value, neutral):
         """Returns `value` [n] where the kind is applied, otherwise `neutral`: [n, 1, 1, 1]."""
         return jnp.where(self.happens(kind), value, neutral)[:, None, None, None]
-
-    @property
-    def probability(self):
-        return self._probability
 
 
 def _copy_pixels(images, draws, kinds):
@@ -144,7 +140,8 @@ def _warp(images, draws, kinds):
         cos, sin = jnp.cos(angle), jnp.sin(angle)
         return _product(matrices, cos, -sin, sin, cos)
 
-    # One rotation before and one after the stretch; at least one happens with the probability.
+    # One rotation comes before the stretch and one after it. At least one of them happens with
+    # the probability of a kind.
     once = 1.0 - jnp.sqrt(1.0 - draws.probability)
     zero = jnp.zeros(count)
     if 'quarter_turn' in kinds:

@@ -1,1 +1,1 @@
-"""Losses: pure functions, the paper's equation above each."""
+"""Losses: pure functions, each with the equation of its paper."""

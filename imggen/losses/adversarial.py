@@ -126,8 +126,7 @@ def zero_centered_gradient_penalty(discriminator, images: jax.Array, gamma: floa
     scale gamma / 2 ||grad_x D(x)||^2
 
     Args:
-      discriminator: images -> (logits [n], auxiliary output).
-      images: [n, height, width, channels].
+      discriminator, images: as in `squared_gradient_norm`.
       gamma: the weight. With 0 no gradient is computed, and logits may have any shape.
       scale: a scalar that multiplies the weight; it may be traced.
 
@@ -148,7 +147,7 @@ def gradient_penalty(
 
     Args:
       discriminator: images -> (logits [n], auxiliary output).
-      image_keys: keys [n], which u is drawn from.
+      image_keys: keys [n], from which u is drawn.
       real, fake: [n, height, width, channels].
 
     Returns:

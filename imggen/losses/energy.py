@@ -37,7 +37,7 @@ def pulling_away(codes: jax.Array, *, axis_name: str | None = None) -> jax.Array
 
 
 def mean_distance(rows: jax.Array, columns: jax.Array, *, axis_name: str | None = None):
-    """Mean over all pairs of a row and a column of their Euclidean distance divided by sqrt(d).
+    """Mean Euclidean distance of a row and a column over all pairs, divided by sqrt(d).
 
     Args:
       rows: [n, d].
@@ -51,7 +51,7 @@ def mean_distance(rows: jax.Array, columns: jax.Array, *, axis_name: str | None 
 
 
 def mean_pairwise_distance(rows: jax.Array, *, axis_name: str | None = None) -> jax.Array:
-    """Mean over all pairs of different rows [n, d] of their distance divided by sqrt(d): scalar.
+    """Mean distance of two different rows [n, d] over all pairs, divided by sqrt(d): scalar.
 
     E|g - x| - E|g - g'| / 2 is the energy distance of Székely and Rizzo (2013), up to the spread
     of x. Its expectation is smallest if g and x have the same distribution. Without the second

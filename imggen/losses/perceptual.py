@@ -17,8 +17,7 @@ def perceptual(
     """sum_l w_l mean |F_l - P_l|^2, Johnson et al. 2016, eq. 2.
 
     Args:
-      features: features of the generated images.
-      target: features of the target images, with the same layers.
+      features, target: features of the generated and of the target images.
       weights: {layer: w_l}; 1 for each layer by default.
 
     Returns:

@@ -35,10 +35,8 @@ class Moments:
 def moments(features: jax.Array, *, weight: jax.Array | None = None) -> Moments:
     """Sums features [n, height, width, c] and their products over positions.
 
-    Args:
-      features: the features of one layer.
-      weight: [n or 1, height, width, r], how much a position belongs to each region. By
-        default there is one region, to which every position belongs.
+    `weight` [n or 1, height, width, r] says how much a position belongs to each region. By
+    default there is one region, to which every position belongs.
     """
     n, height, width, channels = features.shape
     flat = features.reshape(n, height * width, channels)

@@ -1,4 +1,4 @@
-"""An image classifier: AdamW, label smoothing, and an average of the weights.
+"""An image classifier: AdamW, label smoothing, and an EMA of the weights.
 
 Trained on Fashion-MNIST, it measures the images of other methods and is the target of evolution.
 """

@@ -41,7 +41,7 @@ class Config:
       time: one of TIMES: 'uniform', or 'logit_normal' to train more often in the middle.
       num_classes: number of classes that the velocity depends on; 0 for none.
       class_dropout: fraction of the images whose label is hidden in training.
-      guidance: the factor above; 1 uses the class alone.
+      guidance: the factor above; at 1 only the velocity with the class is used.
       solver: one of SOLVERS, to sample with.
       evaluations: network evaluations per sample.
       learning_rate: learning rate of Adam after `warmup_steps`; it decays to 0 along a cosine.

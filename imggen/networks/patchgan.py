@@ -21,8 +21,8 @@ class PatchGAN(nn.Module):
 
     Attributes:
       features: number of features of the first layer; it doubles with each layer, up to eightfold.
-      layers: number of convolutions with stride 2, which two with stride 1 follow. With 0 all
-        convolutions are 1x1 and a patch is a single pixel.
+      layers: number of convolutions with stride 2, which two with stride 1 follow. A patch is 1,
+        16, 34, 70, 142, ... pixels wide with 0, 1, 2, ... layers; with 0 all convolutions are 1x1.
       norm: 'batch', 'instance' or 'none'; the first and the last layer are not normalized.
       axis_name: the pmap axis over which batch statistics are computed.
     """
@@ -57,16 +57,6 @@ class PatchGAN(nn.Module):
                 x = Normalize(self.norm, self.axis_name)(x, statistics=statistics)
             x = nn.leaky_relu(x, 0.2)
         return Conv(1, size, padding=padding, kernel_init=_init)(x)[..., 0]
-
-
-def receptive_field(layers: int) -> int:
-    """Returns the side in pixels of the patch of one logit: 1, 16, 34, 70, 142, ..."""
-    if not layers:
-        return 1
-    side = 1
-    for stride in (1, 1, *(2,) * layers):  # From the last layer to the first, 4x4 each.
-        side = (side - 1) * stride + 4
-    return side
 
 
 def smallest_side(layers: int) -> int:

@@ -12,8 +12,8 @@ from flax import linen as nn
 def apply(layer: nn.Module, x: jax.Array, *, normalize: bool, train: bool) -> jax.Array:
     """Returns layer(x), where the kernel of the layer has spectral norm 1 if `normalize` is set.
 
-    The kernel of a convolution is treated as the matrix [height * width * channels, features], the
-    table of an embedding as it is. Call it inside a compact module. The parameters of the layer
+    The kernel of a convolution is treated as the matrix [height * width * channels, features], and
+    the table of an embedding as it is. Call it inside a compact module. The parameters of the layer
     have the same names with and without normalization.
     """
     if not normalize:

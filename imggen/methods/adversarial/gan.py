@@ -88,7 +88,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
 
 def _networks(config: Config, modules, axis_name: str | None, shape: tuple[int, int, int]):
-    """Returns the generator and the discriminator of images of a shape, of two module classes."""
+    """Builds the generator and the discriminator for images of one shape."""
     shared = {'num_classes': config.num_classes, 'axis_name': axis_name}
     generator = options.build(
         modules[0],

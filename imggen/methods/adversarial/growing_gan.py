@@ -146,7 +146,7 @@ def _setup(config: Config, level: int, num_steps: int, axis_name: str | None):
 
 
 def _networks(config: Config, axis_name: str | None, shape: tuple[int, int, int]):
-    """Returns the generator and the discriminator of images that grow to a shape."""
+    """Builds the generator and the discriminator for images that grow to a shape."""
     shared = {
         'features': config.features,
         'num_classes': config.num_classes,

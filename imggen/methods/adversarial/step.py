@@ -96,12 +96,7 @@ class AdaptiveState(State):
 class Setup(NamedTuple):
     """What stays the same over the steps of a run.
 
-    Attributes:
-      config: the options.
-      loss: the adversarial loss.
-      augmentation: the options of the augmentation.
-      generator_optimizer, discriminator_optimizer: the optimizers.
-      axis_name: the pmap axis that the step runs under; None under jit.
+    `axis_name` is the pmap axis that the step runs under; None under jit.
     """
 
     config: Config
@@ -115,13 +110,10 @@ class Setup(NamedTuple):
 def make_setup(config: Config, *, axis_name: str | None, schedule_steps: int) -> Setup:
     """Builds the setup of a config.
 
-    Args:
-      config: the options.
-      axis_name: the pmap axis that the step runs under; None under jit.
-      schedule_steps: length of the schedules of Adam.
+    `schedule_steps` is the length of the schedules of Adam.
 
     Raises:
-      UserError: the config has an unknown loss, or an option of a wrong value.
+      UserError: an option has an unknown or impossible value.
     """
     for name in ('discriminator_steps', 'penalty_every_steps'):
         if (steps := getattr(config, name)) < 1:
@@ -166,7 +158,7 @@ def create_state(setup: Setup, generator_variables, discriminator_variables) -> 
 
 
 def restart_optimizers(setup: Setup, state: State) -> State:
-    """Returns the state with the optimizers as they are at the start."""
+    """Returns the state with new optimizers."""
     generator, discriminator = state.generator.variables, state.discriminator.variables
     return state.replace(
         generator=train_state.create(generator, setup.generator_optimizer),
@@ -182,19 +174,13 @@ def advance(
     generator_apply: Callable,
     discriminator_apply: Callable,
 ) -> tuple[State, Mapping[str, jax.Array]]:
-    """Makes one step.
+    """Makes one step; returns the new state and metrics.
 
     Args:
-      key: the key of the step.
-      setup: what stays the same.
-      state: the state.
       batch: 'image' and, if the config has classes, 'label'.
       generator_apply: (variables, latent, label, train=, rngs=, mutable=) -> (images, changed
         collections), the `apply` of a linen module.
       discriminator_apply: the same for (variables, images, label, ...) -> logits [n].
-
-    Returns:
-      The new state and metrics.
     """
     config = setup.config
     real, label = batch['image'], latents.real_labels(batch, config.num_classes)

@@ -1,9 +1,8 @@
 """One update of a discriminator and a generator, shared by all adversarial methods.
 
 The discriminator learns from real and generated images, then the generator learns from the
-discriminator. The images are generated once, where published trainers generate new ones for each
-network: the gradient of the generator goes back through the forward pass whose images the
-discriminator was trained on, and is taken through the updated discriminator.
+discriminator. Both learn from the same generated images, while published trainers generate new ones
+for each network. The gradient of the generator is taken through the updated discriminator.
 
 A network may draw noise and add terms to its own loss. In training it is applied with a stream of
 random numbers 'noise', and the sum of what it sows into the collection 'losses' is added to its
@@ -33,8 +32,8 @@ from imggen import keys, train_state
 from imggen.losses import adversarial
 from imggen.train_state import TrainState
 
-# Streams of random numbers: what is folded into the key of a step for each of its draws. They lie
-# beyond the number of any image, which is folded into the same key.
+# Streams of random numbers, which are folded into the key of a step. They are larger than the
+# index of any image, which is folded into the same key.
 _BETWEEN = 2**30 + 1  # Where the gradient penalty is taken.
 _REAL, _FAKE = 2**30 + 2, 2**30 + 3  # Passes of the discriminator in its own update,
 _REAL_AGAIN, _FAKE_AGAIN = 2**30 + 4, 2**30 + 5  # and in the update of the generator.
@@ -119,7 +118,7 @@ def generate(
       key: the key of the step.
       generator_apply: (variables, rngs=, mutable=) -> (images, changed collections).
       state: the train state of the generator.
-      axis_name: the pmap axis that the step runs under; None under jit.
+      axis_name: the pmap axis; None under jit.
     """
     key = jax.random.fold_in(key, _GENERATOR)
 
@@ -148,11 +147,9 @@ def discriminator_loss(
     """Returns the loss of the discriminator with its penalties.
 
     Args:
-      params, batch_stats: those of the discriminator.
-      discriminate: its forward pass.
+      params, batch_stats: the variables of the discriminator.
       real, fake: images [n, height, width, channels].
-      loss: an adversarial loss.
-      penalties: the penalties on its gradients.
+      loss, penalties: the terms of the result.
       weight: multiplies all penalties; with 0 they are not computed.
       gamma_scale: multiplies `r1_gamma` and `r2_gamma`.
 
@@ -227,10 +224,8 @@ def update_discriminator(
 ):
     """Makes one step of the discriminator's optimizer.
 
-    Args:
-      state: the train state of the discriminator.
-      step: number of steps before this one, which decides whether penalties are computed.
-      The others are those of `discriminator_loss`.
+    The arguments are those of `discriminator_loss`, and `step`, the number of steps before this one,
+    which decides whether penalties are computed.
 
     Returns:
       The new train state, metrics of this device, and overfitting as in `discriminator_loss`.
@@ -277,8 +272,6 @@ def update_generator(
       state: the train state of the generator.
       generated: the result of `generate` for this state.
       loss_fn: images -> (loss, metrics); `generator_loss` or a sum that contains it.
-      optimizer: its optimizer.
-      axis_name: the pmap axis that the step runs under; None under jit.
 
     Returns:
       The new train state and metrics of this device.
@@ -303,7 +296,7 @@ def apply_per_image(generator_apply: Callable, image_keys: jax.Array, *inputs):
       *inputs: arrays [n, ...], or None.
 
     Returns:
-      images [n, height, width, channels]. A network that draws no noise makes them in one batch.
+      Images [n, height, width, channels]. A network that draws no noise makes them in one batch.
     """
 
     def one(key, inputs):

@@ -1,7 +1,7 @@
 """Acceptance rules: whether a chain of hill climbing keeps what it tried.
 
 A rule maps (keys [n], tried, kept, goal [n], temperature [n]) to bool [n]. `tried` and `kept` are
-the classifier's answers to the new images and to those that the chains hold.
+the classifier's answers to the new images and to the images that the chains hold.
 """
 
 from typing import NamedTuple

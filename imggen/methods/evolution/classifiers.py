@@ -23,7 +23,6 @@ class Classifier(NamedTuple):
     """A frozen classifier.
 
     Attributes:
-      name: its name in messages.
       params: its variables, an argument of `logits`.
       logits: (params, images float32 [n, *shape] in [-1, 1]) -> float32 [n, classes].
       shape: (height, width, channels) of its training images.
@@ -33,7 +32,6 @@ class Classifier(NamedTuple):
       data: the `data` section of a config that describes its training images.
     """
 
-    name: str
     params: Any
     logits: Callable[[Any, jax.Array], jax.Array]
     shape: tuple[int, int, int]
@@ -85,7 +83,6 @@ def _dense() -> Classifier:
 def _shipped(name: str, params, logits, digest: str) -> Classifier:
     trained_on = {'name': 'fashion_mnist'}
     return Classifier(
-        name=name,
         params=params,
         logits=logits,
         shape=(28, 28, 1),
@@ -117,7 +114,6 @@ def _trained(workdir: str) -> Classifier:
     params = jax.device_get(restored.state.ema)
     trained_on = restored.config['data']
     return Classifier(
-        name=workdir,
         params=params,
         logits=logits,
         shape=tuple(restored.batch['image'].shape[1:]),

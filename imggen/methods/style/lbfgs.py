@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from imggen.methods.style.optimizer import UNBOUNDED, Optimizer
+from imggen.methods.style.optimizer import UNBOUNDED, Optimizer, choose
 
 _DECREASE = 1e-4  # c_1 of the Wolfe conditions.
 _CURVATURE = 0.9  # c_2.
@@ -94,11 +94,11 @@ def make(*, memory_size: int = 10) -> Optimizer:
         accepted = (falls & bends) | (gives_up & (value < search.value))
 
         # After too many trials the step carries no information about the curvature: forget all.
-        memory = _where(gives_up, precondition.init(search.image), search.memory)
+        memory = choose(gives_up, precondition.init(search.image), search.memory)
         trial = (point(search), value, gradient)
         before = (search.image, search.value, search.memory.updates)
-        new = along(*_where(accepted, trial, before), memory)
-        return _where(accepted | gives_up, new, _narrow(search, value, falls))
+        new = along(*choose(accepted, trial, before), memory)
+        return choose(accepted | gives_up, new, _narrow(search, value, falls))
 
     return Optimizer(init, point, advance, lambda search: search.image, lambda search: search.value)
 
@@ -113,7 +113,3 @@ def _narrow(search: Search, value: jax.Array, falls: jax.Array) -> Search:
     middle = jnp.where(low > 0, (low + high) / 2.0, jnp.clip(parabola, 0.1 * high, 0.6 * high))
     length = jnp.where(high == UNBOUNDED, _GROWTH * search.length, middle)
     return search.replace(low=low, high=high, length=length, trials=search.trials + 1)
-
-
-def _where(condition, yes, no):
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -47,7 +47,7 @@ class Objective(NamedTuple):
     Attributes:
       network: the network whose features are compared.
       content_layer: the layer at which content is compared.
-      style_layers: {layer: weight}.
+      style_layers: {layer: weight}, the layers at which style is compared.
       statistic: the name of one of style_losses.STATISTICS.
       content_weight, style_weight, variation_weight: weights of the three parts.
       pooling, padding: options of the network.
@@ -86,8 +86,7 @@ def make_targets(objective: Objective, params: Params, batch: Batch) -> Targets:
     """Computes the targets of the loss from a batch.
 
     Args:
-      objective: the loss.
-      params: parameters of its network.
+      objective, params: the loss, and the parameters of its network.
       batch: 'image' [n, height, width, channels]; 'style0', ... of any size; optionally
         'style_weight' [n, number of styles], equal by default, and 'image_mask' and
         'style0_mask', ... [n, height, width, r], how much a pixel belongs to each region.

@@ -31,3 +31,8 @@ class Optimizer(NamedTuple):
     advance: Callable[[Any, jax.Array, jax.Array], Any]
     result: Callable[[Any], jax.Array]
     loss: Callable[[Any], jax.Array]
+
+
+def choose(condition: jax.Array, yes: Any, no: Any) -> Any:
+    """Returns one of two trees of the same structure by a scalar condition."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

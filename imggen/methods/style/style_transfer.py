@@ -32,7 +32,7 @@ from imggen.methods.style import scales as scales_lib
 from imggen.methods.style.initial import INITIAL, fit, resize
 from imggen.methods.style.networks import NETWORKS
 from imggen.methods.style.objective import Objective, Targets, make_targets, value_and_gradient
-from imggen.methods.style.optimizer import UNBOUNDED, Optimizer
+from imggen.methods.style.optimizer import UNBOUNDED, Optimizer, choose
 
 OPTIMIZERS = {'lbfgs': lbfgs.make, 'adam': adam.make}
 
@@ -143,7 +143,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         for scale in state.scales:
             image = resize(jax.vmap(optimizer.result)(scale.search), contents.shape)
             has_begun = scale.evaluations > 0
-            result = image if result is None else jax.vmap(_choose)(has_begun, image, result)
+            result = image if result is None else jax.vmap(choose)(has_begun, image, result)
         style = jax.vmap(lambda style: fit(style, contents.shape[1:]))(batch['style0'])
         return {'generated': jnp.clip(result, -1.0, 1.0), 'original': contents, 'style': style}
 
@@ -170,7 +170,7 @@ def _step(objective: Objective, optimizer: Optimizer, index: int, axis_name):
         search = jax.vmap(optimizer.advance)(search, value, gradient)
         loss = jax.vmap(optimizer.loss)(search)
         # Leave out the trials that a line search rejects, which would blur the curves.
-        parts = jax.vmap(_choose)(loss == value, parts, scale.parts)
+        parts = jax.vmap(choose)(loss == value, parts, scale.parts)
         scale = Scale(scale.evaluations + 1, scale.targets, parts, search)
         scales = (*state.scales[:index], scale, *state.scales[index + 1 :])
         metrics = {'loss': jnp.where(loss < UNBOUNDED, loss, jnp.nan), **parts}
@@ -185,7 +185,7 @@ def _begun(optimizer: Optimizer, scale: Scale, before: Scale):
     shape = jax.eval_shape(jax.vmap(optimizer.point), scale.search).shape
     start = resize(jax.vmap(optimizer.result)(before.search), shape)
     fresh = jax.vmap(optimizer.init)(start)
-    return jax.vmap(_choose)(scale.evaluations == 0, fresh, scale.search)
+    return jax.vmap(choose)(scale.evaluations == 0, fresh, scale.search)
 
 
 def _optimizer(config: Config) -> Optimizer:
@@ -224,7 +224,3 @@ def _objective(config: Config) -> Objective:
         padding=config.padding,
         tile=config.tile,
     )
-
-
-def _choose(condition, yes, no):
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -93,12 +93,7 @@ class State:
 class Setup(NamedTuple):
     """What stays the same over the steps of a run.
 
-    Attributes:
-      config: the options.
-      loss: the adversarial loss.
-      network, discriminator: the modules.
-      generator_optimizer, discriminator_optimizer: the optimizers.
-      axis_name: the pmap axis that the step runs under; None under jit.
+    `axis_name` is the pmap axis that the step runs under; None under jit.
     """
 
     config: Config
@@ -163,7 +158,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
 
 def _setup(config: Config, axis_name: str | None) -> Setup:
-    """Builds the modules and the optimizers; UserError for an option of a wrong value."""
+    """Builds the modules and the optimizers; raises UserError for a wrong option."""
     _check(config)
     num_l1_steps = config.num_steps - config.num_adversarial_steps
 

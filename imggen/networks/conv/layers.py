@@ -93,10 +93,10 @@ def conv_transpose(
       x: [n, height, width, channels].
       kernel: [kernel height, kernel width, features / groups, channels].
       stride: the step between windows in the output.
-      padding: what the mirrored `conv` pads its input by, hence what is cut off the
-        output. 'SAME' gives an output of size * stride.
-      output_size: (height, width) of the output, any size that the mirrored `conv`
-        takes to x's; the smallest by default. 'SAME' sets it.
+      padding: the padding of the mirrored `conv`, which is cut off the output. 'SAME'
+        gives an output of size * stride.
+      output_size: (height, width) of the output: any size that the mirrored `conv` maps
+        to the size of x, by default the smallest. 'SAME' sets it.
       groups: number of groups of channels that do not see each other.
       form: as in `conv`.
 
@@ -128,7 +128,7 @@ def conv_transpose(
     window = Window(kernel_size, stride, padding, tuple(output_size), groups)
     if window.output_size != input_size:
         raise ValueError(
-            f'No output of size {output_size} comes of {input_size} inputs with kernel size '
+            f'No output of size {output_size} comes from {input_size} inputs with kernel size '
             f'{kernel_size}, stride {stride} and padding {padding}.'
         )
     return _input_gradient(x, kernel, window, form)
@@ -227,7 +227,6 @@ class Conv(nn.Module):
     groups: int = 1
     use_bias: bool = True
     kernel_init: nn.initializers.Initializer = kernel_init
-    bias_init: nn.initializers.Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -235,7 +234,7 @@ class Conv(nn.Module):
         kernel = self.param('kernel', self.kernel_init, shape)
         x = conv(x, kernel, stride=self.stride, padding=self.padding, groups=self.groups)
         if self.use_bias:
-            x = x + self.param('bias', self.bias_init, (self.features,))[None, None, None]
+            x = x + self.param('bias', nn.initializers.zeros, (self.features,))[None, None, None]
         return x
 
 
@@ -250,24 +249,14 @@ class ConvTranspose(nn.Module):
     kernel_size: Size = 4
     stride: Size = 2
     padding: Padding = 'SAME'
-    output_size: tuple[int, int] | None = None
-    groups: int = 1
     use_bias: bool = True
     kernel_init: nn.initializers.Initializer = kernel_init
-    bias_init: nn.initializers.Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        shape = (*_pair(self.kernel_size), self.features // self.groups, x.shape[-1])
+        shape = (*_pair(self.kernel_size), self.features, x.shape[-1])
         kernel = self.param('kernel', self.kernel_init, shape)
-        x = conv_transpose(
-            x,
-            kernel,
-            stride=self.stride,
-            padding=self.padding,
-            output_size=self.output_size,
-            groups=self.groups,
-        )
+        x = conv_transpose(x, kernel, stride=self.stride, padding=self.padding)
         if self.use_bias:
-            x = x + self.param('bias', self.bias_init, (self.features,))[None, None, None]
+            x = x + self.param('bias', nn.initializers.zeros, (self.features,))[None, None, None]
         return x

@@ -1,7 +1,7 @@
 """The static geometry of a convolution: sizes, strides and padding.
 
-Pairs are (height, width). Input pixel (0, 0) of the first window lies `padding` low
-values before the image.
+Pairs are (height, width). The first window begins `padding` pixels above and to the left of
+the image.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Window(NamedTuple):
     def tight_padding(self) -> Sides:
         """The padding with which the last window ends on the last row and column.
 
-        Negative where the stride leaves rows or columns unread.
+        It is negative if the stride leaves rows or columns unread.
         """
         return tuple(
             (low, (outputs - 1) * stride + kernel - size - low)
