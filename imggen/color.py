@@ -3,8 +3,8 @@
 Images are float [..., height, width, 3] in [-1, 1], sRGB.
 
 Brightness is the luma of ITU-R BT.601, Y = 0.299 R + 0.587 G + 0.114 B, and chroma is the rest,
-RGB - Y. To replace Y and keep RGB - Y is the same as to replace the Y of YCbCr (or YIQ) and keep
-its other two channels, because these are linear in RGB - Y.
+RGB - Y. Replacing Y and keeping RGB - Y is the same as replacing the Y of YCbCr (or YIQ) and
+keeping its other two channels, because these are linear in RGB - Y.
 
 Lab consists of the lightness L in [0, 100] and the opponent colors a (green to red) and b (blue
 to yellow), which are within about [-86, 98] and [-108, 94] for sRGB. The white point is D65 for
@@ -18,7 +18,7 @@ import numpy as np
 from imggen.errors import UserError
 
 _LUMA = (0.299, 0.587, 0.114)
-_FLOOR = 1e-4  # Least variance along a color axis, of values in [-1, 1].
+_FLOOR = 1e-4  # The least variance along a color axis, for values in [-1, 1].
 # IEC 61966-2-1: from linear RGB to XYZ, and the XYZ of white.
 _TO_XYZ = np.array(
     [
@@ -81,7 +81,7 @@ def match_colors(style: jax.Array, content: jax.Array) -> jax.Array:
 
     x' = C_c^(1/2) C_s^(-1/2) (x - mu_s) + mu_c, with symmetric roots (Gatys et al. 2017, eq. 7
     and 9). The eigenvalues of C_s have a floor. Without it, a gray style, whose covariance is
-    singular, would give infinities or have its noise turned into color.
+    singular, would give infinities, or its noise would turn into color.
 
     Args:
       style, content: [height, width, 3] in [-1, 1]; their sizes may differ.

@@ -1,4 +1,4 @@
-"""Images at the border: float32 NHWC in [-1, 1] inside, uint8 in [0, 255] outside."""
+"""Images as arrays: float32 NHWC in [-1, 1] inside the package, uint8 outside."""
 
 import math
 import pathlib
@@ -15,16 +15,16 @@ _GAP = 2  # White pixels between two images of a sheet.
 
 
 def from_uint8(levels: jax.Array | np.ndarray) -> jax.Array:
-    """Scales the levels of 8 bits to [-1, 1].
+    """Scales 8-bit levels to [-1, 1].
 
     Args:
       levels: whole numbers in [0, 255] of any dtype and shape.
 
     Returns:
-      float32 of the same shape, with 0 at -1 and 255 at 1, both exactly.
+      float32 of the same shape; 0 becomes -1 and 255 becomes 1, both exactly.
     """
-    # Halves and sums of integers are exact, so compiled and plain code agree to the bit;
-    # x / 127.5 - 1 is compiled to a product with a rounded reciprocal and exceeds 1.
+    # Sums of integers are exact, so compiled and plain code agree to the bit. XLA compiles
+    # x / 127.5 - 1 to a product with a rounded reciprocal, which exceeds 1.
     return (2.0 * jnp.asarray(levels, jnp.float32) - 255.0) / 255.0
 
 
@@ -46,13 +46,13 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
 
     Args:
       images: uint8 [n, height, width, channels].
-      columns: images in a row; by default the square root of n, rounded up.
+      columns: number of images in a row; by default the square root of n, rounded up.
 
     Returns:
       uint8 [sheet height, sheet width, channels].
 
     Raises:
-      UserError: the images are of another rank or dtype.
+      UserError: the images have another rank or dtype.
     """
     images = _checked(images, 4)
     count, height, width, channels = images.shape
@@ -77,7 +77,7 @@ def cut(sheet: np.ndarray, size: tuple[int, int]) -> np.ndarray:
       uint8 [n, height, width, channels]; places of the last row without an image are white.
 
     Raises:
-      UserError: the sheet is of another rank or dtype.
+      UserError: the sheet has another rank or dtype.
     """
     sheet = _checked(sheet, 3)
     (height, width), (full_height, full_width) = size, sheet.shape[:2]
@@ -111,7 +111,7 @@ def downscale(images: jax.Array, scale: int) -> jax.Array:
 
     Args:
       images: float [n, height, width, channels] in [-1, 1].
-      scale: the divisor of height and width.
+      scale: a whole number.
 
     Returns:
       float32 [n, height / scale, width / scale, channels] in [-1, 1].
@@ -131,14 +131,14 @@ def downscale(images: jax.Array, scale: int) -> jax.Array:
 
 
 def write_png(path: str | pathlib.Path, image: np.ndarray) -> None:
-    """Writes a PNG file, so that a reader never sees half of it. Makes missing folders.
+    """Writes a PNG file atomically, and makes missing folders.
 
     Args:
       path: the file.
       image: uint8 [height, width, channels] with 1, 3 or 4 channels.
 
     Raises:
-      UserError: the image is of another rank or dtype.
+      UserError: the image has another rank or dtype.
     """
     image = _checked(image, 3)
     with files.writing(path) as partial:

@@ -1,8 +1,8 @@
 """Statistics of a few numbers: mean and spread over seeds, and differences paired by seed.
 
-It is plain Python on plain floats, so that a table of many runs needs neither JAX nor a
-device. Runs with the same seed share initial parameters and data order. So a difference
-between two variants is taken seed by seed, and the effect of the seed on both cancels.
+This module is plain Python on plain floats, so that a table of many runs needs neither JAX nor
+a device. Runs with the same seed share initial parameters and data order. So a difference between
+two variants is taken seed by seed, and the effect of the seed on both cancels.
 """
 
 import itertools
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
-_EXACT_RESAMPLES = 4_000  # Of up to five values (5^5 = 3125) every resample is listed.
+_EXACT_RESAMPLES = 4_000  # Up to five values (5^5 = 3125) have every resample listed.
 _FEWEST_SEEDS = 5  # With fewer, a 95 % interval of normal values covers less than 90 %.
-_SEED = 0  # Of the resamples that are drawn.
+_SEED = 0  # The seed of the resamples that are drawn.
 
 
 class Summary(NamedTuple):
@@ -26,14 +26,13 @@ class Summary(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A difference to the baseline over the seeds that both have.
+    """The difference between a variant and the baseline, over the seeds that both have.
 
     Attributes:
       difference: mean over the shared seeds of (variant - baseline).
-      low: lower end of the interval; None with fewer than two seeds.
-      high: upper end of the interval.
+      low, high: ends of the interval; None with fewer than two seeds.
       count: number of shared seeds.
-      note: why the difference should not be trusted; '' without a reason.
+      note: why the difference should not be trusted; '' if there is no reason.
     """
 
     difference: float
@@ -84,7 +83,7 @@ def bootstrap_interval(
     Args:
       values: two or more finite floats.
       level: the nominal coverage, in (0, 1).
-      num_resamples: how many are drawn if there are too many to list them all.
+      num_resamples: how many resamples are drawn if there are too many to list them all.
 
     Returns:
       The lower and the upper end.
@@ -114,8 +113,7 @@ def compare(variant: Mapping[int, float], baseline: Mapping[int, float]) -> Comp
         in four.
 
     Args:
-      variant: value by seed.
-      baseline: value by seed.
+      variant, baseline: values by seed.
 
     Returns:
       The comparison, or None if the two share no seed.

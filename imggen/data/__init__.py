@@ -7,7 +7,7 @@ arguments of the source's loader:
 
 `make` turns it into batches for training. `examples`, `paired_examples` and `held_out` return
 the images themselves, for evaluation. `has_held_out`, `class_names`, `input_filter` and
-`starts_from_noise` say what a section describes, so that no caller reads it by itself.
+`starts_from_noise` say what a section describes, so that callers need not read it.
 """
 
 import functools
@@ -51,13 +51,13 @@ def make(config: Mapping[str, Any], *, seed: int, process: tuple[int, int] = (0,
     Args:
       config: `name`, one of SOURCES; `batch_size`, over all devices and processes;
         `augment`, keyword arguments of `augment.augment`; `memory_budget_mib` (2048), the
-        largest set in MiB that is kept on the device; the rest are options of the loader.
-        `none`, `fixed` and `style` take neither batch size nor augmentation.
+        largest set in MiB that is kept on the device; and the options of the loader. `none`,
+        `fixed` and `style` take neither batch size nor augmentation.
       seed: the seed of the run.
       process: (index, count) of this process; see `pipeline.shuffled`.
 
     Raises:
-      UserError: an unknown name or option, or a file that cannot be used.
+      UserError: a name or an option is unknown, or a file cannot be used.
     """
     batch_size = config.get('batch_size')
     augmentation = dict(config.get('augment') or {})
@@ -97,7 +97,7 @@ def examples(
     Returns:
       The images, uint8 [n, height, width, channels], and the labels, int32 [n] or None. A set
       larger than the memory budget comes as an iterator over chunks of the images, without
-      labels. Of pairs, the images are the targets.
+      labels. For pairs, the images are the targets.
 
     Raises:
       UserError: the source has no splits, or not this one.
@@ -127,7 +127,9 @@ def paired_examples(config: Mapping[str, Any], *, split: str) -> dict[str, np.nd
     """
     dataset = _split(config, split)
     if dataset.pairing is None:
-        raise UserError(f'config.data.name={config["name"]!r} has no pairs; measure a run on some.')
+        raise UserError(
+            f'config.data.name={config["name"]!r} has no pairs; measure a run on pairs.'
+        )
     return pairs.examples(dataset)
 
 
@@ -146,7 +148,7 @@ def held_out(config: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def files(config: Mapping[str, Any], *, split: str) -> tuple[str, ...]:
-    """Returns the file of each of `examples`, relative to the folder; () without files."""
+    """Returns the file of each image of `examples`, relative to the folder; () without files."""
     return _split(config, split).files
 
 
@@ -154,8 +156,9 @@ def has_held_out(config: Mapping[str, Any]) -> bool:
     """Returns whether a source's split 'test' holds images that its split 'train' does not.
 
     Folders and pairs hold images out only with a `test_fraction` above 0. Sources without
-    splits (`none`, `fixed`, `style`) hold none out. Reads no files: of a few files none may
-    fall to the test split, and a tfds set may lack one.
+    splits (`none`, `fixed`, `style`) hold none out. The answer comes from the section alone, so
+    it is not certain: of a few files none may fall into the test split, and a tfds set may lack
+    that split.
     """
     options = _with_defaults(config)
     return 'split' in options and options.get('test_fraction', 1.0) > 0.0
@@ -164,8 +167,9 @@ def has_held_out(config: Mapping[str, Any]) -> bool:
 def class_names(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns the names of a source's classes in the order of their labels; () without names.
 
-    These are the classes that the section keeps: `dict(config, class_names=())` gives all of
-    the source. Reads the data set, except for Fashion-MNIST and the digits.
+    These are the classes that the section keeps: `dict(config, class_names=())` gives all
+    classes of the source. Only the names of Fashion-MNIST and the digits are known without
+    reading the data set.
     """
     known = {'digits': digits.NAMES, 'fashion_mnist': fashion_mnist.NAMES}
     if config['name'] not in known:
@@ -175,11 +179,11 @@ def class_names(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def input_filter(config: Mapping[str, Any]) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Returns what turns images into a translation's inputs; None if the images are its inputs.
+    """Returns the filter that turns images into the inputs of a translation.
 
     Returns:
-      (uint8 [height, width, 1 or 3]) -> uint8 [height, width, input channels], for pairs of
-      the task 'filter' whose input is the filtered side.
+      (uint8 [height, width, 1 or 3]) -> uint8 [height, width, input channels] for pairs of the
+      task 'filter' whose input is the filtered side. None for others: images are their inputs.
     """
     options = _with_defaults(config)
     if options.get('task') != 'filter' or options['direction'] != 'AtoB':
@@ -196,7 +200,7 @@ def starts_from_noise(config: Mapping[str, Any]) -> bool:
 def _spread_pairs(config: Mapping[str, Any], count: int) -> dict[str, np.ndarray] | None:
     try:
         sides = held_out(config)
-    except UserError:  # Of a few files none may fall to the test split; training needs none.
+    except UserError:  # Of a few files none may fall into the test split. Training needs none.
         return None
     total = len(sides['target'])
     rows = np.linspace(0, total - 1, min(count, total), dtype=int)

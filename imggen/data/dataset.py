@@ -66,14 +66,11 @@ def from_arrays(
     names: tuple[str, ...] = (),
     fixed: bool = False,
 ) -> Dataset:
-    """Returns a set of images in memory.
+    """Returns a set of images in memory; see `Dataset` for the other arguments.
 
     Args:
-      images: uint8 [n, height, width, channels]; of a memory map, only what is asked for is read.
+      images: uint8 [n, height, width, channels]. A memory map is read only where it is needed.
       labels: integers [n], or None.
-      description: one line for the log.
-      names: names of the classes in the order of their labels.
-      fixed: whether the whole set is the batch of every step.
     """
     arrays = {'image': images}
     if labels is not None:

@@ -1,4 +1,4 @@
-"""From a picture file of any format to a uint8 array, and resizing.
+"""Decodes picture files of any format to uint8 arrays, and resizes them.
 
 Decoded pictures are uint8 [height, width, channels] with 1 channel (gray) or 3 (RGB).
 """
@@ -52,7 +52,7 @@ def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.nda
 
     Args:
       path: the file.
-      matte: RGB in [0, 255] behind transparent parts.
+      matte: the color behind transparent parts, RGB in [0, 255].
 
     Returns:
       uint8 [height, width, 1] for gray files, [height, width, 3] for others.
@@ -101,7 +101,7 @@ def resize(
       size: the new (height, width).
       fit: 'crop' fills the size and cuts off the excess, evenly on both sides; 'pad' fits the
         whole picture in and surrounds it with the matte; 'stretch' changes the proportions.
-      matte: RGB in [0, 255].
+      matte: the color of the surroundings, RGB in [0, 255].
 
     Returns:
       uint8 [*size, channels].
@@ -135,7 +135,7 @@ def resize(
 
 
 def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Cuts the center of a picture into tiles at its own scale; the rest at the sides is dropped.
+    """Cuts the center of a picture into tiles without scaling it, and drops the rest at the sides.
 
     A picture smaller than a tile is enlarged to fill one.
 

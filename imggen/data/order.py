@@ -32,7 +32,7 @@ _MAX_EXAMPLES = 2**30
 
 
 class Domain(NamedTuple):
-    """A set of n examples within the product of two residue classes, n <= rows * columns."""
+    """A set of `size` examples within a product of two residue classes, size <= rows * columns."""
 
     size: jax.Array  # uint32 [], like the others.
     rows: jax.Array
@@ -49,7 +49,7 @@ def indices(key: jax.Array, step: jax.Array, *, batch_size: int, num_examples: i
     Args:
       key: decides the order.
       step: int32 scalar in [0, 2^31 - 1].
-      batch_size: number of examples in a step.
+      batch_size: number of examples that a step reads.
       num_examples: size of the set, at most 2^30.
 
     Returns:
@@ -81,7 +81,6 @@ def permute(round_keys: jax.Array, positions: jax.Array, domain: Domain) -> jax.
     Args:
       round_keys: uint32 [n, rounds], a row for each position; the number of rounds is even.
       positions: uint32 [n], each in [0, domain.size).
-      domain: the domain of the set.
 
     Returns:
       int32 [n].

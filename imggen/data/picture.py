@@ -1,4 +1,4 @@
-"""A picture file and what a result made from it must keep: its size, its colors, its alpha."""
+"""Picture files, and what a result must keep of its picture: size, colors, alpha."""
 
 import pathlib
 from typing import NamedTuple
@@ -31,12 +31,8 @@ def read(path: pathlib.Path, where: str) -> Picture:
 
     Transparent parts get the mean color of the others, so that a style loss sees no edge there.
 
-    Args:
-      path: the file.
-      where: the option that named the file, for the error.
-
     Raises:
-      UserError: the file cannot be read.
+      UserError: the file cannot be read. The message names `where`, the option of the file.
     """
     path = pathlib.Path(path).expanduser()
     try:
@@ -49,13 +45,14 @@ def read(path: pathlib.Path, where: str) -> Picture:
 
 
 def restore(result: np.ndarray, picture: Picture, box: tuple[int, int], colors: str) -> np.ndarray:
-    """Gives a result the size and alpha of its content, and its colors if asked for.
+    """Gives a result the size, the alpha and, if `colors` says so, the colors of its content.
 
     Args:
       result: float [height, width, 1 or 3] in [-1, 1].
       picture: the content's file.
       box: (height, width) of the content, which is in the center of `result`.
-      colors: 'content' and 'luminance' take the content's chroma; other values the result's.
+      colors: 'content' and 'luminance' take the chroma of the content; other values keep that
+        of the result.
 
     Returns:
       uint8 [height, width, 3 or 4].

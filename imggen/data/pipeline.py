@@ -1,4 +1,4 @@
-"""From decoded images to batches: kept on the device, or streamed.
+"""Turns decoded images into batches. The images are kept on the device, or streamed.
 
 A set within the memory budget is one window that stays on the device as uint8, where a step
 gathers its batch. A larger set streams: a window then holds the uint8 batches of a few steps,
@@ -71,7 +71,7 @@ def shuffled(
 
     Args:
       dataset: the set.
-      seed: the seed of the run; it decides order and augmentation.
+      seed: the seed of the run, which decides order and augmentation.
       batch_size: the global batch size, over all devices and processes.
       augmentation: keyword arguments of `augment.augment`.
       memory_budget_mib: a set larger than this many MiB streams.
@@ -79,7 +79,8 @@ def shuffled(
         [index * batch_size / count, (index + 1) * batch_size / count) of each batch.
 
     Raises:
-      UserError: the augmentation does not fit the images, or processes do not divide the batch.
+      UserError: the augmentation does not fit the images, or the batch size is not a multiple
+        of the number of processes.
     """
     order_key, augment_key, pair_key = jax.random.split(keys.stream(seed, 'data'), 3)
     finish = _finisher(dataset, augmentation, augment_key, pair_key)
@@ -182,5 +183,5 @@ def _streamed(
 
 
 def _sides(dataset: Dataset) -> int:
-    """Returns how many images of the set one image of a batch is made of."""
+    """Returns how many images of the set make one image of a batch."""
     return 2 if dataset.pairing is not None and dataset.pairing.partner is not None else 1

@@ -29,7 +29,7 @@ def preview(config: Mapping[str, Any], *, num_images: int = 8, versions: int = 7
     Args:
       config: nested dicts, as for training.
       num_images: number of images.
-      versions: number of augmented versions of each.
+      versions: number of augmented versions of each image.
 
     Raises:
       UserError: the config has no single images.
@@ -51,10 +51,10 @@ def preview(config: Mapping[str, Any], *, num_images: int = 8, versions: int = 7
     if section := dict(config['method'].get('augment') or {}):
         seen = options.build(adaptive.Augmentation, section, where='config.method.augment')
         strength = 1.0 if seen.target else seen.probability
-        rows.append(row(lambda key, x: adaptive.augment(_each(key, x), x, strength, seen.kinds)))
+
+        def change(key, x):
+            return adaptive.augment(keys.per_image(key, len(x)), x, strength, seen.kinds)
+
+        rows.append(row(change))
     sheet = np.stack(rows, axis=1).reshape(-1, *rows[0].shape[2:])
     return Preview(images.grid(sheet, columns=versions + 1), source.description)
-
-
-def _each(key, x):
-    return keys.per_image(key, len(x))

@@ -15,8 +15,8 @@ _LAST_STEP = 2**31 - 1
 class Stream:
     """Windows of uint8 batches, read by threads.
 
-    A window that starts where the last one ended continues the last one's iterator, which has
-    read ahead in the meantime. Any other window starts a new iterator.
+    A window that starts where the last one ended uses the same iterator, which has read ahead in
+    the meantime. Any other window starts a new iterator.
     """
 
     def __init__(
@@ -59,8 +59,7 @@ class _Batches:
         self._dataset, self._rows = dataset, rows
         self._key_data = [np.asarray(jax.random.key_data(key)) for key in stream_keys]
         impl = jax.random.key_impl(stream_keys[0])
-        # The CPU, so that reading never queues behind training.
-        self._device = _host_device()
+        self._device = _host_device()  # So that reading never queues behind training.
 
         def indices(key_data, step):
             order_key, pair_key = (jax.random.wrap_key_data(data, impl=impl) for data in key_data)
@@ -86,5 +85,5 @@ class _Batches:
 def _host_device() -> jax.Device | None:
     try:
         return jax.local_devices(backend='cpu')[0]
-    except RuntimeError:  # JAX_PLATFORMS names only the accelerator.
+    except RuntimeError:  # JAX_PLATFORMS may name the accelerator alone.
         return None

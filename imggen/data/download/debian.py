@@ -1,4 +1,4 @@
-"""Files of Debian packages without root: they are downloaded and unpacked, never installed."""
+"""Gets the files of Debian packages without root: downloads and unpacks, installs nothing."""
 
 import pathlib
 import subprocess
@@ -8,11 +8,9 @@ _TIMEOUT_SECONDS = 300
 
 
 def unpack(package: str, scratch: pathlib.Path) -> pathlib.Path:
-    """Downloads a package and unpacks it. Needs apt-get and dpkg-deb.
+    """Downloads a package and unpacks it in `scratch`, an empty folder.
 
-    Args:
-      package: the name of the package.
-      scratch: an empty folder to work in.
+    It needs apt-get and dpkg-deb.
 
     Returns:
       The folder inside `scratch` that stands for the root of the file system.
@@ -22,7 +20,7 @@ def unpack(package: str, scratch: pathlib.Path) -> pathlib.Path:
     """
     try:
         _run([*_APT_GET, 'download', package], scratch)
-    except OSError:  # There may be no package lists, so download our own.
+    except OSError:  # The machine may have no package lists, so download our own.
         private = _private_options(scratch)
         _run([*_APT_GET, *private, 'update'], scratch)
         _run([*_APT_GET, *private, 'download', package], scratch)

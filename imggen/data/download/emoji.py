@@ -18,7 +18,7 @@ from imggen.progress import Progress
 
 FOLDERS = ('/usr/share/fonts', '/usr/local/share/fonts', '~/.local/share/fonts', '~/.fonts')
 _NAME = 'NotoColorEmoji.ttf'
-_POINTS = 109  # The size of the bitmaps in the font's file.
+_POINTS = 109  # The size of the font's bitmaps.
 _WIDTH, _HEIGHT = 136, 128
 _JOINER, _AS_PICTURE = '\u200d', '\ufe0f'
 _TONES = tuple(map(chr, range(0x1F3FB, 0x1F400)))
@@ -80,7 +80,7 @@ def pictures(font: ImageFont.FreeTypeFont) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def sequences(font: ImageFont.FreeTypeFont) -> Iterator[str]:
-    """Yields every text for which the font has an image, and some that it draws blank."""
+    """Yields all texts for which the font has an image, and some that it draws blank."""
 
     def known(texts):
         return [text for text in texts if 0 < font.getlength(text) <= _WIDTH]

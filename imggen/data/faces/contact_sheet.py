@@ -18,7 +18,7 @@ class Mark(NamedTuple):
     Attributes:
       box: the rectangle, in pixels of the picture; parts outside the tile are drawn at its edge.
       color: RGB in [0, 255].
-      text: written at the upper edge.
+      text: a label at the upper edge.
       points: (row, column) of dots.
     """
 
@@ -35,7 +35,7 @@ def tile(
 
     Args:
       picture: uint8 [height, width, 1 or 3].
-      marks: what to draw.
+      marks: the boxes and points to draw.
       caption: the line of text; cut if it is too long.
       side: side of the square, in pixels.
 
@@ -67,5 +67,5 @@ def tile(
 
 
 def _printable(text: str) -> str:
-    # The name of a file may hold any character.
+    # A file name may hold any character.
     return ''.join(c if c.isprintable() and c.isascii() else '?' for c in text)

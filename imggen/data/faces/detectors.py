@@ -22,10 +22,10 @@ from imggen.errors import UserError
 
 _CASCADE_FOLDERS = ('/usr/share/opencv4/haarcascades', '/usr/share/opencv/haarcascades')
 # Side, in pixels of the shrunk picture, of the smallest face that is found. Haar's is the size
-# that the cascade was trained on; below YuNet's, a face that is shrunk further begins to be missed.
+# that the cascade was trained on. YuNet begins to miss faces that are smaller than its limit.
 SMALLEST = {'haar': 24, 'yunet': 10}
-# Number of eyes that a face must show by default. Haar made 20 detections: the 3 that were wrong
-# had no eyes and the 17 faces at least one (results/face_detectors.md). YuNet always gives two.
+# Number of eyes that a face must show by default. Of 20 detections by Haar, the 3 wrong ones had no
+# eyes and the 17 faces had one or two (results/face_detectors.md). YuNet always gives two.
 MIN_EYES = {'haar': 1, 'yunet': 0}
 
 
@@ -35,8 +35,8 @@ class Face(NamedTuple):
     Attributes:
       box: the box around it.
       score: for Haar, the unbounded weight of the last stage; for YuNet, in [0, 1].
-      eyes: (row, column) of the eyes that were found, from left to right in the picture: two or
-        fewer.
+      eyes: (row, column) of the eyes that were found, at most two, from left to right in the
+        picture.
     """
 
     box: Box
@@ -51,7 +51,7 @@ def haar(*, cascades: str = '', min_side: int = 48, max_side: int = 800) -> Dete
     """Returns the Viola-Jones detector with OpenCV's cascades for frontal faces and eyes.
 
     Args:
-      cascades: folder of the XML files; by default the one of OpenCV.
+      cascades: folder of the XML files; by default OpenCV's.
       min_side: side of the smallest face, in pixels of the picture; see `smallest`.
       max_side: longest side, in pixels, to which pictures are shrunk.
 
@@ -124,7 +124,7 @@ def yunet(
             np.ascontiguousarray(small[..., ::-1])
         ):
             box = Box(top, left, height, width).scaled(1 / factor)
-            # YuNet gives the index of a pixel; its center is half a pixel further.
+            # YuNet gives the index of a pixel, whose center is half a pixel further.
             eyes = sorted((x + 0.5, y + 0.5) for x, y in points[:2])
             if max(box.height, box.width) >= min_side:
                 faces.append(Face(box, score, tuple((y / factor, x / factor) for x, y in eyes)))

@@ -1,4 +1,4 @@
-"""A sheet that shows every filter of one picture, with its name."""
+"""A sheet that shows the result of every filter on one picture."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from imggen.data import decode
 from imggen.data.faces import contact_sheet
 from imggen.data.pairs import filters
 
-# These make one binary layer for each color channel and level.
+# Filters that make one binary layer for each color channel and level.
 _LAYERED = ('threshold', 'contours', 'canny')
 _COLORS = ('red', 'green', 'blue')
 

@@ -1,4 +1,4 @@
-"""The manifest of a set of portraits: manifest.json, and one line a portrait in manifest.csv.
+"""The manifest of a set of portraits: manifest.json, and a line per portrait in manifest.csv.
 
 File names that are not UTF-8 keep their bytes in the CSV. JSON is ASCII and holds the escapes of
 `os.fsdecode`.
@@ -23,11 +23,11 @@ def write(
     """Writes both files into a folder.
 
     Args:
-      folder: where to write.
+      folder: an existing folder.
       settings: how the portraits were made.
       portraits: a record of each portrait, ready for JSON; at least one.
-      skipped: a record of each photograph without a portrait: source, reason, and facts about
-        the picture, which are None if it cannot be read.
+      skipped: a record of each photograph without a portrait: its file, the reason, and facts
+        about the picture, which are None if it cannot be read.
     """
     content = {'settings': settings, 'portraits': portraits, 'skipped': skipped}
     (folder / JSON).write_text(json.dumps(content, indent=1) + '\n')

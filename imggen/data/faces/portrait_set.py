@@ -1,13 +1,13 @@
-"""From a folder of photographs of people to a data set of portraits of one size.
+"""Makes a data set of portraits of one size from a folder of photographs of people.
 
     <output>/portraits/<folders as in the source>/<photograph>_<number>.png
-    <output>/manifest.json    settings, portraits, photographs without a portrait and why,
-                              facts about every photograph that can be read
+    <output>/manifest.json    settings; portraits; photographs without a portrait, with the
+                              reason; facts about every photograph that can be read
     <output>/manifest.csv     one line for each portrait
     <output>/contact_000.png  every photograph with its boxes, 60 on a sheet
     <output>/contact_filters.png  every filter of the first portrait, if asked for
 
-Training reads <output>/portraits. The whole folder appears when everything is done
+Training reads <output>/portraits. The folder <output> appears when everything is done
 (`files.filling`), so that it never holds the portraits of two runs.
 
 On a contact sheet, the box of a face that became a portrait is green, the box of a face that was
@@ -36,11 +36,9 @@ _COLORS = {'taken': (40, 220, 60), 'left out': (255, 150, 0), 'portrait': (255, 
 
 
 class Summary(NamedTuple):
-    """The result for a folder of photographs.
+    """Numbers of photographs and portraits, and facts about the photographs.
 
     Attributes:
-      photographs: number of photographs.
-      portraits: number of portraits.
       skipped: (file, reason) of each photograph without a portrait.
       longest: longest side of all photographs, in pixels.
     """
@@ -66,11 +64,11 @@ def prepare(
     Args:
       source: the folder.
       output: a folder outside of `source` that does not exist yet, or is empty.
-      detect: finds faces.
+      detect: finds the faces.
       settings: how portraits are made.
       note: further settings for the manifest.
       with_filters: whether to draw the sheet of filters.
-      advance: called after each photograph with (number done, number of all, file).
+      advance: called after each photograph with (number done, total, file).
 
     Raises:
       UserError: there are no photographs or no portraits, the output is in use, or, with

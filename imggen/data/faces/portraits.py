@@ -1,4 +1,4 @@
-"""From a photograph and the faces in it to portraits of one size."""
+"""Makes portraits of one size from a photograph and the faces in it."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -19,8 +19,8 @@ class Settings:
       margin_percent: margin on each side of a face, in percent of its size; see
         `boxes.portrait`.
       which: 'largest' or 'all' faces of a photograph.
-      missing: what to do with a photograph without a face. 'skip' leaves it out, 'keep' takes
-        all of it and repeats its edges to fill the proportions, 'refuse' ends with an error.
+      missing: what to do with a photograph without a face. 'skip' leaves it out. 'keep' takes
+        all of it and repeats its edges to fill the proportions. 'refuse' raises an error.
       min_eyes: a face is left out if fewer eyes were found in it.
       align: whether to move the eyes to fixed places (`alignment`) instead of adding a margin;
         needs both eyes.
@@ -40,9 +40,9 @@ class Portrait(NamedTuple):
     Attributes:
       picture: uint8 [*size, 1 or 3].
       face: the face that it shows; None if it is the whole photograph.
-      box: the part of the photograph; None if it was aligned.
-      outside: the fraction, in [0, 1], that is outside the photograph, whose edge is repeated
-        there.
+      box: its place in the photograph; None if it was aligned.
+      outside: the fraction, in [0, 1], of it that is outside the photograph, where the edge of
+        the photograph is repeated.
     """
 
     picture: np.ndarray
@@ -70,7 +70,7 @@ def take(picture: np.ndarray, faces: list[Face], settings: Settings) -> tuple[li
     Args:
       picture: uint8 [height, width, 1 or 3].
       faces: the faces that were found in it, the largest first.
-      settings: how portraits are made.
+      settings: the size and the rules.
     """
     shape = picture.shape[:2]
     least = max(settings.min_eyes, 2 if settings.align else 0)

@@ -1,6 +1,6 @@
 """The 8 x 8 digits of scikit-learn: 1,797 gray images in its package, the smallest real set.
 
-They come without a split; the last fifth, written by other people, is 'test'.
+They come without a split. The last fifth, which other people wrote, is 'test'.
 """
 
 import importlib.util

@@ -19,7 +19,7 @@ from imggen.data.dataset import Dataset
 from imggen.data.loaders import folder_cache
 from imggen.errors import UserError
 
-_FITS = (*decode.FITS, 'tiles')
+FITS = (*decode.FITS, 'tiles')
 _MAX_LISTED = 20
 
 
@@ -29,7 +29,7 @@ class Scan(NamedTuple):
     Attributes:
       files: sorted paths of the pictures, relative to the folder, with forward slashes.
       stamps: (size in bytes, time of the last change in ns) of each.
-      num_others: how many files are not pictures, judged by their names.
+      num_others: how many files are not pictures, to judge by their names.
     """
 
     files: tuple[str, ...]
@@ -55,7 +55,7 @@ def load(
       size: (height, width) in pixels.
       split: 'train' or 'test'.
       test_fraction: fraction of the files that is held out for 'test', chosen by their names.
-      labels: 'folders' makes each sub-folder of `path` a class; 'none' for no labels.
+      labels: 'folders' makes each sub-folder of `path` a class; 'none' gives no labels.
       fit: 'crop', 'pad' or 'stretch' (see `decode.resize`); 'tiles' cuts each picture into as
         many tiles as it holds.
       channels: 1 or 3; None for 1 if all pictures are gray, and 3 otherwise.
@@ -70,14 +70,9 @@ def load(
     check_split(split, test_fraction)
     if labels not in ('none', 'folders'):
         raise UserError(f'config.data.labels is {labels!r}; choose one of none, folders.')
-    decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=_FITS)
+    decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=FITS)
     root = root_of(path)
-    found = scan(root)
-    if not found.files:
-        suffixes = ', '.join(sorted(decode.SUFFIXES))
-        raise UserError(
-            f'{root} holds no pictures ({suffixes}); set config.data.path to a folder of some.'
-        )
+    found = pictures(root)
     options = folder_cache.Options(size=size, fit=fit, channels=channels, matte=matte)
     images, index = folder_cache.load_or_build(root, found.files, found.stamps, options)
     list_unreadable(root, index.unreadable)
@@ -116,8 +111,19 @@ def root_of(path: str) -> pathlib.Path:
     return pathlib.Path(path).expanduser()
 
 
+def pictures(root: pathlib.Path) -> Scan:
+    """Lists the pictures under the folder of config.data.path; raises UserError without any."""
+    found = scan(root)
+    if not found.files:
+        suffixes = ', '.join(sorted(decode.SUFFIXES))
+        raise UserError(
+            f'{root} holds no pictures ({suffixes}); set config.data.path to a folder of pictures.'
+        )
+    return found
+
+
 def scan(root: pathlib.Path, *, option: str = 'config.data.path') -> Scan:
-    """Lists the pictures under a folder; raises UserError, which names `option`, without one."""
+    """Lists the pictures under a folder; raises UserError, which names `option`, if it is none."""
     if not root.is_dir():
         raise UserError(f'{root} is not a folder; set {option} to one.')
     stamps, num_others = {}, 0
@@ -138,7 +144,7 @@ def scan(root: pathlib.Path, *, option: str = 'config.data.path') -> Scan:
 def _stamp(file: pathlib.Path) -> tuple[int, int]:
     try:
         status = file.stat()
-    except OSError:  # A dangling link; decoding reports it.
+    except OSError:  # A dangling link, which decoding reports.
         return -1, -1
     return status.st_size, status.st_mtime_ns
 

@@ -4,11 +4,11 @@ An entry of the cache is a folder. Its name is a hash of the options and of the 
 times of the files, so that a changed folder gets another entry:
 
     images.npy   uint8 [n, height, width, channels], read as a memory map
-    index.json   the file that each image came from; what could not be read and why
+    index.json   the file of each image, and the unreadable files with the reasons
 
 An entry is written to a temporary folder and renamed at the end, so that it is never incomplete.
 Several processes may build the same entry at once: the first one to finish wins, and none waits.
-An entry that is damaged later is made again.
+If an entry is damaged later, it is made again.
 """
 
 import concurrent.futures
@@ -29,13 +29,13 @@ from imggen import files as files_lib
 from imggen.data import decode
 from imggen.errors import UserError
 
-_FORMAT = 1  # Increases when what an entry holds changes.
+_FORMAT = 1  # To increase when the contents of an entry change.
 _CHUNK = 256  # Files decoded between two writes.
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What decides the decoded array, besides the files; see `folder.load`."""
+    """The options of `folder.load` that change the decoded array."""
 
     size: tuple[int, int]
     fit: str
@@ -68,8 +68,8 @@ def load_or_build(
     Args:
       root: the folder.
       files: names of the files, relative to it.
-      stamps: size and time of the last change of each.
-      options: a dataclass with `size` and `channels` that decides what is decoded.
+      stamps: size and time of the last change of each file.
+      options: a dataclass with `size`, `channels` and all else that changes the decoded array.
       decode_file: (root, file, options) -> uint8 [k, *size, channels], the images of one file;
         raises `decode.DecodeError`. By default it decodes pictures for `Options`.
 

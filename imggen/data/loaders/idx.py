@@ -32,7 +32,7 @@ def load(
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
-    """Loads a folder in the format of MNIST; `path` is the folder, and `select` has the rest."""
+    """Loads the folder `path` in the format of MNIST; for the other options, see `select`."""
     images, labels = (parse(read_bytes(file), file) for file in split_files(path, split))
     names = tuple(str(number) for number in range(int(labels.max(initial=0)) + 1))
     return select(
@@ -72,7 +72,7 @@ def select(
       A set of shape [n, height, width, 1].
 
     Raises:
-      UserError: arrays that do not belong together, an unknown class, or nothing is left.
+      UserError: the arrays do not belong together, a class is unknown, or nothing is left.
     """
     if pad_pixels < 0:
         raise UserError(f'config.data.pad_pixels is {pad_pixels}; set it to 0 or more.')
@@ -149,7 +149,7 @@ def write(folder: pathlib.Path, split: str, images: np.ndarray, labels: np.ndarr
     """Writes a split in the format that `load` reads.
 
     Args:
-      folder: where to write; made if missing.
+      folder: made if missing.
       split: 'train' or 'test'.
       images: uint8 [n, height, width].
       labels: integers in [0, 255], [n].

@@ -1,6 +1,6 @@
 """Stacked images: three random images of Fashion-MNIST as the channels of one, 1,000 modes.
 
-This is the test of mode collapse of Metz et al. (2017), with clothes instead of digits. The
+Metz et al. (2017) test for mode collapse in this way, with digits instead of clothes. The
 label of a stack is its mode: 100 r + 10 g + b, where r, g and b are the classes of the channels.
 """
 
@@ -21,7 +21,7 @@ def load(*, path: str | None = None, split: str = 'train', num_examples: int = 1
       path: the folder of Fashion-MNIST; searched for by default.
       split: 'train' or 'test'.
       num_examples: how many stacks to draw. Each consists of three images, drawn uniformly with
-        replacement, and is the same in every run.
+        replacement. The stacks are the same in every run.
 
     Raises:
       UserError: fewer than one example.

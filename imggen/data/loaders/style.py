@@ -1,13 +1,13 @@
-"""Pictures for style transfer: contents and styles, and results at the size of the contents.
+"""Pictures for style transfer: reads contents and styles, and restores the size of results.
 
 The batch is the same at every step, float32 in [-1, 1]: 'image' [n, height, width, channels], the
 contents; 'style0', 'style1', ... [n, height, width, channels], each at its own size;
 'style_weight' [n, number of styles]; and, if asked for, 'initial', 'image_mask' and
 'style<i>_mask'. Sides are rounded to multiples of 16, which changes the proportions slightly; the
-result gets the size of the file back.
+results get the size of their files back.
 
-All handling of colors is here: before the method runs, in its inputs, and afterwards, in
-`postprocess`.
+All handling of colors is here: in the inputs before the method runs, and in `postprocess`
+afterwards.
 """
 
 import functools
@@ -53,11 +53,11 @@ def load(
       style_scale: longer side of the styles divided by `size`; no style is enlarged.
       style_weights: relative weights of several styles; () for equal weights.
       colors: 'style' takes the colors of the style; 'content' combines the brightness of the
-        result with the chroma of the content; 'luminance' does so too and optimizes brightness
-        alone; 'recolored' gives the styles the colors of the first content beforehand.
+        result with the chroma of the content; 'luminance' does the same and optimizes only
+        brightness; 'recolored' gives the styles the colors of the first content beforehand.
       initial: a picture to start from, for config.method.initial='file'.
       content_mask: a picture whose gray levels number the regions of every content.
-      style_masks: such a picture for each style, separated by commas.
+      style_masks: a mask of the same kind for each style, separated by commas.
 
     Raises:
       UserError: an option has a wrong value, or a picture cannot be read.
@@ -112,7 +112,7 @@ def _postprocess(
 def _content_arrays(
     contents: list[Picture], boxes: list[tuple[int, int]], shape: tuple[int, int], colors: str
 ) -> np.ndarray:
-    """Returns the contents, mirrored out to one shape: uint8 [n, *shape, 1 or 3]."""
+    """Returns the contents, padded to one shape by mirroring: uint8 [n, *shape, 1 or 3]."""
     arrays = [
         _mirrored(_resize(picture.rgb, box), shape)
         for picture, box in zip(contents, boxes, strict=True)
@@ -159,7 +159,7 @@ def _weights(given, count: int) -> tuple[float, ...]:
 
 
 def _shape(rgb: np.ndarray, size: int, fit: str, *, enlarge: bool) -> tuple[int, int]:
-    """Returns (height, width) in multiples of 16, with `size` or the picture's as longer side."""
+    """Returns (height, width) in multiples of 16; `size` limits, or sets, the longer side."""
     if fit == 'stretch':
         return (_multiple(size), _multiple(size))
     height, width = rgb.shape[:2]
@@ -172,7 +172,7 @@ def _multiple(side: float) -> int:
 
 
 def _inside(rgb: np.ndarray, shape: tuple[int, int], fit: str) -> tuple[int, int]:
-    """Returns the size at which a picture fits into `shape`, or `shape` if it is that closely."""
+    """Returns the size at which a picture fits into `shape`; `shape` if they differ by rounding."""
     if fit == 'stretch':
         return shape
     height, width = rgb.shape[:2]

@@ -17,7 +17,7 @@ Size = tuple[int, int]
 def load(
     content: pathlib.Path, styles: Sequence[pathlib.Path], size: Size, style_sizes: Sequence[Size]
 ) -> dict[str, np.ndarray]:
-    """Reads masks as shares: how much each pixel belongs to each of r regions.
+    """Reads masks as shares in [0, 1]: how much each pixel belongs to each of r regions.
 
     Args:
       content: the mask of the content.
@@ -40,7 +40,7 @@ def load(
     if len(levels) > _MOST_LEVELS:
         raise UserError(
             f'{content} has {len(levels)} gray levels; give a mask of at most {_MOST_LEVELS}, '
-            'one a region.'
+            'one for each region.'
         )
     masks = {'image_mask': _regions(_read(content, 'config.data.content_mask'), levels, size)}
     for index, (path, style_size) in enumerate(zip(styles, style_sizes, strict=True)):

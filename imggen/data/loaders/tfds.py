@@ -1,7 +1,7 @@
-"""Sets that tensorflow-datasets has prepared, read at random without TensorFlow.
+"""Sets that tensorflow-datasets has prepared, read in any order without TensorFlow.
 
 They are read from the folder that `download_and_prepare` filled in the format `array_record`.
-Nothing is looked up over a network: preparing is a separate step, which needs TensorFlow.
+Nothing is fetched over a network: preparing is a separate step, which needs TensorFlow.
 """
 
 import os
@@ -106,7 +106,7 @@ def _image_shape(
 
 
 def _open(dataset: str, data_dir: str | None):
-    """Returns a builder over the files on disk, which never uses a network."""
+    """Returns a builder that reads files on disk and never uses a network."""
     root = pathlib.Path(
         data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
     ).expanduser()

@@ -1,9 +1,9 @@
 """Filters that reduce an image to something from which a network learns to restore it.
 
 A filter maps uint8 [height, width, channels], with 1 (gray) or 3 (RGB) channels, to uint8 of
-the same height and width and with a number of channels of its own. Filters that draw lines or
-layers treat each color channel by itself, white on black. If there are several levels, the
-layers come level by level: red, green and blue of the first, then of the second.
+the same height and width, whose number of channels depends on the filter. Filters that draw lines
+or layers treat each color channel by itself, white on black. If there are several levels, the
+layers come level by level: red, green and blue of the first level, then of the second.
 """
 
 import functools
@@ -41,7 +41,7 @@ def threshold(image: np.ndarray, *, level: int = 127) -> np.ndarray:
 
 
 def contours(image: np.ndarray, *, levels: Sequence[int] = (50, 100, 150, 200)) -> np.ndarray:
-    """Draws where each channel rises above each level: channels x levels layers.
+    """Draws where each channel rises above each level, in channels x levels layers.
 
     A contour consists of the pixels above the level that have one of their four neighbors at or
     below it. It is the border that OpenCV's `findContours` follows, except that nothing is drawn
@@ -69,7 +69,7 @@ def canny(
     Args:
       image: uint8 [height, width, channels].
       low, high: thresholds of Canny's hysteresis on the sum of absolute Sobel derivatives.
-      sigma: standard deviation, in pixels, of a Gaussian blur that comes first.
+      sigma: standard deviation, in pixels, of a Gaussian blur beforehand.
     """
     import cv2
 
@@ -132,14 +132,10 @@ FILTERS = {
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Filter:
-    """Returns one of FILTERS with its settings.
-
-    Args:
-      name: the name of the filter.
-      settings: its keyword arguments.
+    """Returns one of FILTERS with its settings, which are its keyword arguments.
 
     Raises:
-      UserError: an unknown filter or setting, or a value out of range.
+      UserError: the filter or a setting is unknown, or a value is out of range.
     """
     function = options.choose(FILTERS, name, where='config.data.filter')
     options.check_keywords('config.data.filter_options', settings, function)
@@ -147,7 +143,7 @@ def make(name: str, settings: Mapping[str, Any]) -> Filter:
         usual = inspect.signature(function).parameters[key].default
         _check_kind(f'config.data.filter_options.{key}', value, usual)
     chosen = functools.partial(function, **settings)
-    chosen(np.zeros((2, 2, 3), np.uint8))  # Raises the errors of wrong values now.
+    chosen(np.zeros((2, 2, 3), np.uint8))  # It raises the errors of wrong values now.
     return chosen
 
 

@@ -1,6 +1,6 @@
-"""From files to arrays that hold both sides of a pair.
+"""Decodes files into arrays that hold both sides of a pair.
 
-If both sides come from files, or if one is the filtered other, a pair is decoded as uint8
+If both sides come from files, or if one side is the filtered other one, a pair is decoded as uint8
 [height, width, input channels + target channels]. A file that cannot make a pair raises
 `decode.DecodeError` with a sentence that names it. It is listed and skipped like any file that
 cannot be read.
@@ -20,7 +20,7 @@ from imggen.data.pairs import filters
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What decides the decoded arrays, besides the files.
+    """The options that change the decoded arrays.
 
     Attributes:
       layout: one of LAYOUTS.
@@ -30,8 +30,8 @@ class Options:
       fit: 'crop', 'pad', 'stretch' or 'tiles'; see `folder.load`.
       matte: RGB in [0, 255] behind transparent pictures.
       max_enlargement: a picture that would have to be enlarged more is refused.
-      require_color: whether targets that are gray are refused.
-      filter, filter_options: for the layout 'filter', which filter makes the input.
+      require_color: whether gray targets are refused.
+      filter, filter_options: for the layout 'filter', the filter that makes the input.
       target_path: for the layout 'two_folders', the folder of the targets.
       targets: for the layout 'two_folders', the target of each input.
     """
@@ -119,7 +119,7 @@ def _two_folders(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
     paths = root / file, pathlib.Path(options.target_path, options.targets[file])
     left, right = (decode.decode(path, matte=options.matte) for path in paths)
     (height, width), (other_height, other_width) = left.shape[:2], right.shape[:2]
-    # Sides of different proportions would be cut differently. Half a pixel is rounding.
+    # Sides of other proportions would be cut differently. Half a pixel may come from rounding.
     larger = max(height + width, other_height + other_width)
     if abs(height * other_width - width * other_height) > larger / 2:
         raise DecodeError(

@@ -1,7 +1,7 @@
 """How decoded images become an input and a target, within the compiled step.
 
-Images are float32 [n, height, width, channels] in [-1, 1], whole levels of 8 bits, and
-augmented already. All functions but `another` return a `Pairing.pair`.
+Images are float32 [n, height, width, channels] in [-1, 1], whole 8-bit levels, and already
+augmented. All functions but `another` return a `Pairing.pair`.
 """
 
 from collections.abc import Callable
@@ -51,11 +51,7 @@ def noise() -> Pair:
 
 
 def downscale(scale: int) -> Pair:
-    """Makes inputs that are small copies of the targets; see `images.downscale`.
-
-    Args:
-      scale: the divisor of height and width.
-    """
+    """Makes inputs that are small copies of the targets; see `images.downscale`."""
 
     def pair(key, pictures):
         del key

@@ -1,14 +1,14 @@
 """Pairs of an input and a target, for methods that learn to turn one into the other.
 
 Batches are {'input': float32 [n, height, width, input channels], 'target': float32
-[n, height, width, target channels]}, both in [-1, 1] and both whole levels of 8 bits.
-Augmentation (`crop` and `flip` are the jitter of pix2pix) moves both sides by the same draw.
+[n, height, width, target channels]}, both in [-1, 1] and both whole 8-bit levels. Augmentation
+(`crop` and `flip` are the jitter of pix2pix) moves both sides of a pair in the same way.
 
     task           input                              target
     filter         a filter of the picture            each picture under `path`
     side_by_side   the left half of each file         the right half
-    two_folders    each picture under `path`          its namesake in `target_path`
-    another        each picture                       another one of the same folder
+    two_folders    each picture under `path`          the one of its name in `target_path`
+    another        each picture                       another one from its folder
     noise          uniform noise                      each picture
     downscale      the target, scaled down bicubic    each picture
 
@@ -34,24 +34,15 @@ from imggen.data.loaders import folder, folder_cache
 from imggen.data.pairs import filters, pair_files, pairings
 from imggen.errors import UserError
 
-_FITS = (*decode.FITS, 'tiles')
 _DIRECTIONS = ('AtoB', 'BtoA')
 _CHUNK = 64
 
 
 class Pictures(NamedTuple):
-    """The pictures of one split of a folder, of which a task makes pairs.
-
-    Attributes:
-      root: the folder.
-      task: the name of the task, for the log.
-      split: 'train' or 'test'.
-      test_fraction: fraction of the files that is held out for 'test'.
-      options: how to decode one picture by itself.
-    """
+    """The pictures of one split of a folder, and how to decode one of them by itself."""
 
     root: pathlib.Path
-    task: str
+    task: str  # For the log.
     split: str
     test_fraction: float
     options: pair_files.Options
@@ -62,7 +53,7 @@ class _Listing(NamedTuple):
 
     Attributes:
       files: files of the inputs, or of both sides, relative to the folder.
-      stamps: size and time of the last change of each, of both files of a pair.
+      stamps: size and time of the last change of each file, and of its target's file.
       targets: the target of each file, for the task 'two_folders'.
       unmatched: (file, reason) of the files that make no pair.
     """
@@ -79,7 +70,7 @@ class _Decoded(NamedTuple):
     Attributes:
       arrays: uint8 [n, height, width, channels], a memory map.
       files: the file of each array [n].
-      rows: int [k], the arrays that belong to the split.
+      rows: int [k], which arrays belong to the split.
       num_files, num_skipped: how many files there are, and how many make no pair.
     """
 
@@ -135,13 +126,13 @@ def load(
       require_color: whether to skip targets that are gray.
 
     Raises:
-      UserError: an option has a wrong value or belongs to another task, or no pair is found.
+      UserError: an option has a wrong value or belongs to another task, or there is no pair.
     """
     if isinstance(size, int) or isinstance(test_size, int):
         raise UserError('config.data.size and test_size are two numbers: give height,width.')
     size, matte = tuple(test_size if split == 'test' and test_size else size), tuple(matte)
     folder.check_split(split, test_fraction)
-    decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=_FITS)
+    decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=folder.FITS)
     if channels is None or scale < 1 or max_enlargement < 1:
         raise UserError(
             f'config.data.channels={channels}, scale={scale} and max_enlargement='
@@ -305,12 +296,7 @@ def _decode(
 
 
 def _list(root: pathlib.Path) -> _Listing:
-    found = folder.scan(root)
-    if not found.files:
-        suffixes = ', '.join(sorted(decode.SUFFIXES))
-        raise UserError(
-            f'{root} holds no pictures ({suffixes}); set config.data.path to a folder of some.'
-        )
+    found = folder.pictures(root)
     return _Listing(found.files, found.stamps)
 
 
@@ -334,9 +320,9 @@ def _match_folders(root: pathlib.Path, target_root: pathlib.Path) -> _Listing:
 def _subsets(
     root: pathlib.Path, files: tuple[str, ...], rows: np.ndarray
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    """Returns the rows in subsets of two or more, the subsets' names, and each row's number.
+    """Returns the rows in subsets of two or more, the subsets' names, and each row's subset.
 
-    Names and numbers come from all files, so that they are the same in every split.
+    Names and their order come from all files, so that they are the same in every split.
     """
     all_parents = [pathlib.PurePosixPath(file).parent.as_posix() for file in files]
     parents = [all_parents[row] for row in rows]
@@ -361,11 +347,11 @@ def _subsets(
 def _check(
     task: str, filter: str, settings: Mapping[str, Any], target_path: str, direction: str
 ) -> None:
-    """Raises UserError for an option that the task lacks or does not have."""
+    """Raises UserError if an option of the task is missing, or one belongs to another task."""
     if direction not in _DIRECTIONS:
         raise UserError(f'config.data.direction is {direction!r}; choose one of AtoB, BtoA.')
     if task == 'two_folders' and not target_path:
-        raise UserError('config.data.target_path is missing: the folder of the targets.')
+        raise UserError('config.data.target_path is missing: give the folder of the targets.')
     foreign = {
         'filter': filter != 'identity' and task != 'filter',
         'filter_options': bool(settings) and task != 'filter',

@@ -170,7 +170,7 @@ def test_held_out_pictures_come_whole_and_at_their_own_size(tmp_path):
     numbers = [side['target'][:, 0, 0, 0].tolist() for side in (train, test)]
     assert sorted(numbers[0] + numbers[1]) == list(range(40)) and len(numbers[1]) > 4
     np.testing.assert_array_equal(data.examples(config, split='test')[0], test['target'])
-    with pytest.raises(UserError, match='has no pairs; measure a run on some'):
+    with pytest.raises(UserError, match='has no pairs; measure a run on pairs'):
         data.paired_examples(
             {'name': 'folder', 'path': config['path'], 'size': (6, 6)}, split='train'
         )

@@ -1,9 +1,9 @@
 """Fashion-MNIST: 60,000 and 10,000 gray images of clothes, 28 x 28, in ten classes.
 
-The four IDX files are read from the configured folder. If none is configured, they are searched
-for in the folder of Debian's package `dataset-fashion-mnist`, then in the user's cache. If they
-are in neither, that package is downloaded and unpacked into the cache, which needs no root. The
-last resort is a copy that tensorflow-datasets has already prepared.
+The four IDX files are read from the configured folder. If none is configured, the loader searches
+the folder of Debian's package `dataset-fashion-mnist` and then the user's cache. If they are in
+neither, it downloads that package and unpacks it into the cache, which needs no root. The last
+resort is a copy that tensorflow-datasets has already prepared.
 
 The contents are checked against the published set, because the compressed files differ between
 distributors.
@@ -57,7 +57,7 @@ def load(
     max_examples: int | None = None,
     pad_pixels: int = 0,
 ) -> Dataset:
-    """Loads Fashion-MNIST; `path` overrides the search, and `idx.select` has the other options."""
+    """Loads Fashion-MNIST. `path` replaces the search; for the other options, see `idx.select`."""
     images, labels, origin = find(path=path, split=split)
     return idx.select(
         images,
@@ -106,7 +106,7 @@ def cache_folder() -> pathlib.Path:
 def fetch(folder: pathlib.Path) -> None:
     """Downloads the Debian package and moves its four IDX files into `folder`.
 
-    Needs apt-get and dpkg-deb, but not root.
+    It needs apt-get and dpkg-deb, but not root.
 
     Raises:
       OSError, subprocess.SubprocessError: the package cannot be downloaded or unpacked.
