@@ -5,7 +5,7 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const byId = (id) => document.getElementById(id);
 const whole = (value) => value.toLocaleString('en', { useGrouping: 'min2' });
 
-// Tables: a click on a header sorts, a second click turns the order round.
+// Tables: a click on a header sorts, a second click reverses the order.
 // Cells without a value stay last either way.
 for (const table of all('table.sortable')) {
   const heads = all('thead th', table);
@@ -75,7 +75,7 @@ if (slider) {
   });
 }
 
-// A click on a picture enlarges it by a whole number, the real pictures beside it.
+// A click on a picture enlarges it by a whole number, with the real pictures beside it.
 const large = byId('large');
 for (const button of all('.enlarge')) {
   button.addEventListener('click', () => {
@@ -107,7 +107,7 @@ for (const button of all('.enlarge')) {
 byId('large-close')?.addEventListener('click', () => large.close());
 large?.addEventListener('click', (event) => { if (event.target === large) large.close(); });
 
-// Filter: every word has to occur in what an element is about.
+// Filter: every word has to occur in the data-find attribute of an element.
 byId('filter')?.addEventListener('input', (event) => {
   const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
   let kept = 0;
@@ -136,7 +136,7 @@ addEventListener('beforeprint', () => {
   if (folded.length <= 12) for (const one of folded) one.open = true;
 });
 
-// The legend picks groups out; the others fade.
+// A click in the legend picks a group; the others fade.
 const picked = new Set();
 for (const button of all('.legend button')) {
   button.addEventListener('click', () => {
@@ -148,7 +148,7 @@ for (const button of all('.legend button')) {
   });
 }
 
-// Curves: the pointer reads values; points are turned back into numbers.
+// Curves: a box shows the values at the pointer, computed from the points of the drawing.
 const readable = (value) => (Math.abs(value) >= 1e4 ? whole(Math.round(value)) : String(Number(value.toPrecision(4))));
 for (const plot of all('svg.plot')) {
   const figure = plot.parentElement;
@@ -200,7 +200,7 @@ for (const plot of all('svg.plot')) {
     hair.setAttribute('x1', left + at);
     hair.setAttribute('x2', left + at);
     const place = (left + at) / unit;
-    // Above the curves, so that it hides none of them.
+    // The box is above the curves, so that it hides none of them.
     tip.style.left = `${Math.max(0, Math.min(box.width - tip.offsetWidth, place - tip.offsetWidth / 2))}px`;
     tip.style.bottom = `${box.height}px`;
   };
