@@ -1,26 +1,24 @@
-r"""Lists what one training step sends between devices, as XLA compiled it, and what that costs.
+r"""Lists what a compiled training step sends between devices, and what that costs.
 
   python -m benchmarks.collectives
   python -m benchmarks.collectives --config=configs/r3gan_fashion_mnist.py
   python -m benchmarks.collectives --platform=tpu
 
-A step of the config's method is compiled for several numbers of devices, each with
-the same number of images, and not run. `cpu` splits this machine into virtual
-devices, each number in a process of its own. `tpu` compiles for slices of TPU v5e,
-which needs their compiler but no TPU: pip install libtpu.
+A step of the config's method is compiled, but not run, for several numbers of devices, with the
+same number of images on each device. `cpu` splits this machine into virtual devices, with one
+process for each number. `tpu` compiles for slices of TPU v5e, which needs their compiler but no
+TPU: pip install libtpu.
 
 Prints three Markdown tables:
 
-1. One row a number of devices: the collectives of a step, those among them that
-   carry gradients of kernels, the bytes that a device puts into them, the memory of
-   one device and the seconds of compilation.
-2. One row a collective of the first number, in the program's order: how many kernel
-   gradients, vectors (gradients of scales and biases, statistics of batch
-   normalization) and scalars (metrics) it carries. XLA merges whatever is ready at
-   the same time.
-3. The milliseconds of a step: of computing, and of its collectives over links of a
-   given bandwidth, nothing overlapped. Bandwidth, latency and speed are assumptions,
-   the flags --links, --hop_microseconds and --teraflops.
+1. One row per number of devices: the collectives of a step, those that carry gradients of kernels,
+   the bytes that a device sends in them, the memory of one device and the seconds of compilation.
+2. One row per collective for the first number of devices, in the order of the program: how many
+   kernel gradients, vectors (gradients of scales and biases, statistics of batch normalization) and
+   scalars (metrics) it carries. XLA merges whatever is ready at the same time.
+3. The milliseconds of a step: of the computation, and of its collectives over links of a given
+   bandwidth, without overlap. Bandwidth, latency and speed are assumptions, which the flags
+   --links, --hop_microseconds and --teraflops set.
 """
 
 import json
@@ -41,26 +39,26 @@ from imggen import devices, methods
 from imggen.method import Method
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', 'configs/gan_fashion_mnist.py:published', 'Whose method is compiled.'
+    'config', 'configs/gan_fashion_mnist.py:published', 'The config whose method is compiled.'
 )
 _DEVICES = flags.DEFINE_list('devices', ['8', '64', '256'], 'Numbers of devices.')
-_IMAGES = flags.DEFINE_integer('images_per_device', 64, 'Images of a batch on one device.')
-_SHAPE = flags.DEFINE_list('shape', ['28', '28', '1'], 'Height, width, channels of an image.')
-_PLATFORM = flags.DEFINE_enum('platform', 'cpu', ['cpu', 'tpu'], 'Whose compiler.')
+_IMAGES = flags.DEFINE_integer('images_per_device', 64, 'Number of images on each device.')
+_SHAPE = flags.DEFINE_list('shape', ['28', '28', '1'], 'Height, width and channels of an image.')
+_PLATFORM = flags.DEFINE_enum('platform', 'cpu', ['cpu', 'tpu'], 'The platform to compile for.')
 _LINKS = flags.DEFINE_list(
     'links',
     ['NVLink=450', 'ICI=90', 'InfiniBand=50'],
-    'Name=GB/s that a device sends while it receives as much.',
+    'Name=GB/s that a device can send while it receives as much.',
 )
 _HOP = flags.DEFINE_float('hop_microseconds', 2.0, 'Latency from one device to the next.')
 _SPEED = flags.DEFINE_float('teraflops', 20.0, 'Sustained speed of a device.')
-_JSON = flags.DEFINE_bool('json', False, 'Compile for one number, here, and print JSON.')
+_JSON = flags.DEFINE_bool('json', False, 'Compile for one number in this process; print JSON.')
 
 _TPU_SLICES = {4: '2x2', 8: '2x4', 16: '4x4', 32: '4x8', 64: '8x8', 128: '8x16', 256: '16x16'}
 
 
 def compile_step(method: Method, mesh: Mesh, batch) -> dict:
-    """Compiles the first phase's step for a mesh; returns what the tables show."""
+    """Compiles the step of the first phase for a mesh; returns what the tables show."""
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P('data'))
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = jax.eval_shape(method.init, key, method.frozen, batch)
@@ -106,7 +104,7 @@ def _tpus(num_devices: int):
 
 
 def _in_a_process(num_devices: str) -> dict:
-    """Returns `_report`, made where there are that many virtual devices."""
+    """Returns `_report` from a process that has this many virtual devices."""
     command = [sys.executable, '-m', 'benchmarks.collectives', *sys.argv[1:]]
     done = subprocess.run(
         [*command, '--json', f'--devices={num_devices}'],
@@ -155,7 +153,7 @@ def _times(reports: list[dict]) -> str:
     links = dict(link.split('=') for link in _LINKS.value)
     rows = []
     for report in reports:
-        row = {'devices': report['devices'], 'GFLOP a device': f'{report["flops"] / 1e9:.2f}'}
+        row = {'devices': report['devices'], 'GFLOP per device': f'{report["flops"] / 1e9:.2f}'}
         row['computing ms'] = _milliseconds(report['flops'] / _SPEED.value / 1e12)
         for name, gigabytes in links.items():
             bandwidth, hop = float(gigabytes) * 1e9, _HOP.value * 1e-6

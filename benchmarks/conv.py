@@ -3,13 +3,11 @@ r"""Times convolutions and their gradients: ours, XLA's own and PyTorch's.
   python -m benchmarks.conv
   python -m benchmarks.conv --layers='64x14' --seconds_per_cell=2
 
-One row is one map of one layer: F (forward), D (input gradient) or W (weight
-gradient). Cells are GFLOP/s of the fastest of many calls, counting two operations
-a multiplication that the definition of the convolution asks for. "loop" means
-inside a compiled `lax.fori_loop`, where training steps run; "call" means one
-jit-compiled call. The forms that are compared take turns, so that a busy machine
-slows all of them. PyTorch runs in its channels_last layout, and is left out where
-it is not installed.
+A row is one map of one layer: F (forward), D (input gradient) or W (weight gradient). Cells are
+GFLOP/s of the fastest of many calls, counting two operations for each multiplication in the
+definition of the convolution. "loop" means inside a compiled `lax.fori_loop`, where training steps
+run; "call" means one jit-compiled call. The forms take turns, so that a busy machine slows down all
+of them. PyTorch runs in its channels_last layout, and is left out if it is not installed.
 """
 
 import itertools
@@ -28,11 +26,11 @@ from imggen.networks.conv.layers import conv
 
 _LAYERS = flags.DEFINE_string('layers', '', 'Regular expression: time only layers that match it.')
 _SECONDS = flags.DEFINE_float(
-    'seconds_per_cell', 0.5, 'Time spent on each cell, beyond compilation and three calls.'
+    'seconds_per_cell', 0.5, 'Time spent on each cell, after compilation and three calls.'
 )
 _TURNS = flags.DEFINE_integer('turns', 8, 'Repetitions inside one compiled loop.', lower_bound=1)
 _STOCK_LOOP = flags.DEFINE_bool(
-    'stock_loop', True, 'Also time stock gradients inside a loop, which takes seconds a layer.'
+    'stock_loop', True, 'Also time stock gradients inside a loop, which takes seconds per layer.'
 )
 
 
@@ -77,7 +75,7 @@ LAYERS = (
     Layer(64, 14, 64, 128, 3, 2, 1),
     Layer(64, 14, 64, 64, 1, 1, 0),
     Layer(64, 28, 32, 64, 1, 2, 0),
-    # 16 channels a group.
+    # 16 channels per group.
     Layer(64, 28, 32, 32, 3, 1, 1, groups=2),
     Layer(64, 14, 64, 64, 3, 1, 1, groups=4),
     Layer(64, 7, 128, 128, 3, 1, 1, groups=8),
@@ -119,7 +117,7 @@ def _bilinear(forward: Callable, name: str) -> Callable:
 
 
 def _looped(function: Callable, turns: int) -> Callable:
-    """Repeats `function` in a compiled loop in which each turn needs the one before."""
+    """Repeats `function` in a compiled loop in which each turn depends on the turn before."""
 
     def turn(index, operands):
         result = function(*operands).reshape(-1)

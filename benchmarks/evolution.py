@@ -12,7 +12,7 @@ Each way runs in its own process, in turn:
   torch loop  the same in PyTorch with the same weights, with benchmarks/torch_classifier.py
 
 The table shows medians over --runs processes, with the range in brackets. --torch_python names a
-Python with PyTorch; without it this way is left out.
+Python with PyTorch; without it the torch loop is left out.
 """
 
 import json
@@ -25,6 +25,8 @@ import time
 
 import numpy as np
 from absl import app, flags, logging
+
+from benchmarks import sides
 
 _CLASSIFIERS = flags.DEFINE_list('classifiers', 'convolutional,dense', 'Classifiers to time.')
 _RUNS = flags.DEFINE_integer('runs', 5, 'Processes per way.', lower_bound=1)
@@ -183,8 +185,7 @@ def main(argv) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
     logging.set_verbosity(logging.WARNING)
-    if _CORES.value:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: _CORES.value])
+    sides.use_cores(_CORES.value)
     if _WAY.value:
         print(json.dumps({'speed': _WAYS[_WAY.value](_CLASSIFIERS.value[0])}))
         return

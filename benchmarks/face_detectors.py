@@ -67,7 +67,7 @@ def main(argv):
     }
     root = pathlib.Path(_PHOTOGRAPHS.value)
     pictures = {name: decode.decode(root / name) for name in truth}
-    print('| detector | found | false | missed | ms a photograph |')
+    print('| detector | found | false | missed | ms per photograph |')
     print('|---|---|---|---|---|')
     for name, make in detectors.DETECTORS.items():
         detect = make()

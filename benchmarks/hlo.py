@@ -1,4 +1,4 @@
-"""Reads what a compiled program sends between devices, from its HLO text, and what that costs."""
+"""Finds the collectives in the HLO text of a compiled program, and estimates what they cost."""
 
 import math
 import re
@@ -11,7 +11,7 @@ _BYTES = {'pred': 1, 'bf16': 2, 'f16': 2}  # Four for the others.
 
 
 class Collective(NamedTuple):
-    """One collective operation: how much of what it carries."""
+    """One collective operation: how many arrays of each sort it carries, and how many bytes."""
 
     kind: str
     kernels: int
@@ -26,8 +26,8 @@ def collectives(program: str, kernels: list[tuple[int, ...]]) -> list[Collective
 
     Args:
       program: HLO text.
-      kernels: shapes of the parameters with two axes or more; an array that has one
-        of these shapes, up to order and axes of length one, is taken for a gradient.
+      kernels: shapes of the parameters with two axes or more. An array with one of these shapes,
+        up to the order of axes and axes of length one, counts as a gradient.
     """
     known = {_essence(shape) for shape in kernels}
     found = []
@@ -55,11 +55,11 @@ def collectives(program: str, kernels: list[tuple[int, ...]]) -> list[Collective
 
 
 def all_reduce_seconds(size: int, num_devices: int, bandwidth: float, hop: float) -> float:
-    """Returns how long it takes to sum `size` bytes of each of n devices: the better of two ways.
+    """Returns the seconds that a sum of `size` bytes over n devices takes, the better of two ways.
 
-    Ring: a reduce-scatter and an all-gather, each of n - 1 hops that move size / n,
+    A ring, with a reduce-scatter and an all-gather of n - 1 hops that move size / n each:
       2 (n - 1) / n size / bandwidth + 2 (n - 1) hop.
-    Two binary trees at once: up and down,
+    Two binary trees at once, up and down:
       2 size / bandwidth + 2 log2(n) hop.
     """
     hops = 2 * (num_devices - 1)

@@ -7,7 +7,7 @@ Prints a Markdown table. Features are random, rectified and correlated; those of
 set are shifted. Every library gets the same numbers as float32, except for the Fréchet
 distance, KID over full sets and scikit-image, which get float64 to check our float32. Our time
 is that of a second call, without compilation. "Difference" is relative for distances, scores
-and decibels, absolute for fractions and SSIM. The mean over random subsets differs by chance.
+and decibels, and absolute for fractions and SSIM. The mean over random subsets differs by chance.
 The cells of a library that is not installed are empty.
 """
 
@@ -26,13 +26,15 @@ from imggen.metrics.kid import kid, kid_subsets
 from imggen.metrics.paired import psnr, ssim
 from imggen.metrics.precision_recall import precision_recall
 
-_NUM = flags.DEFINE_integer('num', 10_000, 'Images of each set.', lower_bound=20)
+_NUM = flags.DEFINE_integer('num', 10_000, 'Number of images in each set.', lower_bound=20)
 _DIM = flags.DEFINE_integer('dim', 2048, 'Dimensions of a feature.', lower_bound=1)
-_IMAGES = flags.DEFINE_integer('images', 64, 'Pairs of images for PSNR and SSIM.', lower_bound=1)
+_IMAGES = flags.DEFINE_integer(
+    'images', 64, 'Number of image pairs for PSNR and SSIM.', lower_bound=1
+)
 
 
 class Row(NamedTuple):
-    """One comparison: functions that return the numbers of the named metrics."""
+    """One comparison: two functions that return the values of the named metrics."""
 
     names: tuple[str, ...]
     ours: Callable[[], tuple[float, ...]]
@@ -183,7 +185,7 @@ def _print_row(row: Row) -> None:
     ours, our_seconds = _timed(row.ours)
     theirs, their_seconds = (None, None) if row.theirs is None else _timed(row.theirs)
     for index, name in enumerate(row.names):
-        # One name with many values has one value for each image; their mean is shown.
+        # If there is one name and many values, each image has a value; their mean is shown.
         where = slice(None) if len(row.names) == 1 else index
         cells = [name, f'{np.mean(ours[where]):.7g}', row.library]
         if theirs is None:

@@ -24,14 +24,13 @@ def time_training(
     """Trains a method through `loop.run`; times all dispatches but the first.
 
     Args:
-      section: config.method, with a state of a generator and a discriminator.
-      source: what it trains on.
-      dispatch_steps: steps of one dispatch.
+      section: config.method of a method whose state has a generator and a discriminator.
+      source: the training data.
+      dispatch_steps: number of steps in one dispatch.
 
     Returns:
-      `seconds` of the timed steps, `start`: seconds before the first step
-      (initialization, tracing, compilation), `parameters` of both players, `version`
-      and `hardware`.
+      `seconds` of the timed steps; `start`, the seconds before the first step (initialization,
+      tracing, compilation); `parameters` of both networks, `version` and `hardware`.
     """
     records = []
     start = time.perf_counter()
@@ -44,11 +43,11 @@ def time_training(
         observers=[records.append],
     )
     total = time.perf_counter() - start
-    players = (result.state.generator, result.state.discriminator)
+    networks = (result.state.generator, result.state.discriminator)
     return {
         'seconds': sum(record.seconds for record in records[1:]),
         'start': total - sum(record.seconds for record in records),
-        'parameters': [sum(leaf.size for leaf in jax.tree.leaves(p.params)) for p in players],
+        'parameters': [sum(leaf.size for leaf in jax.tree.leaves(p.params)) for p in networks],
         'version': f'JAX {jax.__version__}',
         'hardware': devices.hardware(),
     }
@@ -64,7 +63,7 @@ def run(command: Sequence[str]) -> dict[str, Any]:
 
 
 def use_cores(count: int | None) -> None:
-    """Leaves this process, and those that it starts, so many cores; all for None."""
+    """Limits this process, and those that it starts, to `count` cores; None means all cores."""
     if count:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 

@@ -1,14 +1,13 @@
-r"""Times how long a training run takes to start, and prints a Markdown table.
+r"""Measures how long a training run takes to start, and prints a Markdown table.
 
   python -m benchmarks.start
   python -m benchmarks.start --configs=configs/classifier_fashion_mnist.py --runs=3
 
-Runs `experiments.train` for two steps at full batch size. "Cold" is the first run
-with an empty cache of compiled programs, "warm" is a run after it. Seconds count
-from the command: until the run has read its data and says so, until the record of
-its first step is on disk, and until the process has ended, with a sheet of samples
-and a checkpoint written. A record is written while the next step is computed, so
-the second column may include up to one step more.
+Runs `experiments.train` for two steps at full batch size. "Cold" is the first run, with an empty
+cache of compiled programs, and "warm" is the run after it. Seconds count from the start of the
+command: until the run reports that it has read its data, until the record of its first step is on
+disk, and until the process has written a sheet of samples and a checkpoint and has ended. A record
+is written while the next step is computed, so the second column may include up to one more step.
 """
 
 import os
@@ -23,9 +22,11 @@ from typing import NamedTuple
 from absl import app, flags
 
 _CONFIGS = flags.DEFINE_list(
-    'configs', 'configs/gan_fashion_mnist.py,configs/r3gan_fashion_mnist.py', 'What to start.'
+    'configs', 'configs/gan_fashion_mnist.py,configs/r3gan_fashion_mnist.py', 'Configs to start.'
 )
-_RUNS = flags.DEFINE_integer('runs', 3, 'Cold starts and warm starts of each.', lower_bound=1)
+_RUNS = flags.DEFINE_integer(
+    'runs', 3, 'Number of cold and of warm starts of each config.', lower_bound=1
+)
 
 _POLL_SECONDS = 0.01
 
@@ -39,12 +40,12 @@ class Times(NamedTuple):
 
 
 def _start(config: str, cache: pathlib.Path) -> Times:
-    """Runs two steps with `cache` for compiled programs."""
+    """Runs two steps; compiled programs are cached in `cache`."""
     with tempfile.TemporaryDirectory() as workdir:
         command = [sys.executable, '-m', 'experiments.train', f'--config={config}']
         command += [f'--workdir={workdir}', '--config.run.log_every_steps=1']
         command += ['--config.method.num_steps=2']
-        # A cache of its own for programs alone: data sets stay where they are.
+        # Only the cache of programs is separate: data sets stay where they are.
         environment = os.environ | {
             'JAX_COMPILATION_CACHE_DIR': str(cache),
             'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.5',

@@ -16,13 +16,14 @@ import json
 import os
 import pathlib
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 
 import numpy as np
 from absl import app, flags, logging
+
+from benchmarks import sides
 
 _CONTENT = flags.DEFINE_string('content', None, 'An image.', required=True)
 _STYLE = flags.DEFINE_string('style', None, 'An image.', required=True)
@@ -77,14 +78,14 @@ def _transfer(size: int, method: dict, *, seconds: float | None = None):
     """Runs our method to its end, or for `seconds`.
 
     Returns:
-      The image, the records, the CPU clock at each record, and the total seconds.
+      The image, the records, and the CPU clock at each record.
     """
     import jax
 
     from imggen import data, devices, methods
     from imggen.training import loop
 
-    started, records, cpu_ends = time.perf_counter(), [], []
+    records, cpu_ends = [], []
     made = methods.make(
         {'name': 'style', 'padding': 'zero', 'style_weight': _STYLE_WEIGHT.value, **method}
     )
@@ -100,7 +101,7 @@ def _transfer(size: int, method: dict, *, seconds: float | None = None):
         stop=lambda: seconds is not None and spent() >= seconds,
     )
     sample = jax.jit(made.sample)(None, result.state, made.frozen, source.batch(0))
-    return np.asarray(sample['generated']), records, cpu_ends, time.perf_counter() - started
+    return np.asarray(sample['generated']), records, cpu_ends
 
 
 def _our_side() -> dict:
@@ -109,14 +110,12 @@ def _our_side() -> dict:
     size = int(_SIZES.value[0])
     options = {'memory_size': _MEMORY_SIZE.value}
     method = {'num_steps': _EVALUATIONS.value, 'optimizer_options': options}
-    image, records, cpu_ends, total = _transfer(size, method)
+    image, records, cpu_ends = _transfer(size, method)
     np.savez(_OUTPUT.value, image=image)
     timed = sum(record.num_steps for record in records[1:])
     return {
         'seconds': sum(record.seconds for record in records[1:]) / timed,
         'cpu_seconds': (cpu_ends[-1] - cpu_ends[0]) / timed,
-        'evaluations': sum(r.num_steps for r in records),
-        'start': total - sum(r.seconds for r in records),
         'peak_mib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         'version': f'imggen, JAX {jax.__version__}',
     }
@@ -134,10 +133,7 @@ def _run(side: str, size: int, folder: pathlib.Path) -> dict:
         command += [f'--library={side}']
     command += [f'--problem={problem}', f'--output={output}']
     command += [f'--evaluations={_EVALUATIONS.value}']
-    environment = os.environ | {'JAX_ENABLE_COMPILATION_CACHE': 'false'}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    result = json.loads(done.stdout.splitlines()[-1])
-    return {**result, 'image': np.load(output)['image']}
+    return {**sides.run(command), 'image': np.load(output)['image']}
 
 
 def _compare_sides() -> None:
@@ -191,7 +187,7 @@ def _compare_scales() -> None:
         for scales in (quality['scales'], (1.0,)):
             shares = quality['shares'] if len(scales) > 1 else ()
             method = {**quality, 'scales': scales, 'shares': shares}
-            image, records, _, _ = _transfer(size, method, seconds=seconds)
+            image, records, _ = _transfer(size, method, seconds=seconds)
             seconds = sum(record.seconds for record in records)
             scores = style.score(image, batch)
             print(

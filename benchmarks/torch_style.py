@@ -193,7 +193,6 @@ def main() -> None:
     result = {
         'seconds': (ends[-1].wall - ends[_WARMUP - 1].wall) / (len(ends) - _WARMUP),
         'cpu_seconds': (ends[-1].cpu - ends[_WARMUP - 1].cpu) / (len(ends) - _WARMUP),
-        'evaluations': len(ends),
         'peak_mib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         'version': f'PyTorch {torch.__version__}',
     }

@@ -224,8 +224,8 @@ def update_discriminator(
 ):
     """Makes one step of the discriminator's optimizer.
 
-    The arguments are those of `discriminator_loss`, and `step`, the number of steps before this one,
-    which decides whether penalties are computed.
+    The arguments are those of `discriminator_loss`, and `step`, the number of steps before this
+    one, which decides whether penalties are computed.
 
     Returns:
       The new train state, metrics of this device, and overfitting as in `discriminator_loss`.
