@@ -12,15 +12,11 @@ from configs import common
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False)
-    config = ConfigDict()
-    config.seed = 0
-    config.total_images = 32 if arg.smoke else 600_000
-    config.data = ConfigDict()
-    config.data.name = 'fashion_mnist'
-    config.data.batch_size = 8 if arg.smoke else 128
-    config.method = ConfigDict()
-    config.method.name = 'classifier'
-    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config = common.config(
+        'classifier',
+        total_images=32 if arg.smoke else 600_000,
+        data={'name': 'fashion_mnist', 'batch_size': 8 if arg.smoke else 128},
+    )
     config.method.architecture = 'dense'
     config.method.network = ConfigDict({'hidden': (128,)})
     config.method.learning_rate = 1e-3

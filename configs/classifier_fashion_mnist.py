@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from configs import common
 
-# Measure: (mean, standard deviation, seeds).
+# Metric: (mean, standard deviation, number of seeds).
 EXPECTED = {'test_accuracy': (0.9374, 0.0, 1)}
 
 

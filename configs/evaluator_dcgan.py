@@ -1,6 +1,6 @@
 r"""The reference for the other evaluators: DCGAN on the same data.
 
-python -m experiments.train --config=configs/evaluator_dcgan.py --workdir=runs/bar
+python -m experiments.train --config=configs/evaluator_dcgan.py --workdir=runs/dcgan
 """
 
 from ml_collections import ConfigDict

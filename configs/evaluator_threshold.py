@@ -16,13 +16,11 @@ from configs import common
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False, data='fashion_mnist', kind='', size=32)
-    config = ConfigDict()
-    config.seed = 0
-    config.total_images = 128 if arg.smoke else 60_000
-    config.data = common.pictures(arg, batch_size=16 if arg.smoke else 32)
-    config.method = ConfigDict()
-    config.method.name = 'evaluator'
-    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config = common.config(
+        'evaluator',
+        total_images=128 if arg.smoke else 60_000,
+        data=common.pictures(arg, batch_size=16 if arg.smoke else 32),
+    )
     config.method.evaluator_share = 0.4
     config.method.calibration_share = 0.1
     config.method.evaluator_network = 'autoencoder'

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from configs import common
 
-# Measure: (mean, standard deviation, seeds).
+# Metric: (mean, standard deviation, number of seeds).
 EXPECTED = {'probability': (0.992, 0.0, 1), 'transfer': (1.0, 0.0, 1)}
 
 

@@ -3,11 +3,12 @@ r"""All searches on all encodings with equally many evaluations, for a table of 
 python -m experiments.sweep --config=configs/evolve_methods.py --workdir=runs/methods
 python -m experiments.studies.evolve_table --folder=runs/methods
 
-get_hyper runs 4 searches x 3 encodings x 5 seeds. Every search evaluates 4,000 images per class: a
+The sweep runs 4 searches x 3 encodings x 5 seeds. Every search evaluates 4,000 images per class: a
 chain pursues one class, and an archive of all ten classes evaluates ten times as many images. The
 latents are those of runs/gan (configs/gan_fashion_mnist.py).
 
-To run one of them: python -m experiments.train --config=configs/evolve_methods.py --workdir=W
+The hill climb on pixels alone:
+python -m experiments.train --config=configs/evolve_methods.py --workdir=W
 """
 
 from ml_collections import ConfigDict

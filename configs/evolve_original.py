@@ -17,19 +17,19 @@ p >= 0.5 after 31, 0.9 after 73, 0.99 after 146, 0.999 after 282. 16 % reached 0
 convolutional classifier sees a pullover in 8 % of the images.
   target   p ends at 0.711.
   ideas    all reached 0.9999, after 389.
-  trap     97 % reached 0.9999, half of them by 65; normalized, the same images have p = 0.359.
+  trap     97 % reached 0.9999, half of them by 65. If the input is normalized, the same images
+           have p = 0.359.
 
-The code that the original lists does not ask the classifier again after the second change: it
-accepts this change on the answer to the first. Measured at revision b3d8c56, which had an option
-for it, no repetition reached p >= 0.5, and p ended at 0.109 on average, where the chains
-believed in 0.21.
+The code in the original does not ask the classifier again after the second change: it accepts this
+change by the answer to the first. With this error (an option of revision b3d8c56), no repetition
+reached p >= 0.5. At the end p was 0.109 on average, while the chains held it for 0.21.
 """
 
 from ml_collections import ConfigDict
 
 from configs import common
 
-# Measure: (mean, standard deviation, seeds).
+# Metric: (mean, standard deviation, number of seeds).
 EXPECTED = {
     'evaluations_to_0.5': (31.0, 0.0, 1),
     'evaluations_to_0.9': (73.0, 0.0, 1),

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from configs import common
 
-# Measure: (mean, standard deviation, seeds).
+# Metric: (mean, standard deviation, number of seeds).
 EXPECTED = {'success_0.9999': (1.0, 0.0, 1), 'evaluations_to_0.9999': (3177.0, 0.0, 1)}
 
 

@@ -1,4 +1,4 @@
-r"""Rectified flow with a small U-Net on Fashion-MNIST, which takes several evaluations a sample.
+r"""Rectified flow with a small U-Net on Fashion-MNIST, with several evaluations per sample.
 
 python -m experiments.train --config=configs/flow_fashion_mnist.py --workdir=runs/flow
 python -m experiments.train --config=configs/flow_fashion_mnist.py:classes --workdir=runs/flow2
@@ -16,15 +16,11 @@ from configs import common
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False, classes=False)
-    config = ConfigDict()
-    config.seed = 0
-    config.total_images = 64 if arg.smoke else 100_000
-    config.data = ConfigDict()
-    config.data.name = 'fashion_mnist'
-    config.data.batch_size = 16 if arg.smoke else 64
-    config.method = ConfigDict()
-    config.method.name = 'flow_matching'
-    config.method.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    config = common.config(
+        'flow_matching',
+        total_images=64 if arg.smoke else 100_000,
+        data={'name': 'fashion_mnist', 'batch_size': 16 if arg.smoke else 64},
+    )
     config.method.network = ConfigDict(
         {'features': (8, 8) if arg.smoke else (24, 48, 72), 'blocks': 1}
     )

@@ -5,7 +5,7 @@ python -m experiments.prepare.faces --source=PHOTOGRAPHS --output=FACES --detect
 python -m experiments.train --config=configs/pixel_average_mean.py --workdir=runs/average_mean
     --config.data.path=FACES/portraits --config.total_images=NUMBER
 
-NUMBER is the number of portraits, which the first command prints: then each portrait counts once
+NUMBER is the number of portraits, which the first command prints. Then each portrait counts once,
 and the mean is exact. To average a subset, give a subfolder as the path. Without --align the
 first command makes unaligned portraits to compare with.
 """
@@ -20,7 +20,7 @@ def get_config(arg=None):
 
 
 def average(arg, *, statistic: str) -> ConfigDict:
-    """Returns the config of one statistic, 'mean' or 'median'; `arg` has the key `smoke`."""
+    """Returns the config for one statistic, 'mean' or 'median'; `arg` has the key `smoke`."""
     config = ConfigDict()
     config.seed = 0
     config.total_images = 16 if arg.smoke else 1024

@@ -5,7 +5,7 @@ python -m experiments.prepare.faces --source=PHOTOGRAPHS --output=FACES --detect
 python -m experiments.train --config=configs/pixel_average_median.py --workdir=runs/average_median
     --config.data.path=FACES/portraits --config.total_images=NUMBER
 
-NUMBER is the number of portraits, which the first command prints: then each portrait counts once
+NUMBER is the number of portraits, which the first command prints. Then each portrait counts once,
 and the median is exact. To average a subset, give a subfolder as the path. Without --align the
 first command makes unaligned portraits to compare with.
 """

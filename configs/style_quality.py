@@ -5,9 +5,9 @@ python -m experiments.train --config=configs/style_quality.py --config.data.cont
     [--config.data.size=1024] [--config.data.style_scale=0.5] [--config.data.colors=content]
     [--config.method.style_weight=10]
 
-A and B are images of any size, format and proportions. A may be a folder, and B several images
-with commas between. The result is W/results/A.png, with the size and the alpha channel of A.
-Losses are relative, so that the weights do not depend on the size. Above 1024 pixels set
+A and B are images of any size, format and proportions. A may be a folder, and B may be several
+images, separated by commas. The result is W/results/A.png, with the size and the alpha channel of
+A. Losses are relative, so that the weights do not depend on the size. Above 1024 pixels set
 --config.method.tile=512.
 """
 
