@@ -45,72 +45,66 @@ Images = Mapping[str, jax.Array]  # float32 [n, height, width, channels] in [-1,
 
 
 class InitFn(Protocol):
-    """Builds the initial state."""
+    """Builds the initial state.
 
-    def __call__(self, key: jax.Array, frozen: Frozen, batch: Batch) -> State:
-        """Builds the initial state.
+    Args:
+      batch: the batch of step 0. Use its shapes; use its values only if the data set is
+        one fixed batch (style transfer).
 
-        Args:
-          key: one key.
-          frozen: the method's `frozen`.
-          batch: the batch of step 0. Use its shapes; use its values only if the data set is
-            one fixed batch (style transfer).
+    Returns:
+      A pytree of arrays. It holds no key: step t gets its key from the loop.
+    """
 
-        Returns:
-          A pytree of arrays. It holds no key: step t gets its key from the loop.
-        """
+    def __call__(self, key: jax.Array, frozen: Frozen, batch: Batch) -> State: ...
 
 
 class StepFn(Protocol):
-    """Makes one update: a gradient step, a generation, an evaluation of L-BFGS."""
+    """Makes one update: a gradient step, a generation, an evaluation of L-BFGS.
+
+    The loop compiles it, so it must be traceable.
+
+    Args:
+      key: a different key at each step. `keys.per_image` derives one per image, so
+        that a draw does not depend on how the batch is spread over devices.
+      state: a state of the structure that `init` returned.
+      batch: 'image' float32 [n, height, width, channels] in [-1, 1]; 'label' int32 [n] if
+        the data set has labels; 'input' and 'target' for pairs.
+
+    Returns:
+      The next state and scalar metrics by name, the same names at every step. Under
+      pmap (`axis_name`) both must be equal on all devices: average them.
+    """
 
     def __call__(
         self, key: jax.Array, state: State, frozen: Frozen, batch: Batch
-    ) -> tuple[State, Metrics]:
-        """Makes one update. Must be traceable: the loop compiles it.
-
-        Args:
-          key: one key, another one at each step. `keys.per_image` derives one per image, so
-            that a draw does not depend on how the batch is spread over devices.
-          state: the state, of the structure that `init` returned.
-          frozen: the method's `frozen`.
-          batch: 'image' float32 [n, height, width, channels] in [-1, 1]; 'label' int32 [n] if
-            the data set has labels; 'input' and 'target' for pairs.
-
-        Returns:
-          The next state and scalar metrics by name, the same names at every step. Under
-          pmap (`axis_name`) both must be equal on all devices: average them.
-        """
+    ) -> tuple[State, Metrics]: ...
 
 
 class SampleFn(Protocol):
-    """Makes images, to look at and to measure."""
+    """Makes n images, or several sets of n images, to look at and to measure.
 
-    def __call__(self, image_keys: jax.Array, state: State, frozen: Frozen, batch: Batch) -> Images:
-        """Makes n images, or several sets of n images.
+    Args:
+      image_keys: keys [n]. Image i must depend on key i alone, so that it is the same in a
+        batch of any size.
+      batch: arrays in the shapes of a training batch, without 'label'. It also holds what
+        the caller asks for: 'latent' float32 [n, latent_size] if the method has
+        `latent_size`, 'label' int32 [n] if it has `num_classes`, 'index' int32 [n] if it
+        has `num_images`, 'input' if it has a `translation`. The method draws what is absent.
 
-        Args:
-          image_keys: keys [n]. Image i must depend on key i alone, so that it is the same in a
-            batch of any size.
-          state, frozen: as in a step.
-          batch: arrays in the shapes of a training batch, without 'label'. It also holds what
-            the caller asks for: 'latent' float32 [n, latent_size] if the method has
-            `latent_size`, 'label' int32 [n] if it has `num_classes`, 'index' int32 [n] if it
-            has `num_images`, 'input' if it has a `translation`. The method draws what is absent.
+    Returns:
+      Sets of images by name. `Method.output` names the set that is the result; the others
+      stand beside it on sheets.
+    """
 
-        Returns:
-          Sets of images by name. `Method.output` names the set that is the result; the others
-          stand beside it on sheets.
-        """
+    def __call__(
+        self, image_keys: jax.Array, state: State, frozen: Frozen, batch: Batch
+    ) -> Images: ...
 
 
 class Phase(NamedTuple):
     """A part of a run that repeats one compiled step.
 
-    Attributes:
-      name: shown in the progress line and stored with every record.
-      num_steps: how many steps.
-      step: the step.
+    The name is shown in the progress line and stored with every record.
     """
 
     name: str

@@ -46,13 +46,7 @@ class Config:
 
 @struct.dataclass
 class State:
-    """What a checkpoint holds.
-
-    Attributes:
-      step: number of updates, int32.
-      network: the network that is trained.
-      ema: averaged variables, which classify.
-    """
+    """What a checkpoint holds. The averaged variables, `ema`, classify images."""
 
     step: jax.Array
     network: TrainState

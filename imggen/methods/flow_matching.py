@@ -66,13 +66,7 @@ class Config:
 
 @struct.dataclass
 class State:
-    """What a checkpoint holds.
-
-    Attributes:
-      step: number of updates, int32.
-      network: the network that is trained.
-      ema: averaged variables, which samples are drawn with.
-    """
+    """What a checkpoint holds. Samples are drawn with the averaged variables, `ema`."""
 
     step: jax.Array
     network: TrainState

@@ -58,7 +58,6 @@ class State:
     """What a checkpoint holds.
 
     Attributes:
-      step: number of updates, int32.
       network: the encoder and the decoder.
       fitted: number of batches whose codes are in the moments, float32.
       mean: mean of the codes, [latent_size].

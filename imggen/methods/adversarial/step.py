@@ -72,13 +72,7 @@ class Config:
 
 @struct.dataclass
 class State:
-    """What a checkpoint holds.
-
-    Attributes:
-      step: number of steps made, int32.
-      generator, discriminator: their train states.
-      ema: averaged variables of the generator, which samples are drawn with.
-    """
+    """What a checkpoint holds. Samples are drawn with the generator's averaged variables, `ema`."""
 
     step: jax.Array
     generator: TrainState

@@ -49,11 +49,8 @@ class Config:
 class State:
     """What a checkpoint holds.
 
-    Attributes:
-      step: number of steps made, int32.
-      evaluator, generator: their train states.
-      ema: averaged variables of the generator, which samples are drawn with.
-      control: what a method adapts during training; () for nothing.
+    Samples are drawn with the generator's averaged variables, `ema`. `control` is what a method
+    adapts during training; () if it adapts nothing.
     """
 
     step: jax.Array

@@ -82,9 +82,7 @@ class State:
     """What a checkpoint holds.
 
     Attributes:
-      step: number of updates, int32.
-      evaluator, generator: the two networks.
-      ema: averaged variables of the generator, which samples come from.
+      ema: averaged variables of the generator, with which samples are drawn.
       histograms: energies that phase `calibrate` has counted, for all images and for the
         held-out ones, as fractions of a batch: [2, calibration.NUM_BINS].
       references: the references in order, [r, height, width, channels]; () without.

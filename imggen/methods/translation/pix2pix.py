@@ -74,13 +74,7 @@ class Config:
 
 @struct.dataclass
 class State:
-    """What a checkpoint holds.
-
-    Attributes:
-      step: number of steps made, int32.
-      generator: the network that translates.
-      discriminator: None if gan_weight is 0.
-    """
+    """What a checkpoint holds. The discriminator is None if gan_weight is 0."""
 
     step: jax.Array
     generator: TrainState

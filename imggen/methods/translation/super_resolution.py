@@ -75,13 +75,9 @@ class Config:
 
 @struct.dataclass
 class State:
-    """What a checkpoint holds.
+    """What a checkpoint holds. The discriminator is None without an adversarial phase.
 
-    Attributes:
-      step: number of steps made, int32.
-      generator: the network that enlarges.
-      discriminator: None without an adversarial phase.
-      ema: averaged variables of the generator, which `sample` uses.
+    `sample` uses the generator's averaged variables, `ema`.
     """
 
     step: jax.Array
