@@ -2,7 +2,7 @@
 
 A set is an array of images or of features. Images are uint8 [n, height, width, channels], or
 float in [-1, 1]; `features` then names the extractor, for example 'lite0'. Features are float
-[n, d], for example of `extract`, or of a network of one's own.
+[n, d], for example from `extract` or from a network of your own.
 """
 
 import jax
@@ -23,7 +23,7 @@ def extract(pictures: np.ndarray, features: str) -> np.ndarray:
 
     Args:
       pictures: uint8 [n, height, width, 1 or 3], or float in [-1, 1].
-      features: the extractor, of `imggen.features.EXTRACTORS`.
+      features: the extractor, one of `imggen.features.EXTRACTORS`.
 
     Returns:
       float32 [n, d].

@@ -17,7 +17,7 @@ _BATCH_SIZE = 500
 
 
 def check(restored: Restored) -> None:
-    """Raises UserError if a run is not that of a classifier."""
+    """Raises UserError if the method of a run does not classify."""
     if restored.method.output is not None:
         name = restored.config['method']['name']
         raise UserError(f'the method {name!r} does not classify: measure the run of a classifier.')
@@ -35,7 +35,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
       test_accuracy and calibration_error.
 
     Raises:
-      UserError: the run is not that of a classifier, or its data has no labels.
+      UserError: the method does not classify, or its data has no labels.
     """
     del seed
     check(restored)
@@ -59,7 +59,7 @@ def quality(
     section: Mapping[str, Any] | None = None,
     num_images: int | None = None,
 ) -> dict[str, float]:
-    """Returns accuracy and calibration error on test images, and how many these are.
+    """Returns accuracy and calibration error on test images, and the number of these images.
 
     Args:
       variables: parameters and batch statistics of the classifier.

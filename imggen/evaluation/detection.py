@@ -26,8 +26,8 @@ class Roc(NamedTuple):
 
     Attributes:
       thresholds: float64 [k], ascending.
-      false_rejects: fraction of the real images that each rejects, [k].
-      rejects: fraction of the other images that each rejects, [k].
+      false_rejects: fraction of the real images that each threshold rejects, [k].
+      rejects: fraction of the other images that each threshold rejects, [k].
     """
 
     thresholds: np.ndarray
@@ -50,12 +50,12 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     Args:
       restored: a run whose method has an energy.
       num_images: number of held-out real images, at most.
-      seed: of the other images.
+      seed: the seed of the other images.
 
     Returns:
-      area_*: the area under the curve against each kind of other images, of which there are
-      as many as real ones. If the run calibrated a threshold, also `threshold` and
-      rejected_*: the fractions of real and of other images that it rejects.
+      area_*, the area under the curve against each kind of other images, as many as there are
+      real ones. If the run calibrated a threshold, also `threshold`, and rejected_*, the
+      fractions of real and of other images that it rejects.
 
     Raises:
       UserError: the method has no evaluator, or its threshold rejects every real image.
@@ -86,7 +86,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
 
 
 def scorer(restored: Restored) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns images float32 [n, height, width, channels] -> energies float32 [n].
+    """Returns a function: images float32 [n, height, width, channels] -> energies float32 [n].
 
     Raises:
       UserError: the run's method has no evaluator.
@@ -111,8 +111,8 @@ def real_images(restored: Restored, split: str) -> np.ndarray:
 def area(real: np.ndarray, other: np.ndarray) -> float:
     """Returns the area under the curve of real energies [n] against other energies [m].
 
-    It is P(other > real) + P(other = real) / 2: 1 separates the two, 0.5 is chance, and below
-    0.5 the others look better than the real images.
+    It is P(other > real) + P(other = real) / 2. It is 1 if the energy separates the two, 0.5 by
+    chance, and below 0.5 if the others look better than the real images.
     """
     curve = roc(real, other)
     return float(-np.trapezoid(curve.rejects, curve.false_rejects))

@@ -1,4 +1,4 @@
-"""The generated images of a run as a set, compared with the real images of its data set."""
+"""Compares the generated images of a run, as a set, with the real images of its data set."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -18,12 +18,12 @@ from imggen.workdir.restore import Restored
 
 
 class Reference(NamedTuple):
-    """Real images by their features.
+    """The features of the real images.
 
     Attributes:
-      name: which images, for example 'fashion_mnist test'.
-      features: the features of all of them.
-      held_out: the features of other real images, for the floor; None without any.
+      name: which images they are, for example 'fashion_mnist test'.
+      features: their features.
+      held_out: the features of other real images, for the floor; None if there are none.
     """
 
     name: str
@@ -42,7 +42,7 @@ def reference(
     Args:
       section: the `data` section of a run.
       extractor: computes the features.
-      mesh: devices to spread the extraction over.
+      mesh: the devices that share the extraction.
 
     Raises:
       UserError: the data set has no images to compare with.
@@ -52,7 +52,7 @@ def reference(
         pictures, _ = data.examples(section, split=split)
         if isinstance(pictures, np.ndarray):
             return reference_features(extractor, pictures, mesh=mesh)
-        return extract(extractor, pictures, mesh=mesh)  # Larger than the memory: never whole.
+        return extract(extractor, pictures, mesh=mesh)  # Too large to hold whole.
 
     if data.has_held_out(section):
         return Reference(f'{section["name"]} test', read('test'), read('train'))
@@ -74,10 +74,10 @@ def distribution(
       extractor: computes the features.
       num_images: number of samples.
       only: names of the metrics to keep; all by default.
-      seed: of the samples.
+      seed: the seed of the samples.
 
     Returns:
-      A line as `compare` makes it.
+      The dict that `compare` returns.
 
     Raises:
       UserError: the method translates images or makes none, or the data set has none.
@@ -86,7 +86,7 @@ def distribution(
     real = reference(restored.config['data'], extractor, mesh=restored.mesh)
     generated = samples(restored, num_images=num_images, seed=seed)
     if set(only) == {'frechet'}:
-        # Moments are enough. So no feature is kept, however large `num_images` is.
+        # Moments are enough, so features are not kept, however large `num_images` is.
         moments = extract_moments(extractor, generated, mesh=restored.mesh)
         found = moments_metrics(Moments.of(real.features.features), moments)
         return _line(real.name, found, extractor)
@@ -95,18 +95,12 @@ def distribution(
 
 
 def samples(restored: Restored, *, num_images: int, seed: int) -> Iterable[np.ndarray]:
-    """Returns the images that every metric of a set measures, in chunks.
+    """Returns the images that the metrics measure, as an iterator over chunks.
 
-    Args:
-      restored: a trained method that generates.
-      num_images: how many.
-      seed: image i depends on the seed and on i.
-
-    Returns:
-      An iterator over float32 [chunk, height, width, channels] in [-1, 1].
+    A chunk is float32 [k, height, width, channels] in [-1, 1]. Image i depends on the seed and i.
 
     Raises:
-      UserError: the method translates images or makes none, or holds fewer.
+      UserError: the method translates images or makes none, or holds fewer than `num_images`.
     """
     chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
     return (chunk[restored.method.output] for chunk in chunks)
@@ -120,17 +114,17 @@ def compare(
     only: Iterable[str] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compares two sets of images by their features.
+    """Compares two sets of images by their features, which `extractor` computed.
 
     Args:
       real: the reference.
       generated: the features of the generated images.
-      extractor: the extractor of both.
+      extractor: the extractor of both sets.
       only: names of the metrics to keep; all by default.
-      seed: of the floor and the spread.
+      seed: the seed of the floor and the spread.
 
     Returns:
-      What evaluations.jsonl records of it: the metrics, their spread and floor, the counts.
+      A part of a line of evaluations.jsonl: the metrics, their spread and floor, the counts.
 
     Raises:
       UserError: a name in `only` is unknown.
@@ -186,8 +180,8 @@ def during_training(
     Args:
       method: the method that trains.
       config: the whole config of its run.
-      batch: a batch; only its shapes are used.
-      extractor: name of the extractor.
+      batch: a batch, of which only the shapes are used.
+      extractor: the name of the extractor.
       mesh: the devices.
       num_images: number of generated images.
 

@@ -21,10 +21,10 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     For every run that generates:
 
       pairwise         mean distance between two samples
-      pairwise_real    the same of as many training images
+      pairwise_real    the same for as many training images
       distinct         number of training images that are the nearest one of some sample,
                        divided by the number of samples
-      distinct_real    the same of as many held-out images
+      distinct_real    the same for as many held-out images
 
     For a run with references:
 
@@ -40,7 +40,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     Args:
       restored: a trained method that generates.
       num_images: number of samples, at most.
-      seed: of the samples.
+      seed: the seed of the samples.
 
     Raises:
       UserError: the method translates images or makes none, or the data set is too small.
@@ -75,7 +75,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
 
 
 def against_references(samples: np.ndarray, references: np.ndarray) -> dict[str, float]:
-    """Returns the metrics against references that were imitated in turn.
+    """Returns the distances to references that the generator imitated one after the other.
 
     Args:
       samples: float32 [n, d], one flat image per row.
@@ -97,8 +97,8 @@ def against_references(samples: np.ndarray, references: np.ndarray) -> dict[str,
 def mixture(target: np.ndarray, parts: np.ndarray) -> list[float]:
     """Returns the weights, of sum 1, with which parts [r, d] come nearest to target [d].
 
-    With t and p_i measured from the last part, it is a least-squares fit of t by the other
-    parts. The last weight is 1 minus the others. Weights may be negative.
+    With target and parts measured from the last part, it is a least-squares fit of the target by
+    the other parts. The last weight is 1 minus their sum. Weights may be negative.
     """
     base = parts[-1].astype(np.float64)
     weights, *_ = np.linalg.lstsq((parts[:-1] - base).T, target - base, rcond=None)

@@ -39,8 +39,8 @@ class Score(NamedTuple):
 
     Attributes:
       measure: (restored, *, num_images, seed) -> metrics by name.
-      check: (restored) -> None. It raises UserError if the run cannot be measured so, before
-        anything is loaded or generated.
+      check: (restored) -> None. Raises UserError, before anything is loaded or generated, if the
+        score does not apply to the run.
       num_images: how many images are generated, or looked at, by default.
       uses_extractor: whether `measure` has another argument, `extractor`.
     """
@@ -73,7 +73,7 @@ class EvaluationOptions(NamedTuple):
       scores: names of SCORES.
       num_images: how many images are generated, or looked at, at most.
       only: names of the metrics to keep; () for all.
-      seed: of the samples.
+      seed: the seed of the samples.
     """
 
     extractor: Extractor | None
@@ -95,15 +95,15 @@ def protocol(
 
     Args:
       restored: the run.
-      num_images: how many images are generated; 10,000 by default, or what the published
-        protocol of a score says.
+      num_images: how many images are generated; by default 10,000, or the number in the
+        published protocol of a score.
       extractor: replaces the config's choice; '' for no comparison.
       only: names of the metrics to keep; all by default.
-      seed: of the samples.
+      seed: the seed of the samples.
 
     Raises:
-      UserError: a name is unknown, the run cannot be measured by one of its scores or by an
-        extractor, or it is measured by nothing.
+      UserError: a name is unknown, a score or an extractor does not apply to the run, or there is
+        neither.
     """
     section = restored.config['run']
     name = section.get('extractor', '') if extractor is None else extractor
@@ -111,7 +111,7 @@ def protocol(
     chosen = [options.choose(SCORES, score, where='config.run.scores') for score in scores]
     if not name and not scores:
         raise UserError('the run is measured by nothing: give --extractor.')
-    if not scores:  # The names that scores measure are known only afterwards.
+    if not scores:  # The names of the metrics of scores are known only afterwards.
         distribution.check_names(only, METRICS)
     if name:
         sampling.check(restored)
@@ -170,7 +170,7 @@ def _score(restored: Restored, how: EvaluationOptions) -> dict[str, float]:
 def recorded(
     workdir: str | pathlib.Path, restored: Restored, how: EvaluationOptions
 ) -> dict[str, Any] | None:
-    """Returns the line of the same evaluation if it was made before, else None."""
+    """Returns the line of the same evaluation if it has been recorded, else None."""
     wanted = _identity(restored, how)
     for line in reader.read(workdir).evaluations:
         if all(line.get(name) == value for name, value in wanted.items()):

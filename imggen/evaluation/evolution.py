@@ -8,12 +8,13 @@ alike. A pursuit is one class that one chain (or archive) pursues.
     evaluations_to_P_iqr  its interquartile range; absent if a quarter never reached it
     success_P             fraction of the pursuits that reached P
     evaluations           evaluated images per chain
-    probability           that the classifier gives the class at the end, on average
-    transfer              fraction of the images that a second classifier of another
-                          architecture assigns to their class, among those that the first
-                          one does
-    transfer_probability  that the second classifier gives the class, the mean over the same
-    nearest_distance      to the nearest training image, Euclidean, in gray levels [0, 1]
+    probability           mean probability that the classifier gives the class at the end
+    transfer              of the images that the classifier assigns to their class, the fraction
+                          that a second classifier of another architecture also assigns to it
+    transfer_probability  mean probability that the second classifier gives the class, over the
+                          same images
+    nearest_distance      mean Euclidean distance to the nearest training image, with gray levels
+                          in [0, 1]
     total_variation       see losses.style.total_variation
     coverage, coverage_P  fraction of an archive's cells that hold an image, and that hold one
                           whose class has probability P
@@ -40,14 +41,14 @@ from imggen.workdir.restore import Restored
 
 
 class Findings(NamedTuple):
-    """What a run's search found, image by image and pursuit by pursuit.
+    """The results of a run, image by image and pursuit by pursuit.
 
     Attributes:
       class_names: names of the classes in the order of their labels.
       images: uint8 [n, height, width, channels].
       target: class of each image, int [n].
-      probability, second_probability: what either classifier gives that class, float32 [n].
-      seen, second_seen: whether either classifier assigns the image to its class, bool [n].
+      probability, second_probability: probability of that class by each classifier, float32 [n].
+      seen, second_seen: whether each classifier assigns the image to its class, bool [n].
       first: the evaluation that first passed each threshold, int [pursuits, thresholds].
       pursued: class of each pursuit, int [pursuits].
       evaluations: evaluated images per chain.
@@ -68,23 +69,23 @@ class Findings(NamedTuple):
 
 
 def check(restored: Restored) -> None:
-    """Raises UserError if a run is not one of evolution."""
+    """Raises UserError if the method of a run does not evolve images."""
     if not hasattr(restored.state, 'tally'):
         name = restored.config['method']['name']
         raise UserError(f'the method {name!r} does not evolve images: measure a run that does.')
 
 
 def find(restored: Restored, *, num_images: int) -> Findings:
-    """Looks at up to `num_images` of the images that a run holds.
+    """Classifies up to `num_images` of the images that a run holds.
 
     Raises:
-      UserError: the run is not one of evolution.
+      UserError: the method does not evolve images.
     """
     check(restored)
     problem = problems.make(restored.config['method']['problem'])
     state = jax.device_get(restored.state)
     count = min(num_images, restored.method.num_images)
-    chunks = samples(restored, num_images=count, seed=0)  # They are held: no seed changes them.
+    chunks = samples(restored, num_images=count, seed=0)  # The run holds them: no key is used.
     pictures = np.concatenate([images.to_uint8(chunk) for chunk in chunks])
     target = state.target.reshape(-1)[:count]
     cells = None
@@ -124,10 +125,10 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
       seed: not used, because nothing is drawn.
 
     Returns:
-      Scalars by the names in the table of this module.
+      The metrics in the table of this module.
 
     Raises:
-      UserError: the run is not one of evolution.
+      UserError: the method does not evolve images.
     """
     del seed
     found = find(restored, num_images=num_images)
@@ -156,7 +157,7 @@ def pool(findings: Sequence[Findings]) -> Findings:
 
 
 def by_class(found: Findings) -> dict[str, dict[str, float]]:
-    """Returns the metrics of `summarize` for each class, by its name."""
+    """Returns the metrics of `summarize` for each class, by the name of the class."""
     rows = {}
     for number in dict.fromkeys(found.pursued.tolist()):
         mine, pursuits = found.target == number, found.pursued == number
@@ -176,7 +177,7 @@ def by_class(found: Findings) -> dict[str, dict[str, float]]:
 
 
 def summarize(found: Findings) -> dict[str, float]:
-    """Returns the metrics that need no other images."""
+    """Returns the metrics that follow from the findings alone."""
     values: dict[str, float] = {}
     for threshold, first in zip(tally.THRESHOLDS, found.first.T, strict=True):
         low, middle, high = quartiles(first)
@@ -195,7 +196,7 @@ def summarize(found: Findings) -> dict[str, float]:
 
 
 def quartiles(first: np.ndarray) -> tuple[float, float, float]:
-    """Returns the quartiles of evaluations, int [n]; infinite for a pursuit that never arrived."""
+    """Returns the quartiles of evaluations, int [n]; pursuits that did not succeed are infinite."""
     ordered = np.sort(np.where(first == tally.NEVER, np.inf, first.astype(float)))
     # Interpolation between a number and infinity has no meaning.
     return tuple(float(q) for q in np.quantile(ordered, (0.25, 0.5, 0.75), method='lower'))

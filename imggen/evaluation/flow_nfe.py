@@ -15,7 +15,7 @@ _SOLVERS = ('euler', 'heun')
 
 
 def check(restored: Restored) -> None:
-    """Raises UserError if a method cannot be sampled with another solver."""
+    """Raises UserError if a method has no solver to replace."""
     sampling.check(restored)
     try:
         _with_solver(restored, _SOLVERS[0], _EVALUATIONS[-1])
@@ -40,7 +40,7 @@ def measure(
     Args:
       restored: a run of the method 'flow_matching'.
       num_images: number of samples for each distance.
-      seed: of the samples, which start from the same noise for all distances.
+      seed: the seed of the samples, which start from the same noise for all distances.
       extractor: computes the features.
       evaluations: numbers of network evaluations for one sample.
 

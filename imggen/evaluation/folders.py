@@ -1,7 +1,7 @@
-"""Two folders of images compared with each other, without a run.
+"""Compares two folders of images, without a run.
 
-They are compared as distributions, by the features of an extractor, or file by file, each
-image with the reference of the same name.
+They are compared as distributions, by the features of an extractor, or file by file: each image
+with the reference of the same name.
 """
 
 import collections
@@ -52,10 +52,10 @@ def distributions(
       folders: the two folders.
       extractor: computes the features.
       only: names of the metrics to keep; all by default.
-      seed: of the floor and the spread.
+      seed: the seed of the floor and the spread.
 
     Returns:
-      A line as `distribution.compare` makes it.
+      The dict that `distribution.compare` returns.
 
     Raises:
       UserError: a folder holds no images, or none that can be read.
@@ -83,8 +83,8 @@ def pairs(folders: Folders) -> dict[str, Any]:
     given.
 
     Returns:
-      A line as `distribution.compare` makes it. The spread is the standard error over images.
-      The error 'l1' is of pixels in [0, 1], PSNR is in decibels.
+      A dict like that of `distribution.compare`. The spread is the standard error over images.
+      The error 'l1' is for pixels in [0, 1], and PSNR is in decibels.
 
     Raises:
       UserError: a name has no partner, two partners differ in size, or an image cannot be
@@ -140,7 +140,7 @@ def _matching(folders: Folders) -> list[tuple[pathlib.Path, pathlib.Path]]:
 
 
 def _batches(folders: Folders, names):
-    """Yields (images, references), float32 [k, height, width, 3] in [-1, 1], of one size each."""
+    """Yields (images, references), float32 [k, height, width, 3] in [-1, 1], by image size."""
     waiting = collections.defaultdict(list)
     for files in names:
         try:

@@ -1,8 +1,8 @@
 """Modes of stacked images: how many of the 1,000 a generator reaches, and how evenly.
 
 The Fashion-MNIST classifier names the class of each channel; `data/loaders/stacked.py` makes
-the real images. A perfect sampler of n images has a KL of 999 / (2 n) on average, which is
-reported beside the KL. The classifier makes errors, so real images are classified as well.
+the real images. A perfect sampler of n images has a KL divergence of 999 / (2 n) on average, which
+is reported beside the KL. The classifier makes errors, so real images are classified as well.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from imggen.metrics.extraction import extract
 from imggen.workdir.restore import Restored
 
 _NUM_MODES = 1000
-NUM_IMAGES = 26_000  # Of the published protocol.
+NUM_IMAGES = 26_000  # As in the published protocol.
 
 
 def check(restored: Restored) -> None:
@@ -28,7 +28,7 @@ def check(restored: Restored) -> None:
     sampling.check(restored)
     image = restored.batch.get('image')
     if image is None or image.shape[-1] != 3:
-        raise UserError("modes are those of stacked images: train with config.data.name='stacked'.")
+        raise UserError("modes need stacked images: train with config.data.name='stacked'.")
 
 
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
@@ -37,7 +37,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     Args:
       restored: a trained method that generates.
       num_images: number of samples.
-      seed: of the samples.
+      seed: the seed of the samples.
 
     Returns:
       modes_reached, of 1,000; modes_kl, KL(generated || uniform) in nats; modes_kl_real,

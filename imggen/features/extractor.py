@@ -12,8 +12,9 @@ class Extractor(NamedTuple):
     """A frozen feature extractor.
 
     Attributes:
-      name: labels all numbers that are measured with it, for example 'fashion_classifier'.
-      params: pytree of arrays. It is an argument of `apply`, so that no program has it built in.
+      name: the label of all numbers that are measured with it, for example 'fashion_classifier'.
+      params: pytree of arrays. It is an argument of `apply`, so that it is not a constant of the
+        compiled program.
       apply: (params, images float32 [n, height, width, channels] in [-1, 1]) -> {'features':
         float32 [n, d]} and, if the network classifies, 'logits': float32 [n, classes]. It is
         pure and traceable, and resizes and normalizes images as the network needs them.

@@ -1,4 +1,4 @@
-"""A Fashion-MNIST classifier, whose features serve to compare generators.
+"""A Fashion-MNIST classifier, whose features compare sets of images.
 
 Its weights ship with the package. Train and measure it again with
 
@@ -42,7 +42,7 @@ def make() -> extractor.Extractor:
 
 
 def load_verified(path: pathlib.Path) -> tuple[dict, str]:
-    """Reads shipped variables and compares their digest with that in the .json beside them.
+    """Reads shipped variables and compares their digest with the one in the .json file.
 
     Returns:
       The variables and their digest.

@@ -39,8 +39,8 @@ _SIZE = 299
 _EPSILON = 1e-3
 
 # A block concatenates its branches in order. A branch is a chain of convolutions. A tuple in it
-# stands for two side by side, concatenated; a name in capitals is a pool. '/2' means stride 2
-# without padding, which every reduction has.
+# stands for two side by side, concatenated. A name in capitals is a pool. '/2' means stride 2
+# without padding; every reduction has it.
 _BLOCK_A = (
     ('branch1x1',),
     ('branch5x5_1', 'branch5x5_2'),
@@ -188,8 +188,8 @@ def make() -> Extractor:
 def _cache_folder() -> pathlib.Path:
     """Returns the folder in which PyTorch keeps downloaded weights.
 
-    It is not a folder of imggen, so it follows PyTorch's rules. An empty variable counts as
-    unset, as the XDG specification has it.
+    The folder belongs to PyTorch, so its place follows PyTorch's rules. An empty variable counts
+    as unset, as the XDG specification says.
     """
     cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
     home = os.environ.get('TORCH_HOME') or cache / 'torch'

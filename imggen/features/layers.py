@@ -74,7 +74,7 @@ def depthwise_conv(x: jax.Array, layer: Layer, *, stride: int = 1) -> jax.Array:
     """Convolves each channel with a kernel of its own, padding 'SAME', and adds the bias.
 
     It is a sum of shifted products, which XLA fuses into one loop. On a CPU that is many times
-    faster than a convolution in as many groups as channels.
+    faster than a convolution with as many groups as channels.
 
     Args:
       layer: {'kernel': [height, width, 1, channels], 'bias': [channels]}.
@@ -87,7 +87,7 @@ def depthwise_conv(x: jax.Array, layer: Layer, *, stride: int = 1) -> jax.Array:
 
 
 def max_pool(x: jax.Array, size: int, stride: int, *, padding: str = 'VALID') -> jax.Array:
-    """Returns the largest value of each window. Padding never is the largest.
+    """Returns the largest value of each window. Padding is never the largest.
 
     It is the maximum of shifted slices, because the gradient of `lax.reduce_window` is ten
     times slower on a CPU.
@@ -123,7 +123,6 @@ def fold_batch_norm(
     Args:
       kernel: [height, width, in, out].
       scale, bias, mean, variance: [out].
-      epsilon: of the batch normalization.
     """
     factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
     return {

@@ -23,7 +23,7 @@ Params = Mapping[str, Mapping[str, Any]]
 
 class _Stage(NamedTuple):
     repeats: int
-    stride: int  # Of its first block.
+    stride: int  # Of the first block.
     expand: int
 
 
@@ -67,9 +67,8 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
     Args:
       params: from `pretrained`.
       images: float32 [n, height, width, 1 or 3] in [-1, 1]. They are not resized.
-      names: some of 'stem' and 'block<i>.expand' (after ReLU6), 'block<i>' (a linear
-        bottleneck, after its residual sum) and 'head' (after ReLU6). i is 0 to 15; block0 has
-        no 'expand'.
+      names: some of LAYERS: 'stem', 'head' and 'block<i>.expand' are after ReLU6, 'block<i>' is
+        a linear bottleneck after its residual sum. i is 0 to 15; block0 has no 'expand'.
 
     Returns:
       {name: float32 [n, height / stride, width / stride, features]}, rounded up. The stride is

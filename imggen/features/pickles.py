@@ -1,9 +1,9 @@
-"""Reads weight files that are pickles without running what is in them.
+"""Reads weight files that are pickles without running their code.
 
 A pickle is a program: unpickled in the usual way, it may call any function. Here every name
-that a file asks for is looked up in a short table of stand-ins, which hold what is written in
-the file and call nothing. A file that asks for any other name is refused. So neither NumPy's
-nor PyTorch's code takes part in reading, and PyTorch need not be installed.
+that a file asks for is looked up in a short table of stand-ins, which hold the contents of the
+file and call nothing. A file that asks for any other name is refused. So neither NumPy's nor
+PyTorch's code takes part in reading, and PyTorch need not be installed.
 
 There are three layouts: a pickle of NumPy arrays in dicts, and the two of PyTorch (a zip
 archive since version 1.6, and several pickles in a row before).
@@ -52,7 +52,7 @@ class _Tensor(NamedTuple):
 
 
 class _RefusedError(Exception):
-    """The file holds something that does not belong into a weight file."""
+    """The file holds something that does not belong in a weight file."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -112,7 +112,7 @@ def read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _guarded(path: pathlib.Path, read: Callable[[], dict]) -> dict:
-    # A damaged or hostile pickle can fail in any way. Each way means the same to the user.
+    # A damaged or hostile pickle can fail in any way, and each means the same to the user.
     try:
         return read()
     except FileNotFoundError:
@@ -207,7 +207,7 @@ def _legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
         tree = load()
         codes = {tensor.storage_key: tensor.code for tensor in _named_tensors(tree).values()}
         storages = {}
-        for key in load():  # The storages follow: for each the number of elements, the elements.
+        for key in load():  # The storages follow, each with its number of elements in front.
             count = int(np.frombuffer(file.read(8), f'{order}i8')[0])
             if count < 0:
                 raise _RefusedError('a storage has a negative size')

@@ -5,10 +5,9 @@ Recognition', 2015, configuration D, without the dense layers.
 
 Parameters are {'input': {'mean': [3], 'std': [3]}, 'block1_conv1': {'kernel':
 [3, 3, in, out], 'bias': [out]}, ...}. There are two families of weights with different
-inputs: torchvision's take RGB with a mean and a deviation; Caffe's, which Keras has too, take
-BGR minus a mean. The parameters say what the network takes: 'input' is the affine map of RGB
-in [-1, 1], and a first kernel for BGR is turned to RGB when it is read. So code that uses them
-cannot confuse the two.
+inputs: torchvision's take RGB with a mean and a deviation; Caffe's, which Keras also has, take
+BGR minus a mean. Code that uses the parameters cannot confuse the two: 'input' is the affine map
+of RGB in [-1, 1], and a first kernel for BGR is turned to RGB when it is read.
 """
 
 import pathlib
@@ -69,8 +68,8 @@ def activations(
       images: float32 [n, height, width, 1 or 3] in [-1, 1]. They are not resized.
       names: some of LAYERS.
       pooling: 'max', as trained, or 'average', which style transfer often uses.
-      padding: of every convolution: 'zero', as trained, or 'edge', which repeats the border
-        so that it does not look like an edge in the image.
+      padding: 'zero', as trained, or 'edge', which repeats the border, so that it does not look
+        like an edge in the image.
 
     Returns:
       {name: float32 [n, height / 2^(block - 1), width / 2^(block - 1), features]}. The output
@@ -102,7 +101,7 @@ def activations(
 
 
 def reach(names: Collection[str]) -> tuple[int, int]:
-    """Returns the stride of the deepest of the layers, and how far it sees.
+    """Returns the stride of the deepest layer in `names`, and how far it sees.
 
     Returns:
       The pixels from one of its activations to the next, and the pixels on either side of

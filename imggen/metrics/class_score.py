@@ -1,4 +1,4 @@
-"""Metrics by class: the class score, histograms of classes, coverage of modes.
+"""Metrics from classes: the class score, histograms of classes, coverage of modes.
 
 Everything is computed in float64 on the host from logits [n, classes] or labels [n]. Every
 divergence is in nats.
@@ -22,14 +22,12 @@ class Modes(NamedTuple):
     """How many modes of a distribution a generator reaches, and how evenly.
 
     Attributes:
-      reached: modes with at least one image.
-      total: all modes.
+      reached: number of modes with at least one image.
       kl_uniform: KL(generated || uniform).
       kl_floor: the expected KL of a perfect sampler of as many images.
     """
 
     reached: int
-    total: int
     kl_uniform: float
     kl_floor: float
 
@@ -86,7 +84,7 @@ def kl_floor(num_modes: int, count: int) -> float:
 
 
 def mode_coverage(labels: np.ndarray, num_modes: int) -> Modes:
-    """Counts the modes that generated images reach, and says how evenly they do.
+    """Returns how many modes generated images reach, and how evenly.
 
     Args:
       labels: int [n] in [0, num_modes), the mode of each generated image.
@@ -95,7 +93,6 @@ def mode_coverage(labels: np.ndarray, num_modes: int) -> Modes:
     counts = class_counts(labels, num_modes)
     return Modes(
         reached=int(np.count_nonzero(counts)),
-        total=num_modes,
         kl_uniform=histogram_kl(counts),
         kl_floor=kl_floor(num_modes, int(counts.sum())),
     )

@@ -22,8 +22,8 @@ class Copying(NamedTuple):
       fraction_closer: share of generated images that are closer than `threshold`; about
         percentile / 100 without copying.
       threshold: the percentile of the held-out images' distances.
-      distances: float32 [n], of every generated image.
-      indices: int32 [n], the nearest training image of each, to show the two side by side.
+      distances: float32 [n], the distance of each generated image.
+      indices: int32 [n], the nearest training image of each generated image.
       held_out_distances: float32 [m].
     """
 

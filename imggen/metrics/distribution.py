@@ -5,11 +5,11 @@ extractor, and a perfect generator does not score 0. So every result holds what 
 read it:
 
   metrics    of the generated against the reference set
-  spread     standard errors of those metrics that have a sound one
+  spread     standard errors, for the metrics that have a sound one
   floor      the same metrics of real against real images
-  counts     images of each set, those of the floor included
+  counts     number of images in each set, those of the floor included
   extractor  name and digest
-  notes      the rule for ties, the rank, what the floor compares, what the spread is over
+  notes      the rule for ties, the rank, the sets behind the floor and the spread
 
 The spread over seeds of the training is larger, and is not included.
 """
@@ -61,9 +61,9 @@ class Floor(NamedTuple):
     """The metrics of real against real images.
 
     Attributes:
-      metrics: the same as of a generated set.
-      counts: images of the two sets.
-      note: which two sets they are.
+      metrics: the same metrics as those of a generated set.
+      counts: number of images in the two sets.
+      note: a sentence that says which two sets they are.
     """
 
     metrics: dict[str, float]
@@ -97,7 +97,7 @@ def distribution_metrics(
       the features were Gaussian.
 
     Raises:
-      UserError: two sets are of different extractors, or a set has too few images.
+      UserError: two sets come from different extractors, or a set has too few images.
     """
     _check(reference, generated)
     floor_key, metrics_key = jax.random.split(key)
@@ -156,8 +156,8 @@ def real_floor(
 ) -> Floor:
     """Compares real with real images: a perfect generator would score the same.
 
-    With held-out images, as many of them as there are generated images take the place of
-    those. Without, two disjoint random halves of the reference are compared. Half the images
+    With held-out images, as many of them as there are generated images are compared with the
+    reference. Without, two disjoint random halves of the reference are compared. Half the images
     make the biased metrics worse, so that this floor is an upper bound (about twice too high
     for the Fréchet distance).
 
@@ -165,7 +165,7 @@ def real_floor(
       key: picks the images.
       reference: the set that generated images are compared with.
       held_out: real images that are not in it.
-      count: number of generated images; all of `held_out` by default.
+      count: number of generated images; the size of `held_out` by default.
     """
     pick_key, metrics_key = jax.random.split(key)
     if held_out is None:
@@ -222,11 +222,7 @@ def _compare(key, reference: Features, moments: Moments, other: Features) -> tup
 
 
 def _copied(training: Features, unseen: Features, generated: Features) -> tuple[dict, str]:
-    """Returns the metrics of copying and a note; without metrics, the note says why.
-
-    'copying' is the share of images that are suspiciously close to a training image,
-    'copying_distance' their median distance to it relative to that of unseen images.
-    """
+    """Returns the metrics of copying and a note; without metrics, the note says why."""
     try:
         found = copying(training.features, unseen.features, generated.features, percentile=_CLOSE)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Features of images: computed in batches by a frozen extractor, and cached for references.
+"""Features of images: a frozen extractor computes them in batches; references are cached.
 
 Every image is rounded to uint8 first, so that a generated array and the PNG written from it
 have the same features.
@@ -45,7 +45,7 @@ class Features(NamedTuple):
 
 
 def label(extractor: Extractor) -> str:
-    """Returns the label of everything that is measured with an extractor: name and digest."""
+    """Returns the name and digest of an extractor, the label of all that is measured with it."""
     return f'{extractor.name}-{extractor.digest}'
 
 
@@ -66,7 +66,7 @@ def extract(
       mesh: a mesh with an axis 'data' to spread a batch over; None for one device.
 
     Raises:
-      UserError: there are no images, or they differ in size, hold NaN or are of another dtype.
+      UserError: there are no images, or they differ in size, hold NaN or have another dtype.
     """
     outputs = batching.concatenate(_stream(extractor, images, batch_size, mesh))
     return Features(outputs['features'], outputs.get('logits'), label(extractor))
@@ -93,7 +93,7 @@ def extract_moments(
 def reference_features(
     extractor: Extractor, images: np.ndarray, *, mesh: Mesh | None = None
 ) -> Features:
-    """Returns the features of a reference set, from the cache if they were computed before.
+    """Returns the features of a reference set, from the cache if it holds them.
 
     The cache is the folder $XDG_CACHE_HOME/imggen/features. The name of a file is a hash of
     the extractor and of every pixel, so that neither can change unnoticed. A damaged file is

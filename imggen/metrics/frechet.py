@@ -18,8 +18,8 @@ import numpy as np
 from imggen.errors import UserError
 
 _ROWS_AT_ONCE = 4096
-_NUM_SIZES = 15  # Sample sizes that `frechet_infinite` fits its line to.
-_LARGEST_MIN_SIZE = 5000  # The smallest of them is at most this.
+_NUM_SIZES = 15  # Number of sample sizes that `frechet_infinite` fits its line to.
+_LARGEST_MIN_SIZE = 5000  # The smallest of these sizes is at most this.
 
 
 class Moments(NamedTuple):
@@ -40,7 +40,7 @@ class Moments(NamedTuple):
         """Returns the moments of features [n, d], n >= 1.
 
         Raises:
-          UserError: the shape is another one, or a feature is not finite.
+          UserError: the array has another shape, or a feature is not finite.
         """
         features = np.asarray(features)
         if features.ndim != 2 or not len(features):
@@ -68,7 +68,7 @@ class Moments(NamedTuple):
 
     @property
     def covariance(self) -> np.ndarray:
-        """The unbiased covariance, float64 [d, d]. Fewer than two vectors are a UserError."""
+        """The unbiased covariance, float64 [d, d]; raises UserError for fewer than two vectors."""
         if self.count < 2:
             raise UserError('A covariance needs at least 2 images: measure more.')
         return self.scatter / (self.count - 1)
@@ -138,10 +138,7 @@ def frechet_distance_of_rows(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def rank_note(count: int, dimension: int) -> str:
-    """Returns a sentence if `count` images, of the smaller set, are too few for full rank.
-
-    Otherwise it returns ''.
-    """
+    """Returns a sentence if `count`, of the smaller set, is too low for full rank, else ''."""
     if count > dimension:
         return ''
     return (
@@ -204,7 +201,7 @@ def frechet_infinite(key: jax.Array, reference: np.ndarray, generated: np.ndarra
     samples of one distribution scatters around 0 and can be negative.
 
     Args:
-      key: a key; subsets are drawn without replacement.
+      key: draws the subsets, without replacement.
       reference: float32 [n, d].
       generated: float32 [m, d].
 

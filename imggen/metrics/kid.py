@@ -93,7 +93,7 @@ def kid(reference: np.ndarray, generated: np.ndarray) -> Kid:
       generated: float32 [n, d], n >= 2.
 
     Raises:
-      UserError: a set is smaller, or the sets differ in d.
+      UserError: a set has fewer than two images, or the sets differ in d.
     """
     x, y = check_features(reference=reference, generated=generated)
     m, n = len(x), len(y)
@@ -143,11 +143,11 @@ def kid_subsets(
     """Returns the mean and standard deviation over random subsets drawn without replacement.
 
     Args:
-      key: a key.
+      key: draws the subsets.
       reference: float32 [m, d].
       generated: float32 [n, d].
-      num_subsets: how many subsets to draw of each set.
-      subset_size: images in a subset.
+      num_subsets: number of subsets of each set.
+      subset_size: number of images in a subset.
 
     Raises:
       UserError: a set has fewer images than `subset_size`.

@@ -75,8 +75,8 @@ def ssim(
 
       SSIM = (2 m_x m_y + C1) (2 s_xy + C2) / ((m_x^2 + m_y^2 + C1) (s_x^2 + s_y^2 + C2))
 
-    The means m are measured from black. If an image in [-1, 1] were used as it is, its means
-    would lie around 0 and it would score lower than in a published table.
+    The means m are measured from black. If an image in [-1, 1] were used without this shift, its
+    means would lie around 0 and it would score lower than in a published table.
 
     Args:
       images: float32 [n, height, width, channels].

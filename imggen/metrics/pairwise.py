@@ -1,4 +1,4 @@
-"""Distances of all pairs of two sets of features, a few million at a time, on the device.
+"""Distances of all pairs of features of two sets, a few million at a time, on the device.
 
 Metrics over pairs (KID, precision and recall, copying, diversity) compute n x m numbers but
 keep only a few of each row. `over_rows` maps a function over rows in bounded memory: it
@@ -56,7 +56,7 @@ def over_rows(function: Callable, rows: jax.Array, num_columns: int):
     Args:
       function: (index, row [d]) -> pytree. It may use a few arrays of `num_columns` numbers.
       rows: [n, d].
-      num_columns: numbers that one row takes.
+      num_columns: how many numbers one row needs.
 
     Returns:
       The pytrees, stacked: every leaf leads with n.
@@ -90,7 +90,7 @@ def neighbor_distances(features: jax.Array, *, num_neighbors: int) -> jax.Array:
 
     Args:
       features: float32 [n, d], n > num_neighbors.
-      num_neighbors: how many.
+      num_neighbors: number of nearest vectors.
 
     Returns:
       float32 [n, num_neighbors].

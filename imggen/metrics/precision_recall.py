@@ -1,6 +1,6 @@
 """Precision, recall, density and coverage: two sets as unions of balls.
 
-The ball of an image reaches to its k-th nearest neighbor in its own set, itself not counted.
+The ball of an image reaches to its k-th nearest neighbor in its own set.
 With real images x_i, generated images y_j and open balls B,
 
   precision  mean_j [y_j in some B_3(x_i)]        recall  mean_i [x_i in some B_3(y_j)]
@@ -11,8 +11,8 @@ Naeem et al. (2020), k = 5. Two samples of one distribution have density 1 and, 
 equally large, coverage 1 - 2^-k in expectation. Their precision and recall are below 1.
 
 Ties: a point on the border is outside, as in the code of the second paper. `inclusive=True`
-puts it inside, as in the code of the first paper. Features in general position have no ties,
-and both rules agree.
+puts it inside, as in the code of the first paper. The rules agree for features in general
+position, which have no ties.
 """
 
 import functools
@@ -52,10 +52,7 @@ class Manifold(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames='inclusive')
 def _from_generated(generated, reference, radii, *, inclusive):
-    """Counts the real balls that hold each generated image, for two sets of radii: [m, 2].
-
-    radii: squared, [2, n].
-    """
+    """Counts the real balls that hold each generated image, for squared radii [2, n]: [m, 2]."""
     norms = squared_norms(reference)
     inside = jnp.less_equal if inclusive else jnp.less
 
@@ -68,9 +65,9 @@ def _from_generated(generated, reference, radii, *, inclusive):
 
 @functools.partial(jax.jit, static_argnames='inclusive')
 def _from_reference(reference, reference_radii, generated, generated_radii, *, inclusive):
-    """Says of each real image if a generated ball holds it, and if its own ball holds an image.
+    """Returns which real images a generated ball holds, and whose balls hold a generated image.
 
-    Radii are squared, [n] and [m]. Returns bool [n] and [n].
+    Radii are squared, [n] and [m]. The results are bool [n] and [n].
     """
     norms = squared_norms(generated)
     inside = jnp.less_equal if inclusive else jnp.less
