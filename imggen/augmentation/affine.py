@@ -36,9 +36,6 @@ def resample(
       matrices: float [n, 2, 2], on pixel positions p = (row, column).
       offsets: float [n, 2] in pixels.
       fill: what surrounds an image: 'edge', 'reflect' or 'black', as in `dataset.augment`.
-
-    Returns:
-      Images of the same shape.
     """
     _, height, width, _ = images.shape
     rows = jnp.arange(height, dtype=images.dtype)[None, :, None, None]

@@ -36,12 +36,8 @@ def count(energies: jax.Array, weights: jax.Array) -> jax.Array:
 def threshold(counts: jax.Array, false_reject_rate: float) -> jax.Array:
     """Returns the smallest bin edge that at most `false_reject_rate` of the counts exceed.
 
-    Args:
-      counts: a histogram, [NUM_BINS].
-      false_reject_rate: in [0, 1).
-
-    Returns:
-      A scalar. An empty histogram gives the smallest edge, which accepts nothing.
+    `counts` is a histogram [NUM_BINS], and `false_reject_rate` is in [0, 1). An empty histogram
+    gives the smallest edge, which accepts nothing.
     """
     passed = jnp.cumsum(counts) / jnp.maximum(jnp.sum(counts), 1e-12)
     enough = passed >= 1.0 - false_reject_rate - 1e-6

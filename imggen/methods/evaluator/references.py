@@ -27,11 +27,8 @@ def pick(key: jax.Array, images: jax.Array, number: int, *, places: tuple[int, .
     Args:
       key: draws them without replacement if no places are given.
       images: [n, height, width, channels].
-      number: how many references to pick.
+      number: how many to pick.
       places: indices of the images to pick, in this order.
-
-    Returns:
-      [number, height, width, channels].
 
     Raises:
       UserError: the batch is too small, or an index lies outside it.

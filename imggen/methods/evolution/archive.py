@@ -34,7 +34,7 @@ def insert(archive: Archive, genomes: jax.Array, odds: jax.Array, where: jax.Arr
     """Puts each child into the cells for which it is the best so far.
 
     Args:
-      archive: an archive of bins * classes cells.
+      archive: an archive with bins * classes cells.
       genomes: the children, [k, size].
       odds: log-odds of every class, [k, classes].
       where: the bin of each child, int32 [k].

@@ -27,12 +27,7 @@ def make_method(
     `sample` shows the images in the state: those of batch['index'] int32 [n] if it is given,
     otherwise one drawn from each key.
 
-    Args:
-      problem: what is searched.
-      init: builds the state.
-      phase: the only phase.
-      genomes: state -> all genomes in it, [num_images, size].
-      num_images: number of images in the state.
+    `genomes` maps a state to all genomes in it, [num_images, size].
     """
 
     def sample(image_keys, state, frozen, batch):
@@ -59,15 +54,14 @@ def metrics(
 ) -> dict[str, jax.Array]:
     """Returns the metrics of a step, averaged over devices.
 
+    They are `others`; 'probability', the mean probability of the target class; and
+    'reached_0.9999', the share of chains and classes that reached this probability.
+
     Args:
       odds: log-odds of the target class of all images in the state.
       evaluated: the tally of the state.
       axis_name: the pmap axis; None under jit.
       **others: further scalars.
-
-    Returns:
-      `others`, and 'probability', the mean probability of the target class, and
-      'reached_0.9999', the share of chains and classes that reached this probability.
     """
     values = {
         **others,

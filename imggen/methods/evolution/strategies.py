@@ -69,9 +69,6 @@ def make(
     """Returns one of STRATEGIES over genomes of `size` numbers.
 
     Args:
-      name: one of STRATEGIES.
-      size: length of a genome.
-      population_size: number of genomes in a generation.
       scale: standard deviation of the first generation, or of mutations; 'differential' does
         not use it.
       learning_rate: learning rate of Adam on the mean; only 'open_es' uses it.

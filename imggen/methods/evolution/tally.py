@@ -38,12 +38,10 @@ def start(shape: tuple[int, ...]) -> Tally:
 
 
 def count(tally: Tally, log_odds: jax.Array) -> Tally:
-    """Counts a generation.
+    """Counts a generation in the tally of chains [n, ...].
 
-    Args:
-      tally: the tally of chains [n, ...].
-      log_odds: log-odds of the target class of each evaluated image, [n, ..., k], in the
-        order in which they count.
+    `log_odds` [n, ..., k] are those of the target class of each evaluated image, in the order in
+    which the images count.
     """
     passed = log_odds[..., None] >= jnp.asarray(_LOG_ODDS).reshape((1,) * log_odds.ndim + (-1,))
     place = jnp.argmax(passed, axis=-2).astype(jnp.int32) + 1

@@ -42,16 +42,9 @@ class Targets:
 
 
 class Objective(NamedTuple):
-    """The options of the loss.
+    """The options of the loss, as in `style_transfer.Config`, with the network itself.
 
-    Attributes:
-      network: the network whose features are compared.
-      content_layer: the layer at which content is compared.
-      style_layers: {layer: weight}, the layers at which style is compared.
-      statistic: the name of one of style_losses.STATISTICS.
-      content_weight, style_weight, variation_weight: weights of the three parts.
-      pooling, padding: options of the network.
-      tile: side of a tile in pixels; 0 processes the whole image at once.
+    `tile` is the side of a tile in pixels; 0 processes the whole image at once.
     """
 
     network: Network

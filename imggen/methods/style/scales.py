@@ -15,7 +15,7 @@ def plan(
     """Divides steps among scales; a scale that gets no step is left out.
 
     Args:
-      num_steps: number of steps of all scales together.
+      num_steps: number of steps over all scales.
       scales: fractions of the full size, ascending to 1.
       shares: relative shares of the steps; () for equal shares.
 

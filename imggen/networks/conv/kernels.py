@@ -8,10 +8,10 @@ only in speed.
 Layout: x and y are [n, height, width, channels]; a kernel is
 [kernel height, kernel width, in channels / groups, features].
 
-Why stock gradients are slow on a CPU. Inside a compiled loop XLA does not rewrite a
-convolution to the layout of its fast path, so a gradient written in another layout
-takes the scalar path, tens of times slower. A weight gradient of groups, of a dilated
-window or of a single image misses the fast path outside a loop too. The forms below
+Stock gradients are slow on a CPU. Inside a compiled loop XLA does not rewrite a
+convolution to the layout of its fast path, so a gradient in another layout takes the
+scalar path, which is tens of times slower. Weight gradients of groups, of dilated
+windows and of single images miss the fast path outside a loop too. The forms below
 spell out their transposes, and turn strides, groups and single images into batched
 stride-1 convolutions or matrix products.
 """

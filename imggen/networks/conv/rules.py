@@ -1,7 +1,7 @@
 """Rules that choose, by shape, the form in which a CPU runs each map of a convolution.
 
-Each rule takes the shapes of its map's two operands and the window. It returns a form of
-`kernels.py`, or one composed of those here. The rules are fitted to the timings that
+Each rule takes the shapes of the two operands of its map, and the window. It returns a form of
+`kernels.py`, or a form below that is composed of others. The rules are fitted to the timings that
 `benchmarks/conv.py` prints on one machine; a wrong choice costs time, not accuracy.
 """
 
