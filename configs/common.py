@@ -1,4 +1,4 @@
-"""What configs share: the argument after the colon, and the sections of each family."""
+"""Shared parts of configs: the argument after the colon, and the sections of each family."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def parse(arg: str | None, **defaults) -> ConfigDict:
       **defaults: the known keys; a value takes the type of its default.
 
     Raises:
-      UserError: an unknown key, or a value of another type.
+      UserError: a key is unknown, or a value has another type.
     """
     values = ConfigDict(defaults)
     for part in filter(None, (arg or '').split(',')):
@@ -41,10 +41,8 @@ def parse(arg: str | None, **defaults) -> ConfigDict:
 def config(method: str, *, total_images: int, data: Mapping[str, Any]) -> ConfigDict:
     """Returns a config with seed 0 whose number of steps follows from the number of images.
 
-    Args:
-      method: the name of the method.
-      total_images: how many images training reads.
-      data: the `data` section, with `batch_size`.
+    `total_images` is how many images training reads; `data` is the `data` section, with
+    `batch_size`.
     """
     config = ConfigDict({'seed': 0, 'total_images': total_images, 'data': ConfigDict(data)})
     num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
@@ -69,11 +67,7 @@ def fashion_gan(
 ) -> ConfigDict:
     """Returns the config of a GAN on Fashion-MNIST, without its networks and its loss.
 
-    Args:
-      arg: has `smoke`.
-      method: the name of the method.
-      total_images: how many images training reads.
-      **run_options: further options of config.run.
+    `arg` holds `smoke`; `run_options` are further options of config.run.
     """
     result = config(
         method,
@@ -99,7 +93,7 @@ def pictures(arg: ConfigDict, *, batch_size: int) -> ConfigDict:
       batch_size: number of images in a step.
 
     Raises:
-      UserError: another value of `data`.
+      UserError: `data` has another value.
     """
     section = ConfigDict({'name': arg.data, 'batch_size': batch_size})
     if arg.data == 'folder':
@@ -167,7 +161,7 @@ def translation(arg: ConfigDict, **data) -> ConfigDict:
             **data,
         },
     )
-    # The statistics of a batch of one image are those of the image: the paper's normalization.
+    # In a batch of one image, batch statistics are those of the image, as in the paper.
     shared = {'features': 64 if arg.full else 32, 'norm': 'batch' if arg.full else 'instance'}
     result.method.generator = ConfigDict({**shared, 'skips': True, 'dropout': 0.5})
     result.method.discriminator = ConfigDict({**shared, 'layers': 3})
@@ -187,7 +181,7 @@ def translation(arg: ConfigDict, **data) -> ConfigDict:
 
 
 def paired_run(arg: ConfigDict) -> ConfigDict:
-    """Returns the `run` section of methods that translate; `arg` has `smoke`."""
+    """Returns the `run` section of methods that translate; `arg` holds `smoke`."""
     return run(
         smoke=arg.smoke,
         extractor='',

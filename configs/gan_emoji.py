@@ -5,8 +5,8 @@ python -m experiments.train --config=configs/gan_emoji.py --config.data.path=dat
     --workdir=runs/emoji
 
 Emoji are not mirrored, because many show letters, digits or hands. Training takes an hour on one
-core. The Fréchet distance is 155 in the features of EfficientNet-Lite0, where real against real is
-40 (docs/gan.md).
+core. The Fréchet distance is 155 in the features of EfficientNet-Lite0, where real against real
+images have 40 (docs/gan.md).
 """
 
 from ml_collections import ConfigDict

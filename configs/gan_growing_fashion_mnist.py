@@ -2,8 +2,8 @@ r"""A GAN that grows: 7 x 7, then 14 x 14, then 28 x 28 Fashion-MNIST.
 
 python -m experiments.train --config=configs/gan_growing_fashion_mnist.py --workdir=runs/growing
 
---config.method.shares="(0,0,1)" trains the same networks without growth. Both with five seeds, and
-the training time until each first reached some distances:
+--config.method.shares="(0,0,1)" trains the same networks without growth. These commands train both
+with five seeds, and print the training time until each first reached some distances:
 
 python -m experiments.sweep --config=configs/gan_growing_fashion_mnist.py --workdir=runs/growth
 python -m experiments.studies.reach --workdir=runs/growth --measure=frechet --values=10,5,3,2

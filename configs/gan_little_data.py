@@ -6,10 +6,10 @@ python -m experiments.sweep --config=configs/gan_little_data.py --config.data.pa
 python -m experiments.train --config=configs/gan_little_data.py --config.data.path=data/emoji
     --workdir=runs/one
 
-A part of the folder, `test_fraction`, is held out. The evaluation says whether samples are closer
-to the training pictures than held-out pictures are (`copying`). On 196 pictures of people, after
-60,000 images (three to six minutes on one core), differentiable augmentation improves the Fréchet
-distance of 189 by 35; adaptive augmentation worsens it by 14 (results/gan_little_data.md).
+A part of the folder, `test_fraction`, is held out. The metric `copying` shows whether samples are
+closer to the training pictures than held-out pictures are. On 196 pictures of people, after 60,000
+images (three to six minutes on one core), differentiable augmentation lowers the Fréchet distance
+of 189 by 35, and adaptive augmentation raises it by 14 (results/gan_little_data.md).
 """
 
 from ml_collections import ConfigDict

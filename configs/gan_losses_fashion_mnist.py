@@ -1,4 +1,4 @@
-r"""Compares the adversarial losses: same network, same number of images, on Fashion-MNIST.
+r"""Compares the adversarial losses with one network and one budget, on Fashion-MNIST.
 
 python -m experiments.sweep --config=configs/gan_losses_fashion_mnist.py --workdir=runs/losses
     --jobs=2
@@ -36,7 +36,7 @@ def get_config(arg=None):
 
 
 def get_hyper(h):
-    """Every loss with what it needs; five seeds."""
+    """Every loss with the options that it needs; five seeds."""
     both = {'method.r1_gamma': 1.0, 'method.r2_gamma': 1.0}
     losses = [
         {'method.loss': 'minimax'},

@@ -5,7 +5,7 @@ python -m experiments.train --config=configs/pix2pix_autoencoder.py --config.dat
 python -m experiments.translate --workdir=W --validation --output=W/page
     [--config=configs/pix2pix_autoencoder.py:full]
 
-It shows how much the network can represent at all. `:full` has the published size: 256 x 256
+It shows how much the network can represent. `:full` has the published size: 256 x 256
 (cropped from 286 x 286), 64 features, 8 levels, one picture in a step. Other sizes are set by
 `:full,size=HEIGHTxWIDTH`, such as 256x320 or 480x360. Every tenth picture, chosen by its name, is
 held out for the evaluation and for the sheets of samples. After 6,000 pictures of 64 x 64, PSNR is

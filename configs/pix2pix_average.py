@@ -1,4 +1,4 @@
-r"""Translates every picture of a subset to every other by pix2pix, until all outputs look the same.
+r"""Translates every picture of a subset to every other, by pix2pix.
 
 python -m experiments.train --config=configs/pix2pix_average.py --config.data.path=DIR
     --workdir=W

@@ -4,8 +4,9 @@ python -m experiments.train --config=configs/pix2pix_canny.py --config.data.path
     --workdir=W
     [--config=configs/pix2pix_canny.py:full]
 
-The input is one layer of edges for each color, which says too little: after 6,000 pictures of
-64 x 64, PSNR is 11.8 dB with L1 alone, where the mean picture has 11.2 (results/pix2pix_canny.md).
+The input is one layer of edges for each color, which contains too little information: after 6,000
+pictures of 64 x 64, PSNR is 11.8 dB with L1 alone, where the mean picture has 11.2
+(results/pix2pix_canny.md).
 """
 
 from configs import common

@@ -8,9 +8,9 @@ python -m experiments.translate --workdir=W --input=black_and_white/ --output=co
 The network predicts only a and b of CIELAB; lightness comes from the input. With `colors=rgb` it
 predicts all three channels, as in the original. Training takes 200 epochs of 64 batches, as in the
 original. Pictures without color are skipped. The sweep of get_hyper trains each color space with
-and without a discriminator, three seeds each. On 64 x 64 crops of 34 photographs, seven of them
-held out, LPIPS is 0.270 (L1 alone) and 0.284 in Lab, and 0.391 and 0.403 in RGB; the gray input
-has 0.359 (results/pix2pix_colorize.md).
+and without a discriminator, with three seeds each. On 64 x 64 crops of 34 photographs, seven of
+them held out, LPIPS is 0.270 (L1 alone) and 0.284 in Lab, and 0.391 and 0.403 in RGB; the gray
+input has 0.359 (results/pix2pix_colorize.md).
 """
 
 from configs import common

@@ -1,4 +1,4 @@
-r"""Translates noise to pictures by pix2pix, which makes it a pure generator.
+r"""Translates noise to pictures, by pix2pix, which makes it a pure generator.
 
 python -m experiments.train --config=configs/pix2pix_noise.py --config.data.path=DIR
     --workdir=W

@@ -5,10 +5,10 @@ python -m experiments.train --config=configs/pix2pix_thresholds.py --config.data
     [--config=configs/pix2pix_thresholds.py:full]
 
 For each color, the input has one black and white layer, which shows the pixels that are brighter
-than 127. The sweep of get_hyper is the paper's own ablation on this task, three seeds each: L1, an
-unconditional and a conditional discriminator, and both; receptive fields of 1, 16 and 70 pixels;
-and the U-Net against an encoder-decoder without skips. On 64 x 64 crops of photographs, L1 alone
-has the smallest LPIPS of all losses, 0.355; with the discriminator it is 0.445
+than 127. The sweep of get_hyper is the paper's own ablation on this task, with three seeds each: L1
+alone, an unconditional and a conditional discriminator, and both; receptive fields of 1, 16 and 70
+pixels; and the U-Net against an encoder-decoder without skips. On 64 x 64 crops of photographs, L1
+alone has the smallest LPIPS of all losses, 0.355; with the discriminator it is 0.445
 (results/pix2pix_thresholds*.md).
 """
 

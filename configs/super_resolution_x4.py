@@ -27,7 +27,7 @@ def get_config(arg=None):
 
 
 def enlargement(arg: ConfigDict, *, scale: int) -> ConfigDict:
-    """Returns the config of super-resolution by `scale`; `arg` has `smoke` and `full`."""
+    """Returns the config of super-resolution by `scale`; `arg` holds `smoke` and `full`."""
     side, size = (16, 16) if arg.smoke else (128, 256) if arg.full else (96, 192)
     config = common.config(
         'super_resolution',

@@ -4,9 +4,9 @@ python -m experiments.evaluate --workdir=runs/gan [--num=10000] [--extractor=fas
 python -m experiments.evaluate --generated=mine/ --reference=real/ --extractor=lite0 [--size=64,64]
 python -m experiments.evaluate --generated=mine/ --reference=truth/ --paired
 
-Every number comes with its sample counts, the hash of the extractor, its standard error if it
-has one, and the floor: the same metric of real against real images. The metrics of a run are
-appended to its evaluations.jsonl, which reports and sweeps read.
+Every number comes with the sample counts, the hash of the extractor, its standard error if it has
+one, and the floor: the same metric of real against real images. The metrics of a run are appended
+to its evaluations.jsonl, which reports and sweeps read.
 """
 
 from typing import Any

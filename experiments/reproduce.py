@@ -1,4 +1,4 @@
-r"""Trains a config again and says whether its published numbers still hold.
+r"""Trains a config again and checks whether its published numbers still hold.
 
 python -m experiments.reproduce --config=configs/gan_fashion_mnist.py [--workdir=...]
 
@@ -35,7 +35,7 @@ def main(argv):
     print(f'{"metric":>20} {"published":>22} {"now":>10}')
     held = True
     for name, (mean, deviation, seeds) in expected.items():
-        now = found.get(name, math.nan)  # A number that was not reached does not hold.
+        now = found.get(name, math.nan)  # A number that was not measured does not hold.
         within = holds(now, mean, deviation, seeds)
         held &= within
         published = f'{mean:.4g} +- {deviation:.2g} ({seeds})'

@@ -6,7 +6,7 @@ python -m experiments.prepare.faces --source=photographs/ --output=faces/
 
 A portrait is the box of a face with a margin in percent, enlarged to the proportions of the size,
 so that nothing is stretched. --align moves both eyes to fixed places instead, for average faces.
-It works best with --detector=yunet, which found both eyes of 20 faces in 21; Haar found both eyes
+It works best with --detector=yunet, which found both eyes of 20 faces out of 21; Haar found those
 of 16 (results/face_detectors.md). Sub-folders are kept, so that they can serve as subsets.
 
 The portraits are in OUTPUT/portraits. OUTPUT also holds manifest.json and manifest.csv (source,
@@ -14,7 +14,7 @@ box, score, eyes, facts about the photograph), contact sheets with all boxes dra
 --filters a sheet of every filter of the first portrait.
 
 OUTPUT appears when everything is done. Until then the set is in .OUTPUT.partial beside it. An error
-removes that folder; if a command was killed, the next one replaces it.
+removes that folder; if the command was killed, the next one replaces it.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ _MISSING = flags.DEFINE_enum(
     'missing',
     'skip',
     ['skip', 'keep', 'refuse'],
-    'What to do with photographs without a face; keep takes the whole photograph.',
+    'What to do with photographs without a face; keep uses the whole photograph.',
 )
 _DETECTOR = flags.DEFINE_enum('detector', 'haar', list(detectors.DETECTORS), 'The face detector.')
 _MIN_SCORE = flags.DEFINE_float('min_score', 0.5, 'Least score of a face; yunet only.', 0, 1)
@@ -75,7 +75,7 @@ _OWN = {
 
 def main(argv):
     del argv
-    # The name of a file may hold bytes that are not text.
+    # A file name may hold bytes that are not text.
     sys.stdout.reconfigure(errors='backslashreplace')
     _check()
     detector = {'min_side': _MIN_SIDE.value, 'max_side': _MAX_SIDE.value}
@@ -135,7 +135,7 @@ def _note_small_faces(longest: int) -> None:
         print(
             f'note: the longest photograph has {longest} pixels; shrunk to --max_side='
             f'{_MAX_SIDE.value}, its faces below {least} pixels are not found; --max_side={needed} '
-            f'also finds those of --min_side={_MIN_SIDE.value}.'
+            f'also finds faces of --min_side={_MIN_SIDE.value}.'
         )
 
 

@@ -3,7 +3,7 @@ r"""Downloads 34 free photographs into a folder, to train and evaluate translati
 python -m experiments.prepare.photographs --output=data/photographs [--side=1280]
 
 They come from Debian's wallpaper packages (170 MB to download), which are unpacked without root and
-not kept. Each becomes a PNG whose longer side is reduced to --side pixels.
+not kept. Each photograph becomes a PNG whose longer side is reduced to --side pixels.
 """
 
 import pathlib
@@ -23,7 +23,7 @@ def main(argv):
 
 
 def write(output: pathlib.Path, *, side: int) -> None:
-    """Writes the photographs as PNG files and prints how many they are."""
+    """Writes the photographs as PNG files and prints how many there are."""
     written = 0
     for name, image in photographs.photographs(side=side):
         images.write_png(output / f'{name}.png', image)

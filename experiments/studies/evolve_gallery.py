@@ -4,8 +4,8 @@ python -m experiments.studies.evolve_gallery runs/climb runs/latent --output=gal
     [--image=3] [--frames=10]
 
 classes.png has one row per run and one column per class, with the image to which the run's
-classifier gives the highest probability. strip.png shows one image (number --image of the first
-run) on its sheets of samples, from first to last, and evolution.gif the first image of each class.
+classifier gives the highest probability. strip.png shows image number --image of the first run on
+the run's sheets of samples, from first to last. evolution.gif shows the first image of each class.
 """
 
 import pathlib

@@ -3,18 +3,17 @@ r"""Makes the table of evolved images: searches, encodings and classes, over see
 python -m experiments.sweep --config=configs/evolve_methods.py --workdir=runs/methods
 python -m experiments.studies.evolve_table --folder=runs/methods [--output=methods.md]
 
-Reads every finished run of evolution in the folder. Runs that differ only in their seed share one
-row per class. A cell is the number of images evaluated until the classifier gave the class this
-probability: the median over seeds and chains, with the interquartile range in brackets, or "-" if
-half of them never reached it. A search is named by its method and the options that differ.
+The table covers every finished run of evolution in the folder. Runs that differ only in their seed
+share one row per class. A cell is the number of images evaluated until the classifier gave the
+class this probability: the median over seeds and chains, with the interquartile range in brackets,
+or "-" if half of them never reached it. A search is named by its method and the options that
+differ.
 """
-
-import pathlib
 
 import numpy as np
 from absl import flags
 
-from imggen import cli, devices
+from imggen import cli, devices, files
 from imggen.errors import UserError
 from imggen.evaluation import evolution
 from imggen.inference import load
@@ -57,7 +56,7 @@ def main(argv):
     text = f'{_header(found)}\n\n{table}\n'
     print(text)
     if _OUTPUT.value:
-        pathlib.Path(_OUTPUT.value).write_text(text)
+        files.write_text(_OUTPUT.value, text)
 
 
 def _header(found: list[reader.Run]) -> str:

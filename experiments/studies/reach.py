@@ -15,7 +15,7 @@ from imggen.workdir import reader
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'A run, a sweep or a folder of either.')
 _MEASURE = flags.DEFINE_string('measure', 'frechet', 'A metric; smaller is better.')
-_VALUES = flags.DEFINE_list('values', None, 'Values to reach, with commas between.')
+_VALUES = flags.DEFINE_list('values', None, 'Values to reach, separated by commas.')
 
 
 def main(argv):
@@ -24,7 +24,7 @@ def main(argv):
         values = [float(value) for value in _VALUES.value]
     except ValueError as error:
         raise UserError(
-            f'--values={",".join(_VALUES.value)} are not numbers: give some, with commas between.'
+            f'--values={",".join(_VALUES.value)} are not numbers: separate numbers by commas.'
         ) from error
     print(time_to.table(reader.find(_WORKDIR.value), _MEASURE.value, values))
 

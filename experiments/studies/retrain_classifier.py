@@ -6,8 +6,8 @@ python -m experiments.studies.retrain_classifier --workdir=runs/retrain [--round
 
 Round 0 evolves images against a classifier that is trained on Fashion-MNIST. Each later round
 trains a new classifier from scratch, on Fashion-MNIST and on five sixths of all images that were
-evolved before, repeated until they are as many as a class has. Then it evolves images against this
-classifier. The table is printed and written to retrain.md:
+evolved before, which are repeated to fill a class of the usual size. Then it evolves images against
+this classifier. The table is printed and written to retrain.md:
   accuracy       accuracy of the round's classifier on the 10,000 test images
   success        share of the round's chains that reached p >= 0.9999
   evaluations    median number of evaluations until then; "-" if half of the chains never did
@@ -27,7 +27,7 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from imggen import cli, data, devices
+from imggen import cli, data, devices, files
 from imggen.data.loaders import idx
 from imggen.evaluation import evolution
 from imggen.evaluation.classifier import quality
@@ -80,7 +80,7 @@ def main(argv):
         learned.append(found.images[~is_held_out])
         held_out.append(found.images[is_held_out])
     text = '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
-    (workdir / 'retrain.md').write_text(text)
+    files.write_text(workdir / 'retrain.md', text)
     print(text)
 
 

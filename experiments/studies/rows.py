@@ -4,7 +4,7 @@ python -m experiments.studies.rows runs/gan runs/flow --output=rows.png
     [--names=GAN,flow] [--num=12]
 
 Every run draws from the same keys. The first row shows real images of the first run's data.
-A run has the name of its folder unless --names gives others.
+A row has the name of the run's folder unless --names gives another.
 """
 
 import pathlib
@@ -23,7 +23,7 @@ _NAMES = flags.DEFINE_list('names', [], 'Names beside the rows, one for each run
 _NUM = flags.DEFINE_integer('num', 12, 'Images in a row.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'Image i depends on the seed and on i.')
 
-_LETTER_PIXELS = 7  # An upper bound of the default font's width.
+_LETTER_PIXELS = 7  # An upper bound on the width of a letter.
 
 
 def main(argv):

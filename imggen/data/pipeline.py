@@ -70,7 +70,7 @@ def shuffled(
     replicate the scalar.
 
     Args:
-      dataset: the set.
+      dataset: the images.
       seed: the seed of the run, which decides order and augmentation.
       batch_size: the global batch size, over all devices and processes.
       augmentation: keyword arguments of `augment.augment`.

@@ -26,11 +26,6 @@ def preview(config: Mapping[str, Any], *, num_images: int = 8, versions: int = 7
     discriminator's images are augmented too, by config.method.augment, a second row shows that
     augmentation, at full strength if its strength adapts.
 
-    Args:
-      config: nested dicts, as for training.
-      num_images: number of images.
-      versions: number of augmented versions of each image.
-
     Raises:
       UserError: the config has no single images.
     """

@@ -26,11 +26,6 @@ def check(restored: Restored) -> None:
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
     """Measures a classifier on the test split of its own data.
 
-    Args:
-      restored: a run of the method 'classifier'.
-      num_images: number of test images, at most.
-      seed: not used, because nothing is drawn.
-
     Returns:
       test_accuracy and calibration_error.
 

@@ -47,11 +47,6 @@ def check(restored: Restored) -> None:
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
     """Measures the evaluator of a run.
 
-    Args:
-      restored: a run whose method has an energy.
-      num_images: number of held-out real images, at most.
-      seed: the seed of the other images.
-
     Returns:
       area_*, the area under the curve against each kind of other images, as many as there are
       real ones. If the run calibrated a threshold, also `threshold`, and rejected_*, the

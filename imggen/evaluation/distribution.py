@@ -67,17 +67,7 @@ def distribution(
     only: Iterable[str] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compares a run's samples with real images of its data set.
-
-    Args:
-      restored: a trained method that generates.
-      extractor: computes the features.
-      num_images: number of samples.
-      only: names of the metrics to keep; all by default.
-      seed: the seed of the samples.
-
-    Returns:
-      The dict that `compare` returns.
+    """Compares a run's samples with real images of its data set, as `compare` does.
 
     Raises:
       UserError: the method translates images or makes none, or the data set has none.
@@ -120,7 +110,7 @@ def compare(
       real: the reference.
       generated: the features of the generated images.
       extractor: the extractor of both sets.
-      only: names of the metrics to keep; all by default.
+      only: names of the metrics to keep; () for all.
       seed: the seed of the floor and the spread.
 
     Returns:
@@ -177,13 +167,7 @@ def during_training(
 ) -> Callable[[int, Any], dict[str, float]]:
     """Returns (step, state) -> {'frechet': ...}, to measure while a run trains.
 
-    Args:
-      method: the method that trains.
-      config: the whole config of its run.
-      batch: a batch, of which only the shapes are used.
-      extractor: the name of the extractor.
-      mesh: the devices.
-      num_images: number of generated images.
+    `config` is the whole config of the run. Only the shapes of `batch` are used.
 
     Raises:
       UserError: the method translates images or makes none, or the data set has none.

@@ -37,11 +37,6 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     For a run with an evaluator: `energy_real` (of held-out images), `energy_generated` and
     `energy_noise`, the mean energies.
 
-    Args:
-      restored: a trained method that generates.
-      num_images: number of samples, at most.
-      seed: the seed of the samples.
-
     Raises:
       UserError: the method translates images or makes none, or the data set is too small.
     """

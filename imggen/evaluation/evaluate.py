@@ -38,7 +38,9 @@ class Score(NamedTuple):
     """One entry of SCORES.
 
     Attributes:
-      measure: (restored, *, num_images, seed) -> metrics by name.
+      measure: (restored, *, num_images, seed) -> metrics by name. `restored` is a trained run,
+        `num_images` is how many images are generated, or looked at, at most, and `seed` is the
+        seed of everything that is drawn.
       check: (restored) -> None. Raises UserError, before anything is loaded or generated, if the
         score does not apply to the run.
       num_images: how many images are generated, or looked at, by default.

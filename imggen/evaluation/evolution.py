@@ -117,15 +117,7 @@ def find(restored: Restored, *, num_images: int) -> Findings:
 
 
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
-    """Measures a run of evolution.
-
-    Args:
-      restored: the run.
-      num_images: number of its images, at most.
-      seed: not used, because nothing is drawn.
-
-    Returns:
-      The metrics in the table of this module.
+    """Returns the metrics in the table of this module.
 
     Raises:
       UserError: the method does not evolve images.

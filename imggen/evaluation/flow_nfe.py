@@ -37,11 +37,10 @@ def measure(
 ) -> dict[str, float]:
     """Returns the Fréchet distance of samples of one run by solver and evaluations.
 
+    Samples start from the same noise for all distances.
+
     Args:
-      restored: a run of the method 'flow_matching'.
-      num_images: number of samples for each distance.
-      seed: the seed of the samples, which start from the same noise for all distances.
-      extractor: computes the features.
+      restored, num_images, seed, extractor: see `evaluate.Score`.
       evaluations: numbers of network evaluations for one sample.
 
     Returns:

@@ -46,16 +46,7 @@ class Folders(NamedTuple):
 def distributions(
     folders: Folders, extractor: Extractor, *, only: Iterable[str] = (), seed: int = 0
 ) -> dict[str, Any]:
-    """Compares the folders as distributions.
-
-    Args:
-      folders: the two folders.
-      extractor: computes the features.
-      only: names of the metrics to keep; all by default.
-      seed: the seed of the floor and the spread.
-
-    Returns:
-      The dict that `distribution.compare` returns.
+    """Compares the folders as `distribution.compare` does.
 
     Raises:
       UserError: a folder holds no images, or none that can be read.

@@ -34,11 +34,6 @@ def check(restored: Restored) -> None:
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
     """Measures a run on the data set 'stacked'.
 
-    Args:
-      restored: a trained method that generates.
-      num_images: number of samples.
-      seed: the seed of the samples.
-
     Returns:
       modes_reached, of 1,000; modes_kl, KL(generated || uniform) in nats; modes_kl_real,
       KL(generated || real images by the same classifier); modes_kl_floor, the expected

@@ -106,11 +106,6 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     first 1,000 of the last 10,000 training images. A set of fewer than 60,000 training images
     gives its last sixth for the choice.
 
-    Args:
-      restored: a trained method that generates.
-      num_images: number of samples.
-      seed: the seed of the samples.
-
     Returns:
       parzen, its standard error parzen_error and the deviation parzen_sigma; parzen_training,
       with as many training images in place of the samples; and parzen_k_means, with half as

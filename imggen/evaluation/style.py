@@ -31,11 +31,6 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     style layers. The content loss is |F - P|^2 / |P|^2 at its content layer. The content image
     itself has the style loss `style_<network>_content`: a result should be below it.
 
-    Args:
-      restored: a run of the method 'style'.
-      num_images: number of results, at most.
-      seed: not used, because nothing is drawn.
-
     Returns:
       {'style_vgg16': ..., 'content_vgg16': ..., 'style_vgg16_content': ..., 'style_lite0':
       ...}: means over the results; smaller is closer.

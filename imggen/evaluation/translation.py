@@ -29,11 +29,6 @@ _MIN_CHROMA = 0.1  # The chroma of gray targets is too small to divide by.
 def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
     """Measures a run on the test split of its data.
 
-    Args:
-      restored: a run of a method that translates.
-      num_images: number of images, at most.
-      seed: the seed of all that the method draws, such as dropout.
-
     Returns:
       Means over the images: 'l1', 'psnr', 'ssim' and, if its weights are installed, 'lpips'
       (AlexNet) of the output; the same of every baseline, with its name in front, such as
