@@ -15,13 +15,9 @@ _GAP = 2  # White pixels between two images of a sheet.
 
 
 def from_uint8(levels: jax.Array | np.ndarray) -> jax.Array:
-    """Scales 8-bit levels to [-1, 1].
+    """Scales 8-bit levels, of any dtype and shape, to float32 in [-1, 1].
 
-    Args:
-      levels: whole numbers in [0, 255] of any dtype and shape.
-
-    Returns:
-      float32 of the same shape; 0 becomes -1 and 255 becomes 1, both exactly.
+    0 becomes -1 and 255 becomes 1, both exactly.
     """
     # Sums of integers are exact, so compiled and plain code agree to the bit. XLA compiles
     # x / 127.5 - 1 to a product with a rounded reciprocal, which exceeds 1.
@@ -29,14 +25,7 @@ def from_uint8(levels: jax.Array | np.ndarray) -> jax.Array:
 
 
 def to_uint8(images: jax.Array | np.ndarray) -> np.ndarray:
-    """Rounds images to 8 bits, on the host.
-
-    Args:
-      images: float of any shape; values outside [-1, 1] are clipped.
-
-    Returns:
-      uint8 of the same shape.
-    """
+    """Rounds floats of any shape to uint8, on the host; values outside [-1, 1] are clipped."""
     scaled = np.asarray(images, np.float32) * 127.5 + 127.5
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
@@ -109,12 +98,7 @@ def visible(layers: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
 def downscale(images: jax.Array, scale: int) -> jax.Array:
     """Divides height and width by `scale`, bicubic (a = -1/2), anti-aliased, rounded to 8 bits.
 
-    Args:
-      images: float [n, height, width, channels] in [-1, 1].
-      scale: a whole number.
-
-    Returns:
-      float32 [n, height / scale, width / scale, channels] in [-1, 1].
+    Images are float32 [n, height, width, channels] in [-1, 1], before and after.
 
     Raises:
       UserError: height or width is not a multiple of `scale`.
@@ -131,11 +115,7 @@ def downscale(images: jax.Array, scale: int) -> jax.Array:
 
 
 def write_png(path: str | pathlib.Path, image: np.ndarray) -> None:
-    """Writes a PNG file atomically, and makes missing folders.
-
-    Args:
-      path: the file.
-      image: uint8 [height, width, channels] with 1, 3 or 4 channels.
+    """Writes an image, uint8 [height, width, 1, 3 or 4], as PNG, atomically. Makes missing folders.
 
     Raises:
       UserError: the image has another rank or dtype.

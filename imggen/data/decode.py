@@ -48,11 +48,8 @@ def check_options(
 def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
     """Reads a picture: its first frame, rotated as EXIF says and composited over the matte.
 
-    16-bit pictures are scaled to 8 bits; palettes, CMYK and other modes become RGB.
-
-    Args:
-      path: the file.
-      matte: the color behind transparent parts, RGB in [0, 255].
+    16-bit pictures are scaled to 8 bits; palettes, CMYK and other modes become RGB. The matte is
+    the color behind transparent parts, RGB in [0, 255].
 
     Returns:
       uint8 [height, width, 1] for gray files, [height, width, 3] for others.

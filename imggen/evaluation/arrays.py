@@ -19,14 +19,9 @@ from imggen.metrics.frechet import frechet_distance_of_rows
 
 
 def extract(pictures: np.ndarray, features: str) -> np.ndarray:
-    """Returns the features of images.
+    """Returns the features of images: float32 [n, d].
 
-    Args:
-      pictures: uint8 [n, height, width, 1 or 3], or float in [-1, 1].
-      features: the extractor, one of `imggen.features.EXTRACTORS`.
-
-    Returns:
-      float32 [n, d].
+    `features` is one of `imggen.features.EXTRACTORS`.
 
     Raises:
       UserError: the extractor is unknown, or its weights are not installed.
@@ -52,12 +47,9 @@ def precision_recall(
 
 
 def lpips(a: np.ndarray, b: np.ndarray, *, network: str = 'alexnet') -> np.ndarray:
-    """Returns the perceptual distance of each image to its partner: float32 [n], 0 if equal.
+    """Returns the perceptual distance of each pair of images: float32 [n], 0 if equal.
 
-    Args:
-      a: images, uint8 [n, height, width, 1 or 3] or float in [-1, 1].
-      b: their partners, of the same shape.
-      network: 'alexnet', which papers report, or 'vgg16'.
+    `network` is 'alexnet', which papers report, or 'vgg16'.
     """
     distances = jax.jit(perceptual.lpips)(perceptual.load(network), _images(a), _images(b))
     return np.asarray(distances)

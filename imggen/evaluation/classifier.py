@@ -83,11 +83,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Returns the expected calibration error (Guo et al. 2017, eq. 3) with 15 bins.
 
     It is the sum over bins of |bin| / n * |accuracy(bin) - confidence(bin)|. The bins have
-    equal width in confidence.
-
-    Args:
-      probabilities: float [n, classes].
-      labels: int [n].
+    equal width in confidence. Probabilities are [n, classes], and labels int [n].
     """
     confidence = probabilities.max(-1)
     correct = probabilities.argmax(-1) == labels

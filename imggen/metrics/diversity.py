@@ -19,11 +19,7 @@ from imggen.metrics.pairwise import (
 
 
 def mean_pairwise_distance(features: np.ndarray) -> float:
-    """Returns the mean Euclidean distance over all pairs of different rows.
-
-    Args:
-      features: float32 [n, d], n >= 2.
-    """
+    """Returns the mean Euclidean distance over all pairs of different rows [n, d], n >= 2."""
     (features,) = centered(*check_features(generated=features))
     count = len(features)
     if count < 2:
@@ -33,12 +29,7 @@ def mean_pairwise_distance(features: np.ndarray) -> float:
 
 
 def distinct_nearest(generated: np.ndarray, training: np.ndarray) -> int:
-    """Counts the training images that are the nearest one of some generated image.
-
-    Args:
-      generated: float32 [n, d].
-      training: float32 [m, d].
-    """
+    """Counts the training rows [m, d] that are the nearest one of some generated row [n, d]."""
     _, indices = nearest(generated, training)
     return len(np.unique(indices))
 

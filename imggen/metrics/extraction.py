@@ -99,10 +99,7 @@ def reference_features(
     the extractor and of every pixel, so that neither can change unnoticed. A damaged file is
     computed again; a folder that cannot be written gives a warning.
 
-    Args:
-      extractor: the frozen network.
-      images: [n, height, width, channels], uint8, or float in [-1, 1].
-      mesh: as for `extract`.
+    The arguments are those of `extract`.
     """
     images = _as_uint8(images)
     sha = hashlib.sha256(f'{label(extractor)} {extractor.note} {images.shape} '.encode())

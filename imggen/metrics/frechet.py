@@ -161,8 +161,7 @@ def frechet_floor(moments: Moments, count_a: int, count_b: int) -> float:
 
     Args:
       moments: the moments of the distribution, from as many images as possible.
-      count_a: size n of the first sample.
-      count_b: size m of the second sample.
+      count_a, count_b: sizes n and m of the samples.
     """
     values = np.maximum(np.linalg.eigvalsh(moments.covariance), 0)
     sums = values[:, None] + values[None]
@@ -200,10 +199,7 @@ def frechet_infinite(key: jax.Array, reference: np.ndarray, generated: np.ndarra
     Both sets shrink together, so that the bias of the reference vanishes too. The value of two
     samples of one distribution scatters around 0 and can be negative.
 
-    Args:
-      key: draws the subsets, without replacement.
-      reference: float32 [n, d].
-      generated: float32 [m, d].
+    `key` draws the subsets, without replacement.
 
     Raises:
       UserError: a set has fewer than 20 images.

@@ -74,7 +74,7 @@ def _within(x):
 
 
 def kid(reference: np.ndarray, generated: np.ndarray) -> Kid:
-    """Returns the distance of two full sets with its standard error.
+    """Returns the distance of two full sets, [m, d] and [n, d], with its standard error.
 
     The estimate's variance follows from its decomposition into uncorrelated parts
     (Hoeffding, 1948). Let f(x) = E k(x, X') - E k(x, Y), f likewise for y, and g
@@ -87,10 +87,6 @@ def kid(reference: np.ndarray, generated: np.ndarray) -> Kid:
     second dominates. Each expectation is estimated over all pairs, and the share of g in the
     observed variance of f is subtracted; a negative rest is set to 0. So near the floor the
     error is up to a quarter too large, and never too small.
-
-    Args:
-      reference: float32 [m, d], m >= 2.
-      generated: float32 [n, d], n >= 2.
 
     Raises:
       UserError: a set has fewer than two images, or the sets differ in d.

@@ -38,10 +38,7 @@ def lpips(params: Mapping[str, Any], a: jax.Array, b: jax.Array) -> jax.Array:
 
       d(a, b) = sum_l mean_(h, w) w_l . (a_l / |a_l| - b_l / |b_l|)^2
 
-    Args:
-      params: from `load`.
-      a: float32 [n, height, width, 1 or 3] in [-1, 1].
-      b: the same shape.
+    `params` come from `load`.
 
     Raises:
       ValueError: the shapes differ.

@@ -79,8 +79,7 @@ def ssim(
     means would lie around 0 and it would score lower than in a published table.
 
     Args:
-      images: float32 [n, height, width, channels].
-      references: the same shape.
+      images, references: float32 [n, height, width, channels].
       minimum: the value of black; 0 if values are in [0, data_range].
       data_range: the value of white minus the value of black.
 

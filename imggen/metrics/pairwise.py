@@ -84,16 +84,10 @@ def squared_norms(features: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames='num_neighbors')
 def neighbor_distances(features: jax.Array, *, num_neighbors: int) -> jax.Array:
-    """Returns squared distances to the nearest other vectors of a set, in ascending order.
+    """Returns squared distances to the nearest other vectors of a set [n, d], n > num_neighbors.
 
-    A vector is not a neighbor of itself. An equal vector is.
-
-    Args:
-      features: float32 [n, d], n > num_neighbors.
-      num_neighbors: number of nearest vectors.
-
-    Returns:
-      float32 [n, num_neighbors].
+    They are float32 [n, num_neighbors], in ascending order. A vector is not a neighbor of itself.
+    An equal vector is.
     """
     norms = squared_norms(features)
 
@@ -125,11 +119,7 @@ def _nearest(queries, references):
 
 
 def nearest(queries: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the nearest reference of every query.
-
-    Args:
-      queries: float32 [n, d].
-      references: float32 [m, d].
+    """Finds the nearest reference [m, d] of every query [n, d].
 
     Returns:
       Euclidean distances float32 [n] and indices into `references` int32 [n].

@@ -76,13 +76,8 @@ def portrait(
 def cut(picture: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
     """Cuts a box out and resizes it, anti-aliased; outside the picture its edge is repeated.
 
-    Args:
-      picture: uint8 [height, width, channels].
-      box: a box with the proportions of `size`.
-      size: (height, width) in pixels.
-
-    Returns:
-      uint8 [*size, channels].
+    The box has the proportions of `size`, (height, width) in pixels. Both pictures are uint8
+    [height, width, channels].
     """
     height, width, channels = picture.shape
     before = [max(0, int(np.ceil(-edge))) for edge in (box.top, box.left)]
@@ -104,12 +99,7 @@ def cut(picture: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
 def fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resizes a whole picture to fit inside a size, anti-aliased, and repeats its edge around it.
 
-    Args:
-      picture: uint8 [height, width, channels].
-      size: (height, width) in pixels.
-
-    Returns:
-      uint8 [*size, channels].
+    Both pictures are uint8 [height, width, channels]. `size` is (height, width) in pixels.
     """
     scale = max(length / side for length, side in zip(picture.shape, size, strict=False))
     inner = tuple(max(1, round(length / scale)) for length in picture.shape[:2])

@@ -139,10 +139,7 @@ DETECTORS = {'haar': haar, 'yunet': yunet}
 def smallest(detector: str, longest: int, max_side: int) -> int:
     """Returns the side of the smallest face that a detector finds, in pixels of a photograph.
 
-    Args:
-      detector: one of DETECTORS.
-      longest: longest side of the photograph, in pixels.
-      max_side: longest side to which it is shrunk.
+    `longest` is the longest side of the photograph, and `max_side` that of the shrunk picture.
     """
     return math.ceil(SMALLEST[detector] * max(1.0, longest / max_side))
 

@@ -19,13 +19,8 @@ def draw(picture: np.ndarray, *, side: int = 240, columns: int = 8) -> np.ndarra
     three layers together in color, then the layers of red, green and blue, white on black. For a
     gray picture, each level fills one tile.
 
-    Args:
-      picture: uint8 [height, width, 1 or 3].
-      side: side of a tile in pixels.
-      columns: tiles in a row.
-
-    Returns:
-      uint8 [sheet height, sheet width, 3].
+    The picture is uint8 [height, width, 1 or 3], and the sheet has 3 channels. `side` is the side
+    of a tile in pixels.
     """
     picture = decode.resize(picture, _within(picture.shape, side), fit='stretch')
     plain = [name for name in filters.FILTERS if name not in _LAYERED]

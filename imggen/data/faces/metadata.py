@@ -19,11 +19,7 @@ _EXIF = {
 
 
 def describe(path: pathlib.Path, picture: np.ndarray) -> dict[str, Any]:
-    """Returns facts about a file and the picture in it, for JSON.
-
-    Args:
-      path: the file.
-      picture: uint8 [height, width, channels], decoded from it.
+    """Returns facts about a file and the picture uint8 [height, width, channels] in it, for JSON.
 
     Returns:
       `width` and `height` in pixels, upright; `format`, `mode` and `bytes` of the file; `gray`;

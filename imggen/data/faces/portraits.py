@@ -67,10 +67,7 @@ class Portrait(NamedTuple):
 def take(picture: np.ndarray, faces: list[Face], settings: Settings) -> tuple[list[Portrait], str]:
     """Returns the portraits of a photograph and, if there are none, the reason.
 
-    Args:
-      picture: uint8 [height, width, 1 or 3].
-      faces: the faces that were found in it, the largest first.
-      settings: the size and the rules.
+    `faces` were found in it, the largest first.
     """
     shape = picture.shape[:2]
     least = max(settings.min_eyes, 2 if settings.align else 0)

@@ -146,13 +146,9 @@ def parse(content: bytes, path: pathlib.Path) -> np.ndarray:
 
 
 def write(folder: pathlib.Path, split: str, images: np.ndarray, labels: np.ndarray) -> None:
-    """Writes a split in the format that `load` reads.
+    """Writes a split in the format that `load` reads; makes the folder if it is missing.
 
-    Args:
-      folder: made if missing.
-      split: 'train' or 'test'.
-      images: uint8 [n, height, width].
-      labels: integers in [0, 255], [n].
+    Images are uint8 [n, height, width], and labels integers [n] in [0, 255].
     """
     check_split(split)
     for kind, array in (('images-idx3', images), ('labels-idx1', labels)):
