@@ -68,7 +68,7 @@ def run(main: Callable[[list[str]], int | None]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
 
-    # JAX and Orbax log much at the level of information; warnings remain.
+    # JAX and Orbax log a lot at the level INFO.
     logging.set_verbosity(logging.WARNING)
     app.run(guarded, flags_parser=_parse)
 
@@ -114,13 +114,11 @@ def load_config(name: str) -> ConfigDict:
 
 
 def load_config_module(name: str | os.PathLike) -> types.ModuleType:
-    """Imports the file of a config, for what it defines beside `get_config`.
+    """Imports a config by name or file; the module may define more than `get_config`.
 
-    Config files import each other as `configs.common` and the like. That name is bound to the
-    folder of the shipped configs, so that it works outside of a clone, and in files of one's own.
-
-    Args:
-      name: a path, or the name of a shipped config.
+    Config files import each other by names such as `configs.common`. The name `configs` is bound
+    to the folder of the shipped configs, so that these imports also work outside of a clone and in
+    users' own config files.
 
     Raises:
       UserError: there is no such config.
@@ -134,7 +132,7 @@ def load_config_module(name: str | os.PathLike) -> types.ModuleType:
 
 
 def find_config(name: str | os.PathLike) -> pathlib.Path:
-    """Returns the file of a config, given its path or the name of a shipped one.
+    """Returns the file of a config, given its path or the name of a shipped config.
 
     Raises:
       UserError: there is no such config.
@@ -148,8 +146,8 @@ def find_config(name: str | os.PathLike) -> pathlib.Path:
     if str(name) in shipped:
         return shipped[str(name)]
     close = difflib.get_close_matches(path.stem, shipped, n=1)
-    hint = f'did you mean {close[0]!r}' if close else f'{_CONFIGS} holds those'
-    raise UserError(f'--config={name} is neither a file nor a shipped config: {hint}.')
+    hint = f'did you mean {close[0]!r}?' if close else f'the shipped ones are in {_CONFIGS}.'
+    raise UserError(f'--config={name} is neither a file nor a shipped config: {hint}')
 
 
 def height_and_width(flag: flags.FlagHolder) -> tuple[int, int]:
@@ -199,10 +197,10 @@ def _section(config: ConfigDict, option: str) -> tuple[ConfigDict, str]:
     for part in parents:
         if part not in section:
             known = [key for key in section if _is_section(section, key)]
-            hint = f', {options.suggestion(part, known)}' if known else ''
+            hint = f', {options.suggestion(part, known)}' if known else '.'
             raise UserError(
                 f'--config.{option} is not an option of this config: {done} has no section '
-                f'{part!r}{hint}.'
+                f'{part!r}{hint}'
             )
         if not _is_section(section, part):
             raise UserError(
@@ -212,7 +210,7 @@ def _section(config: ConfigDict, option: str) -> tuple[ConfigDict, str]:
         section, done = section[part], f'{done}.{part}'
     if not parents and name not in section:
         hint = options.suggestion(name, list(section))
-        raise UserError(f'--config.{option} is not an option of this config: {hint}.')
+        raise UserError(f'--config.{option} is not an option of this config: {hint}')
     return section, name.split('[')[0]
 
 
@@ -261,7 +259,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _as_typed(text: str) -> str:
-    """Writes commands as `imggen train --config=gan_folder` if that is how this one started."""
+    """Writes commands as `imggen train --config=gan_folder` if this one was started like that."""
     spec = sys.modules['__main__'].__spec__
     if spec is None or not spec.name.startswith('imggen.'):
         return text

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from imggen.errors import UserError
 
-# The types that a value may have, by the type of the default, or by the declared type if the
-# option is required.
+# The types that a value may have, by the type of the option's default. For a required option, it
+# is the declared type.
 _FITTING = {
     bool: (bool,),
     int: (int,),
@@ -23,18 +23,17 @@ def build(kind, section: Mapping, *, where: str):
 
     Args:
       kind: a dataclass; linen modules are dataclasses.
-      section: options by name.
       where: the name of the section in messages, for example 'config.method'.
 
     Raises:
-      UserError: names an option that `kind` does not have, a value whose type is not that of
-        the default, or a required option that is missing.
+      UserError: names an option that `kind` does not have, a value whose type differs from that
+        of the default, or a required option that is missing.
     """
     fields = [field for field in dataclasses.fields(kind) if field.init]
     names = [field.name for field in fields if field.name not in ('parent', 'name')]
     for key in section:
         if key not in names:
-            raise UserError(f'{where}.{key} is not an option: {suggestion(key, names)}.')
+            raise UserError(f'{where}.{key} is not an option: {suggestion(key, names)}')
     required = [
         field.name
         for field in fields
@@ -57,10 +56,7 @@ def build(kind, section: Mapping, *, where: str):
 def check_keywords(where: str, section: Mapping, function: Callable) -> None:
     """Checks options against the keyword-only parameters of a function.
 
-    Args:
-      where: the name of the section in messages.
-      section: options by name.
-      function: what takes them.
+    `where` is the name of the section in messages.
 
     Raises:
       UserError: names an option that the function does not take, or a required one that is
@@ -73,8 +69,8 @@ def check_keywords(where: str, section: Mapping, function: Callable) -> None:
     }
     for name in section:
         if name not in parameters:
-            known = suggestion(name, [*parameters]) if parameters else 'there are none'
-            raise UserError(f'{where}.{name} is not an option: {known}.')
+            known = suggestion(name, [*parameters]) if parameters else 'there are none.'
+            raise UserError(f'{where}.{name} is not an option: {known}')
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in section:
             raise UserError(f'{where}.{name} is missing: set it in the config.')
@@ -83,24 +79,21 @@ def check_keywords(where: str, section: Mapping, function: Callable) -> None:
 def choose(choices: Mapping, name: str, *, where: str):
     """Returns `choices[name]`.
 
-    Args:
-      choices: values by name.
-      name: the name that the config gives.
-      where: the option in messages, for example 'config.method.loss'.
+    `where` is the name of the option in messages, for example 'config.method.loss'.
 
     Raises:
       UserError: there is no such choice; the message suggests one or lists all.
     """
     if name not in choices:
         hint = suggestion(str(name), list(choices))
-        raise UserError(f'{where}={name!r} is not a valid choice: {hint}.')
+        raise UserError(f'{where}={name!r} is not a valid choice: {hint}')
     return choices[name]
 
 
 def suggestion(name: str, known: list[str]) -> str:
-    """Returns 'did you mean ...' if a known name is close, else a list of all of them."""
+    """Returns 'did you mean ...?' if a known name is close, else 'there are ...' with all names."""
     close = difflib.get_close_matches(name, known, n=1)
-    return f'did you mean {close[0]!r}' if close else f'there are {", ".join(sorted(known))}'
+    return f'did you mean {close[0]!r}?' if close else f'there are {", ".join(sorted(known))}.'
 
 
 def _article(kind: type) -> str:

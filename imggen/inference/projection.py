@@ -1,5 +1,6 @@
 """Projection: the latent from which a generator makes an image most like a given one."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -72,7 +73,6 @@ def project(
         inputs['label'] = jnp.repeat(labels, starts)
     start_key, noise_key = jax.random.split(key)
     image_keys = keys.per_image(start_key, count * starts)
-    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
 
     def generate(state, latents):
         batch = {**inputs, 'latent': latents}
@@ -80,28 +80,13 @@ def project(
 
     @jax.jit
     def search(state, params, targets):
-        wanted = None if extractor is None else extractor.apply(params, targets)['features']
-
-        def loss_fn(latents):
-            made = generate(state, latents)
-            losses = jnp.mean(jnp.square(made - targets), (1, 2, 3))
-            losses += prior_weight * jnp.mean(jnp.square(latents), -1)
-            if extractor is not None:
-                scale = jnp.mean(jnp.square(wanted)) + 1e-8
-                error = jnp.square(extractor.apply(params, made)['features'] - wanted)
-                losses += jnp.mean(error, -1) / scale
-            return losses.sum()  # The starts are independent.
-
-        def step(index, carry):
-            latents, opt_state = carry
-            size = 0.05 * jnp.square(jnp.maximum(0.0, 1.0 - index / (0.75 * num_steps)))
-            step_key = jax.random.fold_in(noise_key, index)
-            noisy = latents + size * jax.random.normal(step_key, latents.shape)
-            updates, opt_state = optimizer.update(jax.grad(loss_fn)(noisy), opt_state)
-            return optax.apply_updates(latents, updates), opt_state
-
-        latents = jax.vmap(lambda key: jax.random.normal(key, (method.latent_size,)))(image_keys)
-        latents, _ = jax.lax.fori_loop(0, num_steps, step, (latents, optimizer.init(latents)))
+        draw = lambda key: jax.random.normal(key, (method.latent_size,))  # noqa: E731
+        features = _features(extractor, params)
+        wanted = None if features is None else features(targets)
+        loss_fn = functools.partial(
+            _loss, functools.partial(generate, state), features, prior_weight, targets, wanted
+        )
+        latents = _descend(noise_key, loss_fn, jax.vmap(draw)(image_keys), num_steps, learning_rate)
         made = generate(state, latents)
         return latents, made, jnp.mean(jnp.square(made - targets), (1, 2, 3))
 
@@ -110,3 +95,36 @@ def project(
     latents, made, errors = jax.device_get(search(restored.state, params, targets))
     best = errors.reshape(count, starts).argmin(1) + np.arange(count) * starts
     return Projection(latents[best], made[best], errors[best])
+
+
+def _features(extractor: Extractor | None, params):
+    if extractor is None:
+        return None
+    return lambda images: extractor.apply(params, images)['features']
+
+
+def _loss(generate, features, prior_weight: float, targets, wanted, latents) -> jax.Array:
+    """Returns the sum of the losses of all starts, which are independent."""
+    made = generate(latents)
+    losses = jnp.mean(jnp.square(made - targets), (1, 2, 3))
+    losses += prior_weight * jnp.mean(jnp.square(latents), -1)
+    if features is not None:
+        scale = jnp.mean(jnp.square(wanted)) + 1e-8
+        losses += jnp.mean(jnp.square(features(made) - wanted), -1) / scale
+    return losses.sum()
+
+
+def _descend(noise_key, loss_fn, latents, num_steps: int, learning_rate: float) -> jax.Array:
+    """Minimizes `loss_fn` by Adam from latents [n, d], with noise that fades."""
+    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
+
+    def step(index, carry):
+        latents, opt_state = carry
+        size = 0.05 * jnp.square(jnp.maximum(0.0, 1.0 - index / (0.75 * num_steps)))
+        step_key = jax.random.fold_in(noise_key, index)
+        noisy = latents + size * jax.random.normal(step_key, latents.shape)
+        updates, opt_state = optimizer.update(jax.grad(loss_fn)(noisy), opt_state)
+        return optax.apply_updates(latents, updates), opt_state
+
+    latents, _ = jax.lax.fori_loop(0, num_steps, step, (latents, optimizer.init(latents)))
+    return latents

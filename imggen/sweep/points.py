@@ -27,7 +27,7 @@ from imggen.options import suggestion
 Point = dict[str, Any]  # Overrides by the full name of the option.
 
 SEED = 'seed'
-ALONE = 'base'  # The name of a run that nothing sets apart.
+ALONE = 'base'  # The name of a run without overrides.
 _MAX_NAME = 200  # Characters; file systems allow 255.
 _NAME = re.compile('[A-Za-z0-9._+=,~-]+')
 
@@ -70,7 +70,7 @@ HYPER = types.SimpleNamespace(sweep=sweep, product=product, zip=zipped, chain=ch
 
 
 def parse_axis(text: str, config: ConfigDict) -> list[Point]:
-    """Reads 'method.loss=hinge,relativistic' or 'seed=0..4' (both ends count).
+    """Reads 'method.loss=hinge,relativistic' or 'seed=0..4' (both ends are included).
 
     Commas inside brackets and quotes do not separate. Every value gets the type that the option
     has in `config`.
@@ -108,7 +108,7 @@ def check(points: Iterable[Point], config: ConfigDict) -> list[Point]:
 
 
 def override(config: ConfigDict, point: Point) -> dict[str, Any]:
-    """Returns the whole config of one run as JSON reads it back (tuples are lists)."""
+    """Returns the whole config of one run with the types of JSON (tuples become lists)."""
     config = copy.deepcopy(config)  # ConfigDict(config) would share the references.
     config.update_from_flattened_dict(point)
     return json.loads(json.dumps(config.to_dict()))
@@ -120,15 +120,15 @@ def flag(name: str, value: Any) -> str:
 
 
 def run_name(point: Point, names: Sequence[str]) -> str:
-    """Names a run by what sets it apart: 'loss=hinge,seed=0'.
+    """Names a run by its overrides: 'loss=hinge,seed=0'.
 
-    The name is a safe folder on every system: it holds ASCII letters, digits and '._+-=,~'.
-    Values that had to be altered and names that had to be cut end with the first digits of a
-    hash, so that two points never share a name.
+    The name is a valid folder on every system: it consists of ASCII letters, digits and
+    '._+-=,~'. Values that had to be altered and names that had to be cut end with the first digits
+    of a hash, so that two points never share a name.
 
     Args:
       point: the overrides of the run.
-      names: all options of the sweep; they decide how short a name may be.
+      names: all options of the sweep; a section is left out where the rest of a name is unique.
     """
     names = sorted(names, key=lambda name: name == SEED)  # The seed last.
     short = _short_names(names)
@@ -165,7 +165,7 @@ def _kind(name: str, config: ConfigDict) -> type:
     if not isinstance(section, ConfigDict) or rest[-1] not in section:
         known = [key for key, _ in _options(config)]
         raise UserError(
-            f'the config has no {name!r}: {suggestion(name, known)}; an option that it leaves at '
+            f'the config has no {name!r}: {suggestion(name, known)} An option that it leaves at '
             f'its default becomes an axis by --config.{name}=VALUE.'
         )
     kind = section.get_type(rest[-1])

@@ -1,9 +1,9 @@
 """The table of a sweep: one row per variant, with mean and spread over its seeds, and differences.
 
 Differences are taken to a baseline, which is the first variant unless another is named. A folder
-of sweeps gives one table of them all, whose variants are named SWEEP/VARIANT. The table is written
-as table.csv (all numbers in full) and as table.md and table.html (four digits, to read). Each file
-opens with what made it.
+of sweeps gives one table of all of them, whose variants are named SWEEP/VARIANT. table.csv has all
+numbers in full; table.md and table.html round them to four digits. Each file starts with the
+command, the revision and how the metrics were measured.
 """
 
 import csv
@@ -42,7 +42,8 @@ class Table(NamedTuple):
     """What the three files show.
 
     Attributes:
-      header: lines: command, revision, seeds, how the metrics were taken, what is missing.
+      header: lines with the command, the revision, the seeds, how the metrics were measured and
+        which runs are missing.
       metrics: names of the columns, costs last.
       rows: variants in the order of the sweep.
       baseline: the variant that the others are compared with.
@@ -92,7 +93,7 @@ def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
     if baseline is None:
         baseline = next(iter(values))
     if baseline not in values:
-        raise UserError(f'no variant is called {baseline!r}: {suggestion(baseline, list(values))}.')
+        raise UserError(f'no variant is called {baseline!r}: {suggestion(baseline, list(values))}')
     rows = [
         Row(
             variant,
@@ -138,12 +139,12 @@ def to_markdown(table: Table) -> str:
 
 
 def to_html(table: Table) -> str:
-    """Writes a page that needs nothing else; everything from outside is escaped."""
+    """Writes a self-contained page; names and values are escaped."""
     return render('table.html.j2', title='Sweep', header=table.header, sheets=list(_sheets(table)))
 
 
 def _sheets(table: Table) -> Iterable[tuple[str, list[str], list[list[str]]]]:
-    """Yields (title, names of columns, rows of text), to be read by people."""
+    """Yields (title, names of columns, rows of text) for table.md and table.html."""
     yield (
         'Mean ± standard deviation over seeds (number of seeds)',
         ['variant', *table.metrics],
@@ -256,7 +257,9 @@ def _header(
     )
     lines += [f'measured with {how}' for how in taken]
     if len(taken) > 1:
-        lines.append('warning: the runs were not measured alike; their differences mean nothing')
+        lines.append(
+            'warning: the runs were measured in different ways; their differences mean nothing'
+        )
     floors = {name: value for line in last for name, value in line.get('floor', {}).items()}
     if floors:
         text = ', '.join(f'{name} {value:.4g}' for name, value in floors.items())
@@ -264,7 +267,7 @@ def _header(
     if missing:
         lines.append(f'not finished: {", ".join(missing)}')
     lines.append(
-        'intervals are 95 % each, not corrected for how many there are; "interval contains zero" '
+        'intervals are 95 % each, not corrected for multiple comparisons; "interval contains zero" '
         'and "within one spread" mark differences that seeds alone may make'
     )
     return [' '.join(line.split()) for line in lines]

@@ -54,8 +54,9 @@ def split(
 ) -> Iterator[tuple[Phase, int, int]]:
     """Yields (phase, first step, last step) of each dispatch from `step` to the end.
 
-    A dispatch ends where a phase ends and at every multiple of a period.
+    A dispatch ends where a phase ends and at every multiple of a period; a period of 0 is none.
     """
+    periods = [period for period in periods if period]
     phase_end = 0
     for phase in phases:
         phase_end += phase.num_steps
@@ -65,21 +66,27 @@ def split(
             step = last
 
 
-def compiled(phase: Phase, source: Source, mesh: Mesh, state_sharding, arguments):
-    """Compiles the dispatch of a phase for the shapes of `arguments`.
+class Programs(dict):
+    """The compiled dispatch of each phase, by the name of the phase.
 
-    Returns:
-      (loop key, state, frozen, window, first, last) -> (state, (sums, broken)): the sums of
-      the metrics over the steps and, for each metric, the first step at which it was not
-      finite. The old state is donated.
+    Each maps (loop key, state, frozen, window, first, last) to (state, (sums, broken)): the sums
+    of the metrics over the steps and, for each metric, the first step at which it was not finite.
+    The old state is donated.
     """
-    replicated = NamedSharding(mesh, P())
-    dispatch = jax.jit(
-        partial(_dispatch, phase.step, source.gather),
-        donate_argnames='state',
-        out_shardings=(state_sharding, replicated),
-    )
-    return dispatch.lower(*arguments).compile(compiler_options=devices.compiler_options(mesh))
+
+    def __init__(self, source: Source, mesh: Mesh, state_sharding: NamedSharding):
+        super().__init__()
+        self._source, self._mesh, self._state_sharding = source, mesh, state_sharding
+
+    def compile(self, phase: Phase, arguments) -> None:
+        """Compiles the dispatch of a phase for the shapes of `arguments`."""
+        dispatch = jax.jit(
+            partial(_dispatch, phase.step, self._source.gather),
+            donate_argnames='state',
+            out_shardings=(self._state_sharding, NamedSharding(self._mesh, P())),
+        )
+        compiler_options = devices.compiler_options(self._mesh)
+        self[phase.name] = dispatch.lower(*arguments).compile(compiler_options=compiler_options)
 
 
 def _dispatch(step_fn, gather, loop_key, state, frozen, window, first, last):

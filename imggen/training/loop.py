@@ -89,24 +89,20 @@ def run(
     """
     end = num_steps(method)
     windows = dispatch.Windows(source, mesh)
-    periods = [log_every_steps, *(hook.every_steps for hook in hooks), *windows.periods]
-    periods = [period for period in periods if period]
-    state_sharding = NamedSharding(mesh, method.state_spec)
+    periods = (log_every_steps, *(hook.every_steps for hook in hooks), *windows.periods)
     replicated = NamedSharding(mesh, P())
     with jax.set_mesh(mesh):
         loop_key = jax.jit(lambda: keys.stream(seed, 'loop'), out_shardings=replicated)()
         frozen = devices.replicate(mesh, method.frozen)
         step, state = _start(method, source, windows, frozen, seed, mesh, restore)
         reader, vote = dispatch.Reader(observers), dispatch.StopVote(stop, mesh)
-        programs = {}
+        programs = dispatch.Programs(source, mesh, NamedSharding(mesh, method.state_spec))
         for phase, first, last in dispatch.split(method.phases, step, periods):
             bounds = devices.replicate(mesh, (np.int32(first), np.int32(last)))
             arguments = (loop_key, state, frozen, windows.at(first), *bounds)
             if phase.name not in programs:
-                reader.flush()  # Compiling is no part of the dispatch before.
-                programs[phase.name] = dispatch.compiled(
-                    phase, source, mesh, state_sharding, arguments
-                )
+                reader.flush()  # The time to compile does not belong to the dispatch before.
+                programs.compile(phase, arguments)
             vote.cast()
             started = time.perf_counter()
             state, totals = programs[phase.name](*arguments)

@@ -87,21 +87,13 @@ def train(
       UserError: bad input, a workdir of another config, a full disk, NaN.
       KeyboardInterrupt: Ctrl-C stopped the run, which has saved its state.
     """
-    for name in ('seed', 'method', 'data', 'run'):
-        if name not in config:
-            raise UserError(f'config.{name} is missing: set it in the config.')
-    run_config = options.build(RunConfig, config['run'], where='config.run')
-    leads = jax.process_index() == 0
-    mesh = devices.make_mesh()
-    devices.check_batch_size(mesh, config['data'].get('batch_size', 0))
+    run_config = _check(config)
     method = methods.make(config['method'])
-    process = (jax.process_index(), jax.process_count())
-    source = data.make(config['data'], seed=config['seed'], process=process)
-    if source.postprocess:  # Each image is one device's work: more devices would idle.
-        mesh = devices.mesh_over(source.num_examples)
+    source, mesh = _source(config)
     batch = loop.first_batch(source, mesh)
     # An option that a network does not have is refused before anything is written.
     jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    leads = jax.process_index() == 0
     writer = Writer(
         workdir, config, command=command, active=leads, tensorboard=run_config.tensorboard
     )
@@ -116,15 +108,7 @@ def train(
         progress.say(f'{writer.workdir} is finished: step {done} of {total}.')
         writer.status('finished')
         return loop.Result(done, None, True)
-    writer.resume_at(done)
-    writer.status(
-        'running',
-        num_steps=total,
-        step=done,
-        source=source.description,
-        batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in batch.items()},
-    )
-    progress.say(f'{source.description}; {devices.hardware()}; step {done} of {total}')
+    _announce(writer, progress, source, batch, done, total)
     detector = collapse.Detector(
         _warner(progress, writer), logits_have_scale=method.logits_have_scale
     )
@@ -153,6 +137,38 @@ def train(
     if not result.finished and signals[:1] == [signal.SIGINT]:
         raise KeyboardInterrupt
     return result
+
+
+def _check(config: Mapping[str, Any]) -> RunConfig:
+    for name in ('seed', 'method', 'data', 'run'):
+        if name not in config:
+            raise UserError(f'config.{name} is missing: set it in the config.')
+    return options.build(RunConfig, config['run'], where='config.run')
+
+
+def _source(config: Mapping[str, Any]) -> tuple[Source, jax.sharding.Mesh]:
+    mesh = devices.make_mesh()
+    devices.check_batch_size(mesh, config['data'].get('batch_size', 0))
+    process = (jax.process_index(), jax.process_count())
+    source = data.make(config['data'], seed=config['seed'], process=process)
+    if source.postprocess:  # Each image is one device's work: more devices would idle.
+        mesh = devices.mesh_over(source.num_examples)
+    return source, mesh
+
+
+def _announce(
+    writer: Writer, progress: Progress, source: Source, batch: Batch, done: int, total: int
+) -> None:
+    """Records what the run starts from, and says it."""
+    writer.resume_at(done)
+    writer.status(
+        'running',
+        num_steps=total,
+        step=done,
+        source=source.description,
+        batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in batch.items()},
+    )
+    progress.say(f'{source.description}; {devices.hardware()}; step {done} of {total}')
 
 
 def _hooks(

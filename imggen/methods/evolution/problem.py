@@ -90,7 +90,7 @@ def make(section: Mapping[str, Any]) -> Problem:
         if name not in classifier.class_names:
             raise UserError(
                 f'config.method.problem.class_names: the classifier has no class {name!r}; '
-                f'{options.suggestion(str(name), list(classifier.class_names))}.'
+                f'{options.suggestion(str(name), list(classifier.class_names))}'
             )
         numbers.append(classifier.class_names.index(name))
     encoding = encodings.make(config.encoding, classifier.shape, latent_limit=config.latent_limit)
