@@ -25,7 +25,7 @@ def parse(arg: str | None, **defaults) -> ConfigDict:
     for part in filter(None, (arg or '').split(',')):
         key, _, text = part.partition('=')
         if key not in defaults:
-            raise UserError(f'config argument {key!r}: {options.suggestion(key, list(defaults))}.')
+            raise UserError(f'config argument {key!r}: {options.suggestion(key, list(defaults))}')
         default = defaults[key]
         try:
             if isinstance(default, bool):
