@@ -1,5 +1,10 @@
-"""Restores a method and its state from a workdir, without the data it was trained on."""
+"""Restores a method and its state, without the data it was trained on.
 
+They come from a workdir, or from the folder of an exported model, which holds the weights of one
+step in place of checkpoints.
+"""
+
+import functools
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +17,7 @@ from jax.sharding import PartitionSpec as P
 from imggen import devices
 from imggen.errors import UserError
 from imggen.method import Batch, Method
-from imggen.workdir import reader
+from imggen.workdir import reader, weights
 from imggen.workdir.checkpoint import Checkpoints
 
 
@@ -59,9 +64,7 @@ def restore(
     for name in ('method', 'data', 'run'):
         if not isinstance(run.config.get(name), Mapping):
             raise UserError(f'{run.path}/config.json has no section {name!r}: restore the file.')
-    keep_best = run.config['run'].get('keep_best', False)
-    checkpoints = Checkpoints(run.path / 'checkpoints', keep_best=keep_best, read_only=True)
-    step = _step(checkpoints, which, run.path)
+    step, read = _saved(run, which)
     method = make(run.config['method'])
     if 'batch' not in run.info:
         raise UserError(f'{run.path}/run.json does not describe a batch: restore it or train anew.')
@@ -78,7 +81,21 @@ def restore(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
     )
     batch.pop('label', None)
-    return Restored(run.config, method, checkpoints.restore(like, step=step), step, batch, mesh)
+    return Restored(run.config, method, read(like), step, batch, mesh)
+
+
+def _saved(run: reader.Run, which: str | int) -> tuple[int, Callable[[Any], Any]]:
+    """Returns the chosen step, and a function from the structure of the state to the state."""
+    exported = run.path / weights.NAME
+    if exported.is_file():
+        step = weights.step(exported)
+        if str(which) not in ('newest', 'best', str(step)):
+            raise UserError(f'{run.path} is an exported model of step {step}: it has no {which}.')
+        return step, functools.partial(weights.read, exported)
+    keep_best = run.config['run'].get('keep_best', False)
+    checkpoints = Checkpoints(run.path / 'checkpoints', keep_best=keep_best, read_only=True)
+    step = _step(checkpoints, which, run.path)
+    return step, functools.partial(checkpoints.restore, step=step)
 
 
 def _step(checkpoints: Checkpoints, which: str | int, path: pathlib.Path) -> int:

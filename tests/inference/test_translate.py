@@ -43,8 +43,8 @@ def restored(section, data, batch):
         state.generator.params,
     )
     state = state.replace(generator=state.generator.replace(params=params))
-    if hasattr(state, 'average'):
-        state = state.replace(average={'params': params})
+    if hasattr(state, 'ema'):
+        state = state.replace(ema={'params': params})
     mesh = devices.make_mesh(devices=jax.devices()[:1])
     return Restored({'method': section, 'data': data}, method, state, 1, batch, mesh)
 

@@ -23,7 +23,7 @@ from typing import Literal
 
 import jax
 from flax import linen as nn
-from jax import lax
+from jax import export, lax
 
 from imggen.networks.conv import kernels, rules
 from imggen.networks.conv.window import Window
@@ -163,14 +163,26 @@ def _choose(fast: Callable, stock: Callable, window: Window, form: Form, *operan
     return {'fast': fast, 'stock': stock}[form](*operands)
 
 
+def _has_any_size(image: jax.Array) -> bool:
+    """Returns whether an image has symbols for its size, as in a program exported for any size.
+
+    The rules need numbers, so that such an image takes the stock forms.
+    """
+    return any(map(export.is_symbolic_dim, image.shape))
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _forward(x, kernel, window: Window, form: Form):
+    if _has_any_size(x):
+        return kernels.stock_forward(x, kernel, window)
     fast = rules.forward_form(x.shape, kernel.shape, window)
     return _choose(fast, kernels.stock_forward, window, form, x, kernel)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _input_gradient(g, kernel, window: Window, form: Form):
+    if _has_any_size(g):
+        return kernels.stock_input_gradient(g, kernel, window)
     fast = rules.input_gradient_form(g.shape, kernel.shape, window)
     return _choose(fast, kernels.stock_input_gradient, window, form, g, kernel)
 

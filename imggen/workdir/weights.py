@@ -1,0 +1,87 @@
+"""The state of a run as one safetensors file, which other programs and frameworks read.
+
+An array is named by its path in the state, 'generator.params.conv0.kernel'. The states of
+optimizers are left out: a model is shared to be used, and to start another run from.
+"""
+
+import os
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from imggen import files
+from imggen.errors import UserError
+
+NAME = 'weights.safetensors'
+
+
+def write(path: str | os.PathLike, state: Any, *, step: int) -> None:
+    """Writes the arrays of a state, without its optimizers, atomically."""
+    arrays = {
+        name: np.asarray(jax.device_get(leaf), order='C')
+        for name, leaf in _named(state)
+        if not _is_of_optimizer(name)
+    }
+    with files.writing(path) as partial:
+        safetensors.numpy.save_file(arrays, partial, metadata={'step': str(step)})
+
+
+def step(path: pathlib.Path) -> int:
+    """Returns the step that the weights are of.
+
+    Raises:
+      UserError: the file is damaged, or imggen did not write it.
+    """
+    try:
+        with safetensors.safe_open(path, framework='numpy') as file:
+            return int((file.metadata() or {})['step'])
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
+        raise UserError(f'{path} cannot be read ({error}): export the run again.') from None
+
+
+def read(path: pathlib.Path, like: Any) -> Any:
+    """Returns the state in the structure and the shardings of `like`; optimizers are zeros.
+
+    Args:
+      path: a file of `write`.
+      like: a pytree of arrays or ShapeDtypeStructs with shardings.
+
+    Raises:
+      UserError: the file is damaged, or holds the weights of another network.
+    """
+    try:
+        arrays = safetensors.numpy.load_file(path)
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
+        raise UserError(f'{path} cannot be read ({error}): export the run again.') from None
+
+    def restored(name, leaf):
+        if _is_of_optimizer(name):
+            array = jnp.zeros(leaf.shape, leaf.dtype)
+        elif name not in arrays:
+            raise UserError(f'{path} has no array {name!r}: it does not belong to its config.json.')
+        elif arrays[name].shape != leaf.shape or arrays[name].dtype != leaf.dtype:
+            held = f'{arrays[name].dtype}{list(arrays[name].shape)}'
+            raise UserError(
+                f'{path} holds {name!r} as {held} and not as {leaf.dtype}{list(leaf.shape)}: it '
+                'does not belong to its config.json.'
+            )
+        else:
+            array = arrays[name]
+        return jax.device_put(array, leaf.sharding)
+
+    leaves = [restored(name, leaf) for name, leaf in _named(like)]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _named(tree) -> list[tuple[str, Any]]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [(jax.tree_util.keystr(path, simple=True, separator='.'), leaf) for path, leaf in leaves]
+
+
+def _is_of_optimizer(name: str) -> bool:
+    return 'opt_state' in name.split('.')

@@ -1,0 +1,111 @@
+"""Exported models make what their runs make, without this package and with it."""
+
+import re
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export as serialized
+
+import imggen
+from imggen import devices, methods
+from imggen.errors import UserError
+from imggen.inference import export
+from imggen.workdir import weights
+from imggen.workdir.restore import Restored
+
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory):
+    """A run of a class-conditional generator, and the folder of its export."""
+    folder = tmp_path_factory.mktemp('export')
+    config = imggen.load_config('gan_perceptron_digits:smoke')
+    config.method.num_classes = 10
+    run = imggen.train(config, folder / 'run')
+    command = [sys.executable, '-m', 'experiments.export', f'--workdir={folder / "run"}']
+    made = subprocess.run([*command, f'--output={folder / "model"}'], capture_output=True)
+    assert made.returncode == 0, made.stderr.decode()
+    return run, folder / 'model'
+
+
+def test_the_lines_of_the_card_make_the_images_of_the_run_without_imggen(folders, tmp_path):
+    run, model = folders
+    lines = re.search(r'```python\n(.*?)```', (model / 'README.md').read_text(), re.DOTALL)[1]
+    after = "import sys; assert 'imggen' not in sys.modules; np.save(sys.argv[1], images)"
+    program, file = f'{lines}{after}', tmp_path / 'images.npy'
+    done = subprocess.run([sys.executable, '-c', program, file], cwd=model, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    latents = np.random.default_rng(0).normal(size=(4, run.latent_size)).astype('float32')
+    expected = run.sample(4, latent=latents, label=0)
+    images = np.uint8(np.clip(np.rint(127.5 * np.load(file) + 127.5), 0, 255))
+    assert np.abs(images.astype(int) - expected).max() <= 1
+
+
+def test_an_exported_model_is_loaded_as_a_run(folders):
+    run, model = folders
+    loaded = imggen.load(model)
+    assert loaded.step == run.step and loaded.config == run.config
+    np.testing.assert_array_equal(loaded.sample(6, seed=3), run.sample(6, seed=3))
+    with pytest.raises(UserError, match='exported model of step'):
+        imggen.load(model, which=run.step + 1)
+
+
+def test_the_card_names_the_arguments_and_the_config(folders):
+    text = (folders[1] / 'README.md').read_text()
+    for part in ('| seeds | uint32 [n] |', '| label | int32 [n] |', '| method.num_classes | 10 |'):
+        assert part in text
+    assert 'was not measured' in text
+    assert (folders[1] / 'samples.png').is_file()
+
+
+def test_damaged_weights_are_named(folders, tmp_path):
+    run, model = folders
+    like = jax.tree.map(lambda leaf: leaf, run._restored.state)
+    path = tmp_path / weights.NAME
+    whole = (model / weights.NAME).read_bytes()
+    for content in (b'', whole[:40], b'\xff' * 200, whole[:-8]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match='cannot be read'):
+            weights.read(path, like)
+        with pytest.raises(UserError, match='cannot be read'):
+            weights.step(path)
+    wider = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((*leaf.shape, 2), leaf.dtype, sharding=leaf.sharding),
+        like,
+    )
+    with pytest.raises(UserError, match='does not belong to its config'):
+        weights.read(model / weights.NAME, wider)
+
+
+def test_a_translation_takes_any_number_and_size():
+    section = {
+        'name': 'pix2pix',
+        'num_steps': 1,
+        'gan_weight': 0.0,
+        'generator': {'features': 2, 'depth': 2},
+    }
+    method = methods.make(section)
+    batch = {'input': jnp.zeros((1, 32, 32, 1)), 'target': jnp.zeros((1, 32, 32, 3))}
+    state = jax.jit(method.init)(jax.random.key(0), (), batch)
+    mesh = devices.make_mesh(devices=jax.devices()[:1])
+    restored = Restored({'method': section}, method, state, 1, batch, mesh)
+    data = export.program(restored).serialize()
+    program = serialized.deserialize(data)
+    rng = np.random.default_rng(0)
+    for count, height, width in ((1, 32, 32), (3, 64, 32)):
+        pictures = rng.uniform(-1, 1, (count, height, width, 1)).astype('float32')
+        seeds = np.arange(count, dtype='uint32')
+        made = program.call(seeds=seeds, input=pictures)
+        image_keys = jax.vmap(jax.random.key)(seeds)
+        expected = method.sample(image_keys, state, (), {'input': jnp.asarray(pictures)})
+        np.testing.assert_allclose(made, expected['output'], atol=2e-5)
+
+
+def test_a_search_is_not_exported():
+    section = imggen.load_config('pixel_average_mean').method.to_dict()
+    restored = Restored({'method': section}, methods.make(section), None, 1, {}, None)
+    with pytest.raises(UserError, match='searches for images'):
+        export.check(restored)
