@@ -58,7 +58,7 @@ def _usage(arguments: Mapping[str, jax.ShapeDtypeStruct]) -> str:
     }
     if 'latent' in arguments:
         size = arguments['latent'].shape[-1]
-        given['latent'] = f"np.random.default_rng(0).normal(size=(4, {size})).astype('float32')"
+        given['latent'] = f'jax.random.normal(jax.random.key(0), (4, {size}))'
     call = ', '.join(f'{name}={given[name]}' for name in arguments)
     shapes = [(name, f'{shape.dtype} {_shape(shape.shape)}') for name, shape in arguments.items()]
     return f"""## Use

@@ -38,7 +38,7 @@ def test_the_lines_of_the_card_make_the_images_of_the_run_without_imggen(folders
     program, file = f'{lines}{after}', tmp_path / 'images.npy'
     done = subprocess.run([sys.executable, '-c', program, file], cwd=model, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
-    latents = np.random.default_rng(0).normal(size=(4, run.latent_size)).astype('float32')
+    latents = np.asarray(jax.random.normal(jax.random.key(0), (4, run.latent_size)))
     expected = run.sample(4, latent=latents, label=0)
     images = np.uint8(np.clip(np.rint(127.5 * np.load(file) + 127.5), 0, 255))
     assert np.abs(images.astype(int) - expected).max() <= 1
