@@ -14,6 +14,7 @@ from absl import flags
 from PIL import Image
 
 from imggen import cli
+from imggen.data import decode
 from imggen.errors import UserError
 from imggen.inference import animation
 
@@ -62,9 +63,7 @@ def _frames(workdir: pathlib.Path) -> list[Image.Image]:
 
 
 def _opaque(path: pathlib.Path) -> Image.Image:
-    with Image.open(path) as image:
-        image = image.convert('RGBA')
-    return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image).convert('RGB')
+    return Image.fromarray(decode.to_channels(decode.decode(path, matte=decode.WHITE), 3))
 
 
 def _fit(frame: Image.Image) -> Image.Image:

@@ -70,6 +70,8 @@ def run(main: Callable[[list[str]], int | None]) -> None:
 
     # JAX and Orbax log a lot at the level INFO.
     logging.set_verbosity(logging.WARNING)
+    # A warning is a sentence, too, without the source line that logged it.
+    logging.get_absl_handler().setFormatter(None)
     app.run(guarded, flags_parser=_parse)
 
 

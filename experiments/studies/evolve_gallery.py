@@ -12,9 +12,9 @@ import pathlib
 
 import numpy as np
 from absl import flags
-from PIL import Image
 
 from imggen import cli, devices, images
+from imggen.data import decode
 from imggen.errors import UserError
 from imggen.evaluation import evolution
 from imggen.inference import animation, load
@@ -67,8 +67,7 @@ def _sheets(workdir: str, shape) -> np.ndarray:
         raise UserError(f'{workdir} has no sheets of samples: train it first.')
     sheets = []
     for _, path in run.samples:
-        with Image.open(path) as picture:
-            sheet = np.asarray(picture).reshape(*picture.size[::-1], shape[-1])
+        sheet = decode.to_channels(decode.decode(path), shape[-1])
         sheets.append(images.cut(sheet, shape[:2]))
     return np.stack(sheets)
 

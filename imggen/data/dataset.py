@@ -41,6 +41,7 @@ class Dataset(NamedTuple):
       files: the file of each example, relative to the folder; () without files.
       pairing: how images become pairs; None for a set of single images.
       postprocess: see `Source`.
+      skipped: a sentence for each file of the folder that gave no example.
     """
 
     read: Callable[[Rows], dict[str, np.ndarray]]
@@ -51,6 +52,7 @@ class Dataset(NamedTuple):
     files: tuple[str, ...] = ()
     pairing: Pairing | None = None
     postprocess: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def num_bytes(self) -> int:

@@ -1,16 +1,41 @@
-"""Decodes picture files of any format to uint8 arrays, and resizes them.
+"""Decodes picture files to uint8 arrays, and resizes them.
 
-Decoded pictures are uint8 [height, width, channels] with 1 channel (gray) or 3 (RGB).
+Decoded pictures are uint8 [height, width, channels] with 1 channel (gray) or 3 (sRGB).
+
+`SUFFIXES` is the only list of picture formats in the project, and `opened` the only place that
+opens a picture. Pillow knows more formats, and some of their readers start other programs.
 """
 
+import contextlib
+import io
 import pathlib
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms
 
+from imggen.data import bit_depth, exif
 from imggen.errors import UserError
 
-SUFFIXES = frozenset({'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.gif'})
+# Pillow's format by the suffix of a name. A file whose content has another of these formats than
+# its suffix says is read by its content.
+SUFFIXES = {
+    '.png': 'PNG',
+    '.jpg': 'JPEG',
+    '.jpeg': 'JPEG',
+    '.jfif': 'JPEG',
+    '.webp': 'WEBP',
+    '.avif': 'AVIF',
+    '.gif': 'GIF',
+    '.bmp': 'BMP',
+    '.tif': 'TIFF',
+    '.tiff': 'TIFF',
+    '.ppm': 'PPM',
+    '.pgm': 'PPM',
+}
+FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 FITS = ('crop', 'pad', 'stretch')
 WHITE = (255, 255, 255)
 
@@ -18,8 +43,22 @@ WHITE = (255, 255, 255)
 FILTER = Image.Resampling.BICUBIC
 
 
-class DecodeError(Exception):
+class DecodeError(UserError):
     """A picture that cannot be read. The message names the file and the reason."""
+
+
+class Decoded(NamedTuple):
+    """What a file holds: upright, in sRGB, with its transparency apart.
+
+    Attributes:
+      pixels: uint8 or uint16 [height, width, channels], 1 channel for gray files, 3 for others.
+      alpha: [height, width] of the same type; None for an opaque picture.
+      exif: the EXIF data without orientation and thumbnail; b'' without any.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    exif: bytes
 
 
 def check_options(
@@ -45,11 +84,72 @@ def check_options(
         raise UserError(f'config.data.channels is {channels}; set it to 1, 3 or None.')
 
 
-def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
-    """Reads a picture: its first frame, rotated as EXIF says and composited over the matte.
+@contextlib.contextmanager
+def opened(path: pathlib.Path) -> Iterator[Image.Image]:
+    """Opens a picture file with Pillow. The pixels are read later, by `load`.
 
-    16-bit pictures are scaled to 8 bits; palettes, CMYK and other modes become RGB. The matte is
-    the color behind transparent parts, RGB in [0, 255].
+    Raises:
+      DecodeError: the file is no regular file, has none of FORMATS or too many pixels, or the
+        body raises an error, as Pillow does for damaged files.
+    """
+    try:
+        if not stat.S_ISREG(pathlib.Path(path).stat().st_mode):  # A pipe would wait for ever.
+            raise DecodeError(f'{path} cannot be read (it is no regular file)')
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > Image.MAX_IMAGE_PIXELS:
+                raise DecodeError(_too_large(path))
+            yield image
+    except DecodeError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DecodeError(_too_large(path)) from error
+    except Image.UnidentifiedImageError as error:
+        known = ', '.join(FORMATS)
+        raise DecodeError(f'{path} cannot be read (its content is none of {known})') from error
+    except Exception as error:  # Pillow's readers raise nearly anything for damaged files.
+        reason = getattr(error, 'strerror', None) or error or type(error).__name__
+        raise DecodeError(f'{path} cannot be read ({reason})') from error
+
+
+def read(path: pathlib.Path, *, deep: bool = False) -> Decoded:
+    """Reads a picture: its first frame, rotated as EXIF says, in sRGB.
+
+    Colors are converted from the profile in the file to sRGB; a file without one is in sRGB.
+    Palettes, CMYK and other modes become RGB. `bit_depth` says how more than 8 bits are read.
+
+    Args:
+      path: the file.
+      deep: whether a file of more than 8 bits gives uint16. A file with a profile other than
+        sRGB does not: profiles are applied to 8 bits.
+
+    Raises:
+      DecodeError: the file cannot be read.
+    """
+    with opened(path) as image:
+        image.load()
+        profile, tags = _profile(image), exif.read(image)
+        levels = bit_depth.levels(path, image)
+        if levels is not None and (profile or not deep):
+            levels = bit_depth.to_8_bits(levels)
+        if levels is None or profile:
+            image = _plain(image) if levels is None else _from_array(levels)
+            image = _to_srgb(image, profile) if profile else image
+            image = image.convert('RGB') if image.mode == 'CMYK' else image
+            levels = np.asarray(image)
+            levels = levels[..., None] if levels.ndim == 2 else levels
+        # TIFF is upright already: Pillow turns it and drops the tag.
+        levels = exif.upright(levels, tags)
+        if levels.shape[-1] < 4:
+            return Decoded(levels, None, exif.kept(tags))
+        pixels, alpha = levels[..., :3], levels[..., 3]
+        opaque = alpha.min() == np.iinfo(alpha.dtype).max
+        return Decoded(pixels, None if opaque else alpha, exif.kept(tags))
+
+
+def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
+    """Reads a picture as `read` does, and composites it over the matte.
+
+    The matte is the color behind transparent parts, RGB in [0, 255].
 
     Returns:
       uint8 [height, width, 1] for gray files, [height, width, 3] for others.
@@ -57,17 +157,18 @@ def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.nda
     Raises:
       DecodeError: the file cannot be read.
     """
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > Image.MAX_IMAGE_PIXELS:
-                raise DecodeError(_too_large(path))
-            return _to_array(ImageOps.exif_transpose(image), matte)
-    except DecodeError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DecodeError(_too_large(path)) from error
-    except Exception as error:  # Pillow's readers raise nearly anything for damaged files.
-        raise DecodeError(f'{path} cannot be read ({error or type(error).__name__})') from error
+    pixels, alpha, _ = read(path)
+    return np.ascontiguousarray(pixels if alpha is None else over(pixels, alpha, matte))
+
+
+def over(pixels: np.ndarray, alpha: np.ndarray, matte: tuple[int, int, int]) -> np.ndarray:
+    """Composites a picture [height, width, 3] over a matte, RGB in [0, 255]; both 8 or 16 bits."""
+    if pixels.dtype == np.uint16:
+        share, color = alpha[..., None] / 65535.0, 257.0 * np.asarray(matte)
+        return np.rint(pixels * share + color * (1.0 - share)).astype(np.uint16)
+    picture = Image.fromarray(np.dstack([pixels, alpha]))
+    sheet = Image.new('RGBA', picture.size, (*matte, 255))
+    return np.asarray(Image.alpha_composite(sheet, picture).convert('RGB'))
 
 
 def is_gray(picture: np.ndarray) -> bool:
@@ -76,11 +177,13 @@ def is_gray(picture: np.ndarray) -> bool:
 
 
 def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """Returns the picture with 1 channel (the luma of ITU-R 601) or 3."""
+    """Returns the picture with 1 channel (the luma of ITU-R 601) or 3; uint8 or uint16."""
     if picture.shape[-1] == channels:
         return picture
     if channels == 3:
         return np.repeat(picture, 3, axis=-1)
+    if picture.dtype == np.uint16:
+        return np.rint(picture @ np.array([0.299, 0.587, 0.114])).astype(np.uint16)[..., None]
     return np.asarray(Image.fromarray(picture).convert('L'))[..., None]
 
 
@@ -149,23 +252,37 @@ def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return blocks.swapaxes(1, 2).reshape(-1, *size, channels)
 
 
-def _to_array(image: Image.Image, matte: tuple[int, int, int]) -> np.ndarray:
-    if image.mode.startswith('I'):  # 'I;16' and similar modes; some readers widen them to 'I'.
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError('32-bit integers have no agreed range')
-        return ((values + 128) // 257).astype(np.uint8)[..., None]
-    if image.mode == 'F':
-        values = np.asarray(image)
-        if not (values.min() >= 0 and values.max() <= 1):
-            raise ValueError('floating-point values lie outside [0, 1]')
-        return np.rint(values * 255).astype(np.uint8)[..., None]
+def _plain(image: Image.Image) -> Image.Image:
+    """Brings an 8-bit picture to the mode L, RGB, RGBA or CMYK."""
     if image.mode in ('LA', 'La', 'PA', 'RGBA', 'RGBa') or 'transparency' in image.info:
-        image = image.convert('RGBA')
-        image = Image.alpha_composite(Image.new('RGBA', image.size, (*matte, 255)), image)
-    if image.mode in ('1', 'L'):
-        return np.asarray(image.convert('L'))[..., None]
-    return np.asarray(image.convert('RGB'))
+        return image.convert('RGBA')
+    if image.mode in ('L', 'CMYK'):
+        return image
+    return image.convert('L' if image.mode == '1' else 'RGB')
+
+
+def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
+    """Returns the color profile in a file; None if there is none, or it is damaged, or sRGB."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info['icc_profile']))
+        return None if 'sRGB' in ImageCms.getProfileDescription(profile) else profile
+    except (KeyError, TypeError, OSError, ImageCms.PyCMSError):
+        return None
+
+
+def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    """Converts to sRGB. A profile for other modes than the picture's is ignored, as viewers do."""
+    mode = image.mode if image.mode == 'RGBA' else 'RGB'
+    target = ImageCms.createProfile('sRGB')
+    try:
+        converted = ImageCms.profileToProfile(image, profile, target, outputMode=mode)
+    except ImageCms.PyCMSError:
+        return image
+    return converted.convert('L') if image.mode == 'L' else converted
+
+
+def _from_array(levels: np.ndarray) -> Image.Image:
+    return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
 
 
 def _too_large(path: pathlib.Path) -> str:

@@ -4,7 +4,6 @@ import pathlib
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from imggen import color as color_lib
 from imggen import images
@@ -17,31 +16,41 @@ class Picture(NamedTuple):
 
     Attributes:
       path: the file.
-      rgb: uint8 [height, width, 3]; transparent parts show the mean color of the others.
-      alpha: uint8 [height, width]; None for an opaque picture.
+      rgb: uint8, or uint16 if `read` was told so, [height, width, 3]; transparent parts show
+        the mean color of the others.
+      alpha: [height, width] of the same type; None for an opaque picture.
+      exif: the EXIF data that a result keeps, as in `decode.Decoded`.
     """
 
     path: pathlib.Path
     rgb: np.ndarray
     alpha: np.ndarray | None
+    exif: bytes = b''
 
 
-def read(path: pathlib.Path, where: str) -> Picture:
-    """Reads a picture with its alpha, rotated as EXIF says.
+def read(path: pathlib.Path, where: str, *, deep: bool = False) -> Picture:
+    """Reads a picture with its alpha, rotated as EXIF says and in sRGB.
 
     Transparent parts get the mean color of the others, so that a style loss sees no edge there.
 
+    Args:
+      path: the file.
+      where: the option of the file, which the error message names.
+      deep: whether a file of more than 8 bits gives uint16.
+
     Raises:
-      UserError: the file cannot be read. The message names `where`, the option of the file.
+      UserError: the file cannot be read.
     """
     path = pathlib.Path(path).expanduser()
     try:
-        rgb, alpha = decode.decode(path), _alpha(path)
-        if alpha is not None and alpha.any():
-            rgb = decode.decode(path, matte=_mean_color(path, alpha))
+        pixels, alpha, exif = decode.read(path, deep=deep)
     except decode.DecodeError as error:
         raise UserError(f'{error}; name another file in {where}.') from error
-    return Picture(path, decode.to_channels(rgb, 3), alpha)
+    rgb = decode.to_channels(pixels, 3)
+    if alpha is not None:
+        matte = _mean_color(rgb, alpha) if alpha.any() else decode.WHITE
+        rgb = decode.over(rgb, alpha, matte)
+    return Picture(path, np.ascontiguousarray(rgb), alpha, exif)
 
 
 def restore(result: np.ndarray, picture: Picture, box: tuple[int, int], colors: str) -> np.ndarray:
@@ -69,16 +78,8 @@ def restore(result: np.ndarray, picture: Picture, box: tuple[int, int], colors: 
     return np.concatenate([large, picture.alpha[..., None]], axis=-1)
 
 
-def _alpha(path: pathlib.Path) -> np.ndarray | None:
-    with Image.open(path) as image:
-        image = ImageOps.exif_transpose(image)
-        is_transparent = 'A' in image.getbands() or 'transparency' in image.info
-        alpha = np.asarray(image.convert('RGBA').getchannel('A')) if is_transparent else None
-    return None if alpha is None or alpha.min() == 255 else alpha
-
-
-def _mean_color(path: pathlib.Path, alpha: np.ndarray) -> tuple[int, int, int]:
-    with Image.open(path) as image:
-        rgba = np.asarray(ImageOps.exif_transpose(image).convert('RGBA'), np.float64)
-    share = alpha[..., None] / alpha.sum()
-    return tuple(int(part) for part in np.rint((rgba[..., :3] * share).sum((0, 1))))
+def _mean_color(rgb: np.ndarray, alpha: np.ndarray) -> tuple[int, int, int]:
+    """Returns the mean of the opaque parts, RGB in [0, 255]."""
+    share = alpha[..., None] / alpha.sum(dtype=np.float64)
+    mean = (rgb * share).sum((0, 1)) * (255.0 / np.iinfo(rgb.dtype).max)
+    return tuple(int(part) for part in np.rint(mean))

@@ -34,6 +34,7 @@ class Source(NamedTuple):
       preview: count -> the batch that sheets of samples are drawn for, float32 in [-1, 1], or
         None for the batch of step 0. Pairs with a held-out part return up to `count` held-out
         pairs, spread evenly over that part.
+      skipped: a sentence for each file that gave no example.
     """
 
     window: Callable[[int, int], Window]
@@ -44,6 +45,7 @@ class Source(NamedTuple):
     class_names: tuple[str, ...] = ()
     postprocess: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
     preview: Callable[[int], Mapping[str, np.ndarray] | None] = lambda count: None
+    skipped: tuple[str, ...] = ()
 
     def batch(self, step: int) -> Batch:
         """Returns the batch of one step, for inspection and tests."""

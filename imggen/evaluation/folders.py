@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from PIL import Image
 
 from imggen import data, devices
 from imggen.data import decode
@@ -178,9 +177,9 @@ def _common_size(folders: Folders) -> tuple[tuple[int, int], str]:
         root = pathlib.Path(path).expanduser()
         for name in folder.scan(root).files:
             try:
-                with Image.open(root / name) as picture:
+                with decode.opened(root / name) as picture:
                     sizes[picture.size[::-1]] += 1
-            except (OSError, ValueError, Image.DecompressionBombError):
+            except decode.DecodeError:
                 continue  # The loader reports it.
     if not sizes:
         raise UserError(f'{folders.reference} and {folders.generated} hold no images to compare.')

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from imggen.data import decode
 from imggen.errors import UserError
 from imggen.workdir import reader
 
@@ -33,9 +34,7 @@ def film(workdir: str | os.PathLike) -> np.ndarray:
     run = reader.read(workdir)
     sheets = []
     for _, path in run.samples:
-        with Image.open(path) as picture:
-            sheet = np.asarray(picture.convert('L' if picture.mode == 'L' else 'RGB'))
-        sheets.append(sheet[..., None] if sheet.ndim == 2 else sheet)
+        sheets.append(decode.decode(path))
     if not sheets:
         raise UserError(f'{run.path} has no sample sheets to make a film of: train it first.')
     kept = [sheet for sheet in sheets if sheet.shape == sheets[-1].shape]

@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PIL import Image
+from imggen.data import decode
 
 PAGE_BYTES = 12_000_000  # All sheets of a page together, before base64 adds a third.
 MAX_FRAMES = 40
@@ -53,9 +53,9 @@ def encode(path: pathlib.Path, *, shrink: int = 1, lossless: bool = True) -> tup
       (bytes, width, height); the size is that of the sheet before it shrinks.
     """
     try:
-        with Image.open(path) as opened:
+        with decode.opened(path) as opened:
             sheet = opened.convert('L' if opened.mode in ('1', 'L') else 'RGB')
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except decode.DecodeError:
         raise _UnreadableError(path) from None
     width, height = sheet.size
     shrink = max(shrink, -(-max(width, height) // _LARGEST_SIDE))

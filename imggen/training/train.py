@@ -161,6 +161,7 @@ def _announce(
 ) -> None:
     """Records what the run starts from, and says it."""
     writer.resume_at(done)
+    writer.skipped(source.skipped)
     writer.status(
         'running',
         num_steps=total,

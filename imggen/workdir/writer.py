@@ -11,12 +11,13 @@ import json
 import pathlib
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 
 from imggen import devices, files, images
+from imggen import skipped as skipped_files
 from imggen.errors import UserError
 from imggen.workdir import reader
 
@@ -126,6 +127,12 @@ class Writer:
                 folder = self.workdir / 'results'
                 images.write_png(folder / name / f'{step:06d}.png', picture)
                 images.write_png(folder / f'{name}.png', picture)
+
+    def skipped(self, reasons: Sequence[str]) -> None:
+        """Writes skipped.txt, a line for each file of the data set that was passed over."""
+        if self._active:
+            with self._explaining():
+                skipped_files.write(self.workdir, reasons)
 
     def close(self) -> None:
         """Closes the TensorBoard event file."""

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from imggen.data import decode
 
@@ -30,7 +30,7 @@ def describe(path: pathlib.Path, picture: np.ndarray) -> dict[str, Any]:
     import cv2
 
     luma = decode.to_channels(picture, 1)[..., 0]
-    with Image.open(path) as image:
+    with decode.opened(path) as image:
         facts = {'format': image.format, 'mode': image.mode, 'bytes': path.stat().st_size}
         exif = image.getexif()
         fields = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}

@@ -2,7 +2,7 @@
 
 The folder and its sub-folders are scanned for pictures; hidden files and folders are ignored. The
 pictures are decoded by threads, resized and kept as one array in the user's cache, from which
-later runs read. Unreadable files are listed and skipped.
+later runs read. Unreadable files and links to folders are listed and skipped.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from absl import logging
 
+from imggen import skipped as skipped_files
 from imggen.data import decode
 from imggen.data.dataset import Dataset
 from imggen.data.loaders import folder_cache
 from imggen.errors import UserError
 
 FITS = (*decode.FITS, 'tiles')
-_MAX_LISTED = 20
 
 
 class Scan(NamedTuple):
@@ -28,13 +28,16 @@ class Scan(NamedTuple):
 
     Attributes:
       files: sorted paths of the pictures, relative to the folder, with forward slashes.
-      stamps: (size in bytes, time of the last change in ns) of each.
+      stamps: what changes with the contents of each: (size in bytes, times of the last change of
+        the contents and of the entry in ns, inode).
       num_others: how many files are not pictures, to judge by their names.
+      skipped: (folder, reason) of each sub-folder that was not looked into.
     """
 
     files: tuple[str, ...]
-    stamps: tuple[tuple[int, int], ...]
+    stamps: tuple[tuple[int, ...], ...]
     num_others: int
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
 def load(
@@ -75,7 +78,8 @@ def load(
     found = pictures(root)
     options = folder_cache.Options(size=size, fit=fit, channels=channels, matte=matte)
     images, index = folder_cache.load_or_build(root, found.files, found.stamps, options)
-    list_unreadable(root, index.unreadable)
+    skipped = (*found.skipped, *index.unreadable)
+    list_unreadable(skipped)
     if not index.files:
         raise UserError(
             f'None of the {len(found.files)} pictures in {root} can be read; the first: '
@@ -101,7 +105,8 @@ def load(
         f'{found.num_others:,} other files'
     )
     files = tuple(index.files[row] for row in rows)
-    return Dataset(read, shape, description, names, files=files)
+    reasons = tuple(reason for _, reason in skipped)
+    return Dataset(read, shape, description, names, files=files, skipped=reasons)
 
 
 def root_of(path: str) -> pathlib.Path:
@@ -126,31 +131,37 @@ def scan(root: pathlib.Path, *, option: str = 'config.data.path') -> Scan:
     """Lists the pictures under a folder; raises UserError, which names `option`, if it is none."""
     if not root.is_dir():
         raise UserError(f'{root} is not a folder; set {option} to one.')
-    stamps, num_others = {}, 0
-    for parent, folders, names in os.walk(root, onerror=_warn):
+    stamps, num_others, skipped = {}, 0, {}
+
+    def note(error):
+        name = os.path.relpath(error.filename, root)
+        skipped[name] = f'{error.filename} cannot be listed ({error.strerror})'
+
+    for parent, folders, names in os.walk(root, onerror=note):
         folders[:] = [name for name in folders if not name.startswith('.')]
+        for link in (pathlib.Path(parent, name) for name in folders):
+            if link.is_symlink():  # It may lead to a folder above.
+                skipped[link.relative_to(root).as_posix()] = f'{link} is a link to a folder'
         for name in names:
             file = pathlib.Path(parent, name)
             if name.startswith('.'):
                 continue
-            if file.suffix.lower() not in decode.SUFFIXES or file.is_fifo():
+            if file.suffix.lower() not in decode.SUFFIXES:
                 num_others += 1
                 continue
             stamps[file.relative_to(root).as_posix()] = _stamp(file)
     files = tuple(sorted(stamps))
-    return Scan(files, tuple(stamps[file] for file in files), num_others)
+    listed = tuple(stamps[file] for file in files)
+    return Scan(files, listed, num_others, tuple(sorted(skipped.items())))
 
 
-def _stamp(file: pathlib.Path) -> tuple[int, int]:
+def _stamp(file: pathlib.Path) -> tuple[int, ...]:
     try:
         status = file.stat()
     except OSError:  # A dangling link, which decoding reports.
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
-
-
-def _warn(error: OSError) -> None:
-    logging.warning('Skipped: %s cannot be listed (%s).', error.filename, error.strerror)
+        return -1, -1, -1, -1
+    # The last two differ where a file was replaced by one of the same size and time.
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def in_split(file: str, split: str, test_fraction: float) -> bool:
@@ -173,12 +184,10 @@ def _labels(root: pathlib.Path, files: tuple[str, ...]) -> tuple[tuple[str, ...]
     return names, np.asarray([numbers[name] for name in classes], np.int32)
 
 
-def list_unreadable(root: pathlib.Path, unreadable: Sequence[tuple[str, str]]) -> None:
-    """Logs the skipped files of a folder, given as (file, reason)."""
-    for _, reason in unreadable[:_MAX_LISTED]:
-        logging.warning('Skipped: %s.', reason)
-    if len(unreadable) > _MAX_LISTED:
-        logging.warning('Skipped %d more in %s.', len(unreadable) - _MAX_LISTED, root)
+def list_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:
+    """Logs the first skipped files of a folder, given as (file, reason)."""
+    for line in skipped_files.lines([reason for _, reason in unreadable]):
+        logging.warning('%s', line)
 
 
 def check_split(split: str, test_fraction: float) -> None:

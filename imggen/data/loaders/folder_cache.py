@@ -1,7 +1,8 @@
 """The decoded pictures of a folder as one array on disk.
 
-An entry of the cache is a folder. Its name is a hash of the options and of the names, sizes and
-times of the files, so that a changed folder gets another entry:
+An entry of the cache is a folder. Its name is a hash of the options, of the place of the pictures
+and of the names, sizes, times and inodes of the files, so that another or a changed folder gets
+another entry:
 
     images.npy   uint8 [n, height, width, channels], read as a memory map
     index.json   the file of each image, and the unreadable files with the reasons
@@ -29,7 +30,7 @@ from imggen import files as files_lib
 from imggen.data import decode
 from imggen.errors import UserError
 
-_FORMAT = 1  # To increase when the contents of an entry change.
+_FORMAT = 2  # To increase when the contents of an entry change.
 _CHUNK = 256  # Files decoded between two writes.
 
 
@@ -68,7 +69,7 @@ def load_or_build(
     Args:
       root: the folder.
       files: names of the files, relative to it.
-      stamps: size and time of the last change of each file.
+      stamps: of each file, numbers that change with its contents; see `folder.Scan`.
       options: a dataclass with `size`, `channels` and all else that changes the decoded array.
       decode_file: (root, file, options) -> uint8 [k, *size, channels], the images of one file;
         raises `decode.DecodeError`. By default it decodes pictures for `Options`.
@@ -76,23 +77,27 @@ def load_or_build(
     Raises:
       UserError: the cache cannot be written.
     """
-    identity = json.dumps([_FORMAT, dataclasses.asdict(options), files, stamps])
+    place = str(root.resolve())
+    identity = json.dumps([_FORMAT, place, dataclasses.asdict(options), files, stamps])
     entry = (
         files_lib.cache('folders')
         / hashlib.sha256(identity.encode(errors='replace')).hexdigest()[:32]
     )
-    if entry.exists():
-        try:
-            return _read(entry)
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            logging.warning('The cache entry %s is damaged (%s) and is made again.', entry, error)
-            shutil.rmtree(entry)
-    logging.info('Decoding %d pictures of %s into %s.', len(files), root, entry)
     try:
+        if entry.exists():
+            try:
+                return _read(entry)
+            except PermissionError:  # Another user's, who may keep it.
+                raise
+            except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+                logging.warning('The cache entry %s is damaged (%s), made again.', entry, error)
+                shutil.rmtree(entry)
+        logging.info('Decoding %d pictures of %s into %s.', len(files), root, entry)
         _write(entry, root, files, options, decode_file or _decode)
     except OSError as error:
         raise UserError(
-            f'{entry.parent} cannot be written ({error}); set XDG_CACHE_HOME to a folder with room.'
+            f'{entry.parent} cannot be used ({error}); set XDG_CACHE_HOME to a folder of your own '
+            'with room.'
         ) from error
     return _read(entry)
 
@@ -122,6 +127,8 @@ def _write(
     scratch = pathlib.Path(tempfile.mkdtemp(dir=entry.parent, prefix='.partial-'))
     try:
         _build(scratch, root, files, options, decode_file)
+        # mkdtemp lets nobody else in, but several users may share a cache.
+        scratch.chmod(entry.parent.stat().st_mode & 0o777)
         try:
             scratch.rename(entry)
         except OSError:  # Another process was faster; its entry is the same.

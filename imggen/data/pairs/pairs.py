@@ -53,9 +53,9 @@ class _Listing(NamedTuple):
 
     Attributes:
       files: files of the inputs, or of both sides, relative to the folder.
-      stamps: size and time of the last change of each file, and of its target's file.
+      stamps: as in `folder.Scan`, of each file and of its target's file.
       targets: the target of each file, for the task 'two_folders'.
-      unmatched: (file, reason) of the files that make no pair.
+      unmatched: (file, reason) of the files that make no pair, and of what was not looked into.
     """
 
     files: tuple[str, ...]
@@ -71,14 +71,15 @@ class _Decoded(NamedTuple):
       arrays: uint8 [n, height, width, channels], a memory map.
       files: the file of each array [n].
       rows: int [k], which arrays belong to the split.
-      num_files, num_skipped: how many files there are, and how many make no pair.
+      num_files: how many files there are.
+      skipped: a sentence for each file that makes no pair.
     """
 
     arrays: np.ndarray
     files: tuple[str, ...]
     rows: np.ndarray
     num_files: int
-    num_skipped: int
+    skipped: tuple[str, ...]
 
 
 def load(
@@ -241,9 +242,10 @@ def _two_folders(pictures: Pictures, target_path: str, swap: bool) -> Dataset:
 def _another(pictures: Pictures) -> Dataset:
     """Pairs each picture with a random other one of the same sub-folder, drawn at every step."""
     decoded = _decode(pictures, pictures.options)
-    rows, names, numbers = _subsets(pictures.root, decoded.files, decoded.rows)
+    rows, names, numbers, alone = _subsets(pictures.root, decoded.files, decoded.rows)
+    decoded = decoded._replace(rows=rows, skipped=(*decoded.skipped, *alone))
     pairing = Pairing(pairings.sides(pictures.options.channels), pairings.another(numbers))
-    dataset = _dataset(pictures, decoded._replace(rows=rows), pairing)
+    dataset = _dataset(pictures, decoded, pairing)
 
     def read(selection):
         return dataset.read(selection) | {'label': numbers[selection]}
@@ -265,9 +267,10 @@ def _dataset(pictures: Pictures, decoded: _Decoded, pairing: Pairing) -> Dataset
         read,
         shape,
         f'{pictures.root} ({pictures.split}, {pictures.task}): {shape[0]:,} pairs of {shape[1]} x '
-        f'{shape[2]} from {decoded.num_files:,} files, {decoded.num_skipped:,} skipped',
+        f'{shape[2]} from {decoded.num_files:,} files, {len(decoded.skipped):,} skipped',
         pairing=pairing,
         files=tuple(decoded.files[row] for row in decoded.rows),
+        skipped=decoded.skipped,
     )
 
 
@@ -281,7 +284,7 @@ def _decode(
         root, listing.files, listing.stamps, options, decode_file=pair_files.decode_pairs
     )
     skipped = (*listing.unmatched, *index.unreadable)
-    folder.list_unreadable(root, skipped)
+    folder.list_unreadable(skipped)
     if not index.files:
         raise UserError(f'None of the pictures in {root} makes a pair; the first: {skipped[0][1]}.')
     rows = np.flatnonzero(
@@ -292,12 +295,13 @@ def _decode(
             f'{root} has no pairs for the split {pictures.split!r} with config.data.test_fraction='
             f'{pictures.test_fraction}; change the fraction.'
         )
-    return _Decoded(arrays, index.files, rows, len(listing.files), len(skipped))
+    reasons = tuple(reason for _, reason in skipped)
+    return _Decoded(arrays, index.files, rows, len(listing.files), reasons)
 
 
 def _list(root: pathlib.Path) -> _Listing:
     found = folder.pictures(root)
-    return _Listing(found.files, found.stamps)
+    return _Listing(found.files, found.stamps, unmatched=found.skipped)
 
 
 def _match_folders(root: pathlib.Path, target_root: pathlib.Path) -> _Listing:
@@ -314,15 +318,20 @@ def _match_folders(root: pathlib.Path, target_root: pathlib.Path) -> _Listing:
     own_stamps = dict(zip(own.files, own.stamps, strict=True))
     other_stamps = dict(zip(other.files, other.stamps, strict=True))
     stamps = ((*own_stamps[file], *other_stamps[target]) for file, target in matched.items())
+    unmatched = (*own.unmatched, *other.skipped, *unmatched)
     return _Listing(tuple(matched), tuple(stamps), matched, unmatched)
 
 
 def _subsets(
     root: pathlib.Path, files: tuple[str, ...], rows: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    """Returns the rows in subsets of two or more, the subsets' names, and each row's subset.
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray, tuple[str, ...]]:
+    """Finds the subsets of two or more.
 
     Names and their order come from all files, so that they are the same in every split.
+
+    Returns:
+      The rows in them, their names, the number of each row's subset, and a sentence for each
+      file that is in none.
     """
     all_parents = [pathlib.PurePosixPath(file).parent.as_posix() for file in files]
     parents = [all_parents[row] for row in rows]
@@ -332,7 +341,7 @@ def _subsets(
         for row, parent in zip(rows, parents, strict=True)
         if counts[parent] == 1
     ]
-    folder.list_unreadable(root, alone)
+    folder.list_unreadable(alone)
     kept = np.asarray([counts[parent] > 1 for parent in parents])
     if not kept.any():
         raise UserError(
@@ -341,7 +350,8 @@ def _subsets(
     all_counts = collections.Counter(all_parents)
     names = tuple(sorted(parent for parent, count in all_counts.items() if count > 1))
     numbers = [names.index(parent) for parent in parents if counts[parent] > 1]
-    return rows[kept], names, np.asarray(numbers, np.int32)
+    lonely = tuple(reason for _, reason in alone)
+    return rows[kept], names, np.asarray(numbers, np.int32), lonely
 
 
 def _check(
