@@ -5,8 +5,10 @@ python -m experiments.translate --workdir=runs/colorize --input=a.jpg --output=b
 python -m experiments.translate --workdir=runs/colorize --validation --output=page/
 python -m experiments.translate --workdir=runs/noise --num=16 --output=drawn/
 
-An image keeps its size (times the scale of super-resolution), its alpha channel and its file
-name. The filter that made the inputs of the run is applied first; --filtered says that it was
+An image keeps its size (times the scale of super-resolution), its alpha channel, its EXIF data
+and its file name; 16 bits stay 16 in PNG and TIFF. A name that exists is refused without
+--overwrite. Files that cannot be read are skipped and listed, all of them in OUTPUT/skipped.txt.
+The filter that made the inputs of the run is applied first; --filtered says that it was
 applied already. --validation writes a page of held-out images of the run: input, output and
 target side by side. A run that starts from noise takes no input.
 
@@ -20,7 +22,7 @@ import sys
 
 from absl import flags
 
-from imggen import cli, devices, images
+from imggen import cli, devices, files, images, skipped
 from imggen.errors import UserError
 from imggen.inference import load, translate, translate_files
 from imggen.progress import Progress
@@ -42,6 +44,8 @@ _NUM = flags.DEFINE_integer(
     'Number of images to make from noise, and the most that --validation shows.',
     lower_bound=1,
 )
+_QUALITY = flags.DEFINE_integer('quality', 95, 'Quality of JPEG files.', 1, 100)
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace files that exist.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of random numbers, such as those of dropout.')
 
 
@@ -50,31 +54,36 @@ def main(argv):
     if _INPUT.value and _VALIDATION.value:
         raise UserError('give either --input or --validation.')
     output = pathlib.Path(_OUTPUT.value).expanduser()
-    jobs = None
+    plan = None
     if _INPUT.value:
-        jobs = translate_files.list_jobs(pathlib.Path(_INPUT.value).expanduser(), output)
+        source = pathlib.Path(_INPUT.value).expanduser()
+        plan = translate_files.plan(source, output, overwrite=_OVERWRITE.value)
     devices.cache_compilations()
     restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
-    if jobs:
-        return _translate(restored, jobs, output)
+    if plan:
+        return _translate(restored, plan, output, in_folder=source.is_dir())
     if not _VALIDATION.value:
         return _draw(restored, output)
     _check_folder(output)
+    files.refuse_overwrite([output / 'index.html'], overwrite=_OVERWRITE.value)
     print(translation_page.write(restored, output, num_images=_NUM.value, seed=_SEED.value))
     return 0
 
 
-def _translate(restored, jobs, output):
+def _translate(restored, plan, output, *, in_folder):
     translator = translate.make(
         restored, tile=_TILE.value, overlap=_OVERLAP.value, filtered=_FILTERED.value
     )
-    progress = Progress(len(jobs), unit='image')
+    progress = Progress(len(plan.jobs), unit='image')
     summary = translate_files.translate_files(
-        translator, jobs, seed=_SEED.value, done=progress.advance
+        translator, plan.jobs, seed=_SEED.value, quality=_QUALITY.value, done=progress.advance
     )
     progress.close()
-    for reason in summary.skipped:
-        print(f'skipped: {reason}', file=sys.stderr)
+    reasons = [*plan.skipped, *summary.skipped]
+    if in_folder:
+        skipped.write(output, reasons)
+    for line in skipped.lines(reasons):
+        print(line, file=sys.stderr)
     if summary.cut:
         count, side = len(summary.cut), translator.tile
         print(
@@ -82,7 +91,7 @@ def _translate(restored, jobs, output):
             'are normalized separately and may differ in tone: a larger --tile keeps images whole.',
             file=sys.stderr,
         )
-    counts = f'{summary.written} translated, {len(summary.skipped)} skipped'
+    counts = f'{summary.written} translated, {len(reasons)} skipped'
     print(f'{output}: {counts}; step {restored.step}')
     return 0 if summary.written else 1
 
@@ -90,10 +99,12 @@ def _translate(restored, jobs, output):
 def _draw(restored, folder):
     pictures = translate.from_noise(restored, num_images=_NUM.value, seed=_SEED.value)
     _check_folder(folder)
+    paths = [folder / f'{index:06d}.png' for index in range(_NUM.value)]
+    files.refuse_overwrite(paths, overwrite=_OVERWRITE.value)
     progress = Progress(_NUM.value, unit='image')
-    for index, picture in enumerate(pictures):
-        images.write_png(folder / f'{index:06d}.png', picture)
-        progress.advance(index + 1)
+    for done, (path, picture) in enumerate(zip(paths, pictures, strict=True), start=1):
+        images.write_png(path, picture)
+        progress.advance(done)
     progress.close()
     print(f'{folder}: {_NUM.value} made from noise; step {restored.step}, seed {_SEED.value}')
     return 0

@@ -153,13 +153,14 @@ def find_config(name: str | os.PathLike) -> pathlib.Path:
 
 
 def height_and_width(flag: flags.FlagHolder) -> tuple[int, int]:
-    """Reads a list flag that holds height,width.
+    """Reads a list flag that holds height,width, or WIDTHxHEIGHT as image tools write it.
 
     Raises:
       UserError: it does not hold two positive integers.
     """
     try:
-        height, width = map(int, flag.value)
+        parts = flag.value[0].split('x')[::-1] if len(flag.value) == 1 else flag.value
+        height, width = map(int, parts)
         if min(height, width) < 1:
             raise ValueError
     except ValueError as error:

@@ -2,10 +2,11 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from imggen.errors import UserError
 
@@ -28,7 +29,10 @@ def writing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
+    name = os.fsencode(path.name)
+    # A name has at most 255 bytes.
+    short = path.name if len(name) < 240 else hashlib.sha256(name).hexdigest()
+    partial = path.with_name(f'.{short}.partial')
     try:
         yield partial
         partial.replace(path)
@@ -41,6 +45,14 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a text file in UTF-8, atomically."""
     with writing(path) as partial:
         partial.write_text(text, encoding='utf-8')
+
+
+def refuse_overwrite(paths: Iterable[pathlib.Path], *, overwrite: bool) -> None:
+    """Raises UserError if something exists at one of the paths, unless `overwrite` allows it."""
+    there = [] if overwrite else [path for path in paths if os.path.lexists(path)]
+    if there:
+        more = f' and {len(there) - 1:,} more exist' if len(there) > 1 else ' exists'
+        raise UserError(f'{there[0]}{more}: name another --output, or give --overwrite.')
 
 
 @contextlib.contextmanager

@@ -30,6 +30,17 @@ def to_uint8(images: jax.Array | np.ndarray) -> np.ndarray:
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
+def from_uint16(levels: np.ndarray) -> np.ndarray:
+    """Scales 16-bit levels, of any shape, to float32 in [-1, 1], on the host."""
+    return ((2.0 * levels - 65535.0) / 65535.0).astype(np.float32)
+
+
+def to_uint16(images: jax.Array | np.ndarray) -> np.ndarray:
+    """Rounds floats of any shape to uint16, on the host; values outside [-1, 1] are clipped."""
+    scaled = np.asarray(images, np.float32) * 32767.5 + 32767.5
+    return np.clip(np.rint(scaled), 0, 65535).astype(np.uint16)
+
+
 def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
     """Lays images out row by row on a white sheet.
 

@@ -9,10 +9,10 @@ import pathlib
 
 from absl import flags
 
-from imggen import cli, images
+from imggen import cli, files, images
 from imggen.data.download import emoji
 
-_OUTPUT = flags.DEFINE_string('output', None, 'Folder for the PNGs; made if missing.')
+_OUTPUT = flags.DEFINE_string('output', None, 'Folder for the PNGs, new or empty.')
 _FONT = flags.DEFINE_string('font', None, 'The font file; searched for by default.')
 
 
@@ -20,9 +20,10 @@ def main(argv):
     del argv
     output, written = pathlib.Path(_OUTPUT.value).expanduser(), 0
     font = emoji.find_font(path=_FONT.value)
-    for name, image in emoji.pictures(emoji.load_font(font)):
-        images.write_png(output / f'{name}.png', image)
-        written += 1
+    with files.filling(output) as partial:
+        for name, image in emoji.pictures(emoji.load_font(font)):
+            images.write_png(partial / f'{name}.png', image)
+            written += 1
     print(f'{output}: {written:,} emoji from {font}')
 
 

@@ -1,7 +1,7 @@
 r"""Cuts the faces out of photographs: a data set of portraits of one size.
 
 python -m experiments.prepare.faces --source=photographs/ --output=faces/
-    [--size=480,360] [--margin=30] [--faces=largest|all] [--missing=skip|keep|refuse]
+    [--size=480,360 or 360x480] [--margin=30] [--faces=largest|all] [--missing=skip|keep|refuse]
     [--detector=haar|yunet] [--min_eyes=1] [--min_side=48] [--max_side=800] [--align] [--filters]
 
 A portrait is the box of a face with a margin in percent, enlarged to the proportions of the size,
@@ -10,8 +10,11 @@ It works best with --detector=yunet, which found both eyes of 20 faces out of 21
 of 16 (results/face_detectors.md). Sub-folders are kept, so that they can serve as subsets.
 
 The portraits are in OUTPUT/portraits. OUTPUT also holds manifest.json and manifest.csv (source,
-box, score, eyes, facts about the photograph), contact sheets with all boxes drawn in, and with
---filters a sheet of every filter of the first portrait.
+box, score, eyes, facts about the photograph), skipped.txt (photographs without a portrait), contact
+sheets with all boxes drawn in, and with --filters a sheet of every filter of the first portrait.
+
+A face that the edge of the photograph cuts through gives no portrait: an eye is outside or at the
+edge, or a tenth of the box is outside.
 
 OUTPUT appears when everything is done. Until then the set is in .OUTPUT.partial beside it. An error
 removes that folder; if the command was killed, the next one replaces it.
@@ -24,15 +27,17 @@ from collections.abc import Callable, Iterator
 
 from absl import flags
 
-from imggen import cli
+from imggen import cli, skipped
 from imggen.data.faces import detectors, portrait_set
 from imggen.data.faces.portraits import Settings
 from imggen.errors import UserError
 from imggen.progress import Progress
 
-_SOURCE = flags.DEFINE_string('source', None, 'Folder of photographs.')
+_SOURCE = flags.DEFINE_string('source', None, 'A photograph, or a folder of photographs.')
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder for the portraits, new or empty.')
-_SIZE = flags.DEFINE_list('size', ['480', '360'], 'height,width of the portraits in pixels.')
+_SIZE = flags.DEFINE_list(
+    'size', ['480', '360'], 'height,width of the portraits in pixels, or WIDTHxHEIGHT.'
+)
 _MARGIN = flags.DEFINE_float(
     'margin', 30.0, 'Margin on each side, in percent of the face.', lower_bound=0
 )
@@ -91,8 +96,8 @@ def main(argv):
             with_filters=_FILTERS.value,
             advance=advance,
         )
-    for _, reason in summary.skipped:
-        print(f'skipped: {reason}')
+    for line in skipped.lines([reason for _, reason in summary.skipped]):
+        print(line)
     _note_small_faces(summary.longest)
     made = f'{summary.portraits} portraits of {summary.photographs} photographs'
     print(f'{output / portrait_set.FOLDER}: {made}')

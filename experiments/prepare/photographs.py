@@ -10,10 +10,10 @@ import pathlib
 
 from absl import flags
 
-from imggen import cli, images
+from imggen import cli, files, images
 from imggen.data.download import photographs
 
-_OUTPUT = flags.DEFINE_string('output', None, 'Folder for the PNGs; made if missing.')
+_OUTPUT = flags.DEFINE_string('output', None, 'Folder for the PNGs, new or empty.')
 _SIDE = flags.DEFINE_integer('side', 1280, 'Longer side in pixels.', lower_bound=1)
 
 
@@ -25,9 +25,10 @@ def main(argv):
 def write(output: pathlib.Path, *, side: int) -> None:
     """Writes the photographs as PNG files and prints how many there are."""
     written = 0
-    for name, image in photographs.photographs(side=side):
-        images.write_png(output / f'{name}.png', image)
-        written += 1
+    with files.filling(output) as partial:
+        for name, image in photographs.photographs(side=side):
+            images.write_png(partial / f'{name}.png', image)
+            written += 1
     print(f'{output}: {written} photographs, longer side {side} pixels')
 
 

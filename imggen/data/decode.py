@@ -7,16 +7,15 @@ opens a picture. Pillow knows more formats, and some of their readers start othe
 """
 
 import contextlib
-import io
 import pathlib
 import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
-from imggen.data import bit_depth, exif
+from imggen.data import bit_depth, color_profile, exif
 from imggen.errors import UserError
 
 # Pillow's format by the suffix of a name. A file whose content has another of these formats than
@@ -127,13 +126,13 @@ def read(path: pathlib.Path, *, deep: bool = False) -> Decoded:
     """
     with opened(path) as image:
         image.load()
-        profile, tags = _profile(image), exif.read(image)
+        profile, tags = color_profile.read(image), exif.read(image)
         levels = bit_depth.levels(path, image)
         if levels is not None and (profile or not deep):
             levels = bit_depth.to_8_bits(levels)
         if levels is None or profile:
             image = _plain(image) if levels is None else _from_array(levels)
-            image = _to_srgb(image, profile) if profile else image
+            image = color_profile.to_srgb(image, profile) if profile else image
             image = image.convert('RGB') if image.mode == 'CMYK' else image
             levels = np.asarray(image)
             levels = levels[..., None] if levels.ndim == 2 else levels
@@ -197,14 +196,14 @@ def resize(
     """Resizes a picture, anti-aliased.
 
     Args:
-      picture: uint8 [height, width, channels].
+      picture: uint8 [height, width, channels]; or uint16 [height, width, 1], if it is stretched.
       size: the new (height, width).
       fit: 'crop' fills the size and cuts off the excess, evenly on both sides; 'pad' fits the
         whole picture in and surrounds it with the matte; 'stretch' changes the proportions.
       matte: the color of the surroundings, RGB in [0, 255].
 
     Returns:
-      uint8 [*size, channels].
+      The same type [*size, channels].
     """
     height, width, channels = picture.shape
     if (height, width) == tuple(size):
@@ -259,26 +258,6 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.mode in ('L', 'CMYK'):
         return image
     return image.convert('L' if image.mode == '1' else 'RGB')
-
-
-def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
-    """Returns the color profile in a file; None if there is none, or it is damaged, or sRGB."""
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info['icc_profile']))
-        return None if 'sRGB' in ImageCms.getProfileDescription(profile) else profile
-    except (KeyError, TypeError, OSError, ImageCms.PyCMSError):
-        return None
-
-
-def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Converts to sRGB. A profile for other modes than the picture's is ignored, as viewers do."""
-    mode = image.mode if image.mode == 'RGBA' else 'RGB'
-    target = ImageCms.createProfile('sRGB')
-    try:
-        converted = ImageCms.profileToProfile(image, profile, target, outputMode=mode)
-    except ImageCms.PyCMSError:
-        return image
-    return converted.convert('L') if image.mode == 'L' else converted
 
 
 def _from_array(levels: np.ndarray) -> Image.Image:

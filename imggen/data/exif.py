@@ -1,5 +1,7 @@
 """EXIF data: how a picture is turned, and what a picture made from it keeps."""
 
+from typing import Any
+
 import numpy as np
 from PIL import ExifTags, Image
 
@@ -25,7 +27,7 @@ _KEPT_TAGS = (
 def upright(levels: np.ndarray, exif: Image.Exif) -> np.ndarray:
     """Undoes the orientation of EXIF 2.32, 4.6.4: 5 to 8 are transposed, some are mirrored."""
     orientation = exif.get(_Tag.Orientation, 1)
-    if 5 <= orientation <= 8:
+    if orientation in (5, 6, 7, 8):
         levels = levels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         levels = levels[::-1]
@@ -40,6 +42,14 @@ def read(image: Image.Image) -> Image.Exif:
         return image.getexif()
     except Exception:  # A picture is whole without them.
         return Image.Exif()
+
+
+def fields(exif: Image.Exif) -> dict[int, Any]:
+    """Returns what EXIF data say about the file and the photograph, by the number of the tag."""
+    try:
+        return {**exif, **exif.get_ifd(_Tag.ExifOffset)}
+    except Exception:  # As above.
+        return {}
 
 
 def kept(exif: Image.Exif) -> bytes:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imggen import data, images, keys
-from imggen.data import decode
+from imggen.data import bit_depth, decode
 from imggen.data.pairs import pairings
 from imggen.errors import UserError
 from imggen.inference import tiling
@@ -32,8 +32,8 @@ class Translator(NamedTuple):
     """A trained translation, applied to single images.
 
     Attributes:
-      translate: (key, uint8 [height, width, 1 or 3]) -> uint8 [scale * height, scale *
-        width, 1 or 3]; `key` is one key.
+      translate: (key, uint8 or uint16 [height, width, 1 or 3]) -> the same type [scale * height,
+        scale * width, 1 or 3]; `key` is one key.
       scale: 1, or the scale of super-resolution.
       tile: side of a tile; images of more than tile x tile pixels are cut.
       sees_whole_image: as in `Translation`: tiles of one image may then differ in tone.
@@ -87,15 +87,19 @@ def make(
         return _padded(lambda padded: np.asarray(network(key, padded)), inputs, scale)
 
     def translate(key, image):
-        inputs = np.asarray(images.from_uint8(prepare(image)))
+        inputs, to_levels = prepare(image), images.to_uint8
+        if image.dtype == np.uint16:
+            to_levels = images.to_uint16
+        from_levels = images.from_uint16 if inputs.dtype == np.uint16 else images.from_uint8
+        inputs = np.asarray(from_levels(inputs))
         if not translator.cuts(inputs):
-            return images.to_uint8(whole(key, inputs))
+            return to_levels(whole(key, inputs))
 
         def one_tile(index, part):
             # Under one key the pattern of dropout would repeat in every tile.
             return whole(jax.random.fold_in(key, index), part)
 
-        return images.to_uint8(tiling.in_tiles(one_tile, inputs, tile, overlap))
+        return to_levels(tiling.in_tiles(one_tile, inputs, tile, overlap))
 
     translator = Translator(translate, scale, tile, sees_whole_image)
     return translator
@@ -196,10 +200,13 @@ def _padded(network, inputs: np.ndarray, scale: int) -> np.ndarray:
 
 
 def _preparation(restored: Restored, channels: int, filtered: bool) -> Callable:
-    """Returns uint8 image -> uint8 input with the channels that the run was trained with."""
+    """Returns image -> input with the channels that the run was trained with.
+
+    Both are uint8 or uint16; filters work on 8 bits.
+    """
     chosen = data.input_filter(restored.config['data'])
     if chosen is not None and not filtered:
-        return chosen
+        return lambda image: chosen(bit_depth.to_8_bits(image))
     if channels not in (1, 3):
         raise UserError(
             f'this run takes {channels} layers, which no image file holds: leave --filtered out.'

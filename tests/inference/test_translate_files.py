@@ -25,7 +25,7 @@ def translator():
 
 
 def translate_files(translator, source, output, **options):
-    jobs = translation_files.list_jobs(source, output)
+    jobs = translation_files.plan(source, output).jobs
     return translation_files.translate_files(translator, jobs, **options)
 
 
@@ -85,7 +85,7 @@ def test_where_pictures_come_from_and_go_is_checked_first(tmp_path, source, outp
     Image.fromarray(picture(8, 8)).save(tmp_path / 'pictures' / 'a.png')
     before = (tmp_path / 'pictures' / 'a.png').read_bytes()
     with pytest.raises(UserError, match=message):
-        translation_files.list_jobs(tmp_path / source, tmp_path / output)
+        translation_files.plan(tmp_path / source, tmp_path / output)
     assert (tmp_path / 'pictures' / 'a.png').read_bytes() == before
 
 

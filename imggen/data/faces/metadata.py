@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags
 
-from imggen.data import decode
+from imggen.data import decode, exif
 
 # The place where a picture was taken is private, so it is left out.
 _EXIF = {
@@ -32,8 +32,7 @@ def describe(path: pathlib.Path, picture: np.ndarray) -> dict[str, Any]:
     luma = decode.to_channels(picture, 1)[..., 0]
     with decode.opened(path) as image:
         facts = {'format': image.format, 'mode': image.mode, 'bytes': path.stat().st_size}
-        exif = image.getexif()
-        fields = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
+        fields = exif.fields(exif.read(image))
     return {
         'width': picture.shape[1],
         'height': picture.shape[0],

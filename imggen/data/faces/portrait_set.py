@@ -1,9 +1,10 @@
-"""Makes a data set of portraits of one size from a folder of photographs of people.
+"""Makes a data set of portraits of one size from photographs of people.
 
     <output>/portraits/<folders as in the source>/<photograph>_<number>.png
     <output>/manifest.json    settings; portraits; photographs without a portrait, with the
                               reason; facts about every photograph that can be read
     <output>/manifest.csv     one line for each portrait
+    <output>/skipped.txt      a line for each photograph without a portrait
     <output>/contact_000.png  every photograph with its boxes, 60 on a sheet
     <output>/contact_filters.png  every filter of the first portrait, if asked for
 
@@ -15,6 +16,7 @@ left out is orange, and the box of a portrait is white.
 """
 
 import dataclasses
+import errno
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imggen import files, images
+from imggen import skipped as skipped_files
 from imggen.data import decode
 from imggen.data.faces import contact_sheet, filter_sheet, manifest, metadata
 from imggen.data.faces.contact_sheet import Mark
@@ -59,10 +62,10 @@ def prepare(
     with_filters: bool = False,
     advance: Callable[[int, int, str], None] = lambda done, total, file: None,
 ) -> Summary:
-    """Makes the portraits of a folder of photographs.
+    """Makes the portraits of a photograph or of a folder of photographs.
 
     Args:
-      source: the folder.
+      source: the file or the folder.
       output: a folder outside of `source` that does not exist yet, or is empty.
       detect: finds the faces.
       settings: how portraits are made.
@@ -74,17 +77,16 @@ def prepare(
       UserError: there are no photographs or no portraits, the output is in use, or, with
         missing='refuse', a photograph shows no face. Nothing is left behind.
     """
-    if not source.is_dir():
-        raise UserError(f'{source} is not a folder; name a folder of photographs.')
-    photographs = folder.scan(source).files
-    if not photographs:
-        raise UserError(f'{source} holds no pictures; name a folder of photographs.')
-    if output.resolve().is_relative_to(source.resolve()):
+    found, root = _photographs(source)
+    photographs = found.files
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
         raise UserError(f'{output} is inside {source}, whose pictures are read; choose another.')
     with files.filling(output) as partial:
         made = _Set(partial)
+        for file, reason in found.skipped:
+            made.skip(file, reason, None)
         for index, file in enumerate(photographs):
-            made.add(source, file, detect, settings)
+            made.add(root, file, detect, settings)
             advance(index + 1, len(photographs), file)
         made.close()
         if not made.records:
@@ -95,11 +97,22 @@ def prepare(
             portraits=made.records,
             skipped=made.skipped,
         )
+        skipped = tuple((record['source'], record['reason']) for record in made.skipped)
+        skipped_files.write(partial, [reason for _, reason in skipped])
         if with_filters:
             first = decode.decode(partial / FOLDER / made.records[0]['file'])
             images.write_png(partial / 'contact_filters.png', filter_sheet.draw(first))
-    skipped = tuple((record['source'], record['reason']) for record in made.skipped)
     return Summary(len(photographs), len(made.records), skipped, made.longest)
+
+
+def _photographs(source: pathlib.Path) -> tuple[folder.Scan, pathlib.Path]:
+    """Returns the photographs and the folder in which they are."""
+    if source.is_file():
+        return folder.Scan((source.name,), (), 0), source.parent
+    found = folder.scan(source, option='--source')
+    if not found.files:
+        raise UserError(f'{source} holds no pictures; name a folder of photographs.')
+    return found, source
 
 
 class _Set:
@@ -113,19 +126,25 @@ class _Set:
         try:
             picture = decode.decode(source / file)
         except decode.DecodeError as error:
-            self._skip(file, str(error), None, settings)
+            self._leave_out(file, str(error), None, settings)
             return
         self.longest = max(self.longest, *picture.shape[:2])
         facts = metadata.describe(source / file, picture)
         faces = detect(picture)
         portraits, reason = take(picture, faces, settings)
         if not portraits:
-            self._skip(file, f'{source / file} {reason}', facts, settings)
+            self._leave_out(file, f'{source / file} {reason}', facts, settings)
         stem = _stem(file, self._stems)
         self._stems.add(stem)
         for number, portrait in enumerate(portraits):
             name = f'{stem}_{number}.png'
-            images.write_png(self._output / FOLDER / name, portrait.picture)
+            try:
+                images.write_png(self._output / FOLDER / name, portrait.picture)
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                self._leave_out(file, f'{source / file} has too long a name', facts, settings)
+                break
             self.records.append(
                 {'file': name, 'source': file, **portrait.facts(), 'picture': facts}
             )
@@ -141,10 +160,13 @@ class _Set:
         images.write_png(self._output / f'contact_{self._num_sheets:03d}.png', sheet)
         self._tiles, self._num_sheets = [], self._num_sheets + 1
 
-    def _skip(self, file, reason, facts, settings) -> None:
+    def skip(self, file, reason, facts) -> None:
+        self.skipped.append({'source': file, 'reason': reason, 'picture': facts})
+
+    def _leave_out(self, file, reason, facts, settings) -> None:
         if settings.missing == 'refuse':
             raise UserError(f'{reason}; remove it, or choose --missing=skip or --missing=keep.')
-        self.skipped.append({'source': file, 'reason': reason, 'picture': facts})
+        self.skip(file, reason, facts)
 
 
 def _no_portraits(source: pathlib.Path, made: _Set, settings: Settings) -> str:
@@ -161,10 +183,12 @@ def _no_portraits(source: pathlib.Path, made: _Set, settings: Settings) -> str:
 
 
 def _stem(file: str, taken: set[str]) -> str:
-    """Returns a photograph's name without its suffix, or with it if the name is taken."""
+    """Returns a photograph's name without its suffix, or with it as often as names are taken."""
     path = pathlib.PurePosixPath(file)
     stem = path.with_suffix('').as_posix()
-    return f'{stem}_{path.suffix[1:]}' if stem in taken else stem
+    while stem in taken:
+        stem += f'_{path.suffix[1:]}'
+    return stem
 
 
 def _tile(

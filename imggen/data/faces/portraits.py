@@ -9,6 +9,8 @@ from imggen.data.faces import alignment, boxes
 from imggen.data.faces.boxes import Box
 from imggen.data.faces.detectors import Face
 
+_MOST_OUTSIDE = 0.1  # Of a face's box, in area and in the distance of an eye from the edge.
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -71,7 +73,8 @@ def take(picture: np.ndarray, faces: list[Face], settings: Settings) -> tuple[li
     """
     shape = picture.shape[:2]
     least = max(settings.min_eyes, 2 if settings.align else 0)
-    seen = [face for face in faces if len(face.eyes) >= least]
+    whole = [face for face in faces if not _is_cut_off(face, shape)]
+    seen = [face for face in whole if len(face.eyes) >= least]
     if settings.which == 'largest':
         seen = seen[:1]
     if seen:
@@ -81,9 +84,25 @@ def take(picture: np.ndarray, faces: list[Face], settings: Settings) -> tuple[li
         return [], f'is {shape[1]} x {shape[0]} pixels, too small for a portrait'
     if settings.missing == 'keep':
         return [_whole(picture, settings.size)], ''
+    if faces and not whole:
+        return [], 'shows no face that its edge does not cut off'
     if faces:
         return [], f'shows no face with {least} eye{"s" * (least > 1)}'
     return [], 'shows no face'
+
+
+def _is_cut_off(face: Face, shape: tuple[int, int]) -> bool:
+    """Returns whether the edge of a picture (height, width) goes through a face.
+
+    YuNet finds half faces, too, and then guesses where the other eye is.
+    """
+    margin = _MOST_OUTSIDE * face.box.width
+    at_edge = any(
+        not margin <= place <= side - margin
+        for eye in face.eyes
+        for place, side in zip(eye, shape, strict=True)
+    )
+    return at_edge or boxes.outside(face.box, shape) > _MOST_OUTSIDE
 
 
 def _cut(picture: np.ndarray, face: Face, settings: Settings) -> Portrait:
