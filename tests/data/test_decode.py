@@ -1,12 +1,15 @@
 """One picture to one array: every format and mode that people keep pictures in."""
 
 import io
+import pathlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from imggen.data import decode
+import imggen
+from imggen.data import color_profile, decode
+from tests.helpers import color_profile as color_profiles
 
 RNG = np.random.default_rng(0)
 
@@ -86,12 +89,106 @@ def test_16_bit_color_is_scaled(tmp_path):
     np.testing.assert_array_equal(decode.decode(tmp_path / 'a.png'), gradient())
 
 
-def test_float_pictures_in_0_to_1_are_scaled_and_others_refused(tmp_path):
+def test_float_pictures_in_0_to_1_or_255_are_scaled_and_others_refused(tmp_path):
     values = np.array([[0.0, 0.5, 1.0]], np.float32)
-    picture = decode.decode(saved(tmp_path, Image.fromarray(values), 'a.tiff'))
-    np.testing.assert_array_equal(picture[..., 0], [[0, 128, 255]])
+    for name, scale in {'a.tiff': 1, 'c.tiff': 255}.items():
+        picture = decode.decode(saved(tmp_path, Image.fromarray(values * scale), name))
+        np.testing.assert_array_equal(picture[..., 0], [[0, 128, 255]])
     with pytest.raises(decode.DecodeError, match=r'b\.tiff cannot be read \(floating-point'):
         decode.decode(saved(tmp_path, Image.fromarray(values * 300), 'b.tiff'))
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.tif'])
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_16_bits_are_kept_when_asked_for(tmp_path, name, channels):
+    import cv2
+
+    values = RNG.integers(0, 65536, (6, 5, channels), np.uint16)
+    values[0, 0, :3], values[-1, -1, :] = 65535, 1
+    stored = values[..., [2, 1, 0, 3][:channels]] if channels > 1 else values
+    cv2.imwrite(str(tmp_path / name), stored)
+    picture = decode.read(tmp_path / name, deep=True)
+    np.testing.assert_array_equal(picture.pixels, values[..., :3])
+    assert (picture.alpha is None) == (channels < 4)
+    if channels == 4:
+        np.testing.assert_array_equal(picture.alpha, values[..., 3])
+    eight = decode.read(tmp_path / name)
+    np.testing.assert_array_equal(eight.pixels, np.rint(values[..., :3] / 257))
+
+
+def test_integers_are_read_by_the_range_that_holds_them_and_this_is_said(tmp_path, caplog):
+    levels = np.arange(256).reshape(16, 16)
+    for name, values in {
+        'labels.tif': levels.astype(np.int32),
+        'camera.png': (levels * (4095 / 255)).round().astype(np.uint16),
+        'full.png': (levels * 257).astype(np.uint16),
+    }.items():
+        with caplog.at_level('WARNING', logger='absl'):
+            picture = decode.decode(saved(tmp_path, Image.fromarray(values), name))
+        np.testing.assert_array_equal(picture[..., 0], levels)
+    dark = np.full((2, 2), 3855, np.uint16)  # Black but for a sixteenth, by its tag.
+    named = saved(tmp_path, Image.fromarray(dark), 'dark.tif', tiffinfo={281: 65535})
+    np.testing.assert_array_equal(decode.decode(named), np.full((2, 2, 1), 15))
+    (sentence,) = {record.getMessage() for record in caplog.records}
+    assert 'labels.tif has more than 8 bits and no value above 255' in sentence
+
+
+@pytest.mark.parametrize('values', [[[-1, 5]], [[0, 70000]]])
+def test_integers_without_an_agreed_range_are_refused(tmp_path, values):
+    image = Image.fromarray(np.array(values, np.int32))
+    with pytest.raises(decode.DecodeError, match=r'a\.tif cannot be read \(32-bit integers above'):
+        decode.decode(saved(tmp_path, image, 'a.tif'))
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.tif', 'a.webp'])
+def test_colors_come_in_srgb_whatever_profile_they_have(tmp_path, name):
+    options = {'lossless': True} if name == 'a.webp' else {}
+    image = Image.fromarray(gradient())
+    path = saved(tmp_path, image, name, icc_profile=color_profiles.display_p3(), **options)
+    expected = color_profiles.to_srgb(gradient())
+    assert np.abs(expected - gradient()).max() > 20
+    assert np.abs(decode.decode(path) - expected).max() <= 2
+    same = saved(tmp_path, image, f'srgb {name}', icc_profile=color_profile.srgb(), **options)
+    np.testing.assert_array_equal(decode.decode(same), gradient())
+
+
+def test_profiles_of_transparent_gray_and_16_bit_pictures(tmp_path):
+    clear = Image.fromarray(np.dstack([gradient(), np.full((12, 16), 9, np.uint8)]))
+    path = saved(tmp_path, clear, 'a.png', icc_profile=color_profiles.display_p3())
+    picture = decode.read(path)
+    assert np.abs(picture.pixels - color_profiles.to_srgb(gradient())).max() <= 2
+    np.testing.assert_array_equal(picture.alpha, 9)
+
+    gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    linear = color_profiles.gray(1.0)
+    expected = 255 * color_profiles.srgb_curve(gray / 255)
+    for name, values in {'8.png': gray, '16.png': np.multiply(gray, 257, dtype=np.uint16)}.items():
+        path = saved(tmp_path, Image.fromarray(values), name, icc_profile=linear)
+        picture = decode.read(path, deep=True).pixels
+        assert picture.shape == (16, 16, 1) and picture.dtype == np.uint8
+        assert np.abs(picture[..., 0] - expected).max() <= 2
+
+
+@pytest.mark.parametrize('profile', [b'', b'nothing' * 50, color_profiles.gray(1.0)])
+def test_a_profile_that_does_not_apply_is_ignored(tmp_path, profile):
+    path = saved(tmp_path, Image.fromarray(gradient()), 'a.png', icc_profile=profile)
+    np.testing.assert_array_equal(decode.decode(path), gradient())
+
+
+def test_nothing_but_the_listed_formats_is_ever_opened(tmp_path):
+    for kind in ('EPS', 'ICO', 'TGA', 'PCX', 'SGI'):
+        image = Image.fromarray(gradient())
+        path = saved(tmp_path, image, f'{kind}.png', format=kind)
+        with pytest.raises(decode.DecodeError, match='its content is none of PNG, JPEG'):
+            decode.decode(path)
+    root = pathlib.Path(imggen.__file__).parents[1]
+    opening = {
+        path.name
+        for package in ('imggen', 'experiments', 'configs')
+        for path in root.glob(f'{package}/**/*.py')
+        if 'Image.open(' in path.read_text()
+    }
+    assert opening == {'decode.py'}
 
 
 def test_palettes_cmyk_and_bilevel(tmp_path):

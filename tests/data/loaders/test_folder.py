@@ -1,8 +1,11 @@
 """A folder of pictures: what is found, skipped, cached, held out and refused."""
 
+import contextlib
 import json
 import os
+import pathlib
 import shutil
+import tempfile
 
 import numpy as np
 import pytest
@@ -64,10 +67,11 @@ def test_hidden_broken_and_other_files_are_passed_over_and_reported(root, caplog
     with caplog.at_level('WARNING', logger='absl'):
         dataset = folder.load(path=str(root), size=(4, 4))
     assert first_values(dataset) == [10, 20, 30, 110, 120, 130]
-    assert '8 files, 2 unreadable, 2 other files' in dataset.description
+    assert '9 files, 3 unreadable, 1 other files' in dataset.description
     skipped = [record.getMessage() for record in caplog.records]
-    assert len(skipped) == 2
-    assert str(root / 'cats' / 'broken.jpg') in skipped[0] and 'dangling.png' in skipped[1]
+    for line, name in zip(skipped, ('cats/broken.jpg', 'dangling.png', 'pipe.png'), strict=True):
+        assert line.startswith(f'skipped: {root / name} cannot be read')
+    assert [f'skipped: {reason}' for reason in dataset.skipped] == skipped
     # The list is kept with the cache: a second start reports the same.
     assert folder.load(path=str(root), size=(4, 4)).description == dataset.description
 
@@ -129,6 +133,56 @@ def test_the_cache_notices_changed_added_and_removed_files(root):
     Image.new('RGB', (20, 10), (99, 0, 0)).save(root / 'a.png')
     assert first_values(folder.load(**options)) == [99, 11, 30, 110, 120, 130]
     assert folder.load(**{**options, 'size': (3, 3)}).shape[1:3] == (3, 3)
+
+
+def test_another_folder_of_equal_names_sizes_and_times_is_another_entry(tmp_path):
+    black, white = tmp_path / 'black', tmp_path / 'white'
+    for place, level in ((black, 0), (white, 255)):
+        place.mkdir()
+        Image.new('RGB', (4, 4), (level,) * 3).save(place / 'a.bmp')
+        os.utime(place / 'a.bmp', ns=(1, 1))
+    assert first_values(folder.load(path=str(black), size=(4, 4))) == [0]
+    assert first_values(folder.load(path=str(white), size=(4, 4))) == [255]
+    # In the same place, too.
+    os.replace(white / 'a.bmp', black / 'a.bmp')
+    assert first_values(folder.load(path=str(black), size=(4, 4))) == [255]
+
+
+def test_links_to_folders_are_named(root):
+    (root / 'up').symlink_to('..')
+    dataset = folder.load(path=str(root), size=(4, 4))
+    assert dataset.shape[0] == 6 and dataset.skipped == (f'{root}/up is a link to a folder',)
+
+
+@contextlib.contextmanager
+def another_user():
+    """Runs as nobody, if this process is root."""
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_second_user_reads_a_shared_cache_and_is_told_where_that_is_impossible(monkeypatch):
+    if os.geteuid():
+        pytest.skip('only root can become another user')
+    with tempfile.TemporaryDirectory() as shared:
+        top = pathlib.Path(shared)
+        top.chmod(0o755)
+        monkeypatch.setenv('XDG_CACHE_HOME', shared)
+        (top / 'pictures').mkdir()
+        Image.new('RGB', (4, 4), (7, 7, 9)).save(top / 'pictures' / 'a.png')
+        options = {'path': str(top / 'pictures'), 'size': (4, 4)}
+        folder.load(**options)
+        with another_user():
+            assert first_values(folder.load(**options)) == [7]
+            with pytest.raises(UserError, match=r'folders cannot be used .*; set XDG_CACHE_HOME'):
+                folder.load(**{**options, 'size': (3, 3)})
+        (entry,) = (top / 'imggen' / 'folders').iterdir()
+        entry.chmod(0o700)
+        with another_user(), pytest.raises(UserError, match='set XDG_CACHE_HOME'):
+            folder.load(**options)
 
 
 @pytest.mark.parametrize('name', ['images.npy', 'index.json'])
