@@ -22,6 +22,7 @@ import re
 import shlex
 import sys
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,6 +73,8 @@ def run(main: Callable[[list[str]], int | None]) -> None:
     logging.set_verbosity(logging.WARNING)
     # A warning is a sentence, too, without the source line that logged it.
     logging.get_absl_handler().setFormatter(None)
+    # Pillow warns of damaged files, which are read or named anyway.
+    warnings.filterwarnings('ignore', module=r'PIL\.')
     app.run(guarded, flags_parser=_parse)
 
 

@@ -12,6 +12,7 @@ from imggen import files
 from imggen.errors import UserError
 
 _GAP = 2  # White pixels between two images of a sheet.
+_VISIBLE = 32  # Pixels. Smaller images are enlarged on a sheet by a whole factor.
 
 
 def from_uint8(levels: jax.Array | np.ndarray) -> jax.Array:
@@ -42,7 +43,7 @@ def to_uint16(images: jax.Array | np.ndarray) -> np.ndarray:
 
 
 def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
-    """Lays images out row by row on a white sheet.
+    """Lays images out row by row on a white sheet. Images below 32 pixels a side are enlarged.
 
     Args:
       images: uint8 [n, height, width, channels].
@@ -55,6 +56,8 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
       UserError: the images have another rank or dtype.
     """
     images = _checked(images, 4)
+    factor = _enlargement(images.shape[1:3])
+    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, channels = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
@@ -71,7 +74,7 @@ def cut(sheet: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
     Args:
       sheet: uint8 [sheet height, sheet width, channels].
-      size: (height, width) of an image.
+      size: (height, width) of an image before it was enlarged.
 
     Returns:
       uint8 [n, height, width, channels]; places of the last row without an image are white.
@@ -80,12 +83,21 @@ def cut(sheet: np.ndarray, size: tuple[int, int]) -> np.ndarray:
       UserError: the sheet has another rank or dtype.
     """
     sheet = _checked(sheet, 3)
-    (height, width), (full_height, full_width) = size, sheet.shape[:2]
+    factor = _enlargement(size)
+    (height, width), (full_height, full_width) = (factor * side for side in size), sheet.shape[:2]
     tops = range(0, full_height - height + 1, height + _GAP)
     lefts = range(0, full_width - width + 1, width + _GAP)
     return np.stack(
-        [sheet[top : top + height, left : left + width] for top in tops for left in lefts]
+        [
+            sheet[top : top + height : factor, left : left + width : factor]
+            for top in tops
+            for left in lefts
+        ]
     )
+
+
+def _enlargement(size: tuple[int, int]) -> int:
+    return max(1, _VISIBLE // max(size))
 
 
 def visible(layers: jax.Array | np.ndarray) -> jax.Array | np.ndarray:

@@ -23,15 +23,30 @@ def test_what_is_outside_is_clipped():
 
 
 def test_grid_puts_images_row_by_row_with_white_between():
-    three = np.stack([np.full((2, 3, 1), value, np.uint8) for value in (10, 20, 30)])
+    three = np.stack([np.full((20, 30, 1), value, np.uint8) for value in (10, 20, 30)])
     sheet = images.grid(three, columns=2)
-    assert sheet.shape == (6, 8, 1)
-    assert (sheet[:2, :3] == 10).all() and (sheet[:2, 5:] == 20).all()
-    assert (sheet[4:, :3] == 30).all() and (sheet[2:4] == 255).all()
-    assert (sheet[:, 3:5] == 255).all() and (sheet[4:, 5:] == 255).all()
-    cut = images.cut(sheet, (2, 3))
+    assert sheet.shape == (42, 62, 1)
+    assert (sheet[:20, :30] == 10).all() and (sheet[:20, 32:] == 20).all()
+    assert (sheet[22:, :30] == 30).all() and (sheet[20:22] == 255).all()
+    assert (sheet[:, 30:32] == 255).all() and (sheet[22:, 32:] == 255).all()
+    cut = images.cut(sheet, (20, 30))
     np.testing.assert_array_equal(cut[:3], three)
     assert (cut[3:] == 255).all() and len(cut) == 4
+
+
+def test_tiny_images_are_enlarged_on_a_sheet_and_cut_at_their_size():
+    tiny = np.arange(6 * 8 * 8, dtype=np.uint8).reshape(6, 8, 8, 1)
+    sheet = images.grid(tiny, columns=3)
+    assert sheet.shape == (2 * 32 + 2, 3 * 32 + 2 * 2, 1)
+    np.testing.assert_array_equal(sheet[:32:4, :32:4], tiny[0])
+    np.testing.assert_array_equal(images.cut(sheet, (8, 8)), tiny)
+
+
+def test_every_16_bit_level_survives_the_way_in_and_out():
+    every = np.arange(65536, dtype=np.uint16)
+    inside = images.from_uint16(every)
+    assert inside.dtype == np.float32 and inside[0] == -1.0 and inside[-1] == 1.0
+    np.testing.assert_array_equal(images.to_uint16(inside), every)
 
 
 def test_a_float_or_another_rank_is_refused(tmp_path):

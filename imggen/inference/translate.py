@@ -134,13 +134,20 @@ def from_noise(restored: Restored, *, num_images: int, seed: int = 0) -> Iterato
 
 
 def validation(
-    restored: Restored, *, num_images: int, seed: int = 0, batch_size: int = 8
+    restored: Restored,
+    *,
+    num_images: int,
+    spread: bool = False,
+    seed: int = 0,
+    batch_size: int = 8,
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Translates the held-out images of a run's data set, in their order.
 
     Args:
       restored: a trained method that translates.
       num_images: number of images, at most.
+      spread: whether they are spread over the whole set, at the places of `spread_evenly`,
+        instead of the first: neighbors may be tiles of one photograph.
       seed: of what the method draws, such as dropout.
       batch_size: images at a time.
 
@@ -153,10 +160,12 @@ def validation(
     """
     check(restored)
     batches = data.held_out(restored.config['data'])
-    count = min(num_images, *map(len, batches.values()))
+    total = min(map(len, batches.values()))
+    count = min(num_images, total)
+    places = spread_evenly(count, total) if spread else np.arange(count)
     key, sample = keys.stream(seed, 'measure'), jax.jit(restored.method.sample)
     for first in range(0, count, batch_size):
-        rows = np.minimum(np.arange(first, first + batch_size), count - 1)
+        rows = places[np.minimum(np.arange(first, first + batch_size), count - 1)]
         batch = {name: images.from_uint8(pixels[rows]) for name, pixels in batches.items()}
         image_keys = keys.per_image(key, batch_size, first=first)
         sets = sample(image_keys, restored.state, restored.method.frozen, batch)
@@ -166,6 +175,11 @@ def validation(
             name: np.asarray(images.from_uint8(images.to_uint8(pixels[: count - first])))
             for name, pixels in sets.items()
         }
+
+
+def spread_evenly(count: int, total: int) -> np.ndarray:
+    """Returns `count` of `total` places in order, int [n], among them the first and the last."""
+    return np.linspace(0, total - 1, min(count, total)).round().astype(int)
 
 
 def check(restored: Restored) -> None:

@@ -16,7 +16,7 @@ from imggen.workdir.restore import Restored
 def write(
     restored: Restored, folder: pathlib.Path, *, num_images: int, seed: int = 0
 ) -> pathlib.Path:
-    """Translates the held-out images of a run and shows them.
+    """Translates held-out images of a run, spread over all of them, and shows them.
 
     Args:
       restored: a trained translation.
@@ -32,8 +32,9 @@ def write(
       UserError: the run translates nothing, or its data has no held-out images.
     """
     sources = data.files(restored.config['data'], split='test')
+    places = translate.spread_evenly(num_images, len(sources))
     rows, names, older = [], (), _files(folder)
-    for sets in translate.validation(restored, num_images=num_images, seed=seed):
+    for sets in translate.validation(restored, num_images=num_images, spread=True, seed=seed):
         # The older page is removed only once there are images to put in its place.
         while older:
             older.pop().unlink(missing_ok=True)
@@ -42,7 +43,7 @@ def write(
             shown = {name: f'{len(rows):05d}_{name}.png' for name in names}
             for name, file in shown.items():
                 images.write_png(folder / file, images.to_uint8(sets[name][index]))
-            source = sources[len(rows)] if sources else ''
+            source = sources[places[len(rows)]] if sources else ''
             finite = np.isfinite(decibels)
             psnr = number(round(float(decibels), 2)) if finite else 'the same'
             rows.append((f'{len(rows)} {source}'.strip(), shown, psnr))

@@ -101,6 +101,8 @@ def write_samples(
         if postprocess is not None:
             for name, image in postprocess(samples[method.output]).items():
                 writer.result(step, name, image)
+        elif method.num_images == 1:  # The only image is the result.
+            writer.result(step, method.output, images.to_uint8(samples[method.output][0]))
         elif draws and real is not None:
             inspect(step, samples[method.output], real)
 

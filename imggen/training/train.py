@@ -16,7 +16,7 @@ from imggen.errors import UserError
 from imggen.evaluation import distribution
 from imggen.method import Batch, Method
 from imggen.progress import Progress
-from imggen.training import collapse, hooks, loop
+from imggen.training import collapse, hooks, labels, loop
 from imggen.training.dispatch import NotFiniteError
 from imggen.workdir.checkpoint import Checkpoints
 from imggen.workdir.writer import Writer
@@ -93,6 +93,7 @@ def train(
     batch = loop.first_batch(source, mesh)
     # An option that a network does not have is refused before anything is written.
     jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    labels.check(config, method, source)
     leads = jax.process_index() == 0
     writer = Writer(
         workdir, config, command=command, active=leads, tensorboard=run_config.tensorboard
@@ -130,6 +131,9 @@ def train(
                 restore=lambda shapes: done and (done, checkpoints.restore(shapes, step=done)),
                 stop=lambda: bool(signals),
             )
+        made = writer.workdir / 'results'
+        if result.finished and made.is_dir():
+            progress.say(f'the result is in {made}')
     finally:
         progress.close()
         writer.close()

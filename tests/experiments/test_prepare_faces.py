@@ -106,7 +106,7 @@ def test_small_faces_in_a_large_photograph_take_a_larger_max_side(tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('--source=/nowhere', '--output=out'), '/nowhere is not a folder; name a folder of phot'),
+        (('--source=/nowhere', '--output=out'), '/nowhere is not a folder; set --source to one'),
         (('--source=in', '--output=out', '--size=64'), '--size=64 is not height,width: give two'),
         (
             ('--source=in', '--output=out', '--min_score=0.9', '--yunet_model=/nope'),

@@ -249,19 +249,30 @@ def test_validation_yields_held_out_pictures_with_their_truth(coloring, photogra
 def test_the_page_shows_every_set_of_every_picture(coloring, photographs, tmp_path):
     section = coloring.config['data'] | {'path': str(photographs), 'size': (32, 32)}
     run = coloring._replace(config=coloring.config | {'data': section | {'test_fraction': 0.5}})
-    page = translation_page.write(run, tmp_path, num_images=3).read_text()
-    for index in range(3):
+    page = translation_page.write(run, tmp_path, num_images=100).read_text()
+    names = data.files(run.config['data'], split='test')
+    assert len(names) >= 3
+    for index in range(len(names)):
         for name in ('input', 'output', 'target'):
             assert page.count(f'src="{index:05d}_{name}.png"') == 1
             with Image.open(tmp_path / f'{index:05d}_{name}.png') as image:
                 assert image.size == (32, 32)
-    names = data.files(run.config['data'], split='test')
-    assert len(names) >= 3
-    for index, name in enumerate(names[:3]):
+    for index, name in enumerate(names):
         assert page.count(f'<td>{index} {name}</td>') == 1
         truth = np.asarray(Image.open(tmp_path / f'{index:05d}_target.png'))
         np.testing.assert_array_equal(truth, np.asarray(Image.open(photographs / name)))
     assert 'http' not in page  # It asks nothing of a network.
+
+
+def test_the_page_is_spread_over_the_held_out_part(coloring, photographs, tmp_path):
+    section = coloring.config['data'] | {'path': str(photographs), 'size': (32, 32)}
+    run = coloring._replace(config=coloring.config | {'data': section | {'test_fraction': 0.5}})
+    names = data.files(run.config['data'], split='test')
+    page = translation_page.write(run, tmp_path, num_images=2).read_text()
+    for index, name in enumerate((names[0], names[-1])):
+        assert f'<td>{index} {name}</td>' in page
+        truth = np.asarray(Image.open(tmp_path / f'{index:05d}_target.png'))
+        np.testing.assert_array_equal(truth, np.asarray(Image.open(photographs / name)))
 
 
 def test_a_page_takes_the_place_of_the_one_that_was_there(coloring, photographs, tmp_path):

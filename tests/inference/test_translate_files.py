@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imggen.data import color_profile, decode, encode
 from imggen.errors import UserError
 from imggen.inference import translate
 from imggen.inference import translate_files as translation_files
@@ -102,6 +103,46 @@ def test_a_picture_draws_from_its_own_name_whatever_lies_beside_it(translator, t
     for one in same[1:]:
         np.testing.assert_array_equal(one, same[0])
     assert np.any(other != same[0])
+
+
+def test_names_do_not_collide_and_what_exists_is_kept(tmp_path):
+    source, output = tmp_path / 'in', tmp_path / 'out'
+    source.mkdir()
+    output.mkdir()
+    names = ('a.gif', 'a.gif.png', 'a.png', 'a.jpg', 'a.jfif', 'b.ppm', 'b.ppm.png.png')
+    for name in names:
+        (source / name).touch()
+    jobs = translation_files.plan(source, output).jobs
+    targets = {job.name: job.target.relative_to(output).as_posix() for job in jobs}
+    assert len(set(targets.values())) == len(names)
+    assert targets == {
+        **{name: name for name in names},
+        'a.gif': 'a.gif.png.png',
+        'b.ppm': 'b.ppm.png',
+    }
+    for name in ('a.png', 'skipped.txt'):
+        (output / name).write_text('mine')
+        with pytest.raises(UserError, match=f'{output / name} exists: name another --output'):
+            translation_files.plan(source, output)
+        assert len(translation_files.plan(source, output, overwrite=True).jobs) == len(names)
+        (output / name).unlink()
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tif'])
+def test_16_bits_and_exif_go_through_and_the_turn_is_done_once(enlarging, tmp_path, suffix):
+    steps = (np.arange(24 * 32).reshape(24, 32) * 80).astype(np.uint16)
+    encode.write(tmp_path / f'a.{suffix}', np.dstack([steps] * 3))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, 'Maker'
+    Image.fromarray(picture(24, 32)).save(tmp_path / 'b.jpg', exif=exif)
+    for name in (f'a.{suffix}', 'b.jpg'):
+        translate_files(enlarging, tmp_path / name, tmp_path / 'out' / name)
+    deep = decode.read(tmp_path / 'out' / f'a.{suffix}', deep=True).pixels
+    assert deep.dtype == np.uint16 and len(np.unique(deep)) > 256
+    with Image.open(tmp_path / 'out' / 'b.jpg') as turned:
+        assert turned.size == (48, 64)
+        assert dict(turned.getexif()) == {0x010F: 'Maker'}
+        assert turned.info['icc_profile'] == color_profile.srgb()
 
 
 @pytest.mark.parametrize('suffix', ['jpg', 'bmp'])

@@ -77,6 +77,47 @@ def test_portraits_keep_their_folders_and_a_name_each(source, tmp_path):
     assert len(folder.scan(tmp_path / 'out').files) == len(names) + 1  # And one contact sheet.
 
 
+def test_one_photograph_is_a_source_and_skipped_ones_are_listed(source, tmp_path):
+    summary = prepare(source / 'a.tif', tmp_path / 'one')
+    assert (summary.photographs, summary.portraits) == (1, 1)
+    assert (tmp_path / 'one' / portrait_set.FOLDER / 'a_0.png').is_file()
+    (source / 'above').symlink_to('..')
+    summary = prepare(source, tmp_path / 'all')
+    lines = (tmp_path / 'all' / 'skipped.txt').read_text().splitlines()
+    assert sorted(lines) == sorted(reason for _, reason in summary.skipped)
+    assert [line.split()[0].rpartition('/')[2] for line in sorted(lines)] == [
+        'above',
+        'broken.jpg',
+        'dot.png',
+        'empty.png',
+    ]
+
+
+def test_names_that_would_collide_get_names_of_their_own(tmp_path):
+    (tmp_path / 'in').mkdir()
+    for name in ('a.PNG', 'a.jpg', 'a.png', 'a_png.png', 'a_png.jpg', f'{"x" * 251}.png'):
+        Image.new('RGB', (9, 9)).save(tmp_path / 'in' / name)
+    summary = prepare(tmp_path / 'in', tmp_path / 'out', missing='keep')
+    written = list((tmp_path / 'out' / portrait_set.FOLDER).iterdir())
+    assert len(written) == summary.portraits == 5
+    assert [reason.split()[-5:] for _, reason in summary.skipped] == [
+        ['has', 'too', 'long', 'a', 'name']
+    ]
+
+
+@pytest.mark.parametrize(
+    ('top', 'left', 'is_whole'),
+    [(20, 30, True), (0, 30, True), (20, 73, False), (44, 30, False), (-7, 30, False)],
+)
+def test_a_face_that_the_edge_cuts_off_gives_no_portrait(top, left, is_whole):
+    picture = np.zeros((60, 90, 3), np.uint8)
+    eyes = ((top + 6.0, left + 5.0), (top + 6.0, left + 15.0))
+    face = Face(Box(float(top), float(left), 20.0, 20.0), 0.9, eyes)
+    taken, reason = portraits.take(picture, [face], portraits.Settings(size=(24, 18)))
+    assert bool(taken) == is_whole
+    assert reason == ('' if is_whole else 'shows no face that its edge does not cut off')
+
+
 def test_the_largest_face_fills_a_portrait_that_is_not_stretched(source, tmp_path):
     prepare(source, tmp_path / 'out')
     portrait = decode.decode(tmp_path / 'out' / portrait_set.FOLDER / 'a_0.png')

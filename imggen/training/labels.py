@@ -1,0 +1,29 @@
+"""Labels and the classes of a method belong together, which is checked before anything runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from imggen.data.source import Source
+from imggen.errors import UserError
+from imggen.method import Method
+
+
+def check(config: Mapping[str, Any], method: Method, source: Source) -> None:
+    """Checks that a method has a class for each label, and labels for its classes.
+
+    Raises:
+      UserError: config.data.labels='folders' gives labels that a method which makes images does
+        not take, or there are more labels than classes, whose embeddings would not exist.
+    """
+    count, num_classes = len(source.class_names), method.num_classes
+    asked_for = config['data'].get('labels') == 'folders' and method.output is not None
+    if asked_for and num_classes is None:
+        raise UserError(
+            f"config.data.labels='folders' gives {count} classes, but the method takes none: set "
+            f"config.method.num_classes={count} if it has this option, or labels to 'none'."
+        )
+    if num_classes is not None and (count > num_classes or (asked_for and count < num_classes)):
+        raise UserError(
+            f'config.method.num_classes is {num_classes}, but the data set has {count} classes: '
+            f'set it to {count}.'
+        )
