@@ -51,6 +51,8 @@ def test_the_command_translates_a_folder_and_names_what_it_skips(workdir, tmp_pa
     assert done.returncode == 0, done.stderr
     assert '1 translated, 1 skipped' in done.stdout
     assert f'skipped: {source / "b.png"} cannot be read' in done.stderr
+    (reason,) = (tmp_path / 'out' / 'skipped.txt').read_text().splitlines()
+    assert reason.startswith(f'{source / "b.png"} cannot be read')
     with Image.open(tmp_path / 'out' / 'a.png') as result:
         assert result.size == (28, 20)
     assert json.loads((workdir / 'run.json').read_text())['status'] == 'finished'
@@ -77,7 +79,11 @@ def test_tiles_that_are_normalized_each_on_its_own_are_named(photographs, tmp_pa
         'cut: 1 of more than 16 x 16 pixels, 0.png the first; tiles are normalized '
         'separately and may differ in tone: a larger --tile keeps images whole.'
     ) in done.stderr
-    done = call('translate', workdir, *flags[2:], f'--output={tmp_path / "0.png"}')
+    whole = (*flags[2:], f'--output={tmp_path / "0.png"}')
+    done = call('translate', workdir, *whole)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f'error: {tmp_path / "0.png"} exists: name another --output')
+    done = call('translate', workdir, *whole, '--overwrite')
     assert done.returncode == 0, done.stderr
     assert 'tone' not in done.stderr
 

@@ -62,7 +62,7 @@ def haar(*, cascades: str = '', min_side: int = 48, max_side: int = 800) -> Dete
 
     if not hasattr(cv2, 'CascadeClassifier'):
         raise UserError(
-            f'OpenCV {cv2.__version__} has no Haar cascades: install opencv-python>=4.10,<5 or '
+            f'OpenCV {cv2.__version__} has no Haar cascades: install opencv-python>=4.14,<5 or '
             'choose the detector yunet.'
         )
     face_cascade = _cascade('haarcascade_frontalface_default.xml', cascades)
@@ -194,7 +194,7 @@ def _cascade(name: str, folder: str):
             if not cascade.empty():
                 return cascade
     raise UserError(
-        f'{name} is in none of {", ".join(filter(None, folders))}: install opencv-python>=4.10,<5 '
+        f'{name} is in none of {", ".join(filter(None, folders))}: install opencv-python>=4.14,<5 '
         'or name the folder of the cascades.'
     )
 
