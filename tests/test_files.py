@@ -56,3 +56,23 @@ def test_a_lock_keeps_other_processes_out_and_ends_with_its_process(tmp_path):
         other.kill()
     with files.locked(tmp_path, 'is in use; wait.'):
         pass
+
+
+def test_the_longest_name_is_written_and_a_longer_one_leaves_nothing_behind(tmp_path):
+    files.write_text(tmp_path / ('x' * 255), 'whole')
+    assert [path.name for path in tmp_path.iterdir()] == ['x' * 255]
+    with pytest.raises(OSError):
+        files.write_text(tmp_path / ('x' * 256), 'whole')
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_exists_is_only_replaced_if_told_so(tmp_path):
+    mine, dangling, free = tmp_path / 'mine', tmp_path / 'dangling', tmp_path / 'free'
+    mine.touch()
+    dangling.symlink_to('nowhere')
+    files.refuse_overwrite([free, tmp_path / ('x' * 300)], overwrite=False)
+    files.refuse_overwrite([free, mine], overwrite=True)
+    with pytest.raises(UserError, match=f'{mine} exists: name another --output, or give --overwr'):
+        files.refuse_overwrite([free, mine], overwrite=False)
+    with pytest.raises(UserError, match='mine and 1 more exist: name another'):
+        files.refuse_overwrite([mine, dangling], overwrite=False)

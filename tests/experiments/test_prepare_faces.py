@@ -38,7 +38,7 @@ def test_the_command_finds_a_real_face(tmp_path):
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / 'in' / 'astronaut.png')
     Image.new('RGB', (64, 64)).save(tmp_path / 'in' / 'black.png')
     done = command(
-        f'--source={tmp_path}/in', f'--output={tmp_path}/out', '--size=64,48', '--filters'
+        f'--source={tmp_path}/in', f'--output={tmp_path}/out', '--size=48x64', '--filters'
     )
     assert done.returncode == 0, done.stderr
     assert f'skipped: {tmp_path}/in/black.png shows no face' in done.stdout
