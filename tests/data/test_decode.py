@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import imggen
-from imggen.data import color_profile, decode
+from imggen.data import color_profile, decode, encode
 from tests.helpers import color_profile as color_profiles
 
 RNG = np.random.default_rng(0)
@@ -114,6 +114,21 @@ def test_16_bits_are_kept_when_asked_for(tmp_path, name, channels):
         np.testing.assert_array_equal(picture.alpha, values[..., 3])
     eight = decode.read(tmp_path / name)
     np.testing.assert_array_equal(eight.pixels, np.rint(values[..., :3] / 257))
+
+
+@pytest.mark.parametrize('orientation', [3, 6])
+def test_16_bit_colors_are_turned_once(tmp_path, orientation):
+    tifffile = pytest.importorskip('tifffile')
+    values = RNG.integers(0, 65536, (4, 6, 3), np.uint16)
+    values[0, 0] = 65535
+    tag = (274, 'H', 1, orientation, True)
+    tifffile.imwrite(tmp_path / 'a.tif', values, photometric='rgb', extratags=[tag])
+    exif = Image.Exif()
+    exif[274] = orientation
+    encode.write(tmp_path / 'a.png', values, exif=exif.tobytes())
+    upright = np.rot90(values, 2 if orientation == 3 else -1)
+    for name in ('a.tif', 'a.png'):
+        np.testing.assert_array_equal(decode.read(tmp_path / name, deep=True).pixels, upright)
 
 
 def test_integers_are_read_by_the_range_that_holds_them_and_this_is_said(tmp_path, caplog):
