@@ -1,5 +1,6 @@
 """Compares the generated images of a run, as a set, with the real images of its data set."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,9 +12,10 @@ from imggen.errors import UserError
 from imggen.features.extractor import Extractor
 from imggen.inference import sampling
 from imggen.method import Batch, Method
-from imggen.metrics.distribution import distribution_metrics, moments_metrics
-from imggen.metrics.extraction import Features, extract, extract_moments, reference_features
+from imggen.metrics.distribution import METRICS, distribution_metrics, moments_metrics
+from imggen.metrics.extraction import Features, cached_features, extract, extract_moments
 from imggen.metrics.frechet import Moments, frechet_distance
+from imggen.progress import Progress
 from imggen.workdir.restore import Restored
 
 
@@ -50,13 +52,14 @@ def reference(
 
     def read(split):
         pictures, _ = data.examples(section, split=split)
-        if isinstance(pictures, np.ndarray):
-            return reference_features(extractor, pictures, mesh=mesh)
-        return extract(extractor, pictures, mesh=mesh)  # Too large to hold whole.
+        return [pictures] if isinstance(pictures, np.ndarray) else pictures
+
+    def of(split):
+        return cached_features(extractor, functools.partial(read, split), mesh=mesh)
 
     if data.has_held_out(section):
-        return Reference(f'{section["name"]} test', read('test'), read('train'))
-    return Reference(f'{section.get("path", section["name"])} train', read('train'), None)
+        return Reference(f'{section["name"]} test', of('test'), of('train'))
+    return Reference(f'{section.get("path", section["name"])} train', of('train'), None)
 
 
 def distribution(
@@ -79,8 +82,10 @@ def distribution(
         # Moments are enough, so features are not kept, however large `num_images` is.
         moments = extract_moments(extractor, generated, mesh=restored.mesh)
         found = moments_metrics(Moments.of(real.features.features), moments)
-        return _line(real.name, found, extractor)
-    generated = extract(extractor, generated, mesh=restored.mesh)
+        return line(real.name, found, extractor)
+    progress = Progress(num_images, unit='image')
+    generated = extract(extractor, generated, mesh=restored.mesh, advance=progress.advance)
+    progress.close()
     return compare(real, generated, extractor, only=only, seed=seed)
 
 
@@ -119,11 +124,19 @@ def compare(
     Raises:
       UserError: a name in `only` is unknown.
     """
+    check_names(only, METRICS)
     found = distribution_metrics(
-        keys.stream(seed, 'measure'), real.features, generated, held_out=real.held_out
+        keys.stream(seed, 'measure'),
+        real.features,
+        generated,
+        held_out=real.held_out,
+        only=only,
     )
-    check_names(only, found['metrics'])
-    return _line(real.name, found, extractor, only=only)
+    if lacking := sorted(set(only) - set(found['metrics'])):
+        raise UserError(
+            f'--measure={lacking[0]} does not apply here. {found["notes"].get("few", "")}'.strip()
+        )
+    return line(real.name, found, extractor, only=only)
 
 
 def check_names(only: Iterable[str], known: Iterable[str]) -> None:
@@ -132,12 +145,18 @@ def check_names(only: Iterable[str], known: Iterable[str]) -> None:
         raise UserError(f'--measure={unknown[0]} is unknown: there are {", ".join(known)}.')
 
 
-def _line(
+def line(
     name: str, found: Mapping[str, Any], extractor: Extractor, *, only: Iterable[str] = ()
 ) -> dict[str, Any]:
+    """Returns `found`, of `distribution_metrics`, as a part of a line of evaluations.jsonl."""
+
     def keep(part):
         values = found.get(part, {})
-        return {key: round(values[key], 6) for key in values if not only or key in only}
+        return {
+            key: round(values[key], 6)
+            for key in values
+            if not only or key.removesuffix('_gaussian') in only
+        }
 
     counts = found['counts']
     return {

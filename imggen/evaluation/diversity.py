@@ -22,8 +22,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
 
       pairwise         mean distance between two samples
       pairwise_real    the same for as many training images
-      distinct         number of training images that are the nearest one of some sample,
-                       divided by the number of samples
+      distinct         share of the samples that are alone in their nearest training image
       distinct_real    the same for as many held-out images
 
     For a run with references:
@@ -54,8 +53,8 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     metrics = {
         'pairwise': diversity.mean_pairwise_distance(rows['generated']),
         'pairwise_real': diversity.mean_pairwise_distance(rows['training'][:count]),
-        'distinct': diversity.distinct_nearest(rows['generated'], rows['training']) / count,
-        'distinct_real': diversity.distinct_nearest(rows['held_out'], rows['training']) / count,
+        'distinct': diversity.distinct_nearest(rows['generated'], rows['training']),
+        'distinct_real': diversity.distinct_nearest(rows['held_out'], rows['training']),
     }
     references = getattr(restored.state, 'references', ())
     if len(references):

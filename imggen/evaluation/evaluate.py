@@ -4,6 +4,7 @@
 means that they are not compared. `config.run.scores` names what else is measured, of SCORES.
 """
 
+import errno
 import functools
 import json
 import pathlib
@@ -181,9 +182,23 @@ def recorded(
 
 
 def append(workdir: str | pathlib.Path, line: dict[str, Any]) -> None:
-    """Adds one evaluation to a run's evaluations.jsonl."""
-    with open(reader.read(workdir).path / 'evaluations.jsonl', 'a') as file:
-        file.write(json.dumps(line) + '\n')
+    """Adds one evaluation to a run's evaluations.jsonl, whole or not at all.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    path = reader.read(workdir).path / 'evaluations.jsonl'
+    try:
+        with open(path, 'ab', buffering=0) as file:
+            size = file.tell()
+            text = f'{json.dumps(line)}\n'.encode()
+            if (written := file.write(text)) < len(text):  # The disk is full.
+                file.truncate(size)
+                raise OSError(errno.ENOSPC, f'{written} of {len(text)} bytes were written')
+    except OSError as error:
+        raise UserError(
+            f'the numbers above are not recorded: {path} cannot be written ({error.strerror}).'
+        ) from error
 
 
 def _identity(restored: Restored, how: EvaluationOptions) -> dict[str, Any]:

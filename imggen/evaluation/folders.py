@@ -1,16 +1,13 @@
-"""Compares two folders of images, without a run.
-
-They are compared as distributions, by the features of an extractor, or file by file: each image
-with the reference of the same name.
-"""
+"""Compares two folders of images as distributions, by the features of an extractor."""
 
 import collections
+import functools
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from imggen import data, devices
 from imggen.data import decode
@@ -18,12 +15,15 @@ from imggen.data.loaders import folder
 from imggen.errors import UserError
 from imggen.evaluation import distribution
 from imggen.features.extractor import Extractor
-from imggen.images import from_uint8
-from imggen.metrics import paired
-from imggen.metrics.extraction import extract, reference_features
-from imggen.metrics.lpips import load, lpips
+from imggen.metrics import extraction
+from imggen.metrics.distribution import METRICS, moments_metrics
+from imggen.metrics.extraction import Features, cached_features
+from imggen.metrics.frechet import Moments
+from imggen.metrics.statistics import Statistics
+from imggen.progress import Progress
 
-_PAIRS_AT_ONCE = 16
+_NEARLY_ALL = 0.95
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange height and width.
 
 
 class Folders(NamedTuple):
@@ -31,8 +31,8 @@ class Folders(NamedTuple):
 
     Attributes:
       generated, reference: the two folders.
-      size: (height, width) of all images; by default the most common size, or for pairs the
-        size of each file.
+      size: (height, width) of all images. By default, pairs keep the size of each file; for
+        `distributions` it is the size that nearly all images have, or that of the extractor.
       fit: 'crop', 'pad' or 'stretch'; see `decode.resize`.
     """
 
@@ -47,145 +47,153 @@ def distributions(
 ) -> dict[str, Any]:
     """Compares the folders as `distribution.compare` does.
 
+    The features of both folders are cached, by the contents of the images.
+
     Raises:
-      UserError: a folder holds no images, or none that can be read.
+      UserError: a measure is unknown, a folder holds no images, or none that can be read, or
+        there are several sizes and nothing says which to take.
     """
-    size, note = _common_size(folders)
+    distribution.check_names(only, METRICS)
+    size, note = _common_size(folders, extractor, ('reference', 'generated'))
+    channels = _channels(folders, size)
+    features = functools.partial(_features, folders, extractor, size, channels, devices.make_mesh())
+    reference = features('reference')
+    same = _root(folders, 'generated').resolve() == _root(folders, 'reference').resolve()
+    generated = reference if same else features('generated')
+    real = distribution.Reference(folders.reference, reference, None)
+    found = distribution.compare(real, generated, extractor, only=only, seed=seed)
+    return {**found, 'note': f'{note} {found["note"]}'}
 
-    def read(path):
-        section = {'name': 'folder', 'path': path, 'size': size, 'fit': folders.fit}
-        return data.examples(section, split='train')[0]
 
+def statistics(folders: Folders, extractor: Extractor) -> Statistics:
+    """Returns the statistics of the reference folder, which `against` compares others with.
+
+    Raises:
+      UserError: the folder holds no images, or none that can be read, or there are several sizes
+        and nothing says which to take.
+    """
+    size, _ = _common_size(folders, extractor, ('reference',))
     mesh = devices.make_mesh()
-    pictures = read(folders.reference)
-    whole = isinstance(pictures, np.ndarray)
-    features = (reference_features if whole else extract)(extractor, pictures, mesh=mesh)
-    generated = extract(extractor, read(folders.generated), mesh=mesh)
-    real = distribution.Reference(folders.reference, features, None)
-    line = distribution.compare(real, generated, extractor, only=only, seed=seed)
+    features = _features(folders, extractor, size, None, mesh, 'reference')
+    return Statistics(Moments.of(features.features), features.extractor, size, folders.fit)
+
+
+def against(
+    folders: Folders, stored: Statistics, extractor: Extractor, *, only: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Compares the generated folder with stored statistics, by the Fréchet distance.
+
+    The images are resized as those of the statistics were.
+
+    Raises:
+      UserError: another measure is asked for, the statistics are of another extractor or size, or
+        the folder holds no images.
+    """
+    distribution.check_names(only, ('frechet',))
+    stored.check(extraction.label(extractor), folders.size, where=folders.reference)
+    folders = folders._replace(size=stored.size or folders.size, fit=stored.fit or folders.fit)
+    size, note = _common_size(folders, extractor, ('generated',))
+    generated = _features(folders, extractor, size, None, devices.make_mesh(), 'generated')
+    found = moments_metrics(stored.moments, Moments.of(generated.features))
+    line = distribution.line(folders.reference, found, extractor)
     return {**line, 'note': f'{note} {line["note"]}'}
 
 
-def pairs(folders: Folders) -> dict[str, Any]:
-    """Compares images of the same name: mean absolute error, PSNR, SSIM and LPIPS.
-
-    Names match without their suffixes. Images keep their own size unless `folders.size` is
-    given.
-
-    Returns:
-      A dict like that of `distribution.compare`. The spread is the standard error over images.
-      The error 'l1' is for pixels in [0, 1], and PSNR is in decibels.
+def scan(folders: Folders, option: str) -> tuple[pathlib.Path, Sequence[str]]:
+    """Returns one of the folders, 'generated' or 'reference', and the names of its images.
 
     Raises:
-      UserError: a name has no partner, two partners differ in size, or an image cannot be
-        read.
+      UserError: it is not a folder, or holds no images.
     """
-    names = _matching(folders)
-    networks, missing = _networks()
-    values = collections.defaultdict(list)
-    for images, references in _batches(folders, names):
-        values['l1'].append(paired.mae(images, references) / 2)
-        values['psnr'].append(paired.psnr(images, references))
-        values['ssim'].append(paired.ssim(images, references))
-        for name, params in networks.items():
-            values[f'lpips_{name}'].append(_lpips(params, images, references))
-    values = {name: np.concatenate(parts) for name, parts in values.items()}
-    count = len(names)
-    spread = {
-        name: float(np.std(each, ddof=1) / count**0.5)
-        for name, each in values.items()
-        if count > 1 and np.isfinite(each).all()  # An equal pair has an infinite PSNR.
-    }
-    sizes = f'at {folders.size} ({folders.fit})' if folders.size else 'at their own size'
-    return {
-        'extractor': 'pairs',
-        'digest': 'of equal names',
-        'reference': folders.reference,
-        'num_reference': count,
-        'num_generated': count,
-        'metrics': {name: float(each.mean()) for name, each in values.items()},
-        'spread': spread,
-        'floor': {},
-        'note': ' '.join(filter(None, [f'The {count} pairs were compared {sizes}.', missing])),
-    }
+    root = _root(folders, option)
+    found = folder.scan(root, option=f'--{option}').files
+    if not found:
+        raise UserError(f'{root} holds no images to compare: name another --{option}.')
+    return root, found
 
 
-def _matching(folders: Folders) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    sides = []
-    for path in (folders.generated, folders.reference):
-        root = pathlib.Path(path).expanduser()
-        files = folder.scan(root).files
-        sides.append(
-            {pathlib.PurePath(file).with_suffix('').as_posix(): root / file for file in files}
-        )
-    generated, reference = sides
-    unmatched = sorted(generated.keys() - reference.keys())
-    if unmatched or not generated:
-        example = f': {unmatched[0]} has none' if unmatched else ''
-        raise UserError(
-            f'{len(unmatched)} of {len(generated)} images of {folders.generated} have no partner '
-            f'of the same name in {folders.reference}{example}; name two folders that match.'
-        )
-    return [(generated[name], reference[name]) for name in sorted(generated)]
-
-
-def _batches(folders: Folders, names):
-    """Yields (images, references), float32 [k, height, width, 3] in [-1, 1], by image size."""
-    waiting = collections.defaultdict(list)
-    for files in names:
-        try:
-            both = [
-                decode.to_channels(decode.decode(file, matte=decode.WHITE), 3) for file in files
-            ]
-        except decode.DecodeError as error:
-            raise UserError(f'{error}; replace it or remove it from both folders.') from error
-        if folders.size:
-            size = folders.size
-            both = [decode.resize(one, size, fit=folders.fit, matte=decode.WHITE) for one in both]
-        if both[0].shape != both[1].shape:
-            sizes = [f'{one.shape[1]} x {one.shape[0]}' for one in both]
-            raise UserError(
-                f'{files[0]} is {sizes[0]} and {files[1]} is {sizes[1]}; give --size=height,width.'
-            )
-        group = waiting[both[0].shape]
-        group.append(both)
-        if len(group) == _PAIRS_AT_ONCE:
-            yield _stack(group)
-            group.clear()
-    yield from (_stack(group) for group in waiting.values() if group)
-
-
-def _stack(group):
-    return tuple(from_uint8(np.stack(side)) for side in zip(*group, strict=True))
-
-
-def _networks():
-    """Returns LPIPS parameters by network, or a sentence if they are not installed."""
+def size_of(path: pathlib.Path) -> tuple[int, int] | None:
+    """Reads (height, width) from the header of a file, as it is decoded; None if it is damaged."""
     try:
-        return {name: load(name) for name in ('alexnet', 'vgg16')}, ''
-    except UserError as error:
-        return {}, f'LPIPS is missing: {error}'
+        with decode.opened(path) as picture:
+            width, height = picture.size
+            # Where there is no EXIF, Pillow decodes the whole of a PNG to look for it.
+            exif = picture.getexif() if 'exif' in picture.info else {}
+            is_sideways = exif.get(0x0112) in _SIDEWAYS
+    except decode.DecodeError:  # Whoever decodes the file reports the reason.
+        return None
+    return (width, height) if is_sideways else (height, width)
 
 
-_lpips = jax.jit(lpips)
+def _root(folders: Folders, option: str) -> pathlib.Path:
+    return pathlib.Path(getattr(folders, option)).expanduser()
 
 
-def _common_size(folders: Folders) -> tuple[tuple[int, int], str]:
-    """Returns the size of both folders' images, and a sentence on what is resized."""
-    sizes = collections.Counter()
-    for path in (folders.reference, folders.generated):
-        root = pathlib.Path(path).expanduser()
-        for name in folder.scan(root).files:
-            try:
-                with decode.opened(root / name) as picture:
-                    sizes[picture.size[::-1]] += 1
-            except decode.DecodeError:
-                continue  # The loader reports it.
-    if not sizes:
-        raise UserError(f'{folders.reference} and {folders.generated} hold no images to compare.')
-    size = folders.size or sizes.most_common(1)[0][0]
-    resized = sum(count for other, count in sizes.items() if other != size)
+def _common_size(
+    folders: Folders, extractor: Extractor, options: Sequence[str]
+) -> tuple[tuple[int, int], str]:
+    """Returns the size of all images, and a sentence on what is resized."""
+    counts = []
+    for option in options:
+        root, found = scan(folders, option)
+        counts.append(collections.Counter(filter(None, (size_of(root / name) for name in found))))
+    total = sum(counts, collections.Counter())
+    if not total:
+        raise UserError(f'no image of {_root(folders, options[0])} can be read.')
+    size = folders.size
+    if size is None:
+        size = total.most_common(1)[0][0]
+        if any(each[size] < _NEARLY_ALL * each.total() for each in counts):
+            size = _size_of_extractor(extractor, len(total))
+    resized = total.total() - total[size]
     return size, (
-        f'{resized} of {sum(sizes.values())} images were resized to {size[0]} x {size[1]} '
+        f'{resized} of {total.total()} images were resized to {size[0]} x {size[1]} '
         f'({folders.fit}, antialiased).'
     )
+
+
+def _size_of_extractor(extractor: Extractor, num_sizes: int) -> tuple[int, int]:
+    if extractor.size is None:
+        raise UserError(
+            f'the images have {num_sizes} sizes, and {extractor.name} takes any: give '
+            '--size=height,width.'
+        )
+    return extractor.size, extractor.size
+
+
+def _channels(folders: Folders, size: tuple[int, int]) -> int | None:
+    """Returns 3 if one folder is gray and the other is not, so that both have equal channels."""
+    shapes = {
+        next(iter(_chunks(folders, option, size, None))).shape[-1]
+        for option in ('generated', 'reference')
+    }
+    return 3 if len(shapes) > 1 else None
+
+
+def _chunks(
+    folders: Folders, option: str, size: tuple[int, int], channels: int | None
+) -> Iterator[np.ndarray]:
+    path = str(_root(folders, option))
+    section = {'name': 'folder', 'path': path, 'size': size, 'fit': folders.fit}
+    pictures, _ = data.examples({**section, 'channels': channels}, split='train')
+    return iter([pictures] if isinstance(pictures, np.ndarray) else pictures)
+
+
+def _features(
+    folders: Folders,
+    extractor: Extractor,
+    size: tuple[int, int],
+    channels: int | None,
+    mesh: Mesh,
+    option: str,
+) -> Features:
+    read = functools.partial(_chunks, folders, option, size, channels)
+    progress = Progress(len(scan(folders, option)[1]), unit='image')
+    found = cached_features(
+        extractor,
+        read,
+        mesh=mesh,
+        advance=lambda done: progress.advance(done, label=option),
+    )
+    progress.close()
+    return found

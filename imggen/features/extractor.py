@@ -20,6 +20,7 @@ class Extractor(NamedTuple):
         pure and traceable, and resizes and normalizes images as the network needs them.
       digest: 12 hexadecimal digits of the SHA-256 of `params`, printed beside every number.
       note: how `apply` prepares an image for the network, in one sentence.
+      size: the side of the square images that the network sees; None if it sees them at any size.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Extractor(NamedTuple):
     apply: Callable[[Any, jax.Array], Mapping[str, jax.Array]]
     digest: str
     note: str = ''
+    size: int | None = None
 
 
 def digest(params: Any) -> str:

@@ -38,6 +38,7 @@ def make() -> extractor.Extractor:
         apply=apply,
         digest=digest,
         note='Images are made gray and resized to 28 x 28 (linear, antialiased).',
+        size=28,
     )
 
 

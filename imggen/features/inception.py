@@ -182,7 +182,7 @@ def make() -> Extractor:
     """
     params = pretrained()
     note = f'Images are rounded to uint8 and resized to {_SIZE} x {_SIZE} as TensorFlow 1 does.'
-    return Extractor('inception', params, apply, digest(params), note)
+    return Extractor('inception', params, apply, digest(params), note, _SIZE)
 
 
 def _cache_folder() -> pathlib.Path:

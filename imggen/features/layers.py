@@ -131,6 +131,29 @@ def fold_batch_norm(
     }
 
 
+def keep_inside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
+    """Sets what is padding to zero, so that images of several sizes share one array.
+
+    Args:
+      x: [n, height, width, channels]; image i is in the top left corner of x[i].
+      sizes: int [n, 2], the height and width of each image; None if there is no padding.
+    """
+    if sizes is None:
+        return x
+    rows, columns = (
+        jnp.arange(side)[None] < sizes[:, axis, None] for axis, side in enumerate(x.shape[1:3])
+    )
+    return jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], x, 0)
+
+
+def mean_inside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
+    """Returns the mean of each image without its padding, [n]; see `keep_inside`."""
+    if sizes is None:
+        return jnp.mean(x, axis=(1, 2, 3))
+    area = sizes.prod(axis=1) * x.shape[-1]
+    return jnp.sum(keep_inside(x, sizes), axis=(1, 2, 3)) / area
+
+
 def _pad_same(x: jax.Array, size: tuple[int, int], stride: int, value: float) -> jax.Array:
     pads = lax.padtype_to_pads(x.shape[1:3], size, (stride, stride), 'SAME')
     return jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=value)

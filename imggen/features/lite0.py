@@ -146,7 +146,7 @@ def make() -> Extractor:
             return classify(params, layers.resize(images, _SIZE, _SIZE))
 
     note = f'Images are resized to {_SIZE} x {_SIZE} (bilinear, antialiased).'
-    return Extractor('lite0', params, apply, digest(params), note)
+    return Extractor('lite0', params, apply, digest(params), note, _SIZE)
 
 
 def _relu6(x: jax.Array) -> jax.Array:

@@ -53,6 +53,14 @@ _PACKAGE_SHA256 = '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127faccc
 _SIZE = 128
 
 
+def extents(sizes: jax.Array) -> dict[str, jax.Array]:
+    """Returns the size of every layer's activations of images of some sizes, int [n, 2]."""
+    found = {}
+    for name in LAYERS:
+        sizes = found[name] = sizes // 2 if name.endswith('pool') else sizes
+    return found
+
+
 def activations(
     params: Params,
     images: jax.Array,
@@ -60,6 +68,7 @@ def activations(
     *,
     pooling: Pooling = 'max',
     padding: Padding = 'zero',
+    sizes: jax.Array | None = None,
 ) -> dict[str, jax.Array]:
     """Returns the named activations, after ReLU. Layers beyond the deepest are not computed.
 
@@ -70,6 +79,8 @@ def activations(
       pooling: 'max', as trained, or 'average', which style transfer often uses.
       padding: 'zero', as trained, or 'edge', which repeats the border, so that it does not look
         like an edge in the image.
+      sizes: int [n, 2], height and width of each image, if they are padded at the bottom and on
+        the right; see `layers.keep_inside`. Activations beyond `extents(sizes)` are then zero.
 
     Returns:
       {name: float32 [n, height / 2^(block - 1), width / 2^(block - 1), features]}. The output
@@ -88,13 +99,14 @@ def activations(
             f'VGG16 up to {LAYERS[deepest]} needs images of at least {2**num_pools} pixels a '
             f'side, not {images.shape[1]}x{images.shape[2]}; enlarge them or name earlier layers.'
         )
-    outputs = {}
-    x = layers.normalize(images, params['input'])
+    outputs, inside = {}, {} if sizes is None else extents(sizes)
+    x = layers.keep_inside(layers.normalize(images, params['input']), sizes)
     for name in LAYERS[: deepest + 1]:
         if name.endswith('pool'):
             x = POOLS[pooling](x, 2, 2)
         else:
             x = jax.nn.relu(PADDED_CONVS[padding](x, params[name]))
+        x = layers.keep_inside(x, inside.get(name))
         if name in names:
             outputs[name] = x
     return outputs
@@ -195,7 +207,7 @@ def make() -> Extractor:
         return {'features': last.mean((1, 2))}
 
     note = f'Images are resized to {_SIZE} x {_SIZE} (bilinear, antialiased).'
-    return Extractor('vgg16', params, apply, digest(params), note)
+    return Extractor('vgg16', params, apply, digest(params), note, _SIZE)
 
 
 def _package_tree() -> dict:

@@ -14,6 +14,7 @@ read it:
 The spread over seeds of the training is larger, and is not included.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -32,7 +33,7 @@ from imggen.metrics.frechet import (
     rank_note,
 )
 from imggen.metrics.kid import kid
-from imggen.metrics.precision_recall import TIES_RULE, precision_recall
+from imggen.metrics.precision_recall import MIN_IMAGES, TIES_RULE, precision_recall
 
 _SPREAD = (
     '+- is one standard error: over both sets for kid, over the generated images for the others.'
@@ -52,8 +53,10 @@ METRICS = (
     'copying',
     'copying_distance',
 )
+_OF_NEIGHBORS = ('precision', 'recall', 'density', 'coverage')
 _NUM_GROUPS = 10
 _MIN_TO_EXTRAPOLATE = 100  # With fewer images in a set, a line in 1/n is noise.
+_CEILING = 'For measures whose larger values are better, such as precision, it is a ceiling.'
 _CLOSE = 5.0  # Percentile of the distances of unseen images to training images.
 
 
@@ -77,6 +80,7 @@ def distribution_metrics(
     generated: Features,
     *,
     held_out: Features | None = None,
+    only: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Compares a generated with a reference set.
 
@@ -87,9 +91,12 @@ def distribution_metrics(
       held_out: other real images, for the floor and for the search for copies; the training
         images if the reference is a test set. Without them, halves of the reference make the
         floor.
+      only: names of the metrics to compute, of METRICS; () for all.
 
     Returns:
-      The dict of the module's docstring, ready for JSON. `frechet_infinite` needs a hundred
+      The dict of the module's docstring, ready for JSON. Precision, recall, density and coverage
+      need more images than neighbors, and a floor from halves four images; without them they are
+      left out, and the notes say so. `frechet_infinite` needs a hundred
       images in both sets, `copying` and `copying_distance` need `held_out`. `class_score`,
       `class_kl` (from the generated to the reference histogram, where a class without a real
       image counts as half an image) and `classes_reached` need an extractor that classifies.
@@ -102,15 +109,17 @@ def distribution_metrics(
     _check(reference, generated)
     floor_key, metrics_key = jax.random.split(key)
     count = len(generated.features)
-    floor = real_floor(floor_key, reference, held_out=held_out, count=count)
+    only = frozenset(only or METRICS)
+    floor = real_floor(floor_key, reference, held_out=held_out, count=count, only=only)
     moments = Moments.of(reference.features)
-    metrics, spread = _compare(metrics_key, reference, moments, generated)
+    metrics, spread = _compare(metrics_key, reference, moments, generated, only)
     notes, floor_metrics = {}, dict(floor.metrics)
-    if held_out is not None:
+    if held_out is not None and only & {'copying', 'copying_distance'}:
         copied, notes['copying'] = _copied(held_out, reference, generated)
         metrics |= copied
         floor_metrics |= {'copying': _CLOSE / 100, 'copying_distance': 1.0} if copied else {}
-    floor_metrics['frechet_gaussian'] = frechet_floor(moments, moments.count, count)
+    if 'frechet' in only:
+        floor_metrics['frechet_gaussian'] = frechet_floor(moments, moments.count, count)
     return {
         'metrics': metrics,
         'spread': spread,
@@ -125,6 +134,7 @@ def distribution_metrics(
         'notes': {
             'ties': TIES_RULE,
             'rank': rank_note(min(moments.count, count), moments.mean.size),
+            'few': _few(moments.count, count, floor.counts) if only & set(_OF_NEIGHBORS) else '',
             'floor': floor.note,
             'spread': _SPREAD,
             **notes,
@@ -153,6 +163,7 @@ def real_floor(
     *,
     held_out: Features | None = None,
     count: int | None = None,
+    only: Iterable[str] = (),
 ) -> Floor:
     """Compares real with real images: a perfect generator would score the same.
 
@@ -166,46 +177,51 @@ def real_floor(
       reference: the set that generated images are compared with.
       held_out: real images that are not in it.
       count: number of generated images; the size of `held_out` by default.
+      only: names of the metrics to compute; () for all.
     """
     pick_key, metrics_key = jax.random.split(key)
     if held_out is None:
         shuffled = _shuffled(pick_key, reference)
         half = len(reference.features) // 2
+        if half < 2:
+            return Floor({}, (half, half), 'There is no floor: it needs 4 reference images.')
         first = shuffled.rows(slice(half))
         second = shuffled.rows(slice(half, 2 * half))
-        note = 'The floor compares two random halves of the reference, so it comes out too high.'
+        note = (
+            'The floor compares two random halves of the reference, so it is too pessimistic. '
+            f'{_CEILING}'
+        )
     else:
         _check(reference, held_out)
         first, second = reference, _shuffled(pick_key, held_out).rows(slice(count))
-        note = 'The floor compares other real images with the reference.'
-    metrics, _ = _compare(metrics_key, first, Moments.of(first.features), second)
+        note = f'The floor compares other real images with the reference. {_CEILING}'
+    only = frozenset(only or METRICS)
+    metrics, _ = _compare(metrics_key, first, Moments.of(first.features), second, only)
     return Floor(metrics, (len(first.features), len(second.features)), note)
 
 
-def _compare(key, reference: Features, moments: Moments, other: Features) -> tuple[dict, dict]:
+def _compare(
+    key, reference: Features, moments: Moments, other: Features, only: frozenset[str]
+) -> tuple[dict, dict]:
     """Returns metrics and their standard errors. `moments` are those of the reference."""
     shuffle_key, infinite_key = jax.random.split(key)
-    # The groups are random, because images may be in the order of their classes.
-    shuffled = _shuffled(shuffle_key, other).features
-    num_groups = min(_NUM_GROUPS, len(shuffled))
-    groups = [Moments.of(group) for group in np.array_split(shuffled, num_groups)]
-    distance = kid(reference.features, other.features)
-    manifold = precision_recall(reference.features, other.features)
-    metrics = {
-        'frechet': frechet_distance(moments, Moments.of(other.features)),
-        'kid': distance.value,
-        'precision': manifold.precision,
-        'recall': manifold.recall,
-        'density': manifold.density,
-        'coverage': manifold.coverage,
-    }
-    spread = {
-        'frechet': frechet_spread(moments, groups),
-        'kid': distance.standard_error,
-        'precision': manifold.precision_error,
-        'density': manifold.density_error,
-    }
-    if min(moments.count, len(shuffled)) >= _MIN_TO_EXTRAPOLATE:
+    count = len(other.features)
+    metrics, spread = {}, {}
+    if 'frechet' in only:
+        metrics['frechet'] = frechet_distance(moments, Moments.of(other.features))
+        if count > 2:  # Two images are left when one group is left out.
+            # The groups are random, because images may be in the order of their classes.
+            shuffled = _shuffled(shuffle_key, other).features
+            groups = np.array_split(shuffled, min(_NUM_GROUPS, count))
+            spread['frechet'] = frechet_spread(moments, [Moments.of(group) for group in groups])
+    if 'kid' in only:
+        metrics['kid'], spread['kid'] = kid(reference.features, other.features)
+    if only & set(_OF_NEIGHBORS) and _has_neighbors(moments.count, count):
+        manifold = precision_recall(reference.features, other.features)
+        metrics |= {name: getattr(manifold, name) for name in _OF_NEIGHBORS}
+        spread['precision'] = manifold.precision_error
+        spread['density'] = manifold.density_error
+    if 'frechet_infinite' in only and min(moments.count, count) >= _MIN_TO_EXTRAPOLATE:
         line = frechet_infinite(infinite_key, reference.features, other.features)
         metrics['frechet_infinite'] = line.value
     if other.logits is not None:
@@ -219,6 +235,23 @@ def _compare(key, reference: Features, moments: Moments, other: Features) -> tup
         metrics['class_kl'] = histogram_kl(counts, reference=np.maximum(reference_counts, 0.5))
         metrics['classes_reached'] = float(np.count_nonzero(counts))
     return metrics, spread
+
+
+def _has_neighbors(num_reference: int, num_generated: int) -> bool:
+    return num_reference >= MIN_IMAGES.reference and num_generated >= MIN_IMAGES.generated
+
+
+def _few(num_reference: int, num_generated: int, floor: tuple[int, int]) -> str:
+    """Returns a sentence if precision and its kind, or their floor, are left out, else ''."""
+    lacking = ''
+    if not _has_neighbors(num_reference, num_generated):
+        lacking = 'left out'
+    elif not _has_neighbors(*floor):
+        lacking = 'without a floor'
+    return lacking and (
+        f'Precision, recall, density and coverage are {lacking}: they need {MIN_IMAGES.reference} '
+        f'reference and {MIN_IMAGES.generated} generated images.'
+    )
 
 
 def _copied(training: Features, unseen: Features, generated: Features) -> tuple[dict, str]:

@@ -28,10 +28,14 @@ def mean_pairwise_distance(features: np.ndarray) -> float:
     return float(sums.sum() / (count * (count - 1)))
 
 
-def distinct_nearest(generated: np.ndarray, training: np.ndarray) -> int:
-    """Counts the training rows [m, d] that are the nearest one of some generated row [n, d]."""
+def distinct_nearest(generated: np.ndarray, training: np.ndarray) -> float:
+    """Returns the share of generated rows [n, d] that are alone in their nearest training row.
+
+    The nearest of the training rows [m, d] is shared if it is that of another generated row, too.
+    """
     _, indices = nearest(generated, training)
-    return len(np.unique(indices))
+    _, sizes = np.unique(indices, return_counts=True)
+    return float(np.count_nonzero(sizes == 1) / len(indices))
 
 
 @jax.jit

@@ -1,4 +1,4 @@
-"""Features of images: a frozen extractor computes them in batches; references are cached.
+"""Features of images: a frozen extractor computes them in batches; real images' are cached.
 
 Every image is rounded to uint8 first, so that a generated array and the PNG written from it
 have the same features.
@@ -8,7 +8,7 @@ import functools
 import hashlib
 import pathlib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -55,6 +55,7 @@ def extract(
     *,
     batch_size: int = 256,
     mesh: Mesh | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> Features:
     """Returns the features of all images.
 
@@ -64,11 +65,12 @@ def extract(
         arrays of any length.
       batch_size: images in a batch; rounded up to a multiple of the number of devices.
       mesh: a mesh with an axis 'data' to spread a batch over; None for one device.
+      advance: is told, after every batch, how many images are done.
 
     Raises:
       UserError: there are no images, or they differ in size, hold NaN or have another dtype.
     """
-    outputs = batching.concatenate(_stream(extractor, images, batch_size, mesh))
+    outputs = batching.concatenate(_stream(extractor, images, batch_size, mesh, advance))
     return Features(outputs['features'], outputs.get('logits'), label(extractor))
 
 
@@ -90,24 +92,29 @@ def extract_moments(
     return total
 
 
-def reference_features(
-    extractor: Extractor, images: np.ndarray, *, mesh: Mesh | None = None
+def cached_features(
+    extractor: Extractor,
+    read: Callable[[], Iterable[np.ndarray]],
+    *,
+    mesh: Mesh | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> Features:
-    """Returns the features of a reference set, from the cache if it holds them.
+    """Returns the features of a set, from the cache if it holds them.
 
     The cache is the folder $XDG_CACHE_HOME/imggen/features. The name of a file is a hash of
     the extractor and of every pixel, so that neither can change unnoticed. A damaged file is
     computed again; a folder that cannot be written gives a warning.
 
-    The arguments are those of `extract`.
+    Args:
+      read: returns an iterable over chunks of the images, as `extract` takes them. It is called
+        once to hash them and, if the cache lacks their features, once more.
+      extractor, mesh, advance: as for `extract`.
     """
-    images = _as_uint8(images)
-    sha = hashlib.sha256(f'{label(extractor)} {extractor.note} {images.shape} '.encode())
-    sha.update(np.ascontiguousarray(images))
-    path = files.cache('features', f'{extractor.name}-{sha.hexdigest()[:32]}.npz')
-    found = _read(path, len(images), label(extractor))
+    digest, count = _hash(extractor, read())
+    path = files.cache('features', f'{extractor.name}-{digest}.npz')
+    found = _read(path, count, label(extractor))
     if found is None:
-        found = extract(extractor, images, mesh=mesh)
+        found = extract(extractor, read(), mesh=mesh, advance=advance)
         _write(path, found)
     return found
 
@@ -135,7 +142,25 @@ def _as_uint8(chunk) -> np.ndarray:
     return to_uint8(chunk)
 
 
-def _stream(extractor: Extractor, images, batch_size: int, mesh: Mesh | None) -> Iterator[dict]:
+def _hash(extractor: Extractor, chunks: Iterable[np.ndarray]) -> tuple[str, int]:
+    """Returns a hash of the extractor and of all images, however they are cut, and their number."""
+    sha, count = hashlib.sha256(f'{label(extractor)} {extractor.note} '.encode()), 0
+    for chunk in chunks:
+        chunk = _as_uint8(chunk)
+        if not count:
+            sha.update(f'{chunk.shape[1:]} '.encode())
+        sha.update(np.ascontiguousarray(chunk))
+        count += len(chunk)
+    return sha.hexdigest()[:32], count
+
+
+def _stream(
+    extractor: Extractor,
+    images,
+    batch_size: int,
+    mesh: Mesh | None,
+    advance: Callable[[int], None] | None = None,
+) -> Iterator[dict]:
     """Yields {'features': [b, d], 'logits': [b, classes]} on the host, batch by batch."""
     if hasattr(images, 'ndim'):
         images = [images]
@@ -148,7 +173,12 @@ def _stream(extractor: Extractor, images, batch_size: int, mesh: Mesh | None) ->
     def apply(batch):
         return _apply(extractor.apply, params, put(batch), mesh=mesh)
 
-    return batching.stream_batches(apply, map(_as_uint8, images), batch_size=batch_size)
+    done = 0
+    for outputs in batching.stream_batches(apply, map(_as_uint8, images), batch_size=batch_size):
+        done += len(outputs['features'])
+        if advance is not None:
+            advance(done)
+        yield outputs
 
 
 def _checksum(features: np.ndarray, logits: np.ndarray) -> str:

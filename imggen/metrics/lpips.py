@@ -16,6 +16,7 @@ from imggen.features import alexnet, layers, vgg16
 
 Network = Literal['vgg16', 'alexnet']
 _NETWORKS = {'vgg16': vgg16, 'alexnet': alexnet}
+MIN_SIDES = {'alexnet': alexnet.MIN_SIDE, 'vgg16': 16}  # Of images, in pixels.
 _EPSILON = 1e-10
 
 
@@ -33,12 +34,18 @@ def load(network: Network) -> Mapping[str, Any]:
     return {network: module.pretrained(), 'heads': module.lpips_heads()}
 
 
-def lpips(params: Mapping[str, Any], a: jax.Array, b: jax.Array) -> jax.Array:
+def lpips(
+    params: Mapping[str, Any], a: jax.Array, b: jax.Array, *, sizes: jax.Array | None = None
+) -> jax.Array:
     """Returns the distance of each image in `a` to its partner in `b`: float32 [n], 0 if equal.
 
       d(a, b) = sum_l mean_(h, w) w_l . (a_l / |a_l| - b_l / |b_l|)^2
 
-    `params` come from `load`.
+    Args:
+      params: from `load`.
+      a, b: float32 [n, height, width, 1 or 3] in [-1, 1].
+      sizes: int [n, 2], height and width of each pair, if they are padded at the bottom and on
+        the right. The distance is that of the images without their padding.
 
     Raises:
       ValueError: the shapes differ.
@@ -50,12 +57,15 @@ def lpips(params: Mapping[str, Any], a: jax.Array, b: jax.Array) -> jax.Array:
     heads = params['heads']
     with jax.default_matmul_precision('highest'):
         both = jnp.concatenate([a, b])
-        taps = _NETWORKS[network].activations(params[network], both, tuple(heads))
+        module, extents, twice = _NETWORKS[network], {}, None
+        if sizes is not None:
+            extents, twice = module.extents(sizes), jnp.concatenate([sizes, sizes])
+        taps = module.activations(params[network], both, tuple(heads), sizes=twice)
         distance = jnp.zeros(a.shape[0])
         for name, head in heads.items():
             unit_a, unit_b = jnp.split(_unit(taps[name]), 2)
             weighted = (unit_a - unit_b) ** 2 * layers.channelwise(head)
-            distance += weighted.sum(-1).mean((1, 2))
+            distance += layers.mean_inside(weighted.sum(-1, keepdims=True), extents.get(name))
     return distance
 
 

@@ -3,6 +3,10 @@
 Images are float32 [n, height, width, channels] in [-1, 1]. `data_range` is the largest minus
 the smallest possible value, which is 2 for them. Every function returns one value for each
 image, float32 [n], so that a standard error can be printed.
+
+Images of several sizes share one array, and one compiled program, if they are padded at the bottom
+and on the right. `sizes`, int [n, 2], then holds their heights and widths, and the values are
+those of the images without their padding.
 """
 
 import jax
@@ -10,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from imggen.errors import UserError
+from imggen.features.layers import mean_inside
 
 _RADIUS = 5  # 11 taps.
+MIN_SIDE = 2 * _RADIUS + 1  # Of images that SSIM can compare.
 _SIGMA = 1.5
 
 
@@ -27,21 +33,27 @@ def _check(images, references) -> None:
 
 
 @jax.jit
-def mae(images: jax.Array, references: jax.Array) -> jax.Array:
+def mae(images: jax.Array, references: jax.Array, *, sizes: jax.Array | None = None) -> jax.Array:
     """Returns the mean absolute error of every image, in the unit of the images: [n]."""
     _check(images, references)
-    return jnp.mean(jnp.abs(images - references), axis=(1, 2, 3))
+    return mean_inside(jnp.abs(images - references), sizes)
 
 
 @jax.jit
-def psnr(images: jax.Array, references: jax.Array, *, data_range: float = 2.0) -> jax.Array:
+def psnr(
+    images: jax.Array,
+    references: jax.Array,
+    *,
+    data_range: float = 2.0,
+    sizes: jax.Array | None = None,
+) -> jax.Array:
     """Returns 10 log10(range^2 / mean squared error) of every image in decibels: [n].
 
     It is infinite for an image that equals its reference. Average the decibels over images,
     as published tables do, not the squared errors.
     """
     _check(images, references)
-    error = jnp.mean(jnp.square(images - references), axis=(1, 2, 3))
+    error = mean_inside(jnp.square(images - references), sizes)
     return 10 * jnp.log10(data_range**2 / error)
 
 
@@ -67,6 +79,7 @@ def ssim(
     *,
     minimum: float = -1.0,
     data_range: float = 2.0,
+    sizes: jax.Array | None = None,
 ) -> jax.Array:
     """Returns the mean structural similarity of every image, at most 1: [n].
 
@@ -82,14 +95,15 @@ def ssim(
       images, references: float32 [n, height, width, channels].
       minimum: the value of black; 0 if values are in [0, data_range].
       data_range: the value of white minus the value of black.
+      sizes: height and width of each image, both at least MIN_SIDE.
 
     Raises:
-      UserError: an image is smaller than the window.
+      UserError: the arrays are smaller than the window.
     """
     _check(images, references)
-    if min(images.shape[1:3]) < 2 * _RADIUS + 1:
+    if min(images.shape[1:3]) < MIN_SIDE:
         raise UserError(
-            f'SSIM needs images of at least {2 * _RADIUS + 1} pixels a side, '
+            f'SSIM needs images of at least {MIN_SIDE} pixels a side, '
             f'not {images.shape[1]} x {images.shape[2]}.'
         )
 
@@ -103,7 +117,7 @@ def ssim(
     mean_x, mean_y = mean_x - minimum, mean_y - minimum
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variances + c2)
-    return jnp.mean(luminance * structure, axis=(1, 2, 3))
+    return mean_inside(luminance * structure, None if sizes is None else sizes - 2 * _RADIUS)
 
 
 def luma(images: jax.Array) -> jax.Array:

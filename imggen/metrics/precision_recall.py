@@ -35,6 +35,14 @@ from imggen.metrics.pairwise import (
 TIES_RULE = 'A point on the border of a ball lies outside (precision, recall, density, coverage).'
 
 
+class _Counts(NamedTuple):
+    reference: int
+    generated: int
+
+
+MIN_IMAGES = _Counts(6, 4)  # One more than the default numbers of neighbors.
+
+
 class Manifold(NamedTuple):
     """The four metrics and the standard errors of two of them.
 

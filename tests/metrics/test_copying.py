@@ -60,6 +60,7 @@ def test_mean_pairwise_distance():
         mean_pairwise_distance(features[:1])
 
 
-def test_distinct_nearest_counts_images_that_are_resembled():
-    assert distinct_nearest(TRAINING[[1, 1, 7]] + 0.001, TRAINING) == 2
-    assert distinct_nearest(TRAINING, TRAINING) == len(TRAINING)
+def test_distinct_nearest_is_the_share_of_images_alone_in_their_nearest():
+    assert distinct_nearest(TRAINING[[1, 1, 7]] + 0.001, TRAINING) == pytest.approx(1 / 3)
+    assert distinct_nearest(TRAINING[[1, 1, 1]], TRAINING) == 0
+    assert distinct_nearest(TRAINING, TRAINING) == 1

@@ -11,7 +11,7 @@ from imggen.devices import make_mesh
 from imggen.errors import UserError
 from imggen.features.extractor import Extractor, digest
 from imggen.images import to_uint8
-from imggen.metrics.extraction import extract, extract_moments, reference_features
+from imggen.metrics.extraction import cached_features, extract, extract_moments
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (53, 6, 5, 3), dtype=np.uint8)
 
@@ -32,6 +32,10 @@ class Traced:
             return {'features': features, 'logits': features @ params['head']}
 
         self.extractor = Extractor('traced', params, apply, digest(params))
+
+
+def cached(extractor, images):
+    return cached_features(extractor, lambda: [images])
 
 
 def expected_of(extractor, images):
@@ -91,11 +95,11 @@ def test_moments_are_those_of_the_features():
 @pytest.mark.parametrize('classes', [0, 4])
 def test_reference_features_are_computed_once(cache, classes):
     traced = Traced(classes=classes)
-    first = reference_features(traced.extractor, IMAGES)
+    first = cached(traced.extractor, IMAGES)
     (path,) = cache.iterdir()
     # The same weights behind a function that fails: only the cache can answer.
     broken = traced.extractor._replace(apply=lambda params, images: 1 / 0)
-    again = reference_features(broken, IMAGES)
+    again = cached(broken, IMAGES)
     np.testing.assert_array_equal(again.features, first.features)
     assert again.extractor == first.extractor
     assert (again.logits is None) == (classes == 0)
@@ -104,20 +108,20 @@ def test_reference_features_are_computed_once(cache, classes):
 
 def test_a_pixel_or_a_weight_makes_another_entry(cache):
     traced = Traced()
-    first = reference_features(traced.extractor, IMAGES)
+    first = cached(traced.extractor, IMAGES)
     changed = IMAGES.copy()
     changed[50, 0, 0, 0] ^= 1
-    other = reference_features(traced.extractor, changed)
+    other = cached(traced.extractor, changed)
     assert (other.features[50] != first.features[50]).any()
-    reference_features(Traced(seed=1).extractor, IMAGES)
-    reference_features(traced.extractor, IMAGES.reshape(53, 5, 6, 3))
+    cached(Traced(seed=1).extractor, IMAGES)
+    cached(traced.extractor, IMAGES.reshape(53, 5, 6, 3))
     assert len(list(cache.iterdir())) == 4
 
 
 @pytest.mark.parametrize('damage', ['truncated', 'flipped', 'empty', 'not an archive', 'pickle'])
 def test_a_damaged_entry_is_computed_again(cache, damage):
     traced = Traced()
-    first = reference_features(traced.extractor, IMAGES)
+    first = cached(traced.extractor, IMAGES)
     (path,) = cache.iterdir()
     content = bytearray(path.read_bytes())
     if damage == 'truncated':
@@ -130,10 +134,10 @@ def test_a_damaged_entry_is_computed_again(cache, damage):
     else:
         content = b'' if damage == 'empty' else b'features'
     path.write_bytes(bytes(content))
-    again = reference_features(traced.extractor, IMAGES)
+    again = cached(traced.extractor, IMAGES)
     np.testing.assert_array_equal(again.features, first.features)
     broken = traced.extractor._replace(apply=lambda params, images: 1 / 0)
-    reference_features(broken, IMAGES)  # The entry is whole again.
+    cached(broken, IMAGES)  # The entry is whole again.
 
 
 @pytest.mark.parametrize('value', ['', None])
@@ -144,7 +148,7 @@ def test_an_empty_variable_means_the_default_folder(tmp_path, monkeypatch, value
         monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
     else:
         monkeypatch.setenv('XDG_CACHE_HOME', value)
-    reference_features(Traced().extractor, IMAGES)
+    cached(Traced().extractor, IMAGES)
     assert len(list((tmp_path / '.cache/imggen/features').glob('traced-*.npz'))) == 1
     assert os.listdir(tmp_path) == ['.cache']
 
@@ -152,7 +156,7 @@ def test_an_empty_variable_means_the_default_folder(tmp_path, monkeypatch, value
 def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
-    features = reference_features(Traced().extractor, IMAGES)
+    features = cached(Traced().extractor, IMAGES)
     assert features.features.shape == (53, 8)
 
 

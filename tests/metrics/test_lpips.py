@@ -50,6 +50,14 @@ def test_values_on_photographs(network, found):
     np.testing.assert_allclose(found, GOLDEN[network], atol=1e-4)
 
 
+def test_padding_is_not_a_part_of_the_image(params, pairs, found):
+    padded = [
+        jnp.pad(images, ((0, 0), (0, 13), (0, 31), (0, 0)), constant_values=0.7) for images in pairs
+    ]
+    sizes = jnp.array([pairs[0].shape[1:3]] * 2)
+    np.testing.assert_allclose(lpips(params, *padded, sizes=sizes), found, atol=1e-5)
+
+
 def pytorch_taps(torch, network, params, x):
     """The taps of either network in plain PyTorch: x [n, 3, height, width] in [-1, 1]."""
     functional = torch.nn.functional
