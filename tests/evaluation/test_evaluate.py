@@ -1,5 +1,8 @@
 """Which images each metric of a run is fed, which runs it refuses, and what a config asks for."""
 
+import json
+import resource
+
 import jax
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from imggen.errors import UserError
 from imggen.evaluation import distribution, evaluate
 from imggen.features.extractor import Extractor
 from imggen.inference import sampling
+from imggen.workdir import reader
 from imggen.workdir.restore import Restored
 from tests.configs import test_configs
 from tests.helpers import cases, held
@@ -143,28 +147,44 @@ def test_a_run_that_cannot_be_measured_so_is_refused_before_anything_is_loaded(r
                 evaluate.protocol(run, **asked)
 
 
-@pytest.mark.parametrize(
-    'name, score, expected',
-    [
-        ('gan_dcgan', 'parzen', {'parzen', 'parzen_k_means'}),
-        ('gan_dcgan', 'references', {'pairwise', 'distinct_real'}),
-        ('evaluator', 'references', {'pairwise', 'energy_generated'}),
-        ('vae', 'rejection', {'area_noise', 'area_other_set'}),
-        ('flow_matching', 'flow_evaluations', {'frechet_euler_2'}),
-        ('hill_climb', 'evolution', {'evaluations', 'nearest_distance'}),
-        ('pix2pix', 'translation', {'l1', 'input_l1', 'mean_picture_l1', 'spread'}),
-        ('super_resolution', 'translation', {'psnr_y', 'bicubic_psnr'}),
-        ('classifier', 'classifier', {'test_accuracy', 'calibration_error'}),
-    ],
-)
-def test_every_score_measures_the_runs_that_it_is_for(run_of, name, score, expected):
-    run = with_options(run_of(name), scores=(score,))
-    extractor = 'pixels' if score == 'flow_evaluations' else None
-    how = evaluate.protocol(run, num_images=12, extractor=extractor)
-    asked = {'extractor': how.extractor, 'evaluations': (2,)} if extractor else {}
-    found = evaluate.SCORES[score].measure(run, num_images=12, seed=0, **asked)
-    assert expected <= found.keys()
-    assert all(np.isfinite(value) for value in found.values())
+# What each score has among its metrics.
+METRICS = {
+    'classifier': {'test_accuracy', 'calibration_error'},
+    'evolution': {'evaluations', 'nearest_distance'},
+    'flow_evaluations': {'frechet_euler_2'},
+    'parzen': {'parzen', 'parzen_k_means'},
+    'references': {'pairwise', 'distinct_real'},
+    'rejection': {'area_noise', 'area_other_set'},
+    'translation': {'l1', 'psnr', 'ssim', 'spread'},
+}
+
+
+# Why an untrained run cannot be measured by a score that it is for.
+NOT_YET = {
+    ('pixel_average', 'parzen'): 'holds 1 images, not 12',
+    ('pixel_average', 'references'): 'holds 1 images, not 12',
+    ('evaluator', 'rejection'): 'rejects all 12 held-out real images',
+}
+
+
+# The score of style needs files: tests/methods/style/test_run.py.
+@pytest.mark.parametrize('name', [name for name in KINDS if name != 'style'])
+def test_a_run_is_measured_by_every_score_that_it_is_for(run_of, name):
+    for score in sorted(KINDS[name]):
+        run = with_options(run_of(name), scores=(score,))
+        extractor = 'pixels' if score == 'flow_evaluations' else None
+        how = evaluate.protocol(run, num_images=12, extractor=extractor)
+        asked = {'extractor': how.extractor, 'evaluations': (2,)} if extractor else {}
+        refusal = NOT_YET.get((name, score))
+        if score in SET and run.config['data'] == {'name': 'none'}:
+            refusal = "'none' has no splits"
+        if refusal:
+            with pytest.raises(UserError, match=refusal):
+                evaluate.SCORES[score].measure(run, num_images=12, seed=0, **asked)
+            continue
+        found = evaluate.SCORES[score].measure(run, num_images=12, seed=0, **asked)
+        assert METRICS[score] <= found.keys()
+        assert all(np.isfinite(value) for value in found.values())
 
 
 def test_modes_are_those_of_stacked_images(run_of):
@@ -223,6 +243,22 @@ def test_what_is_asked_for_is_measured_and_nothing_else():
     assert found('distinct', 'copying') == {'distinct': 1.0, 'copying': 1.0}
     with pytest.raises(UserError, match=r'--measure=fid is unknown: there are frechet.*distinct'):
         found('fid')
+
+
+def test_an_evaluation_is_recorded_whole_or_not_at_all(tmp_path):
+    (tmp_path / 'config.json').write_text(json.dumps({'format': reader.FORMAT}))
+    evaluate.append(tmp_path, {'step': 1, 'note': 'x' * 5000})
+    before = (tmp_path / 'evaluations.jsonl').read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r'not recorded: .*evaluations.jsonl cannot be written'):
+            evaluate.append(tmp_path, {'step': 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / 'evaluations.jsonl').read_bytes() == before
+    evaluate.append(tmp_path, {'step': 2})
+    assert [line['step'] for line in reader.read(tmp_path).evaluations] == [1, 2]
 
 
 def test_without_an_extractor_a_metric_of_sets_is_unknown():
