@@ -24,6 +24,8 @@ from imggen.images import from_uint8, to_uint8
 from imggen.metrics import batching
 from imggen.metrics.frechet import Moments
 
+_BATCH_SIZE, _SMALLEST_BATCH = 256, 32
+
 
 class Features(NamedTuple):
     """The features of a set of images.
@@ -53,7 +55,7 @@ def extract(
     extractor: Extractor,
     images: np.ndarray | Iterable[np.ndarray],
     *,
-    batch_size: int = 256,
+    batch_size: int = _BATCH_SIZE,
     mesh: Mesh | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Features:
@@ -78,7 +80,7 @@ def extract_moments(
     extractor: Extractor,
     images: np.ndarray | Iterable[np.ndarray],
     *,
-    batch_size: int = 256,
+    batch_size: int = _BATCH_SIZE,
     mesh: Mesh | None = None,
 ) -> Moments:
     """Returns the moments of all images' features without keeping them: for sets of any size.
@@ -114,7 +116,9 @@ def cached_features(
     path = files.cache('features', f'{extractor.name}-{digest}.npz')
     found = _read(path, count, label(extractor))
     if found is None:
-        found = extract(extractor, read(), mesh=mesh, advance=advance)
+        # A few images are not padded to a whole batch; few batch sizes are compiled.
+        batch_size = min(_BATCH_SIZE, max(_SMALLEST_BATCH, 2 ** (count - 1).bit_length()))
+        found = extract(extractor, read(), batch_size=batch_size, mesh=mesh, advance=advance)
         _write(path, found)
     return found
 

@@ -65,7 +65,7 @@ def test_otherwise_it_is_the_size_of_the_extractor_however_common_another_is(
     line = folders.distributions(given, extractor, only=['frechet'])
     assert '16 of 16 images were resized to 8 x 8' in line['note']
     jax.effects_barrier()
-    assert {batch.shape[1:] for batch in fed} == {(8, 8, 3)}
+    assert {batch.shape for batch in fed} == {(32, 8, 8, 3)}  # Not 256, for 8 images.
     # Copies of one file change the most common size, but not the size of the comparison.
     fill(tmp_path / 'real', 3, (20, 15))
     assert 'to 8 x 8' in folders.distributions(given, extractor, only=['frechet'])['note']
