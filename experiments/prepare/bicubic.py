@@ -22,7 +22,7 @@ from imggen.data import decode
 from imggen.data.loaders import folder
 from imggen.errors import UserError
 from imggen.metrics import paired
-from imggen.resize import imresize
+from imggen.data.imresize import imresize
 
 _INPUT = flags.DEFINE_string('input', None, 'A folder of pictures.')
 _OUTPUT = flags.DEFINE_string('output', None, 'A new folder.')

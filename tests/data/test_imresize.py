@@ -10,7 +10,7 @@ import skimage.data
 from PIL import Image
 
 from imggen import images
-from imggen.resize import imresize
+from imggen.data.imresize import imresize
 
 CAT = skimage.data.chelsea()[:48, :80].astype(np.float64)
 # The weights with which MATLAB halves a row, and with which it doubles one.
