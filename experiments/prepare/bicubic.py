@@ -19,10 +19,10 @@ from absl import flags
 
 from imggen import cli, files, images
 from imggen.data import decode
+from imggen.data.imresize import imresize
 from imggen.data.loaders import folder
 from imggen.errors import UserError
 from imggen.metrics import paired
-from imggen.data.imresize import imresize
 
 _INPUT = flags.DEFINE_string('input', None, 'A folder of pictures.')
 _OUTPUT = flags.DEFINE_string('output', None, 'A new folder.')
