@@ -12,7 +12,7 @@ On a cluster, start one process per host with --distributed.
 
 from absl import flags
 
-from imggen import cli, devices
+from imggen import cli
 
 _CONFIG = cli.define_config()
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run; made if it does not exist.')
@@ -26,10 +26,15 @@ _NUM_PROCESSES = flags.DEFINE_integer(
 _PROCESS_ID = flags.DEFINE_integer(
     'process_id', None, 'Number of this process, from 0, if the cluster is not detected.'
 )
+# Schedulers kill after 10 seconds or more.
+_SECONDS_TO_STOP = 8.0
 
 
 def main(argv):
     del argv
+    # Imported here, so that Ctrl-C during the import of JAX ends in one sentence.
+    from imggen import devices
+
     if _DISTRIBUTED.value:
         devices.join_processes(
             address=_COORDINATOR.value, count=_NUM_PROCESSES.value, index=_PROCESS_ID.value
@@ -37,7 +42,12 @@ def main(argv):
     devices.cache_compilations()
     from imggen.training import train
 
-    result = train.train(_CONFIG.value.to_dict(), _WORKDIR.value, command=cli.command_line())
+    result = train.train(
+        _CONFIG.value.to_dict(),
+        _WORKDIR.value,
+        command=cli.command_line(),
+        seconds_to_stop=_SECONDS_TO_STOP,
+    )
     return 0 if result.finished else 143
 
 

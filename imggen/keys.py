@@ -8,11 +8,11 @@ samples). The key of a step is `fold_in(key, step)`, and the key of an image is
 import jax
 import jax.numpy as jnp
 
-_STREAMS = {'init': 0, 'loop': 1, 'data': 2, 'sample': 3, 'measure': 4}
+_STREAMS = {'init': 0, 'loop': 1, 'data': 2, 'sample': 3, 'measure': 4, 'restart': 5}
 
 
 def stream(seed: int, name: str) -> jax.Array:
-    """Returns the key for one purpose: 'init', 'loop', 'data', 'sample' or 'measure'."""
+    """Returns the key for one purpose: 'init', 'loop', 'data', 'sample', 'measure' or 'restart'."""
     return jax.random.fold_in(jax.random.key(seed), _STREAMS[name])
 
 

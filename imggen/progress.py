@@ -8,13 +8,16 @@ from tqdm import tqdm
 
 _PLAIN_EVERY_SECONDS = 15.0
 _SMOOTHING = 0.3  # The weight of the newest pace in the moving average, as in tqdm.
+# Without tqdm's time left, which counts what happens once.
+_BAR_FORMAT = '{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]'
 
 
 class Progress:
     """Shows progress: one updating line on a terminal, a plain line every 15 seconds elsewhere.
 
     The time left is estimated from recent units with the same label, since the phases of a run
-    may take very different times per step.
+    may take very different times per step. A caller that knows how long a unit takes says so: the
+    clock also counts what happens once, such as compiling.
 
     Args:
       total: number of units.
@@ -30,30 +33,46 @@ class Progress:
         self._active = active
         self._bar = None
         if active and sys.stderr.isatty():
-            self._bar = tqdm(total=total, initial=initial, unit=unit, dynamic_ncols=True)
+            self._bar = tqdm(
+                total=total, initial=initial, dynamic_ncols=True, bar_format=_BAR_FORMAT
+            )
 
-    def advance(self, done: int, *, label: str = '', scalars: Mapping[str, float] | None = None):
-        """Shows that `done` units of the total are done."""
+    def advance(
+        self,
+        done: int,
+        *,
+        label: str = '',
+        scalars: Mapping[str, float] | None = None,
+        seconds: float | None = None,
+    ):
+        """Shows that `done` units of the total are done.
+
+        Args:
+          done: number of units, also those of earlier sessions.
+          label: the phase.
+          scalars: values to show, by name.
+          seconds: how long one unit takes now; by default what the clock says.
+        """
         scalars = {name: f'{value:.4g}' for name, value in (scalars or {}).items()}
+        now, before = time.monotonic(), self._done
+        self._measure(now, done, label, seconds)
+        left = clock((self._pace or 0.0) * (self._total - done))
         if self._bar is not None:
             self._bar.set_description_str(label, refresh=False)
-            self._bar.set_postfix(scalars, refresh=False)
-            self._bar.update(done - self._done)
-        now = time.monotonic()
-        self._measure(now, done, label)
+            self._bar.set_postfix({'left': left, **scalars}, refresh=False)
+            self._bar.update(done - before)
         if self._active and self._bar is None:
             if now - self._said < _PLAIN_EVERY_SECONDS and done < self._total:
                 return
             self._said = now
-            left = (self._pace or 0.0) * (self._total - done)
             counted = f'{label} {self._unit} {done}/{self._total}'.strip()
             values = [f'{name} {value}' for name, value in scalars.items()]
-            self.say(', '.join([counted, f'{clock(left)} left', *values]))
+            self.say(', '.join([counted, f'{left} left', *values]))
 
-    def _measure(self, now: float, done: int, label: str) -> None:
+    def _measure(self, now: float, done: int, label: str, seconds: float | None) -> None:
         """Updates the pace with the units since the last call."""
         if done > self._done:
-            pace = (now - self._advanced) / (done - self._done)
+            pace = (now - self._advanced) / (done - self._done) if seconds is None else seconds
             if self._pace is not None and label == self._label:
                 pace = _SMOOTHING * pace + (1.0 - _SMOOTHING) * self._pace
             self._pace = pace

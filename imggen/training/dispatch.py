@@ -1,14 +1,16 @@
 """Dispatches: many steps in one call to the device.
 
 A dispatch is a compiled loop whose trip count is an argument, so that a phase compiles once
-however a run is cut. (`lax.scan` would compile anew for every length.) The host reads the
-metrics of a dispatch after it has sent the next one, so that the device never waits for it.
+however a run is cut. (`lax.scan` would compile anew for every length.) A record is one dispatch, or
+several of about a second each where that takes longer, so that a signal is soon answered. The sums
+of the metrics go from one dispatch to the next: where a record is cut changes no bit. The host
+reads them after it has sent the next dispatch, so that the device never waits for it.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,16 +24,17 @@ from imggen.errors import UserError
 from imggen.method import Phase
 
 _NEVER = np.iinfo(np.int32).max
+_SECONDS = 1.0  # That a dispatch should take.
 
 
 class Record(NamedTuple):
-    """One dispatch and the means of its metrics.
+    """The means of the metrics over some steps.
 
     Attributes:
-      step: the step at which it ended.
+      step: the step at which they ended.
       phase: name of the phase.
       num_steps: number of steps.
-      seconds: time for which the device worked on it.
+      seconds: time for which the device worked on them.
       metrics: mean of each metric over the steps.
     """
 
@@ -43,76 +46,127 @@ class Record(NamedTuple):
 
 
 class NotFiniteError(UserError):
-    """A metric became NaN or infinite."""
+    """Something became NaN or infinite.
+
+    Attributes:
+      step: where.
+      names: what: metrics, parts of the state, the data.
+    """
 
     def __init__(self, step: int, names: Sequence[str]):
         super().__init__(f'{" and ".join(names)} became NaN or infinite at step {step}')
+        self.step, self.names = step, list(names)
 
 
 def split(
-    phases: Sequence[Phase], step: int, periods: Sequence[int]
+    phases: Sequence[Phase], step: int, periods: Sequence[int], ends: Sequence[int] = ()
 ) -> Iterator[tuple[Phase, int, int]]:
-    """Yields (phase, first step, last step) of each dispatch from `step` to the end.
+    """Yields (phase, first step, last step) of each record from `step` to the end.
 
-    A dispatch ends where a phase ends and at every multiple of a period; a period of 0 is none.
+    A record ends where a phase ends, at every multiple of a period, and at the steps `ends`; a
+    period of 0 is none.
     """
     periods = [period for period in periods if period]
     phase_end = 0
     for phase in phases:
         phase_end += phase.num_steps
         while step < phase_end:
-            last = min(phase_end, *((step // period + 1) * period for period in periods))
+            following = [(step // period + 1) * period for period in periods]
+            last = min(phase_end, *following, *(end for end in ends if end > step))
             yield phase, step, last
             step = last
 
 
-class Programs(dict):
-    """The compiled dispatch of each phase, by the name of the phase.
+class Totals(NamedTuple):
+    """What a record adds up.
 
-    Each maps (loop key, state, frozen, window, first, last) to (state, (sums, broken)): the sums
-    of the metrics over the steps and, for each metric, the first step at which it was not finite.
-    The old state is donated.
+    Attributes:
+      sums: sum of each metric, float32.
+      broken: for each metric, the first step at which it was not finite, int32.
     """
 
+    sums: Mapping[str, jax.Array]
+    broken: Mapping[str, jax.Array]
+
+
+class Programs:
+    """The compiled dispatch of each phase."""
+
     def __init__(self, source: Source, mesh: Mesh, state_sharding: NamedSharding):
-        super().__init__()
         self._source, self._mesh, self._state_sharding = source, mesh, state_sharding
+        self._programs, self._zeros = {}, {}
 
-    def compile(self, phase: Phase, arguments) -> None:
-        """Compiles the dispatch of a phase for the shapes of `arguments`."""
-        dispatch = jax.jit(
-            partial(_dispatch, phase.step, self._source.gather),
-            donate_argnames='state',
-            out_shardings=(self._state_sharding, NamedSharding(self._mesh, P())),
+    def __contains__(self, phase: Phase) -> bool:
+        return phase.name in self._programs
+
+    def zeros(self, phase: Phase) -> Totals:
+        """Returns what a record of a compiled phase begins with."""
+        return self._zeros[phase.name]
+
+    def compile(self, phase: Phase, loop_key, state, frozen, window) -> None:
+        """Compiles the dispatch of a phase for the shapes of the arguments."""
+        # The program traces no step again: an inner jit keeps the trace.
+        step = jax.jit(partial(_step, phase.step, self._source.gather), inline=True)
+        index = devices.replicate(self._mesh, np.int32(0))
+        names = jax.eval_shape(step, loop_key, index, state, frozen, window)[1]
+        replicated = NamedSharding(self._mesh, P())
+        zeros = Totals(
+            {name: np.float32(0.0) for name in names}, {name: np.int32(_NEVER) for name in names}
         )
+        zeros = self._zeros[phase.name] = jax.device_put(zeros, replicated)
+        dispatch = jax.jit(
+            partial(_dispatch, step),
+            donate_argnames='state',
+            out_shardings=(self._state_sharding, replicated),
+        )
+        lowered = dispatch.lower(loop_key, state, frozen, window, index, index, zeros)
         compiler_options = devices.compiler_options(self._mesh)
-        self[phase.name] = dispatch.lower(*arguments).compile(compiler_options=compiler_options)
+        self._programs[phase.name] = lowered.compile(compiler_options=compiler_options)
+
+    def run(self, phase: Phase, loop_key, state, frozen, window, first: int, last: int, totals):
+        """Runs the steps [first, last); returns the state and the totals. `state` is donated."""
+        bounds = devices.replicate(self._mesh, (np.int32(first), np.int32(last)))
+        return self._programs[phase.name](loop_key, state, frozen, window, *bounds, totals)
 
 
-def _dispatch(step_fn, gather, loop_key, state, frozen, window, first, last):
-    # Traced once for the names of its metrics and for the loop: an inner jit keeps the trace.
-    @partial(jax.jit, inline=True)
-    def step(index, state):
-        batch = jax.lax.with_sharding_constraint(gather(window, index), P('data'))
-        state, metrics = step_fn(jax.random.fold_in(loop_key, index), state, frozen, batch)
-        return state, {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}
+def _step(step_fn, gather, loop_key, index, state, frozen, window):
+    batch = jax.lax.with_sharding_constraint(gather(window, index), P('data'))
+    state, metrics = step_fn(jax.random.fold_in(loop_key, index), state, frozen, batch)
+    return state, {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}
 
+
+def _dispatch(step, loop_key, state, frozen, window, first, last, totals):
     def body(index, carry):
-        state, sums, broken = carry
-        state, metrics = step(index, state)
+        state, (sums, broken) = carry
+        state, metrics = step(loop_key, index, state, frozen, window)
         sums = jax.tree.map(jnp.add, sums, metrics)
         broken = jax.tree.map(
             lambda first, value: jnp.where(jnp.isfinite(value), first, jnp.minimum(first, index)),
             broken,
             metrics,
         )
-        return state, sums, broken
+        return state, Totals(sums, broken)
 
-    metrics = jax.eval_shape(step, first, state)[1]
-    sums = jax.tree.map(lambda leaf: jnp.zeros((), jnp.float32), metrics)
-    broken = jax.tree.map(lambda leaf: jnp.int32(_NEVER), metrics)
-    state, sums, broken = jax.lax.fori_loop(first, last, body, (state, sums, broken))
-    return state, (sums, broken)
+    return jax.lax.fori_loop(first, last, body, (state, totals))
+
+
+class Unfinished(dict):
+    """A record that a stop cut in two: what its steps so far have added up. {} if none was cut.
+
+    `first` is the first step of the record, `seconds` the time of its steps, `sums` those of
+    `Totals`. All values can be written as JSON, which keeps every bit of them.
+    """
+
+    def totals(self, zeros: Totals) -> Totals:
+        """Returns the totals to go on with; `zeros` if no record was cut."""
+        if self.get('sums', {}).keys() != zeros.sums.keys():
+            return zeros
+        return zeros._replace(
+            sums={
+                name: jax.device_put(np.float32(self['sums'][name]), zero.sharding)
+                for name, zero in zeros.sums.items()
+            }
+        )
 
 
 class Windows:
@@ -138,17 +192,48 @@ def place(source: Source, mesh: Mesh, first: int, num_steps: int):
     return put(mesh, source.window(first, num_steps))
 
 
-class Reader:
-    """Reads the metrics of each dispatch after the next one has been sent, and times it."""
+class Sent(NamedTuple):
+    """A dispatch that was sent to the device: the steps [first, last) of a record.
 
-    def __init__(self, observers: Sequence[Callable[[Record], None]]):
+    Attributes:
+      record: first and last step of the record.
+      started: when it was sent, in seconds of `time.perf_counter`.
+    """
+
+    phase: str
+    first: int
+    last: int
+    record: tuple[int, int]
+    totals: Totals
+    started: float
+
+
+class Reader:
+    """Reads the totals of each dispatch after the next one has been sent, and times it.
+
+    Attributes:
+      seconds: time for which the device worked on the record that has not ended yet.
+    """
+
+    def __init__(self, observers: Sequence[Callable[[Record], None]], *, seconds: float = 0.0):
+        self.seconds = seconds
         self._observers = observers
         self._pending = None
         self._ready = 0.0
+        self._pace = {}  # Seconds per step, by phase.
 
-    def sent(self, phase: str, first: int, last: int, started: float, totals: Any) -> None:
-        """Takes the totals of a dispatch that the device works on; reads those before it."""
-        pending, self._pending = self._pending, (phase, first, last, started, totals)
+    def num_steps(self, phase: str) -> int:
+        """Returns how many steps the next dispatch should have; one if the pace is not known.
+
+        Processes would not agree on a pace, so several of them cut no record.
+        """
+        if jax.process_count() > 1:
+            return _NEVER
+        return max(1, int(_SECONDS / self._pace[phase])) if phase in self._pace else 1
+
+    def sent(self, dispatch: Sent) -> None:
+        """Takes a dispatch that the device works on; reads the one before it."""
+        pending, self._pending = self._pending, dispatch
         self._read(pending)
 
     def flush(self) -> None:
@@ -160,19 +245,24 @@ class Reader:
         pending, self._pending = self._pending, None
         self._read(pending)
 
-    def _read(self, pending) -> None:
+    def _read(self, pending: Sent | None) -> None:
         if pending is None:
             return
-        phase, first, last, started, totals = pending
-        sums, broken = jax.device_get(totals)
-        seconds = time.perf_counter() - max(self._ready, started)
+        sums, broken = jax.device_get(pending.totals)
+        seconds = time.perf_counter() - max(self._ready, pending.started)
         self._ready = time.perf_counter()
+        self._pace[pending.phase] = max(seconds / (pending.last - pending.first), 1e-9)
+        self.seconds += seconds
         step = min(broken.values(), default=_NEVER)
         if step < _NEVER:
             raise NotFiniteError(int(step), [name for name in broken if broken[name] == step])
+        first, last = pending.record
+        if pending.last < last:
+            return
         metrics = {name: float(total) / (last - first) for name, total in sums.items()}
+        seconds, self.seconds = self.seconds, 0.0
         for observe in self._observers:
-            observe(Record(last, phase, last - first, seconds, metrics))
+            observe(Record(last, pending.phase, last - first, seconds, metrics))
 
 
 class StopVote:

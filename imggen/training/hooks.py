@@ -10,11 +10,11 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from imggen import images, keys
-from imggen.errors import UserError
 from imggen.method import Batch, Method
 from imggen.progress import Progress
-from imggen.training.dispatch import Record
+from imggen.training.dispatch import NotFiniteError, Record
 from imggen.training.loop import StateHook
+from imggen.training.signals import Signals
 from imggen.workdir.checkpoint import Checkpoints
 from imggen.workdir.writer import Writer
 
@@ -35,23 +35,36 @@ def write_records(
         elapsed = round(seconds, 3)
         writer.scalars(record.step, record.phase, {'seconds': elapsed, **speed, **record.metrics})
         writer.status('running', step=record.step, seconds=elapsed)
-        progress.advance(record.step, label=record.phase, scalars={**speed, **record.metrics})
+        progress.advance(
+            record.step,
+            label=record.phase,
+            scalars={**speed, **record.metrics},
+            seconds=record.seconds / record.num_steps,
+        )
 
     return observe
 
 
-def save_checkpoints(checkpoints: Checkpoints, *, every_steps: int) -> StateHook:
-    """Saves the state, with the metrics that an earlier hook measured at the same step."""
+def save_checkpoints(
+    checkpoints: Checkpoints,
+    *,
+    every_steps: int,
+    unfinished: Mapping[str, Any],
+    signals: Signals,
+) -> StateHook:
+    """Saves the state, with the metrics that an earlier hook measured at the same step.
+
+    Beside it lies the record that the stop cut, if there is one.
+    """
     is_finite = jax.jit(_all_finite)
 
     def save(step, phase, state, metrics):
+        del phase
         if not is_finite(state):
-            raise UserError(
-                f'the state at step {step} of phase {phase} contains NaN or infinity and was not '
-                f'saved; the last good checkpoint is step {checkpoints.newest}: lower the '
-                'learning rate, or take another seed in a new workdir.'
-            )
-        checkpoints.save(step, state, metrics)
+            raise NotFiniteError(step, [_first_broken(state)])
+        signals.saving = True
+        checkpoints.save(step, state, metrics, record=unfinished)
+        signals.saving = bool(signals.came)
 
     return StateHook(every_steps, save, on_stop=True)
 
@@ -141,3 +154,14 @@ def _all_finite(tree):
     # One reduction over all leaves: one for each took XLA seconds to compile.
     leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     return jnp.all(jnp.isfinite(jnp.concatenate([leaf.ravel() for leaf in leaves])))
+
+
+def _first_broken(tree) -> str:
+    """Names the first leaf that is not finite, and how many there are."""
+    names = [
+        jax.tree_util.keystr(path)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not jnp.isfinite(leaf).all()
+    ]
+    others = f' and {len(names) - 1} other parts' if len(names) > 1 else ''
+    return f'the state ({names[0]}{others})'

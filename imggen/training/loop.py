@@ -5,13 +5,15 @@ seed. A resumed run is therefore the same run, bit for bit. `dispatch.py` explai
 to the device.
 """
 
+import bisect
+import functools
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -57,6 +59,17 @@ def first_batch(source: Source, mesh: Mesh) -> Batch:
     return gather(dispatch.place(source, mesh, 0, 1), 0)
 
 
+def broken_data(source: Source, mesh: Mesh, step: int) -> list[str]:
+    """Names the parts of the batch of a step that hold NaN or infinity."""
+    gather = jax.jit(source.gather, out_shardings=NamedSharding(mesh, P()))
+    batch = gather(dispatch.place(source, mesh, step, 1), step)
+    return [
+        f'data ({name})'
+        for name, leaf in batch.items()
+        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not jnp.isfinite(leaf).all()
+    ]
+
+
 def run(
     method: Method,
     source: Source,
@@ -68,6 +81,8 @@ def run(
     observers: Sequence[Callable[[Record], None]] = (),
     restore: Callable[[Any], tuple[int, Any] | None] = lambda shapes: None,
     stop: Callable[[], bool] = lambda: False,
+    unfinished: dispatch.Unfinished | None = None,
+    restarts: Sequence[int] = (),
 ) -> Result:
     """Advances `method` through its phases.
 
@@ -76,39 +91,54 @@ def run(
       source: where batches come from.
       seed: the one seed of the run.
       mesh: the devices, with one axis 'data'.
-      log_every_steps: the most steps in one dispatch and one record.
+      log_every_steps: the most steps in one record.
       hooks: look at the state, in this order. The device waits for them.
       observers: see every record, one dispatch late. The device does not wait for them.
       restore: maps the state's shapes, with shardings, to (step, state) to continue from, or
         to None.
       stop: polled before every dispatch. If it returns True in any process, the hooks with
         `on_stop` run in all of them and the loop returns.
+      unfinished: the record that an earlier stop cut. If a stop cuts another one, the loop
+        leaves it here before the hooks run.
+      restarts: steps from which the run was begun again with another key.
 
     Raises:
       NotFiniteError: a metric was not finite; names it and the first such step.
     """
     end = num_steps(method)
+    unfinished = dispatch.Unfinished() if unfinished is None else unfinished
     windows = dispatch.Windows(source, mesh)
     periods = (log_every_steps, *(hook.every_steps for hook in hooks), *windows.periods)
-    replicated = NamedSharding(mesh, P())
     with jax.set_mesh(mesh):
-        loop_key = jax.jit(lambda: keys.stream(seed, 'loop'), out_shardings=replicated)()
+        loop_key = _loop_keys(seed, mesh, restarts)
         frozen = devices.replicate(mesh, method.frozen)
         step, state = _start(method, source, windows, frozen, seed, mesh, restore)
-        reader, vote = dispatch.Reader(observers), dispatch.StopVote(stop, mesh)
+        reader = dispatch.Reader(observers, seconds=unfinished.get('seconds', 0.0))
+        vote = dispatch.StopVote(stop, mesh)
         programs = dispatch.Programs(source, mesh, NamedSharding(mesh, method.state_spec))
-        for phase, first, last in dispatch.split(method.phases, step, periods):
-            bounds = devices.replicate(mesh, (np.int32(first), np.int32(last)))
-            arguments = (loop_key, state, frozen, windows.at(first), *bounds)
-            if phase.name not in programs:
+        stopping = False
+        for phase, first, last in dispatch.split(method.phases, step, periods, restarts):
+            arguments = (frozen, windows.at(first))
+            if phase not in programs:
                 reader.flush()  # The time to compile does not belong to the dispatch before.
-                programs.compile(phase, arguments)
-            vote.cast()
-            started = time.perf_counter()
-            state, totals = programs[phase.name](*arguments)
-            reader.sent(phase.name, first, last, started, totals)
-            step = last
-            stopping = step < end and vote.result()
+                programs.compile(phase, loop_key(first), state, *arguments)
+            totals = unfinished.totals(programs.zeros(phase))
+            first = unfinished.get('first', first)
+            unfinished.clear()
+            while step < last and not stopping:
+                vote.cast()
+                until = min(last, step + reader.num_steps(phase.name))
+                started = time.perf_counter()
+                state, totals = programs.run(
+                    phase, loop_key(step), state, *arguments, step, until, totals
+                )
+                reader.sent(dispatch.Sent(phase.name, step, until, (first, last), totals, started))
+                step = until
+                stopping = step < end and vote.result()
+            if step < last:
+                reader.flush()
+                sums = {name: float(value) for name, value in totals.sums.items()}
+                unfinished.update(first=first, seconds=reader.seconds, sums=sums)
             if due := [hook for hook in hooks if _is_due(hook, step, end, stopping)]:
                 reader.flush()  # Raises before a state that is not finite can be saved.
                 metrics = {}
@@ -118,6 +148,22 @@ def run(
                 break
         reader.flush()
     return Result(step, state, step == end)
+
+
+def _loop_keys(seed: int, mesh: Mesh, restarts: Sequence[int]) -> Callable[[int], jax.Array]:
+    """Returns a function from a step to the loop key there, which every restart changes."""
+    replicated, restarts = NamedSharding(mesh, P()), sorted(restarts)
+
+    @functools.cache
+    def after(num_restarts):
+        def make():
+            if num_restarts:
+                return jax.random.fold_in(keys.stream(seed, 'restart'), num_restarts)
+            return keys.stream(seed, 'loop')
+
+        return jax.jit(make, out_shardings=replicated)()
+
+    return lambda step: after(bisect.bisect_right(restarts, step))
 
 
 def _start(method, source, windows, frozen, seed, mesh, restore):

@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -16,10 +16,13 @@ from imggen.errors import UserError
 from imggen.evaluation import distribution
 from imggen.method import Batch, Method
 from imggen.progress import Progress
-from imggen.training import collapse, hooks, labels, loop
+from imggen.training import collapse, dispatch, hooks, labels, loop, signals
 from imggen.training.dispatch import NotFiniteError
+from imggen.workdir import lock
 from imggen.workdir.checkpoint import Checkpoints
 from imggen.workdir.writer import Writer
+
+MAX_RESTARTS = 3  # After NaN, in one run.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,8 @@ class RunConfig:
       keep_newest: number of newest checkpoints that are kept.
       keep_best: whether the checkpoint with the smallest Fréchet distance is kept, too.
       tensorboard: whether TensorBoard event files are written, too.
+      on_nan: what follows NaN or infinity. 'stop' ends the run; 'restart' goes back to the last
+        checkpoint and on with other random numbers, three times at most in a run.
     """
 
     log_every_steps: int = 50
@@ -52,6 +57,7 @@ class RunConfig:
     keep_newest: int = 2
     keep_best: bool = False
     tensorboard: bool = False
+    on_nan: str = 'stop'
 
     def __post_init__(self):
         periods = ('log', 'sample', 'checkpoint', 'measure')
@@ -59,6 +65,8 @@ class RunConfig:
             steps, least = getattr(self, name), int(name == 'log_every_steps')
             if steps < least:
                 raise UserError(f'config.run.{name} is {steps}; set it to {least} or more.')
+        if self.on_nan not in ('stop', 'restart'):
+            raise UserError(f"config.run.on_nan={self.on_nan!r} is not 'stop' or 'restart'.")
         if self.measure_every_steps and not self.extractor:
             raise UserError('config.run.measure_every_steps needs config.run.extractor.')
         measured = self.measure_every_steps
@@ -70,7 +78,11 @@ class RunConfig:
 
 
 def train(
-    config: Mapping[str, Any], workdir: str | pathlib.Path, *, command: str = ''
+    config: Mapping[str, Any],
+    workdir: str | pathlib.Path,
+    *,
+    command: str = '',
+    seconds_to_stop: float | None = None,
 ) -> loop.Result:
     """Runs what `config` describes in `workdir`, from where it stands there.
 
@@ -78,16 +90,19 @@ def train(
       config: nested dicts with `seed`, `method`, `data` and `run`.
       workdir: the folder of the run.
       command: the command line, for the record.
+      seconds_to_stop: how long after SIGTERM or Ctrl-C the process may go on without saving, for
+        example because XLA compiles. Then it ends; the last checkpoint is where it continues.
 
     Returns:
       The step and the state at the end, or where SIGTERM stopped the run. The state is None
       if the run was finished already.
 
     Raises:
-      UserError: bad input, a workdir of another config, a full disk, NaN.
+      UserError: bad input, a workdir of another config or in use, a full disk, NaN.
       KeyboardInterrupt: Ctrl-C stopped the run, which has saved its state.
     """
     run_config = _check(config)
+    lock.refuse_remote(workdir)
     method = methods.make(config['method'])
     source, mesh = _source(config)
     batch = loop.first_batch(source, mesh)
@@ -98,49 +113,196 @@ def train(
     writer = Writer(
         workdir, config, command=command, active=leads, tensorboard=run_config.tensorboard
     )
-    checkpoints = Checkpoints(
-        writer.workdir / 'checkpoints',
-        keep_newest=run_config.keep_newest,
-        keep_best=run_config.keep_best,
-    )
-    total, done = loop.num_steps(method), checkpoints.newest or 0
-    progress = Progress(total, initial=done, active=leads)
-    if done >= total:
-        progress.say(f'{writer.workdir} is finished: step {done} of {total}.')
-        writer.status('finished')
-        return loop.Result(done, None, True)
-    _announce(writer, progress, source, batch, done, total)
-    detector = collapse.Detector(
-        _warner(progress, writer), logits_have_scale=method.logits_have_scale
-    )
-    arguments = (config, run_config, method, source, batch, mesh, writer, checkpoints, detector)
-    images_per_step = config['data'].get('batch_size', 0)
-    try:
-        with _signals() as signals, _failures_recorded(writer, checkpoints):
-            result = loop.run(
-                method,
-                source,
-                seed=config['seed'],
-                mesh=mesh,
-                log_every_steps=run_config.log_every_steps,
-                hooks=_hooks(*arguments),
-                observers=[
-                    hooks.write_records(writer, progress, images_per_step=images_per_step),
-                    lambda record: detector.record(record.step, record.metrics),
-                ],
-                restore=lambda shapes: done and (done, checkpoints.restore(shapes, step=done)),
-                stop=lambda: bool(signals),
+    with lock.held(writer.workdir, say=_say) if leads else contextlib.nullcontext():
+        checkpoints = Checkpoints(
+            writer.workdir / 'checkpoints',
+            keep_newest=run_config.keep_newest,
+            keep_best=run_config.keep_best,
+            say=_say,
+        )
+        total, done = loop.num_steps(method), checkpoints.newest_sound() or 0
+        if done >= total:
+            if leads:
+                _say(f'{writer.workdir} is finished: step {done} of {total}.')
+            writer.status('finished')
+            return loop.Result(done, None, True)
+        training = _Training(config, run_config, method, source, batch, mesh, writer, checkpoints)
+        return training.run(done, total, seconds_to_stop)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """A run whose input is good, in a workdir that is locked."""
+
+    config: Mapping[str, Any]
+    run_config: RunConfig
+    method: Method
+    source: Source
+    batch: Batch
+    mesh: jax.sharding.Mesh
+    writer: Writer
+    checkpoints: Checkpoints
+
+    def run(self, done: int, total: int, seconds_to_stop: float | None) -> loop.Result:
+        """Runs from step `done` and records how it ended."""
+        measure = self._measure()  # Its options are checked before anything is written.
+        progress = Progress(total, initial=done, active=jax.process_index() == 0)
+        # One process of several cannot leave: the others would wait for it.
+        seconds = seconds_to_stop if jax.process_count() == 1 else None
+        try:
+            with signals.caught(seconds=seconds, leave=self._leave) as caught, self._failures():
+                self._announce(progress, done, total)
+                result = self._run(progress, done, caught, measure)
+            made = self.writer.workdir / 'results'
+            if result.finished and made.is_dir():
+                progress.say(f'the result is in {made}')
+        finally:
+            progress.close()
+            self.writer.close()
+        self.writer.status('finished' if result.finished else 'stopped', step=result.step)
+        if not result.finished and caught.came[:1] == [signal.SIGINT]:
+            raise KeyboardInterrupt
+        return result
+
+    def _measure(self):
+        """Returns what measures the state, or None."""
+        if not self.run_config.measure_every_steps:
+            return None
+        return distribution.during_training(
+            self.method,
+            self.config,
+            self.batch,
+            extractor=self.run_config.extractor,
+            mesh=self.mesh,
+            num_images=self.run_config.num_measured,
+        )
+
+    def _announce(self, progress: Progress, done: int, total: int) -> None:
+        """Records what the run starts from, and says it."""
+        self.writer.resume_at(done)
+        self.writer.skipped(self.source.skipped)
+        self.writer.status(
+            'running',
+            num_steps=total,
+            step=done,
+            source=self.source.description,
+            batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in self.batch.items()},
+        )
+        hardware = devices.hardware()
+        progress.say(f'{self.source.description}; {hardware}; step {done} of {total}')
+
+    def _run(self, progress: Progress, done: int, caught: signals.Signals, measure) -> loop.Result:
+        """Runs the loop; after NaN again, from the last checkpoint, if it may."""
+
+        def warn(sentence: str) -> None:
+            progress.say(sentence)
+            self.writer.status('running', warning=sentence)
+
+        detector = collapse.Detector(warn, logits_have_scale=self.method.logits_have_scale)
+        while True:
+            restarts = self.writer.info.get('restarts', [])
+            try:
+                return self._loop(progress, done, caught, measure, detector, restarts)
+            except NotFiniteError as error:
+                data = loop.broken_data(self.source, self.mesh, error.step)
+                error = NotFiniteError(error.step, [*data, *error.names])
+                done = self.checkpoints.newest_sound() or 0
+                tried = len(restarts)
+                if data or self.run_config.on_nan == 'stop' or tried == MAX_RESTARTS:
+                    raise UserError(_advice(error, done, tried, in_data=bool(data))) from None
+                progress.say(f'{error}; continuing from step {done} with other random numbers.')
+                restart = {'step': error.step, 'names': error.names, 'from': done}
+            self.writer.resume_at(done)
+            self.writer.status('running', step=done, restarts=[*restarts, restart])
+
+    def _loop(self, progress, done, caught, measure, detector, restarts) -> loop.Result:
+        unfinished = dispatch.Unfinished(self.checkpoints.record(done) if done else {})
+        images_per_step = self.config['data'].get('batch_size', 0)
+        return loop.run(
+            self.method,
+            self.source,
+            seed=self.config['seed'],
+            mesh=self.mesh,
+            log_every_steps=self.run_config.log_every_steps,
+            hooks=self._hooks(measure, detector, unfinished, caught),
+            observers=[
+                hooks.write_records(self.writer, progress, images_per_step=images_per_step),
+                lambda record: detector.record(record.step, record.metrics),
+            ],
+            restore=lambda shapes: done and (done, self.checkpoints.restore(shapes, step=done)),
+            stop=lambda: bool(caught.came),
+            unfinished=unfinished,
+            restarts=[restart['from'] for restart in restarts],
+        )
+
+    def _hooks(self, measure, detector, unfinished, caught) -> list[loop.StateHook]:
+        """Returns the hooks of a run, in the order in which they run."""
+        options = self.run_config
+        found = [
+            hooks.write_samples(
+                self.writer,
+                self.method,
+                self.source.preview(options.num_samples) or self.batch,
+                seed=self.config['seed'],
+                mesh=self.mesh,
+                num_samples=options.num_samples,
+                every_steps=options.sample_every_steps,
+                postprocess=self.source.postprocess,
+                inspect=detector.samples,
             )
-        made = writer.workdir / 'results'
-        if result.finished and made.is_dir():
-            progress.say(f'the result is in {made}')
-    finally:
-        progress.close()
-        writer.close()
-    writer.status('finished' if result.finished else 'stopped', step=result.step)
-    if not result.finished and signals[:1] == [signal.SIGINT]:
-        raise KeyboardInterrupt
-    return result
+        ]
+        if measure:
+            every_steps = options.measure_every_steps
+            found.append(hooks.write_metrics(self.writer, measure, every_steps=every_steps))
+        # After the measurement, which decides which checkpoint is the best.
+        save = hooks.save_checkpoints(
+            self.checkpoints,
+            every_steps=options.checkpoint_every_steps,
+            unfinished=unfinished,
+            signals=caught,
+        )
+        return [*found, save]
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Records how a run ended if it fails."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.writer.status('stopped')
+            raise
+        except Exception as error:
+            with contextlib.suppress(UserError):  # The disk may be what failed.
+                message = str(error) if isinstance(error, UserError) else repr(error)
+                self.writer.status('failed', error=message)
+            raise
+
+    def _leave(self, signum: int) -> None:
+        """Records a run that could not be stopped in time."""
+        with contextlib.suppress(UserError):
+            self.writer.status('stopped')
+        done = self.checkpoints.newest or 0
+        _say(f'{signal.Signals(signum).name}: left; the same command continues from step {done}')
+
+
+def _advice(error: NotFiniteError, done: int, num_restarts: int, *, in_data: bool) -> str:
+    """Says what became NaN, where the last good checkpoint is, and what can be done."""
+    good = f'the last good checkpoint is step {done}' if done else 'there is no checkpoint yet'
+    again = 'train with other options of config.method in a new workdir'
+    if in_data:
+        again = 'correct the data and train in a new workdir'
+    elif num_restarts < MAX_RESTARTS:
+        again = (
+            'run the same command with --config.run.on_nan=restart, which continues from there '
+            f'with other random numbers, or {again}'
+        )
+    else:
+        good = f'the run was continued with other random numbers {num_restarts} times and {good}'
+    return f'{error}; {good}: {again}.'
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _check(config: Mapping[str, Any]) -> RunConfig:
@@ -158,111 +320,3 @@ def _source(config: Mapping[str, Any]) -> tuple[Source, jax.sharding.Mesh]:
     if source.postprocess:  # Each image is one device's work: more devices would idle.
         mesh = devices.mesh_over(source.num_examples)
     return source, mesh
-
-
-def _announce(
-    writer: Writer, progress: Progress, source: Source, batch: Batch, done: int, total: int
-) -> None:
-    """Records what the run starts from, and says it."""
-    writer.resume_at(done)
-    writer.skipped(source.skipped)
-    writer.status(
-        'running',
-        num_steps=total,
-        step=done,
-        source=source.description,
-        batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in batch.items()},
-    )
-    progress.say(f'{source.description}; {devices.hardware()}; step {done} of {total}')
-
-
-def _hooks(
-    config: Mapping[str, Any],
-    run_config: RunConfig,
-    method: Method,
-    source: Source,
-    batch: Batch,
-    mesh: jax.sharding.Mesh,
-    writer: Writer,
-    checkpoints: Checkpoints,
-    detector: collapse.Detector,
-) -> list[loop.StateHook]:
-    """Returns the hooks of a run, in the order in which they run."""
-    found = [
-        hooks.write_samples(
-            writer,
-            method,
-            source.preview(run_config.num_samples) or batch,
-            seed=config['seed'],
-            mesh=mesh,
-            num_samples=run_config.num_samples,
-            every_steps=run_config.sample_every_steps,
-            postprocess=source.postprocess,
-            inspect=detector.samples,
-        )
-    ]
-    if run_config.measure_every_steps:
-        measure = distribution.during_training(
-            method,
-            config,
-            batch,
-            extractor=run_config.extractor,
-            mesh=mesh,
-            num_images=run_config.num_measured,
-        )
-        every_steps = run_config.measure_every_steps
-        found.append(hooks.write_metrics(writer, measure, every_steps=every_steps))
-    # After the measurement, which decides which checkpoint is the best.
-    every_steps = run_config.checkpoint_every_steps
-    return [*found, hooks.save_checkpoints(checkpoints, every_steps=every_steps)]
-
-
-def _warner(progress: Progress, writer: Writer) -> Callable[[str], None]:
-    def warn(sentence: str) -> None:
-        progress.say(sentence)
-        writer.status('running', warning=sentence)
-
-    return warn
-
-
-@contextlib.contextmanager
-def _failures_recorded(writer: Writer, checkpoints: Checkpoints) -> Iterator[None]:
-    """Stores how a run ended if it fails, and says where it can continue."""
-    try:
-        yield
-    except UserError as error:
-        message = str(error)
-        if isinstance(error, NotFiniteError):
-            newest = checkpoints.newest
-            good = 'there is no checkpoint before it'
-            if newest is not None:
-                good = f'the last good checkpoint is step {newest}'
-            message += f'; {good}: lower the learning rate or take another seed.'
-        writer.status('failed', error=message)
-        raise UserError(message) from error
-    except KeyboardInterrupt:
-        writer.status('stopped')
-        raise
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Yields a list that collects SIGTERM and Ctrl-C, at which the run saves and stops.
-
-    A second Ctrl-C ends the run at once.
-    """
-    came = []
-
-    def note(signum, frame):
-        if came and signum == signal.SIGINT:
-            raise KeyboardInterrupt
-        came.append(signum)
-        name = signal.Signals(signum).name
-        print(f'{name}: saving, then stopping', file=sys.stderr, flush=True)
-
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield came
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

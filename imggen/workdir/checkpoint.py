@@ -2,17 +2,26 @@
 
 Orbax writes a checkpoint under a temporary name and renames it when it is complete, so a
 killed process leaves no partial checkpoint. The newest few are kept, and on request the one
-with the smallest Fréchet distance.
+with the smallest Fréchet distance. Each has checksums of its files, which are compared before it
+is restored; what is damaged is moved to the folder `damaged` of the run.
 """
 
+import itertools
 import logging
 import operator
 import pathlib
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
 from imggen.errors import UserError
+from imggen.workdir import checksums
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:
@@ -27,6 +36,10 @@ logging.getLogger('absl').addFilter(_is_wanted)
 _SCORE = 'frechet'  # The metric that ranks checkpoints. Smaller is better.
 
 
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 class Checkpoints:
     """The checkpoints of one run.
 
@@ -35,6 +48,12 @@ class Checkpoints:
       keep_newest: how many of the newest checkpoints are kept.
       keep_best: whether the checkpoint with the smallest Fréchet distance is kept too.
       read_only: whether this process only reads, for example while another one still trains.
+        Otherwise what is no checkpoint, or has damaged metrics, is moved away first.
+      say: is told what was damaged.
+
+    Raises:
+      UserError: the folder cannot be written to, or the metrics of a checkpoint are damaged and
+        this process only reads.
     """
 
     def __init__(
@@ -44,9 +63,13 @@ class Checkpoints:
         keep_newest: int = 2,
         keep_best: bool = False,
         read_only: bool = False,
+        say: Callable[[str], None] = _say,
     ):
         self._folder = pathlib.Path(folder).absolute()
         self._keep_best = keep_best
+        self._read_only = read_only
+        self._leads = jax.process_index() == 0
+        self._say = say
         managers = ocp.checkpoint_managers
         policies = [managers.LatestN(keep_newest)]
         ranking = {}
@@ -61,37 +84,67 @@ class Checkpoints:
                     keep_checkpoints_without_metrics=False,
                 )
             )
-        self._manager = ocp.CheckpointManager(
-            self._folder,
-            options=ocp.CheckpointManagerOptions(
-                create=not read_only,
-                cleanup_tmp_directories=not read_only,
-                # The next step donates the buffers that a background save would read.
-                enable_async_checkpointing=False,
-                preservation_policy=managers.AnyPreservationPolicy(policies),
-                **ranking,
-            ),
+        options = ocp.CheckpointManagerOptions(
+            create=not read_only,
+            cleanup_tmp_directories=not read_only,
+            # The next step donates the buffers that a background save would read.
+            enable_async_checkpointing=False,
+            preservation_policy=managers.AnyPreservationPolicy(policies),
+            **ranking,
         )
+        self._open(options)
 
-    def save(self, step: int, state, metrics=None) -> None:
+    def _open(self, options: ocp.CheckpointManagerOptions) -> None:
+        """Opens Orbax's manager, which reads the metrics of every checkpoint."""
+        try:
+            if self._leads and not self._read_only:
+                for step in self._steps_on_disk():
+                    path = self._folder / str(step)
+                    if not (path / 'state').is_dir():
+                        self._set_aside(step, 'it holds no state')
+                    elif self._keep_best and (fault := checksums.damage(path, below='metrics/')):
+                        self._set_aside(step, fault)
+            _wait_for_all('checkpoints')
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
+        except OSError as error:
+            raise UserError(
+                f'{self._folder} cannot be used ({error.strerror}): take another folder or make '
+                'room.'
+            ) from error
+        except ValueError as error:
+            raise UserError(
+                f'{self._folder} holds damaged metrics ({_first_line(error)}): run the training '
+                'again, which moves damaged checkpoints away.'
+            ) from error
+
+    def save(
+        self, step: int, state, metrics=None, *, record: Mapping[str, Any] | None = None
+    ) -> None:
         """Saves a pytree of arrays, unless there is a checkpoint of this step already.
 
-        `keep_best` reads 'frechet' of the metrics.
+        Args:
+          step: the number of steps that led to `state`.
+          state: what is saved.
+          metrics: `keep_best` reads 'frechet'.
+          record: JSON values to store beside the state; `record` returns them.
 
         Raises:
           UserError: the checkpoint could not be written, for example to a full disk.
         """
         if step in self._manager.all_steps():
             return
+        beside = {'record': ocp.args.JsonSave(record)} if record else {}
         try:
             self._manager.save(
                 step,
-                args=ocp.args.Composite(state=ocp.args.StandardSave(state)),
+                args=ocp.args.Composite(state=ocp.args.StandardSave(state), **beside),
                 metrics=metrics if self._keep_best and metrics and _SCORE in metrics else None,
             )
             self._manager.wait_until_finished()
+            if self._leads:
+                checksums.write(self._folder / str(step))
         except (OSError, ValueError, RuntimeError) as error:
-            newest = self.newest
+            newest = max((kept for kept in self._steps_on_disk() if kept != step), default=None)
             kept = f'step {newest} is kept' if newest is not None else 'there is no earlier one'
             raise UserError(
                 f'the checkpoint of step {step} could not be written to {self._folder} '
@@ -101,7 +154,7 @@ class Checkpoints:
     @property
     def newest(self) -> int | None:
         """The newest step, or None."""
-        return self._manager.latest_step()
+        return max(self.steps(), default=None)
 
     @property
     def best(self) -> int | None:
@@ -110,7 +163,34 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Returns the steps that have a checkpoint, in order."""
-        return sorted(self._manager.all_steps())
+        steps = self._manager.all_steps()
+        return sorted(step for step in steps if (self._folder / str(step) / 'state').is_dir())
+
+    def newest_sound(self) -> int | None:
+        """Returns the newest step whose files are as they were written, or None.
+
+        Newer checkpoints, which are damaged, are moved to the folder `damaged` beside the
+        checkpoints.
+        """
+        step = None
+        if self._leads:
+            for step in reversed(self.steps()):
+                fault = checksums.damage(self._folder / str(step))
+                if not fault:
+                    break
+                self._set_aside(step, fault)
+            else:
+                step = None
+        step = _from_first(step)
+        self._manager.reload()
+        return step
+
+    def record(self, step: int) -> dict[str, Any]:
+        """Returns what `save` stored beside the state; {} if nothing was."""
+        if not (self._folder / str(step) / 'record').is_dir():
+            return {}
+        args = ocp.args.Composite(record=ocp.args.JsonRestore())
+        return dict(self._manager.restore(step, args=args)['record'])
 
     def restore(self, like, *, step: int | None = None):
         """Returns the state of a checkpoint, of the newest one by default.
@@ -122,6 +202,12 @@ class Checkpoints:
           UserError: the checkpoint is damaged, or holds another structure.
         """
         step = self.newest if step is None else step
+        path = self._folder / str(step)
+        if fault := checksums.damage(path):
+            raise UserError(
+                f'checkpoint {path} is damaged ({fault}): name another step, or run the training '
+                'again, which goes back to the checkpoint before it.'
+            )
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like
         )
@@ -131,11 +217,40 @@ class Checkpoints:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f'checkpoint {self._folder / str(step)} cannot be read ({_first_line(error)}): '
+                f'checkpoint {path} cannot be read ({_first_line(error)}): '
                 'it is damaged, or another version of the code wrote it; delete that folder to '
                 'continue from the checkpoint before it.'
             ) from error
         return restored['state']
+
+    def _steps_on_disk(self) -> list[int]:
+        if not self._folder.is_dir():
+            return []
+        names = [path.name for path in self._folder.iterdir() if path.is_dir()]
+        return sorted(int(name) for name in names if re.fullmatch('0|[1-9][0-9]*', name))
+
+    def _set_aside(self, step: int, fault: str) -> None:
+        """Moves a damaged checkpoint to a free name below the folder `damaged` of the run."""
+        path = self._folder / str(step)
+        parent = self._folder.parent / 'damaged'
+        parent.mkdir(exist_ok=True)
+        names = (f'{step}' if index == 0 else f'{step}-{index}' for index in itertools.count())
+        target = next(parent / name for name in names if not (parent / name).exists())
+        path.rename(target)
+        self._say(f'checkpoint {path} is damaged ({fault}); it was moved to {target}.')
+
+
+def _wait_for_all(name: str) -> None:
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+def _from_first(step: int | None) -> int | None:
+    """Returns the step that process 0 passes."""
+    if jax.process_count() == 1:
+        return step
+    found = int(multihost_utils.broadcast_one_to_all(np.int32(-1 if step is None else step)))
+    return None if found < 0 else found
 
 
 def _first_line(error: BaseException) -> str:

@@ -23,6 +23,7 @@ from imggen.workdir import reader
 
 # This section says how a run is watched, not what it computes; it may change on resuming.
 _WATCHING = 'run'
+_CODE = (':/imggen', ':/experiments', ':/configs')
 _VERSIONED = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'imggen')
 
 
@@ -30,9 +31,8 @@ class Writer:
     """The workdir of one run.
 
     Args:
-      workdir: made if it does not exist.
-      config: the whole config as nested dicts. Validate it first, since the constructor writes
-        config.json.
+      workdir: the folder. The constructor writes nothing; `resume_at` begins.
+      config: the whole config as nested dicts.
       command: the command line that started the run.
       active: whether this process writes.
       tensorboard: whether to write TensorBoard event files too.
@@ -53,20 +53,18 @@ class Writer:
     ):
         self.workdir = pathlib.Path(workdir)
         self._active = active
-        self._refuse_other_config(config)
-        self._info = reader.read_object(self.workdir / 'run.json') or {}
+        self._config = config
         self._board = None
-        if not active:
-            return
+        self._make_board = _tensorboard() if active and tensorboard else None
         try:
-            (self.workdir / 'samples').mkdir(parents=True, exist_ok=True)
-            self._write_json('config.json', {'format': reader.FORMAT, **config})
+            self._refuse_other_config(config)
+            self._info = reader.read_object(self.workdir / 'run.json') or {}
         except OSError as error:
             raise UserError(
-                f'--workdir={self.workdir} cannot be written to ({error.strerror}): '
-                'take another folder or make room.'
+                f'--workdir={self.workdir} cannot be read ({error.strerror}): take another folder.'
             ) from error
-        self._board = _tensorboard(self.workdir) if tensorboard else None
+        if not active:
+            return
         self._info.update(
             command=command,
             revision=revision(),
@@ -85,12 +83,21 @@ class Writer:
         return self._info
 
     def resume_at(self, step: int) -> None:
-        """Drops the records after `step`: those steps run again and give the same values."""
+        """Writes config.json, and drops the records after `step`.
+
+        Those steps run again and give the same values.
+        """
         path = self.workdir / 'metrics.jsonl'
         kept = [record for record in reader.read_lines(path) if record['step'] <= step]
         self._info['seconds'] = kept[-1].get('seconds', 0.0) if kept else 0.0
-        if self._active and path.exists():
-            files.write_text(path, ''.join(json.dumps(record) + '\n' for record in kept))
+        if not self._active:
+            return
+        with self._explaining():
+            self._write_json('config.json', {'format': reader.FORMAT, **self._config})
+            if path.exists():
+                files.write_text(path, ''.join(json.dumps(record) + '\n' for record in kept))
+            if self._make_board and self._board is None:
+                self._board = self._make_board(str(self.workdir / 'tensorboard'))
 
     def scalars(self, step: int, phase: str, values: Mapping[str, float]) -> None:
         """Appends one record to metrics.jsonl."""
@@ -172,13 +179,19 @@ class Writer:
 
 
 def revision() -> str:
-    """Returns the git revision of the code, with '+changes' if it was edited; '' without git."""
+    """Returns the git revision of the code, with '+changes' if it was edited; '' without git.
+
+    A new file counts as a change if it lies among the code.
+    """
     folder = pathlib.Path(__file__).parent
     try:
         # This fails if the repository only happens to contain the environment of an installation.
         _git(folder, 'ls-files', '--error-unmatch', __file__)
         commit = _git(folder, 'rev-parse', '--short=12', 'HEAD')
-        return commit + ('+changes' if _git(folder, 'status', '--porcelain', '-uno') else '')
+        # Pictures and notes that lie about elsewhere in a clone are no part of what runs.
+        changed = _git(folder, 'status', '--porcelain', '-uno')
+        changed += _git(folder, 'ls-files', '--others', '--exclude-standard', *_CODE)
+        return commit + ('+changes' if changed else '')
     except (OSError, subprocess.SubprocessError):
         return ''
 
@@ -203,11 +216,11 @@ def _now():
     return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
 
 
-def _tensorboard(workdir):
+def _tensorboard():
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
         raise UserError(
             "config.run.tensorboard needs the extra: pip install 'imggen[tensorboard]'."
         ) from error
-    return SummaryWriter(str(workdir / 'tensorboard'))
+    return SummaryWriter

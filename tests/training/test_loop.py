@@ -1,5 +1,6 @@
 """The loop: phases, dispatches, hooks, windows, and what stops it."""
 
+import json
 import time
 from typing import Any
 
@@ -48,6 +49,16 @@ def counting(num_steps=(5, 7), *, broken_at=None) -> Method:
     return Method(init, phases, sample=lambda key, state, frozen, batch: {})
 
 
+def thirds() -> Method:
+    """One phase whose loss, 1 / (3 + step), has rounding in its sums."""
+
+    def step(key, state, frozen, batch):
+        state, _ = counting().phases[0].step(key, state, frozen, batch)
+        return state, {'loss': 1.0 / (2.0 + state.step)}
+
+    return counting()._replace(phases=(Phase('up', 12, step),))
+
+
 def numbers(*, streamed_steps: int | None = None) -> Source:
     """Batches that hold the number of their step; streamed, a window holds a few of them."""
     asked = []
@@ -87,6 +98,80 @@ def test_phases_follow_each_other_and_every_step_sees_its_own_batch():
 def test_how_steps_are_dispatched_changes_no_bit(log_every_steps):
     expected = run(log_every_steps=100).state.trace
     assert jnp.array_equal(run(log_every_steps=log_every_steps).state.trace, expected)
+
+
+@pytest.mark.parametrize('seconds', [1e-9, 1e9])
+def test_how_long_a_dispatch_takes_changes_no_bit(monkeypatch, seconds):
+    """With 1e-9 seconds every step is a dispatch of its own; the means are those of one sum."""
+    monkeypatch.setattr(dispatch, '_SECONDS', seconds)
+    records = []
+    result = run(thirds(), log_every_steps=5, observers=[records.append])
+    assert [record.num_steps for record in records] == [5, 5, 2]
+    total = np.float32(0.0)
+    for step in range(5, 10):
+        total += np.float32(1.0) / np.float32(3.0 + step)
+    assert records[1].metrics['loss'] == float(total) / 5
+    assert jnp.array_equal(result.state.trace, run(thirds()).state.trace)
+
+
+def test_a_record_that_a_stop_cuts_goes_on_with_the_same_bits(monkeypatch):
+    monkeypatch.setattr(dispatch, '_SECONDS', 1e-9)
+    whole, records, saved = [], [], {}
+    end = run(thirds(), log_every_steps=5, observers=[whole.append])
+
+    def save(step, phase, state, metrics):
+        # As a checkpoint stores it: the old state is donated to the next step.
+        saved.update(at=step, state=jax.tree.map(np.asarray, state), record=json.dumps(unfinished))
+
+    step, polls = 0, []
+    while step < 12:
+        unfinished = dispatch.Unfinished(json.loads(saved.get('record', '{}')))
+        result = run(
+            thirds(),
+            log_every_steps=5,
+            observers=[records.append],
+            hooks=[loop.StateHook(0, save, on_stop=True)],
+            restore=lambda shapes: (
+                saved and (saved['at'], jax.tree.map(jnp.asarray, saved['state']))
+            ),
+            stop=lambda: polls.append(None) or len(polls) % 3 == 0,
+            unfinished=unfinished,
+        )
+        step = result.step
+    assert len(polls) > 9 and jnp.array_equal(result.state.trace, end.state.trace)
+    untimed = [record._replace(seconds=0.0) for record in records]
+    assert untimed == [record._replace(seconds=0.0) for record in whole]
+    assert all(record.seconds > 0.0 for record in records)
+
+
+def test_a_restart_changes_the_key_from_its_step_on():
+    first, again, twice = (
+        np.abs(np.asarray(run(restarts=restarts).state.trace)) for restarts in ([], [4], [4, 4])
+    )
+    assert (first[:4] == again[:4]).all() and (first[4:] != again[4:]).all()
+    assert (twice[4:] != again[4:]).all() and (twice[4:] != first[4:]).all()
+    # Wherever it is continued: before the restart the key is the old one.
+    assert (np.abs(run(restarts=[4], log_every_steps=1).state.trace) == again).all()
+
+
+def test_a_step_is_traced_once():
+    traced = []
+
+    def step(key, state, frozen, batch):
+        traced.append(None)
+        return counting().phases[0].step(key, state, frozen, batch)
+
+    run(counting()._replace(phases=(Phase('up', 12, step),)))
+    assert len(traced) == 1
+
+
+def test_broken_data_is_named():
+    def gather(window, step):
+        return {'image': jnp.where(step == 3, jnp.nan, jnp.ones(8)), 'label': jnp.ones(8, int)}
+
+    source, mesh = Source(lambda first, count: (), gather), devices.make_mesh()
+    assert loop.broken_data(source, mesh, 3) == ['data (image)']
+    assert loop.broken_data(source, mesh, 4) == []
 
 
 @pytest.mark.parametrize('streamed_steps', [1, 4, 50])
@@ -145,12 +230,12 @@ def test_a_stop_runs_only_the_hooks_that_ask_for_it():
         loop.StateHook(100, lambda *_: fired.append('save'), on_stop=True),
     ]
     result = run(log_every_steps=3, hooks=hooks, stop=lambda: True)
-    assert (result.step, result.finished, fired) == (3, False, ['save'])
+    assert (result.step, result.finished, fired) == (1, False, ['save'])
 
 
 def test_a_stop_after_the_last_step_is_a_finished_run():
-    assert not run(log_every_steps=12, stop=lambda: True).finished
-    assert run(counting((12, 0)), log_every_steps=12, stop=lambda: True).finished
+    assert not run(stop=lambda: True).finished
+    assert run(counting((1, 0)), stop=lambda: True).finished
 
 
 @pytest.mark.parametrize('log_every_steps', [1, 5, 100])
