@@ -2,6 +2,7 @@
 # make demo      trains a GAN, evaluates it, writes runs/demo/report.html
 # make test      runs the test suite
 # make lint      checks style, docstrings and the order of the layers
+# make torture   kills, fills disks and damages files under small runs of every method (hours)
 # make test-slurm   runs a sweep on a real SLURM cluster on this machine (needs root)
 # make reproduce CONFIG=configs/x.py   trains a config and compares with its published numbers
 #
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 EXTRAS := dev,tensorboard,slurm
 APT := apt-get install -y -qq --no-install-recommends
 
-.PHONY: install demo test lint test-slurm reproduce system
+.PHONY: install demo test lint torture test-slurm reproduce system
 
 install: .venv/installed
 
@@ -57,6 +58,10 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+# For example KINDS=--kinds=kills,stops
+torture: install
+	$(BIN)/python -m tests.torture $(KINDS)
 
 test-slurm: install
 	$(BIN)/python -m pytest -q tests/sweep/slurm

@@ -15,7 +15,7 @@ from imggen import devices
 from imggen.inference import load
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_CONFIG_FILE = """from ml_collections import ConfigDict
+CONFIG_FILE = """from ml_collections import ConfigDict
 
 
 def get_config():
@@ -63,7 +63,7 @@ def write_config(folder: pathlib.Path, *, num_steps: int, data: dict | None = No
         'run': {'num_samples': 4, **run},
     }
     file = folder / 'config.py'
-    file.write_text(_CONFIG_FILE.format(config=config))
+    file.write_text(CONFIG_FILE.format(config=config))
     return file
 
 

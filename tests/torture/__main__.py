@@ -15,14 +15,27 @@ import sys
 import tempfile
 import time
 
-# Before JAX is imported: one device, and programs that are compiled once for all processes.
-os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-os.environ['JAX_NUM_CPU_DEVICES'] = '1'
 
 KINDS = ('kills', 'stops', 'together', 'damage', 'disks', 'soak')
 
 
 def main() -> int:
+    """Runs the kinds of faults that the command line names."""
+    with tempfile.TemporaryDirectory(prefix='torture-') as temporary:
+        folder = pathlib.Path(temporary)
+        # Before JAX is imported: one device, and each program is compiled once for all processes.
+        cache = str(folder / 'cache')
+        os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+        os.environ.update(
+            JAX_NUM_CPU_DEVICES='1',
+            JAX_COMPILATION_CACHE_DIR=cache,
+            JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS='0',
+            XDG_CACHE_HOME=cache,
+        )
+        return _inject(folder)
+
+
+def _inject(folder: pathlib.Path) -> int:
     from tests.torture import runs
     from tests.torture.table import Table
 
@@ -40,15 +53,10 @@ def main() -> int:
         parser.error(f'unknown: {", ".join(sorted(unknown))}')
     table = Table(arguments.output)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix='torture-') as temporary:
-        cache = pathlib.Path(temporary, 'cache')
-        os.environ['JAX_COMPILATION_CACHE_DIR'] = str(cache)
-        os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
-        os.environ['XDG_CACHE_HOME'] = str(cache)
-        for kind in kinds:
-            module = importlib.import_module(f'tests.torture.{kind}')
-            for row in module.rows(pathlib.Path(temporary, kind), names, kills=arguments.kills):
-                table.add(row)
+    for kind in kinds:
+        module = importlib.import_module(f'tests.torture.{kind}')
+        for row in module.rows(folder / kind, names, kills=arguments.kills):
+            table.add(row)
     print(f'{time.monotonic() - started:.0f} s', file=sys.stderr)
     return int(table.lost > 0)
 

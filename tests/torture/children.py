@@ -71,6 +71,7 @@ def train(
     *options: str,
     file_bytes: int | None = None,
     environment: dict[str, str] | None = None,
+    log: pathlib.Path | None = None,
 ) -> Child:
     """Starts the training command. No file of it may grow beyond `file_bytes`."""
 
@@ -82,7 +83,7 @@ def train(
         runpy.run_module('experiments.train', run_name='__main__')
 
     # Beside the workdir may be a full disk.
-    return Child(command, config.parent / f'{workdir.name}.log')
+    return Child(command, log or config.parent / f'{workdir.name}.log')
 
 
 def call(function: Callable[[], list[str]], log: pathlib.Path) -> list[str]:

@@ -41,28 +41,29 @@ def _row(config, whole, name, kills, seconds, random) -> Row:
     return Row(f'SIGKILL, {name} ({finished} runs)', killed, killed - len(lost), tuple(lost))
 
 
-def kill(child, workdir: pathlib.Path, seconds: float, random, *, signum=signal.SIGKILL) -> bool:
-    """Sends a signal at a random moment of a session; returns whether the process had not ended.
+def kill(child, workdir: pathlib.Path, seconds: float, random) -> bool:
+    """Kills a process at a random moment; returns whether it had not ended before."""
+    if not reach(child, workdir, seconds, random):
+        return False
+    child.send(signal.SIGKILL)
+    return child.wait() == -signal.SIGKILL
+
+
+def reach(child, workdir: pathlib.Path, seconds: float, random) -> bool:
+    """Waits for a random moment of a session; returns whether the process still runs.
 
     Every fourth moment is a random time after the start; the others follow a random record, since
     most of a short run is compilation.
     """
+    target, delay = 0, random.uniform(0.0, 0.05)
     if random.integers(4) == 0:
-        target, delay = 0, random.uniform(0.0, seconds)
+        delay = random.uniform(0.0, seconds)
     else:
         target = random.integers(runs.last_step(workdir) + 1, runs.NUM_STEPS + 1)
-        delay = random.uniform(0.0, 0.05)
     # Records of the steps that run again are dropped when the session begins.
-    while target and child.poll() is None and not _has_reached(workdir, target):
+    while child.poll() is None and runs.last_step(workdir) < target:
         time.sleep(0.001)
     end = time.monotonic() + delay
     while child.poll() is None and time.monotonic() < end:
         time.sleep(0.001)
-    if child.poll() is not None:
-        return False
-    child.send(signum)
-    return child.wait() == -signum or signum != signal.SIGKILL
-
-
-def _has_reached(workdir: pathlib.Path, step: int) -> bool:
-    return runs.last_step(workdir) >= step
+    return child.poll() is None

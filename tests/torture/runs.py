@@ -6,16 +6,10 @@ import pathlib
 import numpy as np
 
 from imggen import images
-from tests.helpers import cases
+from tests.helpers import cases, processes
 from tests.torture import children
 
 NUM_STEPS = 60
-_CONFIG_FILE = """from ml_collections import ConfigDict
-
-
-def get_config():
-    return ConfigDict({config!r})
-"""
 _TIMED = ('seconds', 'images_per_second', 'steps_per_second')
 
 
@@ -41,7 +35,7 @@ def write_config(folder: pathlib.Path, name: str, **run) -> pathlib.Path:
         },
     }
     file = folder / 'config.py'
-    file.write_text(_CONFIG_FILE.format(config=config))
+    file.write_text(processes.CONFIG_FILE.format(config=config))
     return file
 
 
@@ -64,7 +58,7 @@ def _data(folder: pathlib.Path, name: str) -> dict:
         task = {'task': 'downscale', 'scale': 2} if name == 'super_resolution' else {}
         size = {'size': (16, 16), 'batch_size': 4, 'test_fraction': 0.2}
         return {'name': 'pairs', 'path': str(pictures), **size, **task}
-    return {'name': 'digits', 'batch_size': 16}
+    return {'name': 'idx', 'path': str(processes.write_set(folder / 'set')), 'batch_size': 16}
 
 
 def last_step(workdir: pathlib.Path) -> int:
@@ -93,7 +87,9 @@ def differences(workdir: pathlib.Path, whole: pathlib.Path, log: pathlib.Path) -
     ours, theirs = _files(workdir), _files(whole)
     if ours.keys() != theirs.keys():
         said.append(f'files differ: {sorted(ours.keys() ^ theirs.keys())}')
-    said += [f'{name} differs' for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]]
+    said += [
+        f'{name} differs' for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]
+    ]
     if json.loads((workdir / 'run.json').read_text())['status'] != 'finished':
         said.append('run.json does not say that it is finished')
     return said + children.call(lambda: _array_differences(workdir, whole), log)
