@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 
-
 KINDS = ('kills', 'stops', 'together', 'damage', 'disks', 'soak')
 
 

@@ -142,12 +142,6 @@ def test_what_cannot_go_on_says_why_and_loses_nothing(folder, config, whole):
     ]
     refused = processes.start(config, whole, *other)
 
-    damaged = unfinished(whole, folder / 'damaged')
-    for file in (damaged / 'checkpoints' / '50' / 'state').rglob('*'):
-        if file.is_file():
-            os.truncate(file, file.stat().st_size // 2)
-    unreadable = processes.start(config, damaged)
-
     full = unfinished(whole, folder / 'full')
     # No file may grow beyond the limit: what a full disk is to a process.
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))  # noqa: E731
@@ -161,26 +155,32 @@ def test_what_cannot_go_on_says_why_and_loses_nothing(folder, config, whole):
         '--config.run.checkpoint_every_steps=1',
     )
 
-    said = processes.finish(refused, unreadable, unwritten, broken, status=1)
+    said = processes.finish(refused, unwritten, broken, status=1)
     assert_one_sentence(said[0], whole, 'method.learning_rate', 'data.batch_size', '0.5')
     assert 'log_every_steps' not in said[0]
     assert newest(whole) == NUM_STEPS
 
-    assert_one_sentence(said[1], damaged / 'checkpoints' / '50', 'delete that folder')
-
-    assert_one_sentence(said[2], full, 'make room', 'step 50')
+    assert_one_sentence(said[1], full, 'make room', 'step 50')
     assert Checkpoints(full / 'checkpoints', read_only=True).steps() == [40, 50]
     cases.assert_equal_bits(processes.state(full, 50), processes.state(whole, 50))
 
-    assert_one_sentence(said[3], 'NaN', 'at step 1', 'the last good checkpoint is step 1')
+    assert_one_sentence(said[2], 'NaN', 'at step 1', 'last good checkpoint is step 1', 'on_nan')
     assert reader.read(diverging).info['status'] == 'failed'
 
 
-def test_a_damaged_checkpoint_can_be_deleted_as_the_message_says(folder, config, whole):
-    copy = unfinished(whole, folder / 'deleted')
-    shutil.rmtree(copy / 'checkpoints' / '50')
-    processes.finish(processes.start(config, copy))
-    cases.assert_equal_bits(processes.state(copy, NUM_STEPS), processes.state(whole, NUM_STEPS))
+def test_a_damaged_checkpoint_is_moved_away_and_the_one_before_it_goes_on(folder, config, whole):
+    damaged = unfinished(whole, folder / 'damaged')
+    for file in (damaged / 'checkpoints' / '50' / 'state').rglob('*'):
+        if file.is_file():
+            os.truncate(file, file.stat().st_size // 2)
+    (damaged / 'checkpoints' / '99').mkdir()
+    (stderr,) = processes.finish(processes.start(config, damaged))
+    assert 'step 40 of 60' in stderr
+    for step in ('50', '99'):
+        assert f'checkpoint {damaged}/checkpoints/{step} is damaged' in stderr
+        assert (damaged / 'damaged' / step).is_dir()
+    cases.assert_equal_bits(processes.state(damaged, NUM_STEPS), processes.state(whole, NUM_STEPS))
+    assert processes.records(damaged) == processes.records(whole)
 
 
 def test_bad_input_gets_one_sentence_before_anything_is_written(folder, config):

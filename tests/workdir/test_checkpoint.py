@@ -1,0 +1,121 @@
+"""Checkpoints that are damaged, or that are none: what is said, and where a run goes on."""
+
+import os
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imggen.errors import UserError
+from imggen.workdir import checksums
+from imggen.workdir.checkpoint import Checkpoints
+from tests.torture import damage
+
+
+def state(step: int):
+    return {'weights': jnp.arange(400.0) * step, 'step': jnp.int32(step)}
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('made') / 'checkpoints'
+    checkpoints = Checkpoints(folder, keep_best=True, keep_newest=3)
+    for step in (10, 20, 30):
+        checkpoints.save(step, state(step), {'frechet': float(step)}, record={'first': step})
+    return folder
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    return shutil.copytree(made, tmp_path / 'run' / 'checkpoints')
+
+
+def files_of(folder):
+    return sorted(path for path in folder.rglob('*') if path.is_file())
+
+
+def largest(folder):
+    return max(files_of(folder), key=lambda path: path.stat().st_size)
+
+
+@pytest.mark.parametrize('way', damage.WAYS, ids=lambda way: way.__name__)
+def test_any_damage_to_any_file_is_noticed(made, copy, way):
+    """The checksums are only the ground of comparison: without them nothing else is damaged."""
+    for path in files_of(made / '30'):
+        way(copy / path.relative_to(made))
+        removed = way is damage.remove and path.name == checksums.NAME
+        assert bool(checksums.damage(copy / '30')) != removed, path
+        shutil.copy(path, copy / path.relative_to(made))
+        (copy / '30' / checksums.NAME).write_bytes((made / '30' / checksums.NAME).read_bytes())
+    assert checksums.damage(copy / '30') == ''
+
+
+def test_every_bit_counts(tmp_path):
+    content = bytearray(np.random.default_rng(0).bytes(3000))
+    (tmp_path / 'file').write_bytes(content)
+    checksums.write(tmp_path)
+    for bit in range(0, 8 * len(content), 97):
+        content[bit // 8] ^= 1 << bit % 8
+        (tmp_path / 'file').write_bytes(content)
+        assert checksums.damage(tmp_path) == 'file is not as it was written'
+        content[bit // 8] ^= 1 << bit % 8
+    (tmp_path / 'file').write_bytes(content[1024:2048] + content[:1024] + content[2048:])
+    assert checksums.damage(tmp_path)
+
+
+def test_a_run_goes_back_to_the_checkpoint_before_a_damaged_one(copy):
+    said = []
+    damage.flip(largest(copy / '30'))
+    checkpoints = Checkpoints(copy, keep_newest=3, say=said.append)
+    assert checkpoints.newest_sound() == 20
+    assert checkpoints.steps() == [10, 20]
+    assert (copy.parent / 'damaged/30/checksums.json').exists()
+    assert len(said) == 1 and 'is not as it was written' in said[0] and 'damaged/30' in said[0]
+    restored = checkpoints.restore(jax.eval_shape(lambda: state(0)), step=20)
+    assert (restored['weights'] == state(20)['weights']).all()
+    assert checkpoints.record(20) == {'first': 20}
+    checkpoints.save(30, state(30))
+    assert checkpoints.newest_sound() == 30 and checkpoints.record(30) == {}
+
+
+def test_without_a_sound_checkpoint_there_is_none(copy):
+    for step in ('10', '20', '30'):
+        damage.empty(next((copy / step / 'state').rglob('_METADATA')))
+    assert Checkpoints(copy, say=lambda line: None).newest_sound() is None
+    assert sorted(os.listdir(copy.parent / 'damaged')) == ['10', '20', '30']
+
+
+def test_strangers_are_moved_away_and_are_no_checkpoints(copy):
+    (copy / '99').mkdir()
+    (copy / '007').mkdir()
+    (copy / 'notes.txt').write_text('')
+    assert Checkpoints(copy, read_only=True).newest == 30
+    (copy.parent / 'damaged/99').mkdir(parents=True)
+    said = []
+    checkpoints = Checkpoints(copy, keep_newest=3, say=said.append)
+    assert checkpoints.newest_sound() == 30
+    assert len(said) == 1 and (copy.parent / 'damaged/99-1').is_dir()
+    checkpoints.save(40, state(40))
+    assert checkpoints.newest == 40
+
+
+def test_damaged_metrics_are_moved_away_before_they_rank(copy):
+    (copy / '10/metrics/metrics').write_text('{"fre')
+    with pytest.raises(UserError, match=r'damaged metrics .*: run the training again'):
+        assert Checkpoints(copy, keep_best=True, read_only=True).best
+    checkpoints = Checkpoints(copy, keep_best=True, keep_newest=3, say=lambda line: None)
+    assert checkpoints.best == 20
+
+
+def test_who_only_reads_is_told_and_moves_nothing(copy):
+    damage.truncate(largest(copy / '30'))
+    with pytest.raises(UserError, match=r'30 is damaged \(.*\): name another step, or run'):
+        Checkpoints(copy, read_only=True).restore(jax.eval_shape(lambda: state(0)))
+    assert not (copy.parent / 'damaged').exists()
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_checksums(copy):
+    (copy / '30' / checksums.NAME).unlink()
+    assert Checkpoints(copy).newest_sound() == 30
