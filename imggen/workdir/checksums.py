@@ -7,6 +7,7 @@ memory; `zlib.crc32` over all bytes cost a tenth of writing a large checkpoint.
 
 import json
 import mmap
+import os
 import pathlib
 import zlib
 
@@ -16,6 +17,7 @@ from imggen import files
 
 NAME = 'checksums.json'
 _WORDS = 128  # In a block.
+_MAPPED = 1 << 20  # Bytes; larger files are not read as a whole.
 _BLOCKS = 1 << 14  # In one pass, so that the sums of a large file need little memory.
 
 
@@ -52,23 +54,27 @@ def damage(folder: pathlib.Path, *, below: str = '') -> str:
 
 
 def _of(folder: pathlib.Path, *, below: str = '') -> dict[str, list[int]]:
-    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob('*'))}
-    return {
-        name: [path.stat().st_size, _checksum(path)]
-        for name, path in names.items()
-        if name.startswith(below) and name != NAME and path.is_file()
-    }
+    """Returns [size, checksum] of every file, by its path below `folder`."""
+    root, found = os.fspath(folder), {}
+    for parent, _, names in os.walk(root):
+        for name in names:
+            path = os.path.join(parent, name)
+            relative = path[len(root) + 1 :]
+            if relative.startswith(below) and relative != NAME and os.path.isfile(path):
+                found[relative] = _size_and_checksum(path)
+    return found
 
 
-def _checksum(path: pathlib.Path) -> int:
+def _size_and_checksum(path: str) -> list[int]:
     with open(path, 'rb') as file:
-        if not path.stat().st_size:
-            return 0
+        content = file.read(_MAPPED)
+        if len(content) < _MAPPED:
+            return [len(content), _crc_of_sums(content)]
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _crc_of_sums(content)
+            return [len(content), _crc_of_sums(content)]
 
 
-def _crc_of_sums(content: mmap.mmap) -> int:
+def _crc_of_sums(content: bytes | mmap.mmap) -> int:
     num_bytes = 8 * _WORDS * _BLOCKS
     whole = len(content) // (8 * _WORDS) * (8 * _WORDS)
     crc = zlib.crc32(content[whole:])
