@@ -37,6 +37,19 @@ def test_a_slower_phase_is_believed_at_once(clock, capsys):
     assert lines(capsys)[-1] == 'adversarial step 110/120, 10:00 left'
 
 
+def test_a_pace_that_is_told_counts_and_not_the_clock(clock, capsys):
+    """Each phase begins with a compilation, which is no part of its steps."""
+    shown = progress.Progress(120)
+    for done, label in ((50, 'l1'), (100, 'l1'), (110, 'adversarial')):
+        clock.now += 600.0
+        shown.advance(done, label=label, seconds=0.5)
+    assert [line.split(', ')[1] for line in lines(capsys)] == [
+        '0:35 left',
+        '0:10 left',
+        '0:05 left',
+    ]
+
+
 def test_one_slow_record_among_many_counts_in_part(clock, capsys):
     shown = progress.Progress(1000)
     for done in range(10, 100, 10):

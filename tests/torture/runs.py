@@ -81,18 +81,23 @@ def records(workdir: pathlib.Path) -> list[dict]:
 
 def differences(workdir: pathlib.Path, whole: pathlib.Path, log: pathlib.Path) -> list[str]:
     """Says how a finished run differs from the uninterrupted one: arrays, records, files."""
+    said = untimed_differences(workdir, whole)
+    return said + children.call(lambda: _array_differences(workdir, whole), log)
+
+
+def untimed_differences(workdir: pathlib.Path, whole: pathlib.Path) -> list[str]:
+    """Says how the records and the files of two runs differ, except for what the clock says."""
     said = []
     if records(workdir) != records(whole):
         said.append('metrics.jsonl differs')
     ours, theirs = _files(workdir), _files(whole)
     if ours.keys() != theirs.keys():
         said.append(f'files differ: {sorted(ours.keys() ^ theirs.keys())}')
-    said += [
-        f'{name} differs' for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]
-    ]
+    both = sorted(ours.keys() & theirs.keys())
+    said += [f'{name} differs' for name in both if ours[name] != theirs[name]]
     if json.loads((workdir / 'run.json').read_text())['status'] != 'finished':
         said.append('run.json does not say that it is finished')
-    return said + children.call(lambda: _array_differences(workdir, whole), log)
+    return said
 
 
 def _files(workdir: pathlib.Path) -> dict[str, bytes]:

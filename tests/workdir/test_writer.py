@@ -1,24 +1,26 @@
 """What a run writes: refused folders, records after a resume, TensorBoard events."""
 
 import json
+import re
+import subprocess
 
 import pytest
 
 from imggen.errors import UserError
-from imggen.workdir import reader
+from imggen.workdir import reader, writer
 from imggen.workdir.writer import Writer
 
 CONFIG = {'seed': 0, 'method': {'name': 'gan', 'loss': 'hinge'}, 'run': {'num_samples': 4}}
 
 
 def write(workdir, config=CONFIG, *, steps=2, **options):
-    writer = Writer(workdir, config, command='train', **options)
-    writer.resume_at(0)
-    writer.status('running', num_steps=steps)
+    made = Writer(workdir, config, command='train', **options)
+    made.resume_at(0)
+    made.status('running', num_steps=steps)
     for step in range(1, steps + 1):
-        writer.scalars(step, 'train', {'loss': 1 / step, 'seconds': float(step)})
-    writer.close()
-    return writer
+        made.scalars(step, 'train', {'loss': 1 / step, 'seconds': float(step)})
+    made.close()
+    return made
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path):
@@ -60,17 +62,47 @@ def test_resuming_drops_later_records_and_a_torn_line(tmp_path):
     write(tmp_path, steps=5)
     with open(tmp_path / 'metrics.jsonl', 'a') as file:
         file.write('{"step": 6, "lo')
-    writer = Writer(tmp_path, CONFIG, command='train')
-    writer.resume_at(3)
-    assert writer.info['seconds'] == 3.0
-    writer.scalars(4, 'train', {'loss': 0.0})
+    resumed = Writer(tmp_path, CONFIG, command='train')
+    resumed.resume_at(3)
+    assert resumed.info['seconds'] == 3.0
+    resumed.scalars(4, 'train', {'loss': 0.0})
     assert [record['step'] for record in reader.read(tmp_path).records] == [1, 2, 3, 4]
 
 
 def test_a_second_process_writes_nothing(tmp_path):
-    writer = write(tmp_path / 'run', active=False, tensorboard=True)
-    writer.sample('000001', None)
+    passive = write(tmp_path / 'run', active=False, tensorboard=True)
+    passive.sample('000001', None)
     assert not (tmp_path / 'run').exists()
+
+
+def test_the_revision_notices_new_code_and_no_pictures(tmp_path, monkeypatch):
+    module = tmp_path / 'imggen/workdir/writer.py'
+    module.parent.mkdir(parents=True)
+    module.write_text('')
+    for command in (
+        ('init', '-q'),
+        ('add', '.'),
+        ('-c', 'user.name=x', '-c', 'user.email=x', 'commit', '-qm', 'x'),
+    ):
+        subprocess.run(['git', *command], cwd=tmp_path, check=True)
+    monkeypatch.setattr(writer, '__file__', str(module))
+    clean = writer.revision()
+    assert re.fullmatch('[0-9a-f]{12}', clean)
+    (tmp_path / 'picture.png').write_text('')
+    assert writer.revision() == clean
+    (tmp_path / 'imggen/new_method.py').write_text('')
+    assert writer.revision() == f'{clean}+changes'
+
+
+def test_a_full_disk_is_one_sentence_when_a_session_begins(tmp_path, monkeypatch):
+    write(tmp_path)
+
+    def full(path, text):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(writer.files, 'write_text', full)
+    with pytest.raises(UserError, match=r'cannot be written to \(No space left on device\): make'):
+        Writer(tmp_path, CONFIG, command='train').resume_at(1)
 
 
 def test_tensorboard_gets_every_value(tmp_path):
