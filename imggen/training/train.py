@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from imggen import data, devices, methods, options
+from imggen import data, devices, features, methods, options
 from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.evaluation import distribution
@@ -67,6 +67,9 @@ class RunConfig:
                 raise UserError(f'config.run.{name} is {steps}; set it to {least} or more.')
         if self.on_nan not in ('stop', 'restart'):
             raise UserError(f"config.run.on_nan={self.on_nan!r} is not 'stop' or 'restart'.")
+        if self.extractor and self.extractor not in features.EXTRACTORS:
+            hint = options.suggestion(self.extractor, features.EXTRACTORS)
+            raise UserError(f'config.run.extractor={self.extractor!r} is no extractor: {hint}')
         if self.measure_every_steps and not self.extractor:
             raise UserError('config.run.measure_every_steps needs config.run.extractor.')
         measured = self.measure_every_steps

@@ -47,12 +47,12 @@ def fragile(monkeypatch):
     monkeypatch.setitem(methods.METHODS, 'fragile', make)
 
 
-def config(limit: float, on_nan: str = 'restart', **run):
+def config(limit: float, **run):
     return {
         'seed': 0,
         'data': {'name': 'none'},
         'method': {'name': 'fragile', 'limit': limit},
-        'run': {'log_every_steps': 3, 'checkpoint_every_steps': 5, 'on_nan': on_nan, **run},
+        'run': {'log_every_steps': 3, 'checkpoint_every_steps': 5, 'on_nan': 'restart', **run},
     }
 
 
@@ -68,7 +68,7 @@ def test_a_run_that_may_restarts_from_its_last_checkpoint_with_another_key(fragi
         'command with --config.run.on_nan=restart'
     )
     with pytest.raises(UserError, match=sentence):
-        train.train(config(limit, 'stop'), stopped)
+        train.train(config(limit, on_nan='stop'), stopped)
     assert info(stopped)['status'] == 'failed' and sentence in info(stopped)['error']
     # The advice can be followed, and gives what a run gives that had the option from the start.
     result = train.train(config(limit), restarted)
@@ -99,7 +99,14 @@ def test_a_run_restarts_three_times_at_most(fragile, tmp_path):
     assert [restart['from'] for restart in info(tmp_path)['restarts']] == [5, 5, 5]
 
 
-def test_another_word_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"config\.run\.on_nan='ignore' is not 'stop' or 'restart'"):
-        train.train(config(0.0, 'ignore'), tmp_path / 'never')
+@pytest.mark.parametrize(
+    'run, sentence',
+    [
+        ({'on_nan': 'ignore'}, r"config\.run\.on_nan='ignore' is not 'stop' or 'restart'\."),
+        ({'extractor': 'vgg'}, r"config\.run\.extractor='vgg' is no extractor: .*vgg16"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_is_written(tmp_path, run, sentence):
+    with pytest.raises(UserError, match=sentence):
+        train.train(config(0.0, **run), tmp_path / 'never')
     assert not (tmp_path / 'never').exists()
