@@ -10,9 +10,11 @@ that another network can be chosen: --config.method.network=residual.
 On a cluster, start one process per host with --distributed.
 """
 
+import signal
+
 from absl import flags
 
-from imggen import cli
+from imggen import cli, devices
 
 _CONFIG = cli.define_config()
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run; made if it does not exist.')
@@ -32,9 +34,10 @@ _SECONDS_TO_STOP = 8.0
 
 def main(argv):
     del argv
-    # Imported here, so that Ctrl-C during the import of JAX ends in one sentence.
-    from imggen import devices
-
+    # Until there is something to save, Ctrl-C ends the process as SIGTERM does. As an exception it
+    # could get lost: imports and callbacks of libraries catch it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     if _DISTRIBUTED.value:
         devices.join_processes(
             address=_COORDINATOR.value, count=_NUM_PROCESSES.value, index=_PROCESS_ID.value

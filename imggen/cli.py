@@ -20,6 +20,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import sys
 import types
 import warnings
@@ -57,6 +58,8 @@ def run(main: Callable[[list[str]], int | None]) -> None:
 
     def guarded(argv):
         try:
+            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             return main(argv)
         except UserError as error:
             print(f'error: {error}', file=sys.stderr)
