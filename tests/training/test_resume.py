@@ -104,7 +104,8 @@ def test_killed_and_stopped_and_run_again_it_is_the_same_run(folder, config, who
     process.terminate()
     processes.finish(process, status=143)
     stopped = newest(workdir)
-    assert saved < stopped < NUM_STEPS
+    # Where the signal came while XLA compiled for long, nothing new was there to save.
+    assert saved <= stopped < NUM_STEPS
     assert reader.read(workdir).info['status'] == 'stopped'
 
     process = processes.start(config, workdir)
@@ -112,7 +113,7 @@ def test_killed_and_stopped_and_run_again_it_is_the_same_run(folder, config, who
     processes.wait_until(lambda: catches(process, signal.SIGTERM), process)
     process.send_signal(signal.SIGINT)
     processes.finish(process, status=130)
-    assert stopped < newest(workdir) < NUM_STEPS
+    assert stopped <= newest(workdir) < NUM_STEPS
     assert reader.read(workdir).info['status'] == 'stopped'
 
     processes.finish(processes.start(config, workdir))
