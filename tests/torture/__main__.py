@@ -25,9 +25,9 @@ def main() -> int:
         # Before JAX is imported: one device, and each program is compiled once for all processes.
         cache = str(folder / 'cache')
         os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+        os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', cache)
         os.environ.update(
             JAX_NUM_CPU_DEVICES='1',
-            JAX_COMPILATION_CACHE_DIR=cache,
             JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS='0',
             XDG_CACHE_HOME=cache,
         )
