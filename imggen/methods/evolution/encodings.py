@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from imggen import keys
@@ -19,6 +20,10 @@ from imggen.networks import cppn
 from imggen.workdir.restore import restore
 
 _WEIGHT_LIMIT = 10.0  # For the weights of a pattern-producing network (Nguyen et al. 2015).
+_COEFFICIENT_LIMIT = 100.0  # No search comes near it.
+
+# A square root of the covariance of RGB in ImageNet (Olah et al. 2017).
+_COLOR_ROOT = np.array([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])
 
 
 class Encoding(NamedTuple):
@@ -46,14 +51,21 @@ def make(name: str, shape: tuple[int, int, int], *, latent_limit: float = 1.0) -
 
     Args:
       name: 'pixels' (the image itself, initially uniform in [-1, 1]), 'cppn' (the weights of a
-        pattern-producing network), or the workdir of a trained generator, whose latents are
-        searched, initially standard normal.
+        pattern-producing network), 'cppn_color' (of a deeper one without sine, whose output is
+        hue, saturation and value), 'fourier' (see `_fourier`), or the workdir of a trained
+        generator, whose latents are searched, initially standard normal.
       shape: (height, width, channels) of the images.
       latent_limit: latents are kept in [-latent_limit, latent_limit].
 
     Raises:
-      UserError: there is no such generator, or its images have another shape.
+      UserError: there is no such generator, its images have another shape, or the images of an
+        encoding in color would be gray.
     """
+    if name in _IN_COLOR and shape[2] != 3:
+        raise UserError(
+            f'config.method.problem.encoding={name!r} makes images in color, but the classifier '
+            "takes gray ones: use 'pixels' or 'cppn', or a classifier of images in color."
+        )
     return ENCODINGS[name](shape) if name in ENCODINGS else _latent(name, shape, latent_limit)
 
 
@@ -71,7 +83,45 @@ def _pixels(shape) -> Encoding:
 
 
 def _cppn(shape) -> Encoding:
-    network = cppn.CPPN(shape)
+    return _weights(cppn.CPPN(shape))
+
+
+def _cppn_color(shape) -> Encoding:
+    # Nguyen et al. (2015) found that networks without sine make more recognizable images.
+    activations = ('tanh', 'sigmoid', 'gaussian', 'linear')
+    return _weights(cppn.CPPN(shape, hidden=(16, 16, 16), activations=activations, hsv=True))
+
+
+def _fourier(shape) -> Encoding:
+    """Returns the parametrization of feature visualization (Olah et al. 2017).
+
+    The genome holds the complex half spectrum of three decorrelated color channels, initially
+    N(0, 0.01^2). A coefficient of frequency f (cycles per pixel) is divided by f, as spectra of
+    photographs fall. The channels are then mixed as the colors of ImageNet are correlated:
+
+      image = 2 sigmoid(C irfft(genome / max(f, 1 / max(height, width))) / 4) - 1
+    """
+    height, width, _ = shape
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    scale = 1.0 / np.maximum(frequency, 1.0 / max(height, width)) / 4.0
+    scale = np.float32(scale)[None, None, ..., None]
+    mix = np.float32(_COLOR_ROOT.T / np.linalg.norm(_COLOR_ROOT, axis=0).max())
+    size = 2 * frequency.size * 3
+
+    def init(key):
+        return 0.01 * jax.random.normal(key, (size,))
+
+    def decode(frozen, genomes):
+        del frozen
+        parts = scale * genomes.reshape(-1, 2, *frequency.shape, 3)
+        spectrum = jax.lax.complex(parts[:, 0], parts[:, 1])
+        channels = jnp.fft.irfft2(spectrum, (height, width), axes=(1, 2), norm='ortho')
+        return 2.0 * jax.nn.sigmoid(jnp.matmul(channels, mix, precision='highest')) - 1.0
+
+    return Encoding(size, init, decode, limit=_COEFFICIENT_LIMIT)
+
+
+def _weights(network: cppn.CPPN) -> Encoding:
     like = jax.eval_shape(network.init, jax.random.key(0))
     flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), like))
 
@@ -121,4 +171,5 @@ def _latent(workdir: str, shape, limit: float) -> Encoding:
     return Encoding(method.latent_size, init, decode, limit=limit, frozen=frozen)
 
 
-ENCODINGS = {'pixels': _pixels, 'cppn': _cppn}
+ENCODINGS = {'pixels': _pixels, 'cppn': _cppn, 'cppn_color': _cppn_color, 'fourier': _fourier}
+_IN_COLOR = ('cppn_color', 'fourier')

@@ -1,7 +1,8 @@
 """Gradient ascent: an upper bound for searches, because it uses the classifier's gradient.
 
 On pixels it is Adam with jitter, total variation and L2 as priors (Nguyen et al. 2015; Mahendran
-& Vedaldi 2015). On the latents of a generator it is plug-and-play generation (Nguyen et al.
+& Vedaldi 2015). On Fourier coefficients with random views it is feature visualization (Olah et
+al. 2017). On the latents of a generator it is plug-and-play generation (Nguyen et al.
 2017): the L2 prior is then the density of the latents, and the noise makes it a sampler. A step
 evaluates the classifier twice, before and after the update, and both evaluations count. The cost
 of the gradient itself is not counted.
@@ -20,7 +21,7 @@ from imggen import keys, options
 from imggen.losses.style import total_variation
 from imggen.method import Method, Phase
 from imggen.methods.evolution import problem as problems
-from imggen.methods.evolution import search, tally
+from imggen.methods.evolution import search, tally, views
 from imggen.methods.evolution.objectives import OBJECTIVES, log_odds
 from imggen.methods.evolution.tally import Tally
 
@@ -36,6 +37,8 @@ class Config:
       objective: one of OBJECTIVES.
       learning_rate: learning rate of Adam.
       jitter_pixels: for the gradient, the image is shifted cyclically by up to this many pixels.
+      views: options of views.Views: for the gradient, the classifier sees a random view of the
+        image; {} for the image itself.
       total_variation: weight of losses.style.total_variation.
       l2: weight of half the squared norm of the genome.
       noise: standard deviation of the noise that is added to the genome after each update.
@@ -47,6 +50,7 @@ class Config:
     objective: str = 'log_odds'
     learning_rate: float = 0.05
     jitter_pixels: int = 0
+    views: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     total_variation: float = 0.0
     l2: float = 0.0
     noise: float = 0.0
@@ -105,24 +109,16 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
 def _step(config: Config, problem: problems.Problem, optimizer, axis_name):
     """Returns the step, which is one update of Adam for every chain."""
-    objective = options.choose(OBJECTIVES, config.objective, where='config.method.objective')
+    loss_fn = _loss(config, problem)
     limit = problem.encoding.limit
 
     def step(key, state, frozen, batch):
         del batch
         chain_keys = keys.per_image(key, len(state.target), axis_name=axis_name)
-        jitter_key, noise_key = jax.vmap(jax.random.split)(chain_keys).T
-
-        def loss_fn(genome):
-            # -(log p(class | image) + log p(image) + log p(genome)), up to constants.
-            images = problem.images(frozen, genome)
-            shifted = jitter(jitter_key, images, config.jitter_pixels)
-            values = objective(problem.logits(frozen, shifted), state.target)
-            prior = config.total_variation * total_variation(images)
-            prior += config.l2 / 2.0 * jnp.sum(jnp.square(genome), axis=-1)
-            return jnp.sum(prior - values)
-
-        gradient = jax.grad(loss_fn)(state.genome)
+        view_key, noise_key = jax.vmap(jax.random.split)(chain_keys).T
+        gradient = problem.in_parts(
+            lambda part: jax.grad(loss_fn)(*part, frozen), (state.genome, view_key, state.target)
+        )
         updates, opt_state = jax.vmap(optimizer.update)(gradient, state.opt_state)
         genome = state.genome + updates
         if config.noise:
@@ -143,6 +139,27 @@ def _step(config: Config, problem: problems.Problem, optimizer, axis_name):
         return State(genome, opt_state, odds, state.target, counted), metrics
 
     return step
+
+
+def _loss(config: Config, problem: problems.Problem):
+    """Returns (genomes [n, size], keys [n], targets [n], frozen) -> the sum of the losses."""
+    objective = options.choose(OBJECTIVES, config.objective, where='config.method.objective')
+    view = None
+    if config.views:
+        view = options.build(views.Views, config.views, where='config.method.views')
+
+    def loss_fn(genome, view_keys, target, frozen):
+        # -(log p(class | image) + log p(image) + log p(genome)), up to constants.
+        images = problem.images(frozen, genome)
+        seen = jitter(view_keys, images, config.jitter_pixels)
+        if view:
+            seen = view(view_keys, seen)
+        values = objective(problem.logits(frozen, seen), target)
+        prior = config.total_variation * total_variation(images)
+        prior += config.l2 / 2.0 * jnp.sum(jnp.square(genome), axis=-1)
+        return jnp.sum(prior - values)
+
+    return loss_fn
 
 
 def jitter(image_keys: jax.Array, images: jax.Array, pixels: int) -> jax.Array:

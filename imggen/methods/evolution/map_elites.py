@@ -19,7 +19,7 @@ from imggen.method import Method, Phase
 from imggen.methods.evolution import archive, search, tally, variation
 from imggen.methods.evolution import problem as problems
 from imggen.methods.evolution.archive import Archive
-from imggen.methods.evolution.objectives import log_odds
+from imggen.methods.evolution.objectives import log_odds_of_each
 from imggen.methods.evolution.tally import Tally
 
 
@@ -93,7 +93,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             target=jnp.tile(jnp.asarray(problem.labels), (config.archives, num_bins)),
             tally=tally.start((config.archives, num_classes)),
         )
-        return insert(state, frozen, jnp.clip(genomes, -limit, limit))
+        parents = jnp.full((config.archives, config.initial, 2), archive.NO_PARENT)
+        return insert(state, frozen, jnp.clip(genomes, -limit, limit), parents)
 
     return search.make_method(
         problem,
@@ -111,7 +112,7 @@ def _step(breed, insert, axis_name):
         del batch
         archive_keys = keys.per_image(key, len(state.target), axis_name=axis_name)
         before = state.archive.odds
-        state = insert(state, frozen, jax.vmap(breed)(archive_keys, state.archive))
+        state = insert(state, frozen, *jax.vmap(breed)(archive_keys, state.archive))
         odds = state.archive.odds
         metrics = search.metrics(
             odds,
@@ -119,7 +120,10 @@ def _step(breed, insert, axis_name):
             axis_name=axis_name,
             **{
                 'coverage': jnp.mean(odds > archive.EMPTY),
+                'coverage_0.5': jnp.mean(odds >= 0.0),
+                'coverage_0.9': jnp.mean(jax.nn.sigmoid(odds) >= 0.9),
                 'coverage_0.99': jnp.mean(jax.nn.sigmoid(odds) >= 0.99),
+                'goal_switches': jnp.mean(state.archive.switches.astype(jnp.float32)),
                 'improved': jnp.mean(odds > before),
             },
         )
@@ -129,18 +133,22 @@ def _step(breed, insert, axis_name):
 
 
 def _insert(problem: problems.Problem, bins: tuple[int, int]):
-    """Returns (state, frozen, genomes [n, k, size]) -> the state with the genomes inserted."""
+    """Returns (state, frozen, genomes [n, k, size], parents [n, k, 2]) -> the next state."""
 
-    def insert(state, frozen, genomes):
+    def insert(state, frozen, genomes, parents):
         shape = genomes.shape[:2]
-        images = problem.images(frozen, genomes.reshape(-1, genomes.shape[-1]))
-        logits = problem.logits(frozen, images)
-        of_class = lambda number: log_odds(logits, jnp.full(len(logits), number))  # noqa: E731
-        odds = jax.vmap(of_class, out_axes=-1)(jnp.asarray(problem.labels))
+
+        def evaluate(genomes):
+            images = problem.images(frozen, genomes)
+            return problem.logits(frozen, images), archive.bin_of(images, bins)
+
+        logits, where = problem.in_parts(evaluate, genomes.reshape(-1, genomes.shape[-1]))
+        odds = log_odds_of_each(logits)[:, jnp.asarray(problem.labels)]
         odds = odds.reshape(*shape, len(problem.labels))
-        where = archive.bin_of(images, bins).reshape(shape)
         return State(
-            archive=jax.vmap(archive.insert)(state.archive, genomes, odds, where),
+            archive=jax.vmap(archive.insert)(
+                state.archive, genomes, odds, where.reshape(shape), parents
+            ),
             target=state.target,
             tally=tally.count(state.tally, odds.swapaxes(1, 2)),
         )
@@ -149,16 +157,18 @@ def _insert(problem: problems.Problem, bins: tuple[int, int]):
 
 
 def _breed(config: Config, limit: float):
-    """Returns (key, one archive) -> children [config.children, size]."""
+    """Returns (key, one archive) -> children [k, size] and the cells of their parents [k, 2]."""
     cross = partial(variation.crossover, rate=config.crossover_rate, eta=config.crossover_eta)
     mutate = partial(variation.mutate, rate=config.mutation_rate, eta=config.mutation_eta)
 
     def breed(key, elites):
         parent_key, key = jax.random.split(key)
         parents = archive.draw_parents(parent_key, elites, 2 * config.children)
-        first, second = parents.reshape(2, config.children, -1)
+        parents = parents.reshape(2, config.children)
+        first, second = elites.genome[parents]
         child_keys = jax.random.split(key, (2, config.children))
         child = jax.vmap(cross)(child_keys[0], first / limit, second / limit)
-        return limit * jax.vmap(mutate)(child_keys[1], jnp.clip(child, -1.0, 1.0))
+        children = limit * jax.vmap(mutate)(child_keys[1], jnp.clip(child, -1.0, 1.0))
+        return children, parents.T
 
     return breed

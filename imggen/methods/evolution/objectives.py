@@ -14,6 +14,25 @@ def log_odds(logits: jax.Array, target: jax.Array) -> jax.Array:
     return own - jax.nn.logsumexp(others, axis=-1)
 
 
+def log_odds_of_each(logits: jax.Array) -> jax.Array:
+    """log p / (1 - p) of every class: [n, classes].
+
+    For all classes but the most probable one, p is at most 1/2, and log(1 - p) follows from p
+    without cancellation. So the cost is linear in the number of classes.
+    """
+    best = jnp.argmax(logits, axis=-1)
+    log_p = jax.nn.log_softmax(logits)
+    # log p - log(1 - p); the bound only matters where the other branch is taken.
+    odds = log_p - jnp.log1p(-jnp.minimum(jnp.exp(log_p), 0.75))
+    is_best = jnp.arange(logits.shape[-1])[None] == best[:, None]
+    return jnp.where(is_best, log_odds(logits, best)[:, None], odds)
+
+
+def logit(logits: jax.Array, target: jax.Array) -> jax.Array:
+    """Logit of the target class: z_t. Other classes need not become improbable."""
+    return _split(logits, target)[0]
+
+
 def margin(logits: jax.Array, target: jax.Array) -> jax.Array:
     """Logit of the target class minus the largest other logit: z_t - max over j != t of z_j."""
     own, others = _split(logits, target)
@@ -31,6 +50,7 @@ def probability(logits: jax.Array, target: jax.Array) -> jax.Array:
 
 
 OBJECTIVES = {
+    'logit': logit,
     'log_odds': log_odds,
     'margin': margin,
     'log_probability': log_probability,
