@@ -1,11 +1,15 @@
-r"""Draws evolved images: all classes by all searches, and one image as it evolves.
+r"""Draws evolved images: a page for each run, all classes by all searches, and how images grow.
 
 python -m experiments.studies.evolve_gallery runs/climb runs/latent --output=gallery/
-    [--image=3] [--frames=10]
+    [--image=3] [--frames=10] [--num=100]
 
-classes.png has one row per run and one column per class, with the image to which the run's
-classifier gives the highest probability. strip.png shows image number --image of the first run on
-the run's sheets of samples, from first to last. evolution.gif shows the first image of each class.
+RUN/index.html shows the --num most probable images of each run with their target classes, what
+this and other classifiers say, and a film of their growth if they are on the run's sheets.
+
+classes.png has one row per run and one column per class (a single run of many classes is wrapped),
+with the image to which the run's classifier gives the highest probability. strip.png shows image
+number --image of the first run on the run's sheets of samples, from first to last. evolution.gif
+shows the first image of each class.
 """
 
 import pathlib
@@ -18,11 +22,14 @@ from imggen.data import decode
 from imggen.errors import UserError
 from imggen.evaluation import evolution
 from imggen.inference import animation, load
+from imggen.report import evolution_page
 from imggen.workdir import reader
 
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder for the images.')
 _IMAGE = flags.DEFINE_integer('image', 0, 'Which image of the first run the strip shows.')
+_NUM = flags.DEFINE_integer('num', 100, 'Largest number of images on a page.', lower_bound=1)
 _FRAMES = flags.DEFINE_integer('frames', 10, 'Number of images on the strip.', lower_bound=2)
+_MAX_COLUMNS = 25  # Of a single run.
 
 
 def main(argv):
@@ -31,14 +38,20 @@ def main(argv):
         raise UserError('There is nothing to show: name one or more runs of evolution.')
     devices.cache_compilations()
     output = pathlib.Path(_OUTPUT.value)
-    rows = [_most_probable(load.load(workdir)) for workdir in workdirs]
+    names = [pathlib.Path(workdir).resolve().name for workdir in workdirs]
+    if len(set(names)) < len(names):
+        raise UserError(
+            'Two runs have the same name, and so would their pages: show them one by one.'
+        )
+    runs = [load.load(workdir) for workdir in workdirs]
+    rows = [_most_probable(run) for run in runs]
     if len({row.shape for row in rows}) > 1:
         raise UserError('The runs differ in their classes or image sizes: show them one by one.')
-    images.write_png(
-        output / 'classes.png', images.grid(np.concatenate(rows), columns=len(rows[0]))
-    )
-
+    for name, workdir, run in zip(names, workdirs, runs, strict=True):
+        print(evolution_page.write(run, workdir, output / name, num_images=_NUM.value))
     columns = len(rows[0])
+    wide = columns if len(rows) > 1 else min(columns, _MAX_COLUMNS)
+    images.write_png(output / 'classes.png', images.grid(np.concatenate(rows), columns=wide))
     frames = _sheets(workdirs[0], rows[0].shape[1:])
     if _IMAGE.value >= frames.shape[1]:
         raise UserError(f'--image={_IMAGE.value}: the sheets show {frames.shape[1]} images.')

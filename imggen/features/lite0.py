@@ -117,8 +117,9 @@ def activations(params: Params, images: jax.Array, names: Collection[str]) -> di
     Args:
       params: from `pretrained`.
       images: float32 [n, height, width, 1 or 3] in [-1, 1]. They are not resized.
-      names: some of LAYERS (of Lite0; Lite1 and Lite2 have more blocks): 'stem', 'head' and 'block<i>.expand' are after ReLU6, 'block<i>' is
-        a linear bottleneck after its residual sum. i is 0 to 15; block0 has no 'expand'.
+      names: some of LAYERS: 'stem', 'head' and 'block<i>.expand' are after ReLU6, 'block<i>' is
+        a linear bottleneck after its residual sum. i is 0 to 15 (0 to 20 in Lite1 and Lite2);
+        block0 has no 'expand'.
 
     Returns:
       {name: float32 [n, height / stride, width / stride, features]}, rounded up. The stride is

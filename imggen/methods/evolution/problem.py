@@ -92,7 +92,9 @@ class Problem(NamedTuple):
         def by_part(rows):
             # The last rows are repeated to fill the last part.
             filled = jnp.minimum(jnp.arange(num_parts * size), count - 1).reshape(num_parts, size)
-            made = jax.lax.map(lambda index: function(jax.tree.map(lambda x: x[index], rows)), filled)
+            made = jax.lax.map(
+                lambda index: function(jax.tree.map(lambda x: x[index], rows)), filled
+            )
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], made)
 
         return jax.lax.platform_dependent(rows, cpu=by_part, default=function)
@@ -110,9 +112,9 @@ class Problem(NamedTuple):
         if len(self.labels) * chains_per_class * pixels > _MAX_PIXELS:
             raise UserError(
                 f'config.method.problem.class_names: {len(self.labels)} classes with '
-                f'{chains_per_class} chains of {pixels} pixels do not fit into memory; name at most '
-                f'{_MAX_PIXELS // (pixels * chains_per_class)} classes, or use map_elites, whose '
-                'archive holds all classes.'
+                f'{chains_per_class} chains of {pixels} pixels do not fit into memory; name at '
+                f'most {_MAX_PIXELS // (pixels * chains_per_class)} classes, or use map_elites, '
+                'whose archive holds all classes.'
             )
         return jnp.tile(jnp.asarray(self.labels, jnp.int32), chains_per_class)
 
@@ -128,13 +130,15 @@ def make(section: Mapping[str, Any]) -> Problem:
         config.classifier, image_size=config.image_size, input_size=config.input_size
     )
     if config.also:
-        classifier = classifiers.joint(classifier, classifiers.load(config.also))
+        classifier = classifiers.joint(
+            classifier, classifiers.load(config.also, input_size=config.input_size)
+        )
     class_names = tuple(config.class_names) or classifier.class_names
     numbers = [_number(name, classifier.class_names) for name in class_names]
     if repeated := [name for name in class_names if class_names.count(name) > 1]:
         raise UserError(
-            f'config.method.problem.class_names has {repeated[0]!r} twice: name each class once, and '
-            'set config.method.chains_per_class for several images of a class.'
+            f'config.method.problem.class_names has {repeated[0]!r} twice: name each class once, '
+            'and set config.method.chains_per_class for several images of a class.'
         )
     encoding = encodings.make(config.encoding, classifier.shape, latent_limit=config.latent_limit)
     return Problem(

@@ -49,6 +49,9 @@ def test_objectives_are_functions_of_the_probability(logits, target):
         atol=1e-4,
         rtol=1e-5,
     )
+    np.testing.assert_array_equal(objectives.logit(logits, wanted), logits[:, target])
+    each = np.stack([objectives.log_odds(logits, jnp.full(3, c)) for c in range(5)], -1)
+    np.testing.assert_allclose(objectives.log_odds_of_each(logits), each, atol=1e-4, rtol=1e-5)
     margin = logits[:, target] - np.delete(logits, target, axis=1).max(-1)
     np.testing.assert_allclose(objectives.margin(logits, wanted), margin, rtol=1e-6, atol=1e-6)
 
@@ -190,7 +193,10 @@ def test_archive_keeps_the_best_of_every_cell(seed):
         genomes = generator.normal(size=(5, 4)).astype(np.float32)
         odds = generator.normal(size=(5, classes)).astype(np.float32)
         where = generator.integers(0, bins - 1, 5)  # The last bin stays empty.
-        cells = archive.insert(cells, jnp.asarray(genomes), jnp.asarray(odds), jnp.asarray(where))
+        parents = jnp.zeros((5, 2), jnp.int32)
+        cells = archive.insert(
+            cells, jnp.asarray(genomes), jnp.asarray(odds), jnp.asarray(where), parents
+        )
         for child in range(5):
             for number in range(classes):
                 cell = where[child] * classes + number
@@ -202,8 +208,29 @@ def test_archive_keeps_the_best_of_every_cell(seed):
             continue
         assert cells.odds[cell] == best[cell][0]
         np.testing.assert_array_equal(cells.genome[cell], best[cell][1])
-    parents = archive.draw_parents(jax.random.key(seed), cells, 50)
-    assert {tuple(row) for row in np.asarray(parents)} <= {tuple(b[1]) for b in best.values()}
+    drawn = archive.draw_parents(jax.random.key(seed), cells, 50)
+    assert set(drawn.tolist()) <= set(best)
+
+
+def test_a_goal_switch_has_both_parents_in_cells_of_other_classes():
+    """Two classes in two bins: cells 0 and 2 are of class 0, cells 1 and 3 of class 1."""
+    cells = archive.empty(4, 1)
+    genomes, where = jnp.zeros((1, 1)), jnp.zeros(1, jnp.int32)
+
+    def insert(cells, odds, parents):
+        return archive.insert(cells, genomes, jnp.array([odds]), where, jnp.array([parents]))
+
+    cells = insert(cells, [0.0, 0.0], [archive.NO_PARENT] * 2)
+    assert cells.champions.tolist() == [1, 1, 0, 0]
+    assert cells.switches.tolist() == [0, 0, 0, 0]
+    cells = insert(cells, [1.0, 1.0], [2, 0])  # Both parents of class 0.
+    assert cells.champions.tolist() == [2, 2, 0, 0]
+    assert cells.switches.tolist() == [0, 1, 0, 0]
+    cells = insert(cells, [2.0, 2.0], [2, 1])  # A parent of either class: no switch.
+    assert cells.switches.tolist() == [0, 1, 0, 0]
+    cells = insert(cells, [1.0, 1.0], [1, 1])  # Not better.
+    assert cells.champions.tolist() == [3, 3, 0, 0]
+    assert cells.switches.tolist() == [0, 1, 0, 0]
 
 
 def test_bins_follow_brightness_and_roughness():
@@ -220,7 +247,8 @@ def test_shipped_classifiers_know_the_classes():
     for name in ('convolutional', 'dense'):
         classifier = classifiers.load(name)
         assert classifier.logits(classifier.params, noise).shape == (2, len(classifier.class_names))
-        assert classifiers.second(classifier).architecture != classifier.architecture
+        (other,) = classifiers.others(classifier)
+        assert other.architecture != classifier.architecture
 
 
 def _hill_climb(**changes):
@@ -231,12 +259,19 @@ def _hill_climb(**changes):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'problem': {'class_names': ('Pulover',)}}, "no class 'Pulover'; did you mean 'Pullover'"),
+        (
+            {'problem': {'class_names': ('Pulover',)}},
+            "no class 'Pulover'; the nearest are 'Pullover', ('[^']+'(, )?){4}",
+        ),
+        ({'problem': {'class_names': ('Bag', 'Coat', 'Bag')}}, "has 'Bag' twice"),
         (
             {'problem': {'classifier': 'runs/nowhere'}},
-            "neither 'convolutional' nor 'dense' nor a run",
+            "neither one of 'convolutional', 'dense', 'lite0', 'lite1', 'lite2' nor a run",
         ),
-        ({'problem': {'encoding': 'runs/nowhere'}}, "neither 'pixels' nor 'cppn' nor a trained"),
+        ({'problem': {'encoding': 'runs/nowhere'}}, "neither 'pixels' nor 'cppn' nor .* a trained"),
+        ({'problem': {'encoding': 'fourier'}}, "'fourier' makes images in color"),
+        ({'problem': {'image_size': 32}}, "image_size=32: the classifier 'dense' takes only"),
+        ({'problem': {'input_size': 32}}, "input_size=32: the classifier 'dense' takes only"),
         ({'moves': {'few_pixel': {}}}, "did you mean 'few_pixels'"),
         (
             {'moves': {'few_pixels': {'least': 1, 'most': 2, 'wieght': 1}}},
