@@ -8,18 +8,23 @@ The recipe of Olah et al. (2017): Fourier coefficients with decorrelated colors,
 each step, the logit of the class, and Adam at 0.05 for 512 steps. EfficientNet-Lite0 is the
 classifier; Lite2, which never sees an image before the end, judges the transfer.
 
-Variants, as arguments after a colon (configs/evolve_imagenet.py:both,...):
-  pixels   no priors: pixels, no views, log-odds
-  cppn     the weights of a pattern-producing network in color
+A variant is an argument after a colon, as is the size of the images and of the network's input
+(configs/evolve_imagenet.py:variant=both,size=224):
+  priors   all of the above, the default
   fourier  Fourier coefficients without views
+  pixels   no priors: the log-odds of pixels
+  cppn     the log-odds of a pattern-producing network in color
   both     the mean logit of Lite0 and Lite1
 
-All of them as a sweep: --config=configs/evolve_imagenet.py with experiments.sweep.
+The sweep of get_hyper runs them all:
+python -m experiments.sweep --config=configs/evolve_imagenet.py --workdir=runs/imagenets
+python -m experiments.studies.evolve_table --folder=runs/imagenets
 """
 
 from ml_collections import ConfigDict
 
 from configs import common
+from imggen import options
 
 CLASSES = (
     'volcano',
@@ -35,14 +40,20 @@ CLASSES = (
     'monarch',
     'pizza',
 )
-_VIEWS = {'margin': 6.0, 'shift': 6.0, 'scale': 0.1, 'degrees': 10.0}
+_NO_VIEWS = {f'method.views.{name}': 0.0 for name in ('margin', 'shift', 'scale', 'degrees')}
+_NO_PRIORS = {**_NO_VIEWS, 'method.objective': 'log_odds', 'method.total_variation': 0.0}
+VARIANTS = {
+    'priors': {},
+    'fourier': _NO_VIEWS,
+    'pixels': {**_NO_PRIORS, 'method.problem.encoding': 'pixels'},
+    'cppn': {**_NO_PRIORS, 'method.problem.encoding': 'cppn_color'},
+    'both': {'method.problem.also': 'lite1'},
+}
 
 
 def get_config(arg=None):
-    arg = common.parse(
-        arg, smoke=False, pixels=False, cppn=False, fourier=False, both=False, size=128, input=224
-    )
-    has_views = not (arg.pixels or arg.cppn or arg.fourier)
+    arg = common.parse(arg, smoke=False, variant='priors', size=128, input=224)
+    variant = options.choose(VARIANTS, arg.variant, where='config argument variant')
     config = ConfigDict()
     config.seed = 0
     config.data = ConfigDict({'name': 'none'})
@@ -50,22 +61,17 @@ def get_config(arg=None):
     config.method.name = 'gradient_ascent'
     config.method.num_steps = 2 if arg.smoke else 512
     config.method.chains_per_class = 1
-    config.method.objective = 'log_odds' if arg.pixels else 'logit'
+    config.method.objective = 'logit'
     config.method.learning_rate = 0.05
-    config.method.jitter_pixels = 0
-    config.method.views = ConfigDict(_VIEWS if has_views else {})
+    config.method.views = ConfigDict({'margin': 6.0, 'shift': 6.0, 'scale': 0.1, 'degrees': 10.0})
     config.method.total_variation = 0.0
-    config.method.l2 = 0.0
-    config.method.noise = 0.0
     config.method.problem = ConfigDict()
     config.method.problem.classifier = 'lite0'
-    config.method.problem.also = 'lite1' if arg.both else ''
+    config.method.problem.also = ''
     config.method.problem.class_names = CLASSES[:4] if arg.smoke else CLASSES
     config.method.problem.image_size = 64 if arg.smoke else arg.size
     config.method.problem.input_size = 64 if arg.smoke else arg.input
     config.method.problem.encoding = 'fourier'
-    if arg.pixels or arg.cppn:
-        config.method.problem.encoding = 'pixels' if arg.pixels else 'cppn_color'
     config.run = common.run(
         smoke=arg.smoke,
         extractor='',
@@ -75,4 +81,9 @@ def get_config(arg=None):
         checkpoint_every_steps=64,
         num_samples=len(CLASSES),
     )
+    config.update_from_flattened_dict(variant)
     return config
+
+
+def get_hyper(h):
+    return h.product([list(VARIANTS.values()), h.sweep('seed', range(3))])

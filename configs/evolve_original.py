@@ -9,6 +9,9 @@ repetitions run side by side; `improvements` counts the changes that are kept.
 Variants, as arguments after a colon (configs/evolve_original.py:target,...):
   target   accepts what comes closer to a probability: 0.8 (few pixels) and 0.7 (many pixels)
   ideas    adds two more moves: inverted rectangles and sketched lines
+  imagenet  pursues pictures in color of 96 pixels: a volcano, a tabby, a goldfish and a zebra for
+           EfficientNet-Lite0, 16 repetitions each
+  steps=N  takes N iterations instead of 200: as many as it takes
   trap     does not normalize the classifier's input, so that it is certain of some class for
            every image
 
@@ -41,18 +44,24 @@ EXPECTED = {
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, target=False, ideas=False, trap=False)
+    arg = common.parse(
+        arg, smoke=False, target=False, ideas=False, trap=False, imagenet=False, steps=200
+    )
     config = ConfigDict()
     config.seed = 0
     config.data = ConfigDict({'name': 'none'})
     config.method = ConfigDict()
     config.method.name = 'hill_climb'
-    config.method.num_steps = 4 if arg.smoke else 200
-    config.method.chains_per_class = 4 if arg.smoke else 64
+    config.method.num_steps = 4 if arg.smoke else arg.steps
+    config.method.chains_per_class = 4 if arg.smoke else 16 if arg.imagenet else 64
     config.method.problem = ConfigDict()
     config.method.problem.classifier = 'dense'
     config.method.problem.class_names = ('Pullover',)
     config.method.problem.normalized = not arg.trap
+    if arg.imagenet:
+        config.method.problem.classifier = 'lite0'
+        config.method.problem.class_names = ('volcano', 'tabby', 'goldfish', 'zebra')
+        config.method.problem.image_size = config.method.problem.input_size = 96
     config.method.order = 'sequence'
     config.method.objective = 'probability'
     config.method.acceptance = 'target_probability' if arg.target else 'greedy'

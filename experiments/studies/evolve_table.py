@@ -6,8 +6,9 @@ python -m experiments.studies.evolve_table --folder=runs/methods [--output=metho
 The table covers every finished run of evolution in the folder. Runs that differ only in their seed
 share one row per class. A cell is the number of images evaluated until the classifier gave the
 class this probability: the median over seeds and chains, with the interquartile range in brackets,
-or "-" if half of them never reached it. A search is named by its method and the options that
-differ.
+or "-" if half of them never reached it. With at least 100 classes, `second top 5` is the share of
+images whose class is among the five most probable of the second classifier. A search is named by
+its method and the options that differ.
 """
 
 import numpy as np
@@ -27,7 +28,7 @@ _OUTPUT = flags.DEFINE_string('output', None, 'A .md file for the table, which i
 
 _NAMES = ['search', 'class', 'seeds x chains', 'evaluations']
 _NAMES += [f'p >= {threshold}' for threshold in tally.THRESHOLDS]
-_NAMES += ['success', 'p', 'transfer', 'second p']
+_NAMES += ['success', 'p', 'transfer', 'second p', 'second top 5']
 
 
 def main(argv):
@@ -96,7 +97,7 @@ def _cells(values) -> list[str]:
         cell = '-' if middle is None else f'{middle:,.0f}'
         cells.append(cell if spread is None else f'{cell} ({spread:,.0f})')
     cells.append(f'{values[f"success_{tally.THRESHOLDS[-1]}"]:.2f}')
-    for name in ('probability', 'transfer', 'transfer_probability'):
+    for name in ('probability', 'transfer', 'transfer_probability', 'top5'):
         value = values.get(name)
         cells.append('-' if value is None or not np.isfinite(value) else f'{value:.3f}')
     return cells

@@ -52,12 +52,8 @@ class CPPN(nn.Module):
                 axis=-1,
             )
         x = nn.Dense(self.shape[2], use_bias=False, kernel_init=init)(x)
-        x = jnp.tanh(x).reshape(self.shape)
-        if not self.hsv:
-            return x
-        hue, saturation, value = x[..., 0], x[..., 1], x[..., 2]
-        parts = [hue, jnp.maximum(saturation, 0.0), jnp.abs(value)]
-        return hsv_to_rgb(jnp.stack(parts, axis=-1))
+        x = x.reshape(self.shape)
+        return hsv_to_rgb(jax.nn.sigmoid(x)) if self.hsv else jnp.tanh(x)
 
 
 def coordinates(size: tuple[int, int]) -> jax.Array:

@@ -1,5 +1,7 @@
 """The pattern-producing network against its definition in NumPy, and properties of its inputs."""
 
+import colorsys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +35,21 @@ def test_the_image_is_the_function_of_the_coordinates():
     image = network.apply(variables)
     assert image.shape == (5, 7, 1)
     np.testing.assert_allclose(image[..., 0], _reference(_weights(variables), 5, 7), atol=2e-5)
+
+
+def test_color_is_hue_saturation_and_value():
+    """Against colorsys of the standard library, over random networks."""
+    network = cppn.CPPN((3, 4, 3), hidden=(2, 2), activations=('tanh', 'linear'), hsv=True)
+    for seed in range(5):
+        variables = network.init(jax.random.key(seed))
+        (first, second, last), unit = _weights(variables), np.asarray(cppn.coordinates((3, 4)))
+        for weights in (first, second):
+            tanh, linear = np.split(unit @ weights, 2, axis=-1)
+            unit = np.concatenate([np.tanh(tanh), linear], axis=-1)
+        hsv = 1 / (1 + np.exp(-(unit @ last)))
+        expected = 2 * np.array([colorsys.hsv_to_rgb(*pixel) for pixel in hsv]) - 1
+        image = network.apply(variables)
+        np.testing.assert_allclose(np.asarray(image).reshape(-1, 3), expected, atol=1e-4)
 
 
 def test_more_pixels_show_the_same_image():

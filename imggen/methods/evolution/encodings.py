@@ -20,6 +20,8 @@ from imggen.networks import cppn
 from imggen.workdir.restore import restore
 
 _WEIGHT_LIMIT = 10.0  # For the weights of a pattern-producing network (Nguyen et al. 2015).
+# For color: the units of three layers saturate at larger weights, and leave red, white and black.
+_COLOR_WEIGHT_LIMIT = 1.5
 _COEFFICIENT_LIMIT = 100.0  # No search comes near it.
 
 # A square root of the covariance of RGB in ImageNet (Olah et al. 2017).
@@ -83,13 +85,14 @@ def _pixels(shape) -> Encoding:
 
 
 def _cppn(shape) -> Encoding:
-    return _weights(cppn.CPPN(shape))
+    return _weights(cppn.CPPN(shape), _WEIGHT_LIMIT)
 
 
 def _cppn_color(shape) -> Encoding:
     # Nguyen et al. (2015) found that networks without sine make more recognizable images.
     activations = ('tanh', 'sigmoid', 'gaussian', 'linear')
-    return _weights(cppn.CPPN(shape, hidden=(16, 16, 16), activations=activations, hsv=True))
+    network = cppn.CPPN(shape, hidden=(16, 16, 16), activations=activations, hsv=True)
+    return _weights(network, _COLOR_WEIGHT_LIMIT)
 
 
 def _fourier(shape) -> Encoding:
@@ -121,7 +124,7 @@ def _fourier(shape) -> Encoding:
     return Encoding(size, init, decode, limit=_COEFFICIENT_LIMIT)
 
 
-def _weights(network: cppn.CPPN) -> Encoding:
+def _weights(network: cppn.CPPN, limit: float) -> Encoding:
     like = jax.eval_shape(network.init, jax.random.key(0))
     flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), like))
 
@@ -132,7 +135,7 @@ def _weights(network: cppn.CPPN) -> Encoding:
         del frozen
         return jax.vmap(lambda genome: network.apply(unravel(genome)))(genomes)
 
-    return Encoding(flat.size, init, decode, limit=_WEIGHT_LIMIT)
+    return Encoding(flat.size, init, decode, limit=limit)
 
 
 def _latent(workdir: str, shape, limit: float) -> Encoding:

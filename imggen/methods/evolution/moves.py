@@ -60,7 +60,7 @@ class Inverse:
 
 @dataclasses.dataclass(frozen=True)
 class Sketch:
-    """Draws a line of random width and value between two random points.
+    """Draws a line of random width and color between two random points.
 
     Attributes:
       max_width: the largest width in pixels.
@@ -69,8 +69,8 @@ class Sketch:
     max_width: float
 
     def __call__(self, key, image):
-        height, width, _ = image.shape
-        bits = jax.random.bits(key, (6,))
+        height, width, channels = image.shape
+        bits = jax.random.bits(key, (5 + channels,))
         scale = jnp.asarray([height, width, height, width], jnp.float32)
         y0, x0, y1, x1 = _fraction(bits[:4]) * scale
         y = jnp.arange(height)[:, None] + 0.5
@@ -82,7 +82,8 @@ class Sketch:
         squared = (y - y0 - t * dy) ** 2 + (x - x0 - t * dx) ** 2
         # At least half a pixel's diagonal, so that a point covers a pixel and a line has no gaps.
         radius = jnp.maximum(math.sqrt(0.5), self.max_width / 2.0 * _fraction(bits[4]))
-        return jnp.where((squared <= radius**2)[..., None], _value(bits[5]), image)
+        color = _value(bits[5:])[None, None]
+        return jnp.where((squared <= radius**2)[..., None], color, image)
 
 
 @dataclasses.dataclass(frozen=True)

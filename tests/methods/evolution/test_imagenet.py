@@ -109,9 +109,7 @@ def test_fourier_coefficients_are_the_spectrum_of_the_image():
             for column in range(5):
                 f = np.hypot(min(row, 6 - row) / 6, column / 8)
                 spectrum[row, column] /= max(f, 1 / 8)
-        channels = [
-            np.fft.irfft2(spectrum[..., c], (6, 8), norm='ortho') / 4 for c in range(3)
-        ]
+        channels = [np.fft.irfft2(spectrum[..., c], (6, 8), norm='ortho') / 4 for c in range(3)]
         rgb = 1 / (1 + np.exp(-np.stack(channels, -1) @ root.T))
         np.testing.assert_allclose(image, 2 * rgb - 1, atol=1e-5)
     np.testing.assert_array_equal(encoding.decode((), jnp.zeros((1, encoding.size))), 0.0)
@@ -130,17 +128,16 @@ def test_a_view_without_change_is_the_image_and_a_margin_is_gray():
 def test_views_differ_by_key_and_stay_within_their_bounds():
     dot = jnp.zeros((200, 33, 33, 1)).at[:, 15:18, 15:18].set(1.0)
     keys = jax.random.split(jax.random.key(0), 200)
-    seen = views.Views(margin=0, shift=5, scale=0.0, degrees=0)(keys, dot)[..., 0]
-    y, x = jnp.mgrid[:33, :33]
+    seen = np.asarray(views.Views(margin=0, shift=5, scale=0.0, degrees=0)(keys, dot))[..., 0]
+    y, x = np.mgrid[:33, :33]
     total = seen.sum((1, 2))
-    where = jnp.stack([(seen * y).sum((1, 2)) / total, (seen * x).sum((1, 2)) / total])
-    assert jnp.abs(where - 16).max() <= 5.01
-    assert jnp.abs(where - 16).max(1).min() > 4.0
-    assert len(jnp.unique(where[0].round(3))) > 150
+    where = np.stack([(seen * y).sum((1, 2)) / total, (seen * x).sum((1, 2)) / total])
+    assert np.abs(where - 16).max() <= 5.01
+    assert np.abs(where - 16).max(1).min() > 4.0
+    assert len(np.unique(where[0].round(3))) > 150
 
 
-def test_hill_climbing_ascends_from_a_photograph_of_nothing():
-    """All searches of the family take the classifier; one step each of two of them."""
+def test_feature_visualization_ascends():
     load('lite0')
     section = {
         'classifier': 'lite0',
@@ -159,7 +156,7 @@ def test_hill_climbing_ascends_from_a_photograph_of_nothing():
     step = jax.jit(method.phases[0].step)
     state = method.init(jax.random.key(0), method.frozen, {})
     before = state.odds
-    for number in range(4):
+    for number in range(3):
         state, metrics = step(jax.random.key(number), state, method.frozen, {})
     assert jnp.all(state.odds > before)
     assert metrics['gradient'] > 0

@@ -1,12 +1,14 @@
 """Searches from end to end: their chains, counts and images, and their measures."""
 
 import json
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
+from PIL import Image
 
 from imggen import data, devices, methods
 from imggen.errors import UserError
@@ -14,6 +16,7 @@ from imggen.evaluation import evolution
 from imggen.inference import load, sampling
 from imggen.methods.evolution import archive, objectives, tally
 from imggen.methods.evolution import problem as problems
+from imggen.report import evolution_page
 from imggen.training import loop, train
 from tests.helpers import cases
 
@@ -222,7 +225,31 @@ def test_empty_cells_of_an_archive_are_not_measured(tmp_path):
     assert 0 < filled.sum() < filled.size
     values = evolution.measure(restored, num_images=100, seed=0)
     np.testing.assert_allclose(values['coverage'], filled.mean())
+    champions = np.asarray(restored.state.archive.champions)
+    np.testing.assert_allclose(values['champions'], champions.mean())
+    assert np.all((champions > 0) == filled)
+    assert 0.0 <= values['goal_switches'] < values['champions']
     assert len(evolution.find(restored, num_images=100).images) == filled.sum()
+
+
+def test_a_page_shows_targets_judges_and_growth(finished, tmp_path):
+    restored = load.load(finished)
+    for count in (8, 3):  # The second page replaces the first.
+        page = evolution_page.write(restored, finished, tmp_path, num_images=count)
+    text = page.read_text()
+    shown = re.findall(r'<strong>(\w+)</strong>', text)
+    found = evolution.find(restored, num_images=8)
+    best = np.argsort(-found.probability, kind='stable')[:3]
+    assert shown == [found.class_names[index] for index in found.target[best]]
+    assert re.findall(r'dense (0\.\d{3})', text) == [f'{found.probability[i]:.3f}' for i in best]
+    assert len(re.findall(r'convolutional 0\.\d{3} \(\d+\)', text)) == 3
+    files = {path.name for path in tmp_path.iterdir()}
+    assert files == {
+        'index.html',
+        *(f'0000{i}_{kind}' for i in range(3) for kind in ('picture.png', 'growth.gif')),
+    }
+    with Image.open(tmp_path / '00000_growth.gif') as film:
+        assert film.n_frames >= 2
 
 
 def test_evolution_of_latents_makes_images_with_the_generator(tmp_path):
@@ -261,6 +288,7 @@ def test_table_and_gallery_show_a_run(finished, tmp_path):
     assert [row[2] for row in rows] == ['1 x 2'] * 4 + ['1 x 8']
     call('experiments.studies.evolve_gallery', str(finished), f'--output={tmp_path}')
     assert {path.name for path in tmp_path.iterdir()} == {
+        'climb',
         'classes.png',
         'strip.png',
         'evolution.gif',

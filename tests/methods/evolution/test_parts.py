@@ -136,6 +136,13 @@ def test_sketch_draws_a_line_of_one_value_without_gaps():
         assert _is_connected(line)
 
 
+def test_sketch_draws_in_color():
+    drawn = over_keys(lambda key: moves.Sketch(3.0)(key, jnp.full((12, 10, 3), 5.0)), 20)
+    for picture in drawn:
+        (color,) = np.unique(picture[picture[..., 0] != 5.0], axis=0)
+        assert len(np.unique(color)) == 3
+
+
 def _is_connected(mask):
     left = {tuple(place) for place in np.argwhere(mask)}
     stack = [left.pop()]
