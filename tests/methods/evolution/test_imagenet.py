@@ -38,13 +38,11 @@ def test_the_thousand_names_are_in_the_order_of_the_logits(cat):
     )
 
 
-@pytest.mark.parametrize('name', ['lite0', 'lite1', 'lite2'])
-def test_every_network_of_the_family_sees_a_cat(name, cat):
-    classifier = load(name, input_size=160)
+def test_a_deeper_network_of_the_family_sees_a_cat(cat):
+    classifier = load('lite2', input_size=160)
     logits = jax.jit(classifier.logits)(classifier.params, cat)
-    top = [classifier.class_names[index] for index in np.argsort(-logits[0])[:3]]
-    assert {'Egyptian cat', 'tabby', 'tiger cat'} & set(top[:1])
     assert logits.shape == (1, 1000)
+    assert classifier.class_names[np.argmax(logits[0])] in ('Egyptian cat', 'tabby', 'tiger cat')
 
 
 def test_parts_give_the_same_rows_as_the_whole():
@@ -137,26 +135,21 @@ def test_views_differ_by_key_and_stay_within_their_bounds():
     assert len(np.unique(where[0].round(3))) > 150
 
 
-def test_feature_visualization_ascends():
-    load('lite0')
-    section = {
-        'classifier': 'lite0',
-        'class_names': ('volcano', 'tabby'),
-        'image_size': 64,
-        'input_size': 64,
-    }
+def test_gradients_ascend_through_views():
     config = {
         'name': 'gradient_ascent',
         'num_steps': 1,
         'objective': 'logit',
-        'views': {'margin': 3.0, 'shift': 3.0},
-        'problem': {**section, 'encoding': 'fourier'},
+        'views': {'margin': 1.0, 'shift': 1.0},
+        'problem': {'classifier': 'dense', 'class_names': ('Bag', 'Coat')},
     }
     method = methods.make(config)
     step = jax.jit(method.phases[0].step)
-    state = method.init(jax.random.key(0), method.frozen, {})
-    before = state.odds
-    for number in range(3):
+    first = state = method.init(jax.random.key(0), method.frozen, {})
+    for number in range(5):
         state, metrics = step(jax.random.key(number), state, method.frozen, {})
-    assert jnp.all(state.odds > before)
-    assert metrics['gradient'] > 0
+    assert jnp.all(state.odds > first.odds + 1.0)
+    plain = methods.make({**config, 'views': {}})
+    other, _ = plain.phases[0].step(jax.random.key(0), first, plain.frozen, {})
+    seen, _ = step(jax.random.key(0), first, method.frozen, {})
+    assert not np.allclose(seen.genome, other.genome)
