@@ -1,7 +1,7 @@
 r"""Pictures of ImageNet's classes by gradient ascent with the priors of feature visualization.
 
 python -m experiments.train --config=configs/evolve_imagenet.py --workdir=runs/imagenet
-    [--config.method.problem.class_names="('volcano','tabby')"]
+    [--config.method.problem.class_names=volcano,great_white_shark]
 python -m experiments.studies.evolve_gallery runs/imagenet --output=runs/imagenet/gallery
 
 The recipe of Olah et al. (2017): Fourier coefficients with decorrelated colors, a random view in

@@ -24,7 +24,8 @@ class Config:
     """Options of `config.method.problem`, the same for every search.
 
     Attributes:
-      class_names: the classes to evolve; () for all classes of the classifier.
+      class_names: the classes to evolve, also as one string with commas, and with underscores
+        for spaces; () for all classes of the classifier.
       classifier: 'convolutional' or 'dense' (Fashion-MNIST); 'lite0', 'lite1' or 'lite2'
         (ImageNet); or the workdir of a classifier's run.
       also: a second classifier; the search then sees the mean of both networks' logits.
@@ -133,8 +134,8 @@ def make(section: Mapping[str, Any]) -> Problem:
         classifier = classifiers.joint(
             classifier, classifiers.load(config.also, input_size=config.input_size)
         )
-    class_names = tuple(config.class_names) or classifier.class_names
-    numbers = [_number(name, classifier.class_names) for name in class_names]
+    class_names = _resolved(config.class_names, classifier.class_names) or classifier.class_names
+    numbers = [classifier.class_names.index(name) for name in class_names]
     if repeated := [name for name in class_names if class_names.count(name) > 1]:
         raise UserError(
             f'config.method.problem.class_names has {repeated[0]!r} twice: name each class once, '
@@ -151,11 +152,17 @@ def make(section: Mapping[str, Any]) -> Problem:
     )
 
 
-def _number(name: str, known: tuple[str, ...]) -> int:
-    if name in known:
-        return known.index(name)
-    near = difflib.get_close_matches(str(name), known, n=5, cutoff=0.0)
-    raise UserError(
-        f'config.method.problem.class_names: the classifier has no class {name!r}; the nearest are '
-        f'{", ".join(map(repr, near))}.'
-    )
+def _resolved(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns known names; 'tabby,tiger_cat', as a shell passes it, is 'tabby' and 'tiger cat'."""
+    names = []
+    for name in given:
+        for part in [name] if name in known else str(name).split(','):
+            spaced = part if part in known else part.replace('_', ' ').strip()
+            if spaced not in known:
+                near = difflib.get_close_matches(spaced, known, n=5, cutoff=0.0)
+                raise UserError(
+                    f'config.method.problem.class_names: the classifier has no class {part!r}; '
+                    f'the nearest are {", ".join(map(repr, near))}.'
+                )
+            names.append(spaced)
+    return tuple(names)

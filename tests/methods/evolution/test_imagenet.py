@@ -79,7 +79,7 @@ def test_classifiers_with_different_classes_cannot_be_joined():
 
 @pytest.mark.parametrize('option', ['image_size', 'input_size'])
 def test_a_size_that_the_network_cannot_meet_is_refused(option):
-    with pytest.raises(UserError, match=f'{option}=16: the classifier .lite0. takes 64 to 320'):
+    with pytest.raises(UserError, match=f"{option}=16: the classifier 'lite0' takes 64 to 320"):
         classifiers.load('lite0', **{option: 16})
 
 
@@ -88,7 +88,7 @@ def test_more_chains_than_memory_holds_are_refused():
     section = {'classifier': 'lite0'}
     config = {'name': 'gradient_ascent', 'num_steps': 1, 'problem': section}
     method = methods.make(config)
-    with pytest.raises(UserError, match='1000 classes with 1 chains .* name at most 167 classes'):
+    with pytest.raises(UserError, match=r'1000 classes with 1 chains .* name at most 167 classes'):
         jax.eval_shape(lambda: method.init(jax.random.key(0), method.frozen, {}))
 
 
@@ -147,7 +147,7 @@ def test_gradients_ascend_through_views():
     step = jax.jit(method.phases[0].step)
     first = state = method.init(jax.random.key(0), method.frozen, {})
     for number in range(5):
-        state, metrics = step(jax.random.key(number), state, method.frozen, {})
+        state, _ = step(jax.random.key(number), state, method.frozen, {})
     assert jnp.all(state.odds > first.odds + 1.0)
     plain = methods.make({**config, 'views': {}})
     other, _ = plain.phases[0].step(jax.random.key(0), first, plain.frozen, {})

@@ -16,6 +16,7 @@ from imggen.methods.evolution import (
     encodings,
     moves,
     objectives,
+    problem,
     tally,
     variation,
 )
@@ -261,6 +262,13 @@ def test_shipped_classifiers_know_the_classes():
 def _hill_climb(**changes):
     problem = {'classifier': 'dense', **changes.pop('problem', {})}
     return methods.make({'name': 'hill_climb', 'num_steps': 1, 'problem': problem, **changes})
+
+
+def test_class_names_may_come_from_a_shell():
+    for given in (('Bag', 'Ankle boot'), ('Bag,Ankle_boot',), ('Bag, Ankle boot',)):
+        made = problem.make({'classifier': 'dense', 'class_names': given})
+        assert made.class_names == ('Bag', 'Ankle boot')
+        assert made.labels.tolist() == [8, 9]
 
 
 @pytest.mark.parametrize(
