@@ -265,8 +265,8 @@ def _hill_climb(**changes):
 
 
 def test_class_names_may_come_from_a_shell():
-    for given in (('Bag', 'Ankle boot'), ('Bag,Ankle_boot',), ('Bag, Ankle boot',)):
-        made = problem.make({'classifier': 'dense', 'class_names': given})
+    for names in (('Bag', 'Ankle boot'), ('Bag,Ankle_boot',), ('Bag, Ankle boot',)):
+        made = problem.make({'classifier': 'dense', 'class_names': names})
         assert made.class_names == ('Bag', 'Ankle boot')
         assert made.labels.tolist() == [8, 9]
 
