@@ -2,7 +2,7 @@ r"""Pictures of ImageNet's classes by gradient ascent with the priors of feature
 
 python -m experiments.train --config=configs/evolve_imagenet.py --workdir=runs/imagenet
     [--config.method.problem.class_names=volcano,great_white_shark]
-python -m experiments.studies.evolve_gallery runs/imagenet --output=runs/imagenet/gallery
+python -m experiments.studies.evolve_gallery runs/imagenet --output=gallery
 
 The recipe of Olah et al. (2017): Fourier coefficients with decorrelated colors, a random view in
 each step, the logit of the class, and Adam at 0.05 for 512 steps. EfficientNet-Lite0 is the
@@ -66,12 +66,12 @@ def get_config(arg=None):
     config.method.views = ConfigDict({'margin': 6.0, 'shift': 6.0, 'scale': 0.1, 'degrees': 10.0})
     config.method.total_variation = 0.0
     config.method.problem = ConfigDict()
-    config.method.problem.classifier = 'lite0'
+    config.method.problem.classifier = 'dense' if arg.smoke else 'lite0'
     config.method.problem.also = ''
-    config.method.problem.class_names = CLASSES[:4] if arg.smoke else CLASSES
-    config.method.problem.image_size = 64 if arg.smoke else arg.size
-    config.method.problem.input_size = 64 if arg.smoke else arg.input
-    config.method.problem.encoding = 'fourier'
+    config.method.problem.class_names = () if arg.smoke else CLASSES
+    config.method.problem.image_size = 0 if arg.smoke else arg.size
+    config.method.problem.input_size = 0 if arg.smoke else arg.input
+    config.method.problem.encoding = 'pixels' if arg.smoke else 'fourier'
     config.run = common.run(
         smoke=arg.smoke,
         extractor='',

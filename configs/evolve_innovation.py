@@ -1,12 +1,11 @@
 r"""An innovation engine (Nguyen et al. 2015): one archive with a cell for each class of ImageNet.
 
 python -m experiments.train --config=configs/evolve_innovation.py --workdir=runs/innovation
-python -m experiments.studies.evolve_gallery runs/innovation --output=runs/innovation/gallery
-python -m experiments.studies.evolve_innovation runs/innovation
+python -m experiments.studies.evolve_gallery runs/innovation --output=gallery
 
 The images are those of pattern-producing networks in color, without sine; EfficientNet-Lite0 sees
 them at 96 pixels. The operators and rates are those of the paper; its networks grow, and these do
-not. The default is the paper's budget of 2 million images. Stop the run at any time: the same
+not. The gallery counts the cells filled over time and the goal switches. The default is the paper's budget of 2 million images. Stop the run at any time: the same
 command continues it.
 """
 
@@ -34,11 +33,11 @@ def get_config(arg=None):
     config.method.mutation_rate = 0.1
     config.method.mutation_eta = 15.0
     config.method.problem = ConfigDict()
-    config.method.problem.classifier = arg.classifier
+    config.method.problem.classifier = 'dense' if arg.smoke else arg.classifier
     config.method.problem.class_names = ()
-    config.method.problem.image_size = 64 if arg.smoke else arg.size
-    config.method.problem.input_size = 64 if arg.smoke else arg.size
-    config.method.problem.encoding = 'cppn_color'
+    config.method.problem.image_size = 0 if arg.smoke else arg.size
+    config.method.problem.input_size = 0 if arg.smoke else arg.size
+    config.method.problem.encoding = 'cppn' if arg.smoke else 'cppn_color'
     config.run = common.run(
         smoke=arg.smoke,
         extractor='',
