@@ -5,8 +5,8 @@ python -m experiments.studies.evolve_gallery runs/innovation --output=gallery
 
 The images are those of pattern-producing networks in color, without sine; EfficientNet-Lite0 sees
 them at 96 pixels. The operators and rates are those of the paper; its networks grow, and these do
-not. The gallery counts the cells filled over time and the goal switches. The default is the paper's budget of 2 million images. Stop the run at any time: the same
-command continues it.
+not. The gallery counts the cells filled over time and the goal switches. The default is the
+paper's budget of 2 million images. Stop the run at any time: the same command continues it.
 """
 
 from ml_collections import ConfigDict
