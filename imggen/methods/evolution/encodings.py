@@ -22,6 +22,7 @@ from imggen.workdir.restore import restore
 _WEIGHT_LIMIT = 10.0  # For the weights of a pattern-producing network (Nguyen et al. 2015).
 # For color: the units of three layers saturate at larger weights, and leave red, white and black.
 _COLOR_WEIGHT_LIMIT = 1.5
+_PIVOT = 1 / 16  # The frequency f_0 whose scale does not depend on the exponent.
 _COEFFICIENT_LIMIT = 100.0  # No search comes near it.
 
 # A square root of the covariance of RGB in ImageNet (Olah et al. 2017).
@@ -99,14 +100,18 @@ def _fourier(shape) -> Encoding:
     """Returns the parametrization of feature visualization (Olah et al. 2017).
 
     The genome holds the complex half spectrum of three decorrelated color channels, initially
-    N(0, 0.01^2). A coefficient of frequency f (cycles per pixel) is divided by f, as spectra of
-    photographs fall. The channels are then mixed as the colors of ImageNet are correlated:
+    N(0, 0.01^2). A coefficient is scaled by its frequency f (cycles per pixel), and the channels
+    are mixed as the colors of ImageNet are correlated:
 
-      image = 2 sigmoid(C irfft(genome / max(f, 1 / max(height, width))) / 4) - 1
+      image = 2 sigmoid(C irfft(genome sqrt(f_0) / f^1.5) / 4) - 1,  f_0 = 1/16,
+
+    where f is at least 1 / max(height, width). The published exponent is 1, as the spectra of
+    photographs fall. Adam moves all coefficients equally fast, though, and with a steeper spectrum
+    less noise grows at high frequencies.
     """
     height, width, _ = shape
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-    scale = 1.0 / np.maximum(frequency, 1.0 / max(height, width)) / 4.0
+    scale = _PIVOT**0.5 / np.maximum(frequency, 1.0 / max(height, width)) ** 1.5 / 4.0
     scale = np.float32(scale)[None, None, ..., None]
     mix = np.float32(_COLOR_ROOT.T / np.linalg.norm(_COLOR_ROOT, axis=0).max())
     size = 2 * frequency.size * 3

@@ -106,7 +106,7 @@ def test_fourier_coefficients_are_the_spectrum_of_the_image():
         for row in range(6):
             for column in range(5):
                 f = np.hypot(min(row, 6 - row) / 6, column / 8)
-                spectrum[row, column] /= max(f, 1 / 8)
+                spectrum[row, column] *= np.sqrt(1 / 16) / max(f, 1 / 8) ** 1.5
         channels = [np.fft.irfft2(spectrum[..., c], (6, 8), norm='ortho') / 4 for c in range(3)]
         rgb = 1 / (1 + np.exp(-np.stack(channels, -1) @ root.T))
         np.testing.assert_allclose(image, 2 * rgb - 1, atol=1e-5)
