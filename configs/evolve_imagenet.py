@@ -5,7 +5,8 @@ python -m experiments.train --config=configs/evolve_imagenet.py --workdir=runs/i
 python -m experiments.studies.evolve_gallery runs/imagenet --output=gallery
 
 The recipe of Olah et al. (2017): Fourier coefficients with decorrelated colors, a random view in
-each step, the logit of the class, and Adam at 0.05 for 512 steps. EfficientNet-Lite0 is the
+each step, the logit of the class, and Adam at 0.05. More than 128 steps (Olah et al. take 512) add
+contrast rather than likeness. EfficientNet-Lite0 is the
 classifier; Lite2, which never sees an image before the end, judges the transfer.
 
 A variant is an argument after a colon, as is the size of the images and of the network's input
@@ -59,7 +60,7 @@ def get_config(arg=None):
     config.data = ConfigDict({'name': 'none'})
     config.method = ConfigDict()
     config.method.name = 'gradient_ascent'
-    config.method.num_steps = 2 if arg.smoke else 512
+    config.method.num_steps = 2 if arg.smoke else 128
     config.method.chains_per_class = 1
     config.method.objective = 'logit'
     config.method.learning_rate = 0.05
