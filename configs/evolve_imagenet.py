@@ -7,8 +7,8 @@ python -m experiments.studies.evolve_gallery runs/imagenet --output=gallery
 The recipe of Olah et al. (2017): Fourier coefficients with decorrelated colors, a random view in
 each step, the logit of the class, and Adam at 0.05. They take 512 steps; here more than 128 add
 contrast rather than likeness. EfficientNet-Lite0 is the classifier, and Lite2, which never sees an
-image before the end, measures the transfer. The network's input of 224 pixels matters: images that
-are made at 128 transfer half as often.
+image before the end, measures the transfer. Smaller inputs than 224 pixels are faster, but their
+images transfer less.
 
 A variant is an argument after a colon, as is the size of the images and of the network's input
 (configs/evolve_imagenet.py:variant=both,size=224):
