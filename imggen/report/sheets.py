@@ -11,7 +11,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from imggen.data import decode
+from PIL import Image
+
 
 PAGE_BYTES = 12_000_000  # All sheets of a page together, before base64 adds a third.
 MAX_FRAMES = 40
@@ -53,9 +54,12 @@ def encode(path: pathlib.Path, *, shrink: int = 1, lossless: bool = True) -> tup
       (bytes, width, height); the size is that of the sheet before it shrinks.
     """
     try:
-        with decode.opened(path) as opened:
+        if not path.is_file():  # A pipe would wait for ever.
+            raise _UnreadableError(path)
+        # Sheets are PNGs. `data.decode`, which opens all other pictures, imports JAX.
+        with Image.open(path, formats=('PNG',)) as opened:
             sheet = opened.convert('L' if opened.mode in ('1', 'L') else 'RGB')
-    except decode.DecodeError:
+    except Exception:  # Pillow's readers raise nearly anything for damaged files.
         raise _UnreadableError(path) from None
     width, height = sheet.size
     shrink = max(shrink, -(-max(width, height) // _LARGEST_SIDE))

@@ -59,7 +59,7 @@ class NotFiniteError(UserError):
 
 
 def split(
-    phases: Sequence[Phase], step: int, periods: Sequence[int], ends: Sequence[int] = ()
+    phases: Sequence[Phase], step: int, periods: Sequence[int], *, ends: Sequence[int] = ()
 ) -> Iterator[tuple[Phase, int, int]]:
     """Yields (phase, first step, last step) of each record from `step` to the end.
 

@@ -117,7 +117,7 @@ def run(
         vote = dispatch.StopVote(stop, mesh)
         programs = dispatch.Programs(source, mesh, NamedSharding(mesh, method.state_spec))
         stopping = False
-        for phase, first, last in dispatch.split(method.phases, step, periods, restarts):
+        for phase, first, last in dispatch.split(method.phases, step, periods, ends=restarts):
             arguments = (frozen, windows.at(first))
             if phase not in programs:
                 reader.flush()  # The time to compile does not belong to the dispatch before.
