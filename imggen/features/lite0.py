@@ -160,7 +160,7 @@ def class_names() -> tuple[str, ...]:
     return tuple(NAMES.read_text(encoding='utf-8').splitlines())
 
 
-def pretrained(name: str = 'lite0') -> Params:
+def pretrained(*, name: str = 'lite0') -> Params:
     """Returns the ImageNet weights of one of VARIANTS.
 
     Raises:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from imggen import files, images
+from imggen.data import decode
 from imggen.evaluation import evolution
 from imggen.inference import animation
 from imggen.methods.evolution import classifiers, tally
@@ -123,8 +123,7 @@ def _films(
     """Returns uint8 [frames, *shape] for each place on the sheets; None beyond their end."""
     sheets = []
     for _, path in reader.read(workdir).samples:
-        with Image.open(path) as picture:
-            sheet = np.asarray(picture).reshape(*picture.size[::-1], shape[-1])
+        sheet = decode.to_channels(decode.decode(path), shape[-1])
         sheets.append(images.cut(sheet, shape[:2]))
     shown = min(map(len, sheets), default=0)
     return [

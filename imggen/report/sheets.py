@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from PIL import Image
 
-
 PAGE_BYTES = 12_000_000  # All sheets of a page together, before base64 adds a third.
 MAX_FRAMES = 40
 _ENOUGH_FRAMES = 6  # If fewer fit without loss, the sheets become lossy.

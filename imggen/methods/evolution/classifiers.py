@@ -126,7 +126,7 @@ def _imagenet(name: str, image_size: int, input_size: int) -> Classifier:
                 f'config.method.problem.{option}={size}: the classifier {name!r} takes {_MIN_SIZE} '
                 f'to {_MAX_SIZE} pixels a side; choose a size in this range.'
             )
-    params = lite0.pretrained(name)
+    params = lite0.pretrained(name=name)
 
     def logits(params, images):
         return lite0.classify(params, layers.resize(images, input_size, input_size))['logits']
