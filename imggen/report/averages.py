@@ -4,21 +4,18 @@ Runs are averaged at the steps at which they have records; long runs are average
 bins of steps. The spread is one standard deviation over seeds.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from imggen.report.groups import METRICS, Group
-from imggen.workdir.reader import Run
+from imggen.workdir.records import Scalar
 
 _POINTS = 6000  # All curves of a plot together have about as many; the bounds are for each curve.
 _MIN_POINTS, _MAX_POINTS = 40, 240
-_NOT_SCALARS = ('step', 'seconds')
 
-# One run's scalars: name -> (steps, values), float64 [n] each; values that are not finite are NaN.
-Scalars = Mapping[str, tuple[np.ndarray, np.ndarray]]
+Scalars = Mapping[str, Scalar]  # Those of one run, by name.
 
 
 class Curve(NamedTuple):
@@ -34,26 +31,10 @@ class Curve(NamedTuple):
     spread: np.ndarray | None
 
 
-def scalars(run: Run) -> Scalars:
-    """Collects the records of a run by the name of the scalar."""
-    found = defaultdict(lambda: ([], []))
-    for record in run.records:
-        step = record['step']
-        for name, value in record.items():
-            if name not in _NOT_SCALARS and type(value) in (int, float):
-                steps, values = found[name]
-                steps.append(step)
-                values.append(value if -1e300 < value < 1e300 else np.nan)
-    return {
-        name: (np.array(steps, np.float64), np.array(values, np.float64))
-        for name, (steps, values) in found.items()
-    }
-
-
 def names(recorded: Sequence[Scalars]) -> dict[str, list[str]]:
     """Returns the names of recorded scalars by kind: metrics, losses, health, throughput."""
     kinds = {'Metrics': [], 'Losses': [], 'Health': [], 'Throughput': []}
-    for name in sorted(set().union(*recorded)):
+    for name in sorted(set().union(*recorded) - {'seconds'}):
         kinds[_kind(name)].append(name)
     return {kind: members for kind, members in kinds.items() if members}
 

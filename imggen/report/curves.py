@@ -25,11 +25,11 @@ def section(
     kinds = averages.names(scalars)
     if not kinds:
         return None
-    first = min(run.records[0]['step'] for run in runs if run.records)
-    last = max(run.records[-1]['step'] for run in runs if run.records)
+    spans = [run.records.steps for run in runs if run.records.steps]
+    first, last = min(first for first, _ in spans), max(last for _, last in spans)
     # One axis for all figures, so that what happens at one step lies on one line.
     steps = (0.0 if first < 0.2 * last else float(first), float(max(last, first + 1)))
-    phases = _phases(runs[0]) if len(grouped) == 1 else []
+    phases = runs[0].records.phases[1:] if len(grouped) == 1 else []
     drawn = {kind: [] for kind in kinds}
     for kind, names in kinds.items():
         for name in names:
@@ -60,12 +60,3 @@ def _note(grouped: Sequence[Group], phases: Sequence[tuple[int, str]]) -> str:
         names = ', '.join(f'{name} from step {number(step)}' for step, name in phases)
         words.append(f'dashed: {names}')
     return '; '.join(words) + '.'
-
-
-def _phases(run: Run) -> list[tuple[int, str]]:
-    """Returns (first recorded step, name) of each phase after the first."""
-    starts: dict[str, int] = {}
-    for record in run.records:
-        if isinstance(record.get('phase'), str):
-            starts.setdefault(record['phase'], record['step'])
-    return [(step, name) for name, step in starts.items()][1:]

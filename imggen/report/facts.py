@@ -34,7 +34,7 @@ def last_step(run: Run) -> Any:
     """Returns the step that the run reached; None if it wrote nothing."""
     if 'step' in run.info:
         return run.info['step']
-    return run.records[-1]['step'] if run.records else None
+    return run.records.steps[1] if run.records.steps else None
 
 
 def speed(scalars: Scalars) -> float | None:
@@ -97,13 +97,10 @@ def _course(run: Run, images_per_second: float | None) -> str:
 
 
 def _last_scalars(run: Run) -> tables.Table:
-    last = {}
-    for record in run.records:
-        last |= dict.fromkeys(record, record)
     rows = [
-        ([tables.cell(name), tables.cell(record[name]), tables.cell(record['step'])], None)
-        for name, record in sorted(last.items())
-        if name not in ('step', 'phase')
+        ([tables.cell(name), tables.cell(value), tables.cell(step)], None)
+        for name, (value, step) in sorted(run.records.last.items())
+        if name != 'phase'
     ]
     return tables.table(['scalar', 'value', 'step'], rows, caption='Last value of each scalar')
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from imggen import files
 from imggen.errors import UserError
-from imggen.report import averages, curves, facts, finding, groups, plots, tables, wall
+from imggen.report import curves, facts, finding, groups, plots, tables, wall
 from imggen.report.formats import duration, number, with_spread
 from imggen.report.groups import Group
 from imggen.report.render import render as render_template
@@ -79,7 +79,7 @@ def render(runs: Sequence[Run], *, title: str, planned: int = 0) -> str:
     lines = next(iter(evaluated.values()), {})
     order = _order(runs, grouped, lines)
     colors = {index: place for place, index in enumerate(order.groups[: plots.NUM_COLORS])}
-    scalars = [averages.scalars(run) for run in runs]
+    scalars = [run.records.scalars for run in runs]
     speeds = [facts.speed(of_run) for of_run in scalars]
     config, made = facts.common(runs)
     script = source('page.js')

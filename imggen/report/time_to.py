@@ -1,30 +1,29 @@
 """Training time until a metric first reaches a target, without the time of evaluations."""
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+import numpy as np
 
 from imggen.errors import UserError
 from imggen.report.formats import markdown_table
 from imggen.workdir.reader import Run, differing, flatten
+from imggen.workdir.records import Records
 
 
-def seconds_to(records: Sequence[Mapping[str, Any]], metric: str, value: float) -> float | None:
+def seconds_to(records: Records, metric: str, value: float) -> float | None:
     """Returns the training seconds until a metric was first at most `value`; None if never.
 
     Args:
-      records: the lines of metrics.jsonl. A metric's line has a `step`, and the training record
-        of the same step has its `seconds`.
+      records: of one run. The training record at the step of the metric has the `seconds`.
       metric: name of the metric; less is better.
       value: the target.
     """
-    at = {record['step']: record['seconds'] for record in records if 'seconds' in record}
-    reached = [
-        at[record['step']]
-        for record in records
-        if metric in record and record[metric] <= value and record['step'] in at
-    ]
-    return min(reached, default=None)
+    if not {metric, 'seconds'} <= records.scalars.keys():
+        return None
+    measured, clock = records.scalars[metric], records.scalars['seconds']
+    at = np.isin(clock.steps, measured.steps[measured.values <= value])
+    return float(clock.values[at].min()) if at.any() else None
 
 
 def table(runs: Sequence[Run], metric: str, values: Sequence[float]) -> str:
@@ -36,7 +35,7 @@ def table(runs: Sequence[Run], metric: str, values: Sequence[float]) -> str:
     Raises:
       UserError: no run has recorded the metric.
     """
-    if not any(metric in record for run in runs for record in run.records):
+    if not any(metric in run.records.scalars for run in runs):
         raise UserError(f'no run has measured {metric!r}: set config.run.measure_every_steps.')
     names = [name for name in differing(runs) if name != 'seed']
     variants: dict[str, list[Run]] = {}

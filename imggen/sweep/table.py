@@ -11,8 +11,9 @@ import io
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import median
 from typing import NamedTuple
+
+import numpy as np
 
 from imggen import files, seed_statistics
 from imggen.errors import UserError
@@ -229,10 +230,8 @@ def _reader(metric: str) -> Callable[[reader.Run], float | None]:
 
 def _speed(run: reader.Run) -> float | None:
     """Returns the median of the recorded images a second."""
-    speeds = [
-        record['images_per_second'] for record in run.records if 'images_per_second' in record
-    ]
-    return median(speeds) if speeds else None
+    speeds = run.records.scalars.get('images_per_second')
+    return float(np.nanmedian(speeds.values)) if speeds else None
 
 
 def _header(

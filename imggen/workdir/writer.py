@@ -19,7 +19,7 @@ import jax
 from imggen import devices, files, images
 from imggen import skipped as skipped_files
 from imggen.errors import UserError
-from imggen.workdir import reader
+from imggen.workdir import reader, records
 
 # This section says how a run is watched, not what it computes; it may change on resuming.
 _WATCHING = 'run'
@@ -88,7 +88,7 @@ class Writer:
         Those steps run again and give the same values.
         """
         path = self.workdir / 'metrics.jsonl'
-        kept = [record for record in reader.read_lines(path) if record['step'] <= step]
+        kept = [record for record in records.read_lines(path) if record['step'] <= step]
         self._info['seconds'] = kept[-1].get('seconds', 0.0) if kept else 0.0
         if not self._active:
             return

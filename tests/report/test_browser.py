@@ -154,10 +154,10 @@ def test_the_pointer_reads_values_and_the_legend_picks_groups(show, sweep_page):
     figure.locator('svg').hover()
     step, *values = figure.locator('.tip').inner_text().splitlines()
     recorded = [
-        record['frechet']
+        value
         for run in reader.find(sweep_page.parent)[:2]
-        for record in run.records
-        if 'frechet' in record and f'step {record["step"]}' == step
+        for at, value in zip(*run.records.scalars['frechet'], strict=True)
+        if f'step {at:.0f}' == step
     ]
     (shown,) = [value.split()[0] for value in values if value.endswith('loss=hinge')]
     assert float(shown) == pytest.approx(sum(recorded) / 2, rel=2e-3)

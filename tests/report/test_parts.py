@@ -14,7 +14,7 @@ from PIL import Image
 
 from imggen import seed_statistics
 from imggen.report import averages, finding, formats, groups, plots, sheets
-from imggen.workdir import reader
+from imggen.workdir import reader, records
 from tests.helpers import made_runs
 
 
@@ -43,7 +43,9 @@ def _runs_of(courses):
             name=str(seed),
             config={'seed': seed},
             info={},
-            records=[{'step': step, 'loss': value} for step, value in course.items()],
+            records=records.collect(
+                [[{'step': step, 'loss': value} for step, value in course.items()]]
+            ),
             evaluations=[],
             samples=[],
         )
@@ -54,7 +56,7 @@ def _runs_of(courses):
 def test_curves_average_over_seeds_step_by_step():
     made = _runs_of([{10: 1.0, 20: 2.0, 30: 5.0}, {10: 3.0, 20: math.nan}, {10: 8.0, 20: 4.0}])
     ((curve,), lost) = averages.curves(
-        list(map(averages.scalars, made)), groups.group(made), 'loss'
+        [run.records.scalars for run in made], groups.group(made), 'loss'
     )
     assert lost == 1
     np.testing.assert_allclose(curve.steps, [10, 20, 30])
@@ -65,7 +67,9 @@ def test_curves_average_over_seeds_step_by_step():
 def test_long_curves_are_averaged_in_stretches_and_keep_their_mean():
     values = np.random.default_rng(0).normal(size=4800)
     made = _runs_of([dict(enumerate(values.tolist()))])
-    ((curve,), _) = averages.curves(list(map(averages.scalars, made)), groups.group(made), 'loss')
+    ((curve,), _) = averages.curves(
+        [run.records.scalars for run in made], groups.group(made), 'loss'
+    )
     assert len(curve.mean) == 240
     np.testing.assert_allclose(curve.mean, values.reshape(240, 20).mean(axis=1))
     assert curve.spread is None
@@ -204,7 +208,7 @@ def test_every_caveat_of_a_comparison_has_words():
 
 def _measured(name, config, **metrics):
     line = {'step': 1, 'extractor': 'fashion_classifier', 'metrics': metrics}
-    return reader.Run(None, name, config, {}, [], [line], [])
+    return reader.Run(None, name, config, {}, records.NO_RECORDS, [line], [])
 
 
 def test_a_metric_that_few_runs_have_does_not_lead():

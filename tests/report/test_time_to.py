@@ -7,6 +7,7 @@ import pytest
 from imggen.errors import UserError
 from imggen.report import time_to
 from imggen.workdir.reader import Run
+from imggen.workdir.records import collect
 
 
 def run(shares, seed, distances):
@@ -15,7 +16,7 @@ def run(shares, seed, distances):
         records.append({'step': index, 'seconds': 10.0 * index, 'loss': 1.0})
         records.append({'step': index, 'frechet': distance})
     config = {'seed': seed, 'method': {'shares': shares}}
-    return Run(pathlib.Path('made'), 'made', config, {}, records, [], [])
+    return Run(pathlib.Path('made'), 'made', config, {}, collect([records]), [], [])
 
 
 def test_the_first_time_counts():

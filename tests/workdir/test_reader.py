@@ -4,10 +4,11 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from imggen.errors import UserError
-from imggen.workdir import reader
+from imggen.workdir import reader, records
 from tests.helpers import made_runs
 
 _EMPTY = json.dumps({'format': reader.FORMAT})
@@ -20,9 +21,9 @@ def test_a_run_is_read_as_it_lies(tmp_path):
     assert run.name == 'run'
     assert run.config == config
     assert run.info['status'] == 'finished'
-    assert [record['step'] for record in run.records if 'generator_loss' in record] == [
-        100 * index for index in range(1, 41)
-    ]
+    assert run.records.scalars['generator_loss'].steps.tolist() == list(range(100, 4001, 100))
+    assert run.records.steps == (100, 4000)
+    assert run.records.phases == [(100, 'train')]
     assert run.evaluations[0]['num_generated'] == 10000
     assert [(step, path.name) for step, path in run.samples] == [
         (0, '000000.png'),
@@ -34,7 +35,7 @@ def test_a_run_is_read_as_it_lies(tmp_path):
 def test_a_config_alone_is_a_run(tmp_path):
     (tmp_path / 'config.json').write_text(json.dumps({'format': reader.FORMAT, 'seed': 1}))
     run = reader.read(tmp_path)
-    assert run == (tmp_path, tmp_path.name, {'seed': 1}, {}, [], [], [])
+    assert run == (tmp_path, tmp_path.name, {'seed': 1}, {}, records.NO_RECORDS, [], [])
 
 
 @pytest.mark.parametrize('kept', range(len(b'{"step": 2, "loss": 0.5}\n')))
@@ -43,7 +44,7 @@ def test_a_torn_last_line_is_dropped_wherever_it_tore(tmp_path, kept):
     torn = b'{"step": 2, "loss": 0.5}\n'[:kept]
     (tmp_path / 'config.json').write_text(_EMPTY)
     (tmp_path / 'metrics.jsonl').write_bytes(whole + torn)
-    steps = [record['step'] for record in reader.read(tmp_path).records]
+    steps = [record['step'] for record in records.read_lines(tmp_path / 'metrics.jsonl')]
     assert steps == ([1, 2] if torn.endswith(b'}') else [1])
 
 
@@ -54,14 +55,64 @@ def test_a_last_line_torn_inside_a_letter_is_dropped(tmp_path):
     assert reader.read(tmp_path).evaluations == []
 
 
-def test_damage_elsewhere_is_an_error_that_names_the_line(tmp_path):
+@pytest.mark.parametrize(
+    'damaged',
+    [
+        b'{"st',
+        b'[2]',
+        b'2',
+        b'{"step": 2},{"step": 2}',
+        b'{"step": 2}{"step": 2}',
+        b'{"step": "2"}',
+        b'{"step": -1}',
+        b'{"loss": 1.0}',
+        b'\xff\xfe{"step": 2}',
+        b'\0' * 64,
+        b'[' * 100_000,
+        b'x' * (records._BLOCK_BYTES * 2 + 1),
+    ],
+)
+def test_a_damaged_line_costs_that_line_alone_and_is_named(tmp_path, caplog, damaged):
     (tmp_path / 'config.json').write_text(_EMPTY)
-    (tmp_path / 'metrics.jsonl').write_text('{"step": 1}\n{"st\n{"step": 3}\n')
-    with pytest.raises(UserError, match=r'metrics\.jsonl is damaged in line 2'):
-        reader.read(tmp_path)
-    (tmp_path / 'metrics.jsonl').write_text('{"step": 1}\n[2]\n')
-    with pytest.raises(UserError, match='line 2'):
-        reader.read(tmp_path)
+    path = tmp_path / 'metrics.jsonl'
+    path.write_bytes(b'{"step": 1, "a": 1}\n' + damaged + b'\n\n{"step": 3, "a": 3}\n')
+    assert reader.read(tmp_path).records.scalars['a'].values.tolist() == [1, 3]
+    assert [record['step'] for record in records.read_lines(path)] == [1, 3]
+    said = caplog.records[0].getMessage()
+    assert said == f'{path}: line 2 is damaged and left out.'
+
+
+def test_two_torn_lines_that_together_are_a_record_are_not_one(tmp_path, caplog):
+    path = tmp_path / 'metrics.jsonl'
+    path.write_text('{"step": 1}\n{"step": 2\n"loss": 5}\n{"step": 3}\n')
+    assert [record['step'] for record in records.read_lines(path)] == [1, 3]
+    assert 'line 2 and 1 more are damaged' in caplog.records[0].getMessage()
+
+
+def test_values_that_are_no_numbers_leave_the_others_of_their_name(tmp_path):
+    path = tmp_path / 'metrics.jsonl'
+    values = [1, 'text', None, True, [1], 10**400, 1e300, float('nan'), 2.5]
+    lines = [json.dumps({'step': step, 'a': value}) for step, value in enumerate(values)]
+    path.write_text('\n'.join(lines))
+    found = records.read_records(path)
+    assert found.scalars['a'].steps.tolist() == [0, 5, 6, 7, 8]
+    np.testing.assert_array_equal(found.scalars['a'].values, [1, *[np.nan] * 3, 2.5])
+    assert found.last['a'] == (2.5, 8)
+
+
+def test_columns_are_those_of_the_lines_across_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, '_BLOCK_BYTES', 100)
+    path = tmp_path / 'metrics.jsonl'
+    lines = [{'step': step, 'phase': 'ab'[step > 7], 'a': step / 3} for step in range(20)]
+    lines[11] = {'step': 11, 'b': 1.0}
+    path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    found = records.read_records(path)
+    kept = [line for line in lines if 'a' in line]
+    assert found.scalars['a'].steps.tolist() == [line['step'] for line in kept]
+    assert found.scalars['a'].values.tolist() == [line['a'] for line in kept]
+    assert found.phases == [(0, 'a'), (8, 'b')]
+    assert found.steps == (0, 19)
+    assert records.read_lines(path) == lines
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{"seed": '])
@@ -128,7 +179,7 @@ def test_differing_names_values_that_change_or_are_missing(tmp_path):
         {'seed': 2, 'method': {'name': 'gan', 'loss': 'a', 'decay': None}, 'data': {'size': 8}},
     ]
     made = [
-        reader.Run(tmp_path, str(index), config, {}, [], [], [])
+        reader.Run(tmp_path, str(index), config, {}, records.NO_RECORDS, [], [])
         for index, config in enumerate(configs)
     ]
     assert reader.differing(made) == ['seed', 'method.decay']

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from imggen.errors import UserError
-from imggen.workdir import reader, writer
+from imggen.workdir import reader, records, writer
 from imggen.workdir.writer import Writer
 
 CONFIG = {'seed': 0, 'method': {'name': 'gan', 'loss': 'hinge'}, 'run': {'num_samples': 4}}
@@ -28,7 +28,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path):
     run = reader.read(tmp_path)
     assert run.config == CONFIG
     assert json.loads((tmp_path / 'config.json').read_text())['format'] == reader.FORMAT
-    assert run.records[1] == {'step': 2, 'phase': 'train', 'loss': 0.5, 'seconds': 2.0}
+    assert run.records.last == {'phase': ('train', 2), 'loss': (0.5, 2), 'seconds': (2.0, 2)}
     assert run.info['status'] == 'running' and run.info['sessions'] == 1
 
 
@@ -66,7 +66,12 @@ def test_resuming_drops_later_records_and_a_torn_line(tmp_path):
     resumed.resume_at(3)
     assert resumed.info['seconds'] == 3.0
     resumed.scalars(4, 'train', {'loss': 0.0})
-    assert [record['step'] for record in reader.read(tmp_path).records] == [1, 2, 3, 4]
+    assert [record['step'] for record in records.read_lines(tmp_path / 'metrics.jsonl')] == [
+        1,
+        2,
+        3,
+        4,
+    ]
 
 
 def test_a_second_process_writes_nothing(tmp_path):
