@@ -13,7 +13,7 @@ import pathlib
 from absl import flags
 from PIL import Image
 
-from imggen import cli
+from imggen import cli, files
 from imggen.data import decode
 from imggen.errors import UserError
 from imggen.inference import animation
@@ -25,6 +25,7 @@ _SIDE = flags.DEFINE_integer(
     'side', 1024, 'Larger frames are shrunk to this longer side in pixels.', lower_bound=1
 )
 _SECONDS = flags.DEFINE_float('seconds', 5.0, 'Length of the film.', lower_bound=0.1)
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a file at --output.')
 _HOLD_MILLISECONDS = 1500  # How long the last frame stays.
 _MIN_HEIGHT = 256  # Pixels. Smaller frames are enlarged by a whole factor.
 
@@ -34,16 +35,18 @@ def main(argv):
     output = pathlib.Path(_OUTPUT.value)
     if output.suffix not in ('.gif', '.webp'):
         raise UserError(f'--output={output} cannot be written: give a .gif or a .webp file.')
+    files.check_free(output, '--output', overwrite=_OVERWRITE.value)
     frames = [_fit(frame) for frame in _frames(pathlib.Path(_WORKDIR.value))]
     milliseconds = round(1000 * _SECONDS.value / len(frames))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    frames[0].save(
-        output,
-        save_all=True,
-        append_images=frames[1:],
-        duration=[milliseconds] * (len(frames) - 1) + [_HOLD_MILLISECONDS],
-        loop=0,
-    )
+    with files.writing(output) as partial:
+        frames[0].save(
+            partial,
+            format=output.suffix[1:],
+            save_all=True,
+            append_images=frames[1:],
+            duration=[milliseconds] * (len(frames) - 1) + [_HOLD_MILLISECONDS],
+            loop=0,
+        )
     print(f'{output}: {len(frames)} frames of {_WORKDIR.value}')
 
 

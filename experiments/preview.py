@@ -9,11 +9,13 @@ discriminator's images are augmented too (config.method.augment), a second row s
 
 from absl import flags
 
-from imggen import cli, images
+from imggen import cli, files, images
 from imggen.data.preview import preview
+from imggen.errors import UserError
 
 _CONFIG = cli.define_config()
 _OUTPUT = flags.DEFINE_string('output', 'preview.png', 'The sheet, a .png file.')
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a file at --output.')
 _NUM = flags.DEFINE_integer('num', 8, 'Number of images.', lower_bound=1)
 _VERSIONS = flags.DEFINE_integer(
     'versions', 7, 'Number of augmented versions of each.', lower_bound=1
@@ -22,6 +24,9 @@ _VERSIONS = flags.DEFINE_integer(
 
 def main(argv):
     del argv
+    if not _OUTPUT.value.endswith('.png'):
+        raise UserError(f'--output={_OUTPUT.value} cannot be written: give a .png file.')
+    files.check_free(_OUTPUT.value, '--output', overwrite=_OVERWRITE.value)
     shown = preview(_CONFIG.value.to_dict(), num_images=_NUM.value, versions=_VERSIONS.value)
     images.write_png(_OUTPUT.value, shown.sheet)
     print(f'{_OUTPUT.value}: {shown.description}')

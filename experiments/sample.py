@@ -11,6 +11,9 @@ If --output is a folder, it gets one PNG for each image; if it is a .png file, i
 of all images. --interpolate walks through latent space from one image to the next (a .gif, or a
 folder of frames). --project searches for the latent of a given image and puts the result beside it.
 
+What is at --output already is replaced only with --overwrite: a file, or the numbered images of a
+folder.
+
 Image i depends only on the seed and on i. It is the same however many images are made, and it is
 the same up to rounding on any number of devices.
 """
@@ -21,7 +24,7 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from imggen import cli, devices, features, images, keys
+from imggen import cli, devices, features, files, images, keys
 from imggen.data.loaders import fixed
 from imggen.errors import UserError
 from imggen.inference import animation, load, projection, sampling
@@ -33,9 +36,12 @@ _NUM = flags.DEFINE_integer('num', 64, 'Number of images, or of stops of a walk.
 _SEED = flags.DEFINE_integer('seed', 0, 'Image i depends on this and on i.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 256, 'Images at a time.', lower_bound=1)
-_LABEL = flags.DEFINE_integer('label', None, 'The class, if the run has classes; drawn by default.')
+_LABEL = flags.DEFINE_integer(
+    'label', None, 'The class, if the run has classes; drawn by default, one for a whole walk.'
+)
 _TRUNCATION = flags.DEFINE_float('truncation', None, 'Largest absolute value in a latent.')
 _INTERPOLATE = flags.DEFINE_bool('interpolate', False, 'Walk through latent space.')
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace what is at --output.')
 _FRAMES = flags.DEFINE_integer('frames', 16, 'Images between two stops.', lower_bound=1)
 _PROJECT = flags.DEFINE_list('project', [], 'Image files whose latents to search for.')
 _EXTRACTOR = flags.DEFINE_enum(
@@ -49,12 +55,12 @@ _EXTRACTOR = flags.DEFINE_enum(
 def main(argv):
     del argv
     devices.cache_compilations()
-    output = pathlib.Path(_OUTPUT.value)
+    output = _checked(pathlib.Path(_OUTPUT.value))
     restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
     sampling.check(restored)
     key = keys.stream(_SEED.value, 'sample')
     if _PROJECT.value:
-        _write(output, _project(key, restored), animate=False)
+        _write(output, _project(key, restored))
     elif _INTERPOLATE.value:
         frames = sampling.interpolate(
             key,
@@ -64,7 +70,7 @@ def main(argv):
             label=_LABEL.value,
             truncation=_TRUNCATION.value,
         )
-        _write(output, images.to_uint8(frames), animate=True)
+        _write(output, images.to_uint8(frames))
     else:
         _generate(key, restored, output)
     print(f'{output}: step {restored.step} of {_WORKDIR.value}, seed {_SEED.value}')
@@ -83,7 +89,7 @@ def _generate(key, restored, output: pathlib.Path) -> None:
     done, kept = 0, []
     for chunk in chunks:
         made = images.to_uint8(chunk[restored.method.output])
-        if output.suffix:
+        if not _is_folder(output):
             kept.append(made)
         else:
             _write_files(output, made, first=done)
@@ -91,7 +97,7 @@ def _generate(key, restored, output: pathlib.Path) -> None:
         progress.advance(done)
     progress.close()
     if kept:
-        _write(output, np.concatenate(kept), animate=False)
+        _write(output, np.concatenate(kept))
 
 
 def _project(key, restored) -> np.ndarray:
@@ -112,21 +118,35 @@ def _project(key, restored) -> np.ndarray:
     return np.concatenate([given, images.to_uint8(found.images)], axis=2)
 
 
-def _write(output: pathlib.Path, pictures: np.ndarray, *, animate: bool) -> None:
-    if not output.suffix:
-        _write_files(output, pictures, first=0)
-    elif output.suffix == '.png' and not animate:
-        images.write_png(output, images.grid(pictures))
-    elif output.suffix == '.gif' and animate:
-        animation.write_gif(output, pictures)
-    else:
+def _checked(output: pathlib.Path) -> pathlib.Path:
+    """Refuses an output that cannot be written or replaced, before the work."""
+    walks = _INTERPOLATE.value and not _PROJECT.value
+    if output.suffix not in ('', '.gif' if walks else '.png') and not output.is_dir():
         raise UserError(
             f'--output={output} cannot be written: give a folder, a .png for a sheet or, '
             'with --interpolate, a .gif.'
         )
+    files.check_free(output, '--output', overwrite=_OVERWRITE.value)
+    return output
+
+
+def _write(output: pathlib.Path, pictures: np.ndarray) -> None:
+    if _is_folder(output):
+        _write_files(output, pictures, first=0)
+    elif output.suffix == '.png':
+        images.write_png(output, images.grid(pictures))
+    else:
+        animation.write_gif(output, pictures)
+
+
+def _is_folder(output: pathlib.Path) -> bool:
+    return output.is_dir() or not output.suffix
 
 
 def _write_files(folder: pathlib.Path, pictures: np.ndarray, *, first: int) -> None:
+    if first == 0:  # Images of an older call must not stand among these.
+        for older in folder.glob('[0-9][0-9][0-9][0-9][0-9][0-9].png'):
+            older.unlink()
     for index, picture in zip(itertools.count(first), pictures, strict=False):
         images.write_png(folder / f'{index:06d}.png', picture)
 

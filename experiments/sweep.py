@@ -20,6 +20,7 @@ python -m experiments.sweep ... --launcher=slurm --jobs=16
 """
 
 import ast
+import json
 import pathlib
 import shlex
 import signal
@@ -27,7 +28,7 @@ import sys
 
 from absl import flags
 
-from imggen import cli, report
+from imggen import cli, files, report
 from imggen.errors import UserError
 from imggen.sweep import local, plan, points, table, validate
 from imggen.sweep.monitor import watch
@@ -92,7 +93,9 @@ def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND, check=valida
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with local.lock(folder) as lock:
         plan.write_plan(planned, folder)
+        _write_failures(folder, {})
         failed = _run(tasks(), folder, num_runs=len(planned.runs), lock=lock)
+        _write_failures(folder, failed)
         _write_table(folder)
     for name, reason in failed.items():
         print(f'failed: {name}: {reason}', file=sys.stderr)
@@ -137,6 +140,11 @@ def _run(tasks, folder, *, num_runs, lock):
     print(f'{len(tasks)} of {num_runs} runs to do, {launcher.where}.', file=sys.stderr)
     seconds = 5.0 if _LAUNCHER.value == 'slurm' else 0.5
     return watch(launcher, tasks, folder, num_runs=num_runs, every_seconds=seconds)
+
+
+def _write_failures(folder, failed):
+    """Leaves failed.json, from which the report tells a run that failed from one to come."""
+    files.write_text(folder / 'failed.json', json.dumps(failed, indent=2) + '\n')
 
 
 def _slurm_options():

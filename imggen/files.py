@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from imggen.errors import UserError
 
+_MARK_BYTES = 1000  # Where `check_free` looks for a mark.
+
 
 def cache(*parts: str) -> pathlib.Path:
     """Returns a path below the user's cache folder, $XDG_CACHE_HOME/imggen.
@@ -53,6 +55,37 @@ def refuse_overwrite(paths: Iterable[pathlib.Path], *, overwrite: bool) -> None:
     if there:
         more = f' and {len(there) - 1:,} more exist' if len(there) > 1 else ' exists'
         raise UserError(f'{there[0]}{more}: name another --output, or give --overwrite.')
+
+
+def check_free(
+    path: str | os.PathLike, option: str, *, overwrite: bool = False, mark: str | None = None
+) -> None:
+    """Refuses to write where a file lies that may be somebody's only copy.
+
+    Args:
+      path: what will be written: a file, or a folder to be filled.
+      option: the option that names it, for the message.
+      overwrite: whether the user said that it may be replaced.
+      mark: text near the start of every file that the command itself writes. Such a file may be
+        replaced.
+
+    Raises:
+      UserError: something lies there, or a folder where a file should be written.
+    """
+    path = pathlib.Path(path)
+    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
+        return
+    if path.is_dir() and mark is not None:
+        raise UserError(f'{option}={path} is a folder; name a file.')
+    if mark is not None and path.is_file():
+        with path.open('rb') as file:
+            if mark.encode() in file.read(_MARK_BYTES):
+                return
+    if not overwrite:
+        is_folder = 'is not empty' if path.is_dir() else 'exists'
+        raise UserError(
+            f'{option}={path} {is_folder}: name another place, or add --overwrite to replace it.'
+        )
 
 
 @contextlib.contextmanager

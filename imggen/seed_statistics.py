@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 _EXACT_RESAMPLES = 4_000  # Up to five values (5^5 = 3125) have every resample listed.
 _FEWEST_SEEDS = 5  # With fewer, a 95 % interval of normal values covers less than 90 %.
+_LARGEST = 1e150
 _SEED = 0  # The seed of the resamples that are drawn.
 
 
@@ -45,9 +46,9 @@ class Comparison(NamedTuple):
 def summarize(values: Sequence[float]) -> Summary:
     """Returns mean, sample standard deviation (n - 1) and count of at least one value.
 
-    If a value is not finite, the mean is NaN.
+    If a value is not finite, or so large that its square is not, the mean is NaN.
     """
-    if not all(map(math.isfinite, values)):
+    if not all(abs(value) < _LARGEST for value in values):
         return Summary(math.nan, None, len(values))
     mean = math.fsum(values) / len(values)
     # Rounding must not give equal values a spread.

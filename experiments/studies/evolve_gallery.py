@@ -14,22 +14,24 @@ shows the first image of each class.
 
 import pathlib
 
+import jax
 import numpy as np
 from absl import flags
 
-from imggen import cli, devices, images
+from imggen import cli, devices, files, images, keys
 from imggen.data import decode
 from imggen.errors import UserError
 from imggen.evaluation import evolution
 from imggen.inference import animation, load
-from imggen.report import evolution_page
+from imggen.methods.evolution import problem
 from imggen.workdir import reader
 
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder for the images.')
 _IMAGE = flags.DEFINE_integer('image', 0, 'Which image of the first run the strip shows.')
 _NUM = flags.DEFINE_integer('num', 100, 'Largest number of images on a page.', lower_bound=1)
 _FRAMES = flags.DEFINE_integer('frames', 10, 'Number of images on the strip.', lower_bound=2)
-_MAX_COLUMNS = 25  # Of a single run.
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace these images in --output.')
+_FILES = ('classes.png', 'strip.png', 'evolution.gif')
 
 
 def main(argv):
@@ -38,17 +40,15 @@ def main(argv):
         raise UserError('There is nothing to show: name one or more runs of evolution.')
     devices.cache_compilations()
     output = pathlib.Path(_OUTPUT.value)
-    names = [pathlib.Path(workdir).resolve().name for workdir in workdirs]
-    if len(set(names)) < len(names):
-        raise UserError(
-            'Two runs have the same name, and so would their pages: show them one by one.'
-        )
+    for name in _FILES:
+        files.check_free(output / name, '--output', overwrite=_OVERWRITE.value)
     runs = [load.load(workdir) for workdir in workdirs]
+    _check_alike(workdirs, runs)
     rows = [_most_probable(run) for run in runs]
-    if len({row.shape for row in rows}) > 1:
-        raise UserError('The runs differ in their classes or image sizes: show them one by one.')
-    for name, workdir, run in zip(names, workdirs, runs, strict=True):
-        print(evolution_page.write(run, workdir, output / name, num_images=_NUM.value))
+    images.write_png(
+        output / 'classes.png', images.grid(np.concatenate(rows), columns=len(rows[0]))
+    )
+
     columns = len(rows[0])
     wide = columns if len(rows) > 1 else min(columns, _MAX_COLUMNS)
     images.write_png(output / 'classes.png', images.grid(np.concatenate(rows), columns=wide))
@@ -60,7 +60,30 @@ def main(argv):
     images.write_png(output / 'strip.png', strip)
     film = np.stack([images.grid(frame[:columns], columns=min(columns, 5)) for frame in frames])
     animation.write_gif(output / 'evolution.gif', film, milliseconds=150)
-    print(f'{output}: classes.png, strip.png, evolution.gif')
+    print(f'{output}: {", ".join(_FILES)}')
+
+
+def _check_alike(workdirs, runs) -> None:
+    """Refuses runs whose rows could not stand below each other, and says which differ in what."""
+    first = None
+    for workdir, run in zip(workdirs, runs, strict=True):
+        evolution.check(run)
+        labels = problem.make(run.config['method']['problem']).labels.tolist()
+        shown = {'classes': list(dict.fromkeys(labels)), 'image size': _image_shape(run)}
+        first = first or shown
+        for name, value in shown.items():
+            if value != first[name]:
+                raise UserError(
+                    f'{workdir} differs from {workdirs[0]} in its {name} ({value}, not '
+                    f'{first[name]}): show them one by one.'
+                )
+
+
+def _image_shape(run) -> tuple[int, ...]:
+    inputs = {**run.batch, 'index': np.zeros(1, np.int32)}
+    image_keys = keys.per_image(keys.stream(0, 'sample'), 1)
+    made = jax.eval_shape(run.method.sample, image_keys, run.state, run.method.frozen, inputs)
+    return made[run.method.output].shape[1:]
 
 
 def _most_probable(restored) -> np.ndarray:

@@ -25,6 +25,7 @@ from imggen.workdir import reader
 _FOLDER = flags.DEFINE_string('folder', None, 'A run, a sweep, or a folder that holds either.')
 _NUM = flags.DEFINE_integer('num', 1000, 'Largest number of images to use from a run.')
 _OUTPUT = flags.DEFINE_string('output', None, 'A .md file for the table, which is also printed.')
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a file at --output.')
 
 _NAMES = ['search', 'class', 'seeds x chains', 'evaluations']
 _NAMES += [f'p >= {threshold}' for threshold in tally.THRESHOLDS]
@@ -34,15 +35,17 @@ _NAMES += ['success', 'p', 'transfer', 'second p', 'second top 5']
 def main(argv):
     del argv
     devices.cache_compilations()
+    if _OUTPUT.value:
+        files.check_free(_OUTPUT.value, '--output', overwrite=_OVERWRITE.value)
     found = [run for run in reader.find(_FOLDER.value) if _is_finished_evolution(run)]
     if not found:
         raise UserError(f'{_FOLDER.value} holds no finished run of evolution: train one first.')
     searches: dict[str, list[evolution.Findings]] = {}
     progress = Progress(len(found), unit='run')
-    differing = reader.differing(found)
+    names = _search_names(found)
     for number, run in enumerate(found, 1):
         findings = evolution.find(load.load(run.path), num_images=_NUM.value)
-        searches.setdefault(_name(run, differing), []).append(findings)
+        searches.setdefault(names[number - 1], []).append(findings)
         progress.advance(number)
     progress.close()
     lines = [_NAMES, ['---'] * len(_NAMES)]
@@ -78,15 +81,21 @@ def _is_finished_evolution(run: reader.Run) -> bool:
     return run.info.get('status') == 'finished' and 'problem' in run.config['method']
 
 
-def _name(run: reader.Run, differing) -> str:
-    """Returns the name of the method and its options that differ between the runs."""
-    method = run.config['method']
-    flat = reader.flatten({'method': method})
-    parts = [method['name']]
-    for key in differing:
-        if key in flat and key not in ('method.name', 'method.num_steps'):
-            parts.append(f'{key.removeprefix("method.").removeprefix("problem.")}={flat[key]}')
-    return ' '.join(parts)
+def _search_names(found: list[reader.Run]) -> list[str]:
+    """Names each run by its method and the options in which it differs from others of it.
+
+    An option that only another method has says nothing.
+    """
+    names = []
+    for run in found:
+        method = run.config['method']
+        alike = [other for other in found if other.config['method']['name'] == method['name']]
+        flat, parts = reader.flatten({'method': method}), [method['name']]
+        for key in reader.differing(alike):
+            if key in flat and key != 'method.num_steps':
+                parts.append(f'{key.removeprefix("method.").removeprefix("problem.")}={flat[key]}')
+        names.append(' '.join(parts))
+    return names
 
 
 def _cells(values) -> list[str]:

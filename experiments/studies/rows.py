@@ -13,7 +13,7 @@ import numpy as np
 from absl import flags
 from PIL import Image, ImageDraw
 
-from imggen import cli, data, devices, images, keys
+from imggen import cli, data, devices, files, images, keys
 from imggen.errors import UserError
 from imggen.inference import load, sampling
 from imggen.progress import Progress
@@ -23,6 +23,7 @@ _NAMES = flags.DEFINE_list('names', [], 'Names beside the rows, one for each run
 _NUM = flags.DEFINE_integer('num', 12, 'Images in a row.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'Image i depends on the seed and on i.')
 
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a file at --output.')
 _LETTER_PIXELS = 7  # An upper bound on the width of a letter.
 
 
@@ -36,6 +37,9 @@ def main(argv):
         raise UserError(
             f'--names has {len(names)} names for {len(workdirs)} runs: give one for each.'
         )
+    if not _OUTPUT.value.endswith('.png'):
+        raise UserError(f'--output={_OUTPUT.value} cannot be written: give a .png file.')
+    files.check_free(_OUTPUT.value, '--output', overwrite=_OVERWRITE.value)
     progress = Progress(len(names), unit='run')
     rows = []
     for workdir in workdirs:

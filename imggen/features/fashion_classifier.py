@@ -9,7 +9,6 @@ Its weights ship with the package. Train and measure it again with
 
 import json
 import pathlib
-import zipfile
 from collections.abc import Mapping
 
 import jax
@@ -17,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imggen.errors import UserError
-from imggen.features import extractor
+from imggen.features import archive, extractor
 from imggen.networks.classifier import Classifier
 
 WEIGHTS = pathlib.Path(__file__).parent / 'classifier_fashion_mnist.npz'
@@ -66,17 +65,19 @@ def load(path: pathlib.Path) -> dict:
       UserError: the file cannot be read.
     """
     try:
-        with open(path, 'rb') as opened, np.load(opened, allow_pickle=False) as file:
-            variables: dict = {}
-            for name in file.files:
-                *parents, leaf = name.split('/')
-                node = variables
-                for parent in parents:
-                    node = node.setdefault(parent, {})
-                node[leaf] = file[name]
-            return variables
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = archive.read(path)
+    except UserError as error:
         raise UserError(f'{path} cannot be read ({error}): install imggen again.') from error
+    variables: dict = {}
+    for name, array in arrays.items():
+        *parents, leaf = name.split('/')
+        node = variables
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise UserError(f'{path} has an array above {name}: install imggen again.')
+        node[leaf] = array
+    return variables
 
 
 def save(path: pathlib.Path, variables: Mapping) -> None:

@@ -10,17 +10,20 @@ archive since version 1.6, and several pickles in a row before).
 """
 
 import collections
+import itertools
 import math
 import pathlib
 import pickle
 import pickletools
+import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from imggen.errors import UserError
+from imggen.features import weights
 
 _STORAGES = {
     'FloatStorage': 'f4',
@@ -33,6 +36,7 @@ _STORAGES = {
 }
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+_MOST_ENTRIES = 100_000
 
 
 class _Storage(NamedTuple):
@@ -97,7 +101,7 @@ def read_numpy(path: pathlib.Path) -> dict:
 
     def read():
         with path.open('rb') as file:
-            return _arrays(_Unpickler.read(file, _numpy_stand_ins()))
+            return _arrays(_Unpickler.read(file, _numpy_stand_ins()), itertools.count())
 
     return _guarded(path, read)
 
@@ -112,11 +116,10 @@ def read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _guarded(path: pathlib.Path, read: Callable[[], dict]) -> dict:
+    weights.check_regular(path)
     # A damaged or hostile pickle can fail in any way, and each means the same to the user.
     try:
         return read()
-    except FileNotFoundError:
-        raise UserError(f'{path} does not exist; give the path of a weight file.') from None
     except Exception as error:
         raise UserError(
             f'{path} is not a weight file that can be read safely '
@@ -134,7 +137,7 @@ def _numpy_stand_ins() -> dict[str, Any]:
             self.order = state[1]
 
         def resolve(self) -> np.dtype:
-            if not isinstance(self.code, str) or self.code[:1] not in tuple('fiub'):
+            if not isinstance(self.code, str) or not re.fullmatch('[fiub][0-9]+', self.code):
                 raise _RefusedError(f'it holds an array of type {self.code!r}')
             return np.dtype(self.code).newbyteorder(self.order)
 
@@ -150,9 +153,12 @@ def _numpy_stand_ins() -> dict[str, Any]:
     return stand_ins
 
 
-def _arrays(tree):
+def _arrays(tree, entries: Iterator[int]):
+    # A dict may hold another one twice, and so on: a short file can stand for any number.
+    if next(entries) > _MOST_ENTRIES:
+        raise _RefusedError(f'it has more than {_MOST_ENTRIES} entries')
     if isinstance(tree, dict):
-        return {str(name): _arrays(value) for name, value in tree.items()}
+        return {str(name): _arrays(value, entries) for name, value in tree.items()}
     value = getattr(tree, 'value', None)
     if not isinstance(value, np.ndarray):
         raise _RefusedError(f'it holds a {type(tree).__name__} where an array should be')
@@ -192,7 +198,12 @@ def _zip(path: pathlib.Path) -> dict[str, np.ndarray]:
             order = {b'little': '<', b'big': '>'}[archive.read(f'{root}byteorder')]
         with archive.open(pickled) as file:
             tree = _Unpickler.read(file, _torch_stand_ins(), _storage_of)
-        return _tensors(tree, order, lambda key, _: archive.read(f'{root}data/{key}'))
+        keys = dict.fromkeys(tensor.storage_key for tensor in _named_tensors(tree).values())
+        entries = {key: archive.getinfo(f'{root}data/{key}') for key in keys}
+        if sum(entry.file_size for entry in entries.values()) > path.stat().st_size:
+            raise _RefusedError('its storages are larger than the file')
+        storages = {key: archive.read(entry) for key, entry in entries.items()}
+        return _tensors(tree, order, storages)
 
 
 def _legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -209,10 +220,11 @@ def _legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
         storages = {}
         for key in load():  # The storages follow, each with its number of elements in front.
             count = int(np.frombuffer(file.read(8), f'{order}i8')[0])
-            if count < 0:
-                raise _RefusedError('a storage has a negative size')
-            storages[key] = file.read(count * np.dtype(codes[key]).itemsize)
-        return _tensors(tree, order, lambda key, _: storages[key])
+            size = count * np.dtype(codes[key]).itemsize
+            if not 0 <= size <= path.stat().st_size:
+                raise _RefusedError('a storage is larger than the file')
+            storages[key] = file.read(size)
+        return _tensors(tree, order, storages)
 
 
 def _named_tensors(tree) -> dict[str, _Tensor]:
@@ -224,14 +236,15 @@ def _named_tensors(tree) -> dict[str, _Tensor]:
     return tree
 
 
-def _tensors(tree, order: str, storage_bytes: Callable) -> dict[str, np.ndarray]:
+def _tensors(tree, order: str, storages: Mapping[str, bytes]) -> dict[str, np.ndarray]:
     return {
-        name: _view(tensor, storage_bytes(tensor.storage_key, tensor), order)
+        name: _view(tensor, storages[tensor.storage_key], order)
         for name, tensor in _named_tensors(tree).items()
     }
 
 
 def _view(tensor: _Tensor, data: bytes, order: str) -> np.ndarray:
+    """Returns a tensor without a copy: hundreds of tensors may lie on one storage."""
     values = np.frombuffer(data, np.dtype(tensor.code).newbyteorder(order))
     shape, strides, offset = tensor.shape, tensor.strides, tensor.offset
     last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
@@ -240,4 +253,4 @@ def _view(tensor: _Tensor, data: bytes, order: str) -> np.ndarray:
     if math.prod(shape) > len(values):  # Strides of 0 could make it any size.
         raise _RefusedError('a tensor is larger than its storage')
     steps = [step * values.itemsize for step in strides]
-    return np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False).copy()
+    return np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False)

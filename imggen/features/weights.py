@@ -36,12 +36,21 @@ def find(package: str, relative_path: str) -> pathlib.Path:
     return path
 
 
+def check_regular(path: pathlib.Path) -> None:
+    """Raises UserError if there is no file, or if reading it could wait for ever, as a pipe's."""
+    if not path.exists():
+        raise UserError(f'{path} does not exist; give the path of a weight file.')
+    if not path.is_file():
+        raise UserError(f'{path} is not a regular file; give the path of a weight file.')
+
+
 def sha256(path: pathlib.Path) -> str:
     """Returns the SHA-256 of a file's contents: 64 hexadecimal digits.
 
     Raises:
       UserError: the file cannot be read.
     """
+    check_regular(path)
     try:
         with path.open('rb') as file:
             return hashlib.file_digest(file, 'sha256').hexdigest()
@@ -89,22 +98,34 @@ def read_keras(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     (`kernel:0`) names are both read. Layers without weights are left out.
 
     Raises:
-      UserError: h5py is not installed, or the file is not an HDF5 file.
+      UserError: h5py is not installed, the file is not an HDF5 file, or it holds anything but
+        numbers that lie in the file itself, not compressed, as Keras writes them.
     """
     try:
         import h5py
     except ImportError:
         raise UserError(f'{path} is an HDF5 file; run pip install h5py to read it.') from None
-    layers = {}
+    check_regular(path)
+    layers, room = {}, path.stat().st_size
 
     def visit(name, node):
-        if isinstance(node, h5py.Dataset):
-            kind = 'bias' if node.ndim == 1 else 'kernel'
-            layers.setdefault(name.split('/')[0], {})[kind] = np.asarray(node, np.float32)
+        nonlocal room
+        if not isinstance(node, h5py.Dataset):
+            return
+        if node.external or node.is_virtual or node.dtype.kind not in 'fiu':
+            raise ValueError(f'{name} is not an array of numbers of this file')
+        room -= node.nbytes
+        if room < 0:
+            raise ValueError(f'{name} of shape {node.shape} is larger than the file')
+        kind = 'bias' if node.ndim == 1 else 'kernel'
+        layers.setdefault(name.split('/')[0], {})[kind] = np.asarray(node, np.float32)
 
     try:
         with h5py.File(path, 'r') as file:
             file.get('model_weights', file).visititems(visit)
-    except OSError as error:
-        raise UserError(f'{path} is not an HDF5 file; give a Keras .h5 weight file.') from error
+    except Exception as error:  # A damaged file can fail in any way.
+        raise UserError(
+            f'{path} is not an HDF5 file that can be read safely '
+            f'({error or type(error).__name__}); give a Keras .h5 weight file.'
+        ) from error
     return layers

@@ -11,6 +11,7 @@ import optax
 from imggen import keys
 from imggen.errors import UserError
 from imggen.features.extractor import Extractor
+from imggen.inference import sampling
 from imggen.workdir.restore import Restored
 
 
@@ -50,7 +51,7 @@ def project(
       key: of the starts and the noise.
       restored: a trained method that has latents.
       images: float32 [n, height, width, channels] in [-1, 1], of the method's size.
-      labels: int32 [n], for a method that has classes; 0 by default.
+      labels: int32 [n], for a method that has classes; drawn by default, one for each image.
       starts: number of random starts for each image.
       num_steps: number of steps of Adam.
       learning_rate: of Adam, at the start.
@@ -69,7 +70,7 @@ def project(
     count = len(images)
     inputs = dict(restored.batch)
     if method.num_classes is not None:
-        labels = jnp.zeros(count, jnp.int32) if labels is None else labels
+        labels = sampling.draw_labels(key, restored, count) if labels is None else labels
         inputs['label'] = jnp.repeat(labels, starts)
     start_key, noise_key = jax.random.split(key)
     image_keys = keys.per_image(start_key, count * starts)

@@ -1,5 +1,6 @@
 """Images from a trained method, any number of them, in chunks of one compiled size."""
 
+import functools
 from collections.abc import Iterator
 
 import jax
@@ -12,6 +13,8 @@ from imggen import keys, latents
 from imggen.errors import UserError
 from imggen.method import Images
 from imggen.workdir.restore import Restored
+
+_LABELS = 2**32 - 1  # Image keys fold in smaller numbers.
 
 
 def check(restored: Restored) -> None:
@@ -100,7 +103,7 @@ def interpolate(
       restored: a trained method that has latents.
       stops: number of stops.
       frames_between: images from one stop to the next.
-      label: the class of all images; 0 by default if the method has classes.
+      label: the class of all images; drawn by default if the method has classes.
       truncation: of the stops, as in `generate`.
 
     Returns:
@@ -108,7 +111,7 @@ def interpolate(
     """
     ends = _latents(restored, keys.per_image(key, stops), truncation)
     if label is None and restored.method.num_classes is not None:
-        label = 0
+        label = int(draw_labels(key, restored, 1)[0])
     t = jnp.arange(frames_between) / frames_between
     path = [slerp(ends[i], ends[(i + 1) % stops], t) for i in range(stops)]
     return from_latents(key, restored, jnp.concatenate(path), label=label)
@@ -135,6 +138,18 @@ def from_latents(
         sets = sample(image_keys, {'latent': padded, **wanted})
         images.append(sets[restored.method.output][: len(part)])
     return np.concatenate(images)
+
+
+def draw_labels(key: jax.Array, restored: Restored, count: int) -> jax.Array:
+    """Draws a class for each of `count` images, int32 [count], of a method that has classes.
+
+    The draws are independent of all others from `key`.
+    """
+    label_keys = keys.per_image(jax.random.fold_in(key, _LABELS), count)
+    draw = functools.partial(
+        jax.random.randint, shape=(), minval=0, maxval=restored.method.num_classes
+    )
+    return jax.vmap(draw)(label_keys)
 
 
 def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:

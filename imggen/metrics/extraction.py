@@ -7,7 +7,6 @@ have the same features.
 import functools
 import hashlib
 import pathlib
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from jax.sharding import PartitionSpec as P
 
 from imggen import files
 from imggen.errors import UserError
+from imggen.features import archive
 from imggen.features.extractor import Extractor
 from imggen.images import from_uint8, to_uint8
 from imggen.metrics import batching
@@ -190,16 +190,15 @@ def _checksum(features: np.ndarray, logits: np.ndarray) -> str:
 
 
 def _read(path: pathlib.Path, count: int, extractor: str) -> Features | None:
-    try:
-        # The file is opened here, because np.load leaves a truncated archive open.
-        with open(path, 'rb') as file, np.load(file, allow_pickle=False) as stored:
-            features, logits = stored['features'], stored['logits']
-            is_sound = str(stored['checksum']) == _checksum(features, logits)
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    try:
+        stored = archive.read(path)
+        features, logits = stored['features'], stored['logits']
+        is_sound = str(stored['checksum']) == _checksum(features, logits)
+    except (UserError, KeyError):
         is_sound = False
-    if not is_sound or len(features) != count:
+    if not is_sound or features.ndim != 2 or logits.ndim != 2 or len(features) != count:
         logging.warning('Cached features %s are damaged; they are computed again.', path)
         return None
     return Features(features, logits if logits.shape[1] else None, extractor)

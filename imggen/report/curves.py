@@ -30,11 +30,14 @@ def section(
     # One axis for all figures, so that what happens at one step lies on one line.
     steps = (0.0 if first < 0.2 * last else float(first), float(max(last, first + 1)))
     phases = runs[0].records.phases[1:] if len(grouped) == 1 else []
+    breaks = [[step for step, _ in runs[one.members[0]].records.phases[1:]] for one in grouped]
     drawn = {kind: [] for kind in kinds}
     for kind, names in kinds.items():
         for name in names:
             made, lost = averages.curves(scalars, grouped, name)
-            drawing, remarks = plots.course(name, made, grouped, colors, steps=steps, phases=phases)
+            drawing, remarks = plots.course(
+                name, made, grouped, colors, steps=steps, phases=phases, breaks=breaks
+            )
             if lost:
                 remarks.append(f'{lost:,} value{"s" * (lost > 1)} not finite')
             drawn[kind].append({'name': name, 'drawing': drawing, 'remarks': remarks})
@@ -44,11 +47,11 @@ def section(
         'legend': legend if len(grouped) > 1 else [],
         'num_gray': len(grouped) - len(legend),
         'many': len(grouped) > plots.BANDS_TO,  # Only the groups that are picked show their bands.
-        'note': _note(grouped, phases),
+        'note': _note(grouped, phases, max(run.records.every for run in runs)),
     }
 
 
-def _note(grouped: Sequence[Group], phases: Sequence[tuple[int, str]]) -> str:
+def _note(grouped: Sequence[Group], phases: Sequence[tuple[int, str]], every: int) -> str:
     words = ['Over training steps; dense curves are smoothed']
     if any(len(one.members) > 1 for one in grouped):
         words.append('line and band: mean and one standard deviation over seeds')
@@ -59,4 +62,6 @@ def _note(grouped: Sequence[Group], phases: Sequence[tuple[int, str]]) -> str:
     if phases:
         names = ', '.join(f'{name} from step {number(step)}' for step, name in phases)
         words.append(f'dashed: {names}')
+    if every > 1:
+        words.append(f'of long records, one line in {every} is drawn')
     return '; '.join(words) + '.'

@@ -34,11 +34,14 @@ def section(
     for protocol, lines in evaluated.items():
         names = groups.metric_names(lines)
         present = [index for index, one in enumerate(grouped) if set(one.members) & set(lines)]
-        one = {'title': None, 'tiles': [], 'comparison': None, 'table': None}
+        one = {'title': None, 'of': None, 'tiles': [], 'comparison': None, 'table': None}
         if len(evaluated) > 1:
             one['title'] = _title(protocol)
         if names and len(present) == 1:
-            one['tiles'] = [_tile(grouped[present[0]], lines, name) for name in names]
+            shown = grouped[present[0]]
+            one['tiles'] = [_tile(shown, lines, name) for name in names]
+            if len(grouped) > 1:  # Whose numbers they are has to be said.
+                one['of'] = shown.label, len(grouped), len(set(shown.members) & set(lines))
         elif names:
             ranked = groups.rank(grouped, lines, names[0])
             if ranked:

@@ -27,7 +27,12 @@ METRICS = {
     'class_kl': ('class KL', True),
     'frechet_infinite': ('Fréchet, infinitely many', True),
     'copying': ('copying', True),
+    'copying_distance': ('distance from training images', False),
     'classes_reached': ('classes reached', False),
+    'modes_reached': ('modes reached', False),
+    'modes_kl': ('KL of modes', True),
+    'test_accuracy': ('test accuracy', False),
+    'calibration_error': ('calibration error', True),
     'transfer': ('transfer to a second classifier', False),
 }
 _LABEL_KEYS = 4

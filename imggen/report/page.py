@@ -15,8 +15,8 @@ from imggen.errors import UserError
 from imggen.report import curves, facts, finding, groups, plots, tables, wall
 from imggen.report.formats import duration, number, with_spread
 from imggen.report.groups import Group
+from imggen.report.render import MARK, source
 from imggen.report.render import render as render_template
-from imggen.report.render import source
 from imggen.workdir import reader
 from imggen.workdir.reader import Run
 
@@ -31,17 +31,21 @@ class _Order(NamedTuple):
 
 
 def write(
-    paths: Sequence[str | os.PathLike], *, output: str | os.PathLike | None = None
+    paths: Sequence[str | os.PathLike],
+    *,
+    output: str | os.PathLike | None = None,
+    overwrite: bool = False,
 ) -> pathlib.Path:
     """Writes one page about the runs at or below `paths`; returns its path.
 
     Args:
       paths: runs, sweeps, or folders that hold either.
       output: the page; `report.html` inside the path by default.
+      overwrite: whether to replace a file that is not such a page.
 
     Raises:
       UserError: a path holds no run, the page cannot be written, or `output` is
-        left out with several paths.
+        left out with several paths or is no .html file.
     """
     if not paths:
         raise UserError('Nothing to report on; name a workdir or the folder of a sweep.')
@@ -50,16 +54,22 @@ def write(
             raise UserError('Several folders have no obvious place for one report; set --output.')
         output = pathlib.Path(paths[0]) / 'report.html'
     output = pathlib.Path(output)
-    runs = []
-    for path in paths:
-        prefix = f'{pathlib.Path(path).name}/' if len(paths) > 1 else ''
-        found = reader.find(path)
-        if prefix and not (pathlib.Path(path) / 'config.json').is_file():
+    if output.suffix not in ('.html', '.htm'):
+        raise UserError(f'--output={output} is not the name of a page; give a .html file.')
+    files.check_free(output, '--output', overwrite=overwrite, mark=MARK)
+    runs, planned, failures = [], 0, {}
+    for path, place in zip(map(pathlib.Path, paths), _places(paths), strict=True):
+        prefix = f'{place}/' if len(paths) > 1 else ''
+        found = reader.find(path, thin=True)
+        if prefix and (path / 'config.json').is_file():
+            found = [found[0]._replace(name=place)]
+        elif prefix:
             found = [run._replace(name=prefix + run.name) for run in found]
         runs += found
-    planned = [name for path in paths for name in reader.planned(path)]
+        planned += len(reader.planned(path))
+        failures |= {prefix + name: why for name, why in reader.failures(path).items()}
     title = ', '.join(pathlib.Path(path).resolve().name for path in paths)
-    text = render(runs, title=title, planned=len(planned))
+    text = render(runs, title=title, planned=planned, failures=failures)
     try:
         files.write_text(output, text)
     except OSError as error:
@@ -69,11 +79,24 @@ def write(
     return output
 
 
-def render(runs: Sequence[Run], *, title: str, planned: int = 0) -> str:
+def render(
+    runs: Sequence[Run],
+    *,
+    title: str,
+    planned: int = 0,
+    failures: Mapping[str, str] | None = None,
+) -> str:
     """Returns the page about at least one run as HTML.
 
-    `planned` is the number of runs of the whole sweep, or 0 if that is not known.
+    Args:
+      runs: the runs.
+      title: of the page.
+      planned: number of runs of the whole sweep, or 0 if that is not known.
+      failures: why runs of the sweep failed, by name; some may have left nothing else.
     """
+    failures = failures or {}
+    runs = [_with_failure(run, failures.get(run.name)) for run in runs]
+    absent = sorted(failures.keys() - {run.name for run in runs})
     grouped = groups.group(runs)
     evaluated = groups.evaluations(runs)
     lines = next(iter(evaluated.values()), {})
@@ -93,12 +116,18 @@ def render(runs: Sequence[Run], *, title: str, planned: int = 0) -> str:
         policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         many=many,
-        counts=collections.Counter(facts.status(run)[0] for run in runs),
-        not_started=max(0, planned - len(runs)),
+        counts=collections.Counter(
+            [*(facts.status(run)[0] for run in runs), *('failed' for _ in absent)]
+        ),
+        not_started=max(0, planned - len(runs) - len(absent)),
         summary=_summary(runs, config, made),
         failed=[
-            (index, run) for index, run in enumerate(runs) if run.info.get('status') == 'failed'
-        ],
+            (index, run.name, failures.get(run.name) or run.info.get('error'))
+            for index, run in enumerate(runs)
+            if run.info.get('status') == 'failed' or run.name in failures
+        ]
+        + [(None, name, failures[name]) for name in absent],
+        num_runs=max(planned, len(runs) + len(absent)),
         max_failures=_MAX_FAILURES,
         findings=finding.section(runs, grouped, evaluated, colors),
         workdir='RUN' if many else shlex.quote(str(runs[0].path)),
@@ -116,6 +145,19 @@ def render(runs: Sequence[Run], *, title: str, planned: int = 0) -> str:
         ],
         now=datetime.datetime.now(datetime.UTC).strftime('%Y-%m-%d %H:%M UTC'),
     )
+
+
+def _places(paths: Sequence[str | os.PathLike]) -> list[str]:
+    """Names folders by their last parts, or in full if two would share a name."""
+    names = [pathlib.Path(path).resolve().name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def _with_failure(run: Run, why: str | None) -> Run:
+    """Returns a run that is failed if its sweep says so, as of a run that was killed."""
+    if why is None or run.info.get('status') == 'finished':
+        return run
+    return run._replace(info={'error': why} | run.info | {'status': 'failed'})
 
 
 def _order(

@@ -61,6 +61,7 @@ def course(
     *,
     steps: tuple[float, float],
     phases: Sequence[tuple[int, str]] = (),
+    breaks: Sequence[Sequence[int]] = (),
 ) -> tuple[Markup, list[str]]:
     """Draws one scalar over training steps.
 
@@ -74,13 +75,19 @@ def course(
       colors: group -> 0 .. NUM_COLORS - 1; the other groups are gray.
       steps: the range of the axis of steps.
       phases: (first step, name) of each phase after the first, drawn as dashed lines.
+      breaks: for each group, the first steps of its phases after the first. No curve is smoothed
+        across them.
 
     Returns:
       (SVG, remarks on the scale and on points that lie outside).
     """
     import matplotlib
 
-    shown = [(curve, *_shown(curve, dense=not averages.is_metric(name))) for curve in made]
+    dense = not averages.is_metric(name)
+    shown = [
+        (curve, *_shown(curve, breaks[curve.group] if breaks else (), dense=dense))
+        for curve in made
+    ]
     low, high, log = _value_limits(shown, with_bands=len(grouped) <= BANDS_TO)
     left, top, width, height = _AREA
     with matplotlib.rc_context(_STYLE):
@@ -195,12 +202,18 @@ def shorten(label: str) -> str:
     return label if len(label) <= _LABEL_LETTERS else label[: _LABEL_LETTERS - 1] + '…'
 
 
-def _shown(curve: Curve, *, dense: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns mean and spread as drawn: smoothed if there are many points."""
+def _shown(
+    curve: Curve, breaks: Sequence[int], *, dense: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns mean and spread as drawn: smoothed within each phase if there are many points."""
     if not dense or len(curve.mean) < _SMOOTH_FROM:
         return curve.mean, curve.spread
-    spread = None if curve.spread is None else averages.smooth(curve.spread)
-    return averages.smooth(curve.mean), spread
+
+    def smoothed(values):
+        parts = np.split(values, np.searchsorted(curve.steps, breaks))
+        return np.concatenate([averages.smooth(part) if len(part) else part for part in parts])
+
+    return smoothed(curve.mean), None if curve.spread is None else smoothed(curve.spread)
 
 
 def _value_limits(shown, *, with_bands: bool) -> tuple[float, float, bool]:

@@ -13,6 +13,9 @@ from markupsafe import Markup
 
 from imggen.report import formats
 
+# Near the start of every page, so that a page may replace an older one and nothing else.
+MARK = '<meta name="generator" content="imggen">'
+
 
 def render(template: str, **values: Any) -> str:
     """Renders a template; zero bytes and lone surrogates, which HTML cannot hold, are replaced."""

@@ -111,8 +111,13 @@ class _UnreadableError(Exception):
 def _choose(samples, allowed: int) -> tuple[list[Frame], int, bool]:
     """Uses the first mode in which enough sheets fit; returns (frames, shrink, lossless)."""
     for shrink, lossless in _MODES:
-        frames, size = _fit(samples, allowed, shrink, lossless)
         enough = min(_ENOUGH_FRAMES if lossless else 2, len(samples))
+        if (shrink, lossless) != _MODES[-1]:
+            # A look at the last sheet saves the encoding of the others where it is far too large.
+            alone, *_ = encode(samples[-1][1], shrink=shrink, lossless=lossless)
+            if len(alone) * enough > 2 * allowed:
+                continue
+        frames, size = _fit(samples, allowed, shrink, lossless)
         if len(frames) >= enough and size <= allowed:
             break
     return frames, shrink, lossless

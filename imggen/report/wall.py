@@ -4,14 +4,16 @@ Every sheet on the wall has the same scale: `zoom` CSS pixels per pixel, a whole
 sheet is small enough. The page shows each run's last sheet; its script has the earlier ones.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imggen.report import facts, sheets
+from imggen.workdir import reader
 from imggen.workdir.reader import Run
 
 _SIDE, _FEW_SIDE = 260, 540  # CSS pixels that a sheet may take; the second if there are two.
+# What decides how the real images look; batches and seeds decide which of them are on the sheet.
+_DATA = ('name', 'path', 'size', 'kind', 'split')
 OPEN_CARDS = 24  # Runs whose sheets show at once; the others wait behind a click.
 
 
@@ -83,11 +85,12 @@ def _left_out(runs: Sequence[Run], films: Mapping[int, sheets.Film]) -> list[str
 
 
 def _real(runs: Sequence[Run]) -> list[sheets.Frame]:
-    """Embeds the sheets of real images, each once however many runs share it."""
+    """Embeds one sheet of real images for each data set, whatever the seeds of the runs."""
     paths = {}
     for run in runs:
         path = run.path / 'samples' / 'real.png'
         if path.is_file():
-            paths.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
+            section = reader.flatten(run.config.get('data', {}))
+            paths.setdefault(repr([section.get(key) for key in _DATA]), path)
     frames = [sheets.still(path) for path in paths.values()]
     return [frame for frame in frames if frame is not None]

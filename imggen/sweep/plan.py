@@ -102,15 +102,18 @@ def read_plan(folder: str | os.PathLike) -> Plan:
     """
     path = pathlib.Path(folder) / 'sweep.json'
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = reader.read_object(path)
+        if content is None:
+            raise UserError(f'{folder} holds no sweep: there is no sweep.json in it.')
         runs = {
             _checked(run['name']): {name: freeze(value) for name, value in run['overrides'].items()}
             for run in content['runs']
         }
-        return Plan(content['command'], content['config'], content['fixed'], runs)
-    except FileNotFoundError:
-        raise UserError(f'{folder} holds no sweep: there is no sweep.json in it.') from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        given = content['command'], content['config'], content['fixed']
+        if list(map(type, given)) != [str, str, dict] or not runs:
+            raise ValueError('a command, a config and fixed options belong to runs')
+        return Plan(*given, runs)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f'{path} cannot be read ({error!r}): restore or remove it.') from None
 
 

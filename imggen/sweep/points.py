@@ -14,6 +14,7 @@ import copy
 import hashlib
 import itertools
 import json
+import math
 import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ Point = dict[str, Any]  # Overrides by the full name of the option.
 
 SEED = 'seed'
 ALONE = 'base'  # The name of a run without overrides.
+_MOST_RUNS = 10_000
 _MAX_NAME = 200  # Characters; file systems allow 255.
 _NAME = re.compile('[A-Za-z0-9._+=,~-]+')
 
@@ -39,6 +41,8 @@ def sweep(name: str, values: Iterable[Any]) -> list[Point]:
 
 def product(parts: Iterable[Sequence[Point]]) -> list[Point]:
     """Returns every combination; the last part changes fastest."""
+    parts = list(parts)
+    _check_count(math.prod(map(len, parts)))
     return [_merge(combination) for combination in itertools.product(*parts)]
 
 
@@ -82,11 +86,12 @@ def parse_axis(text: str, config: ConfigDict) -> list[Point]:
     if not equals or not values:
         raise UserError(f'the axis {text!r} has no values: write name=value,value or name=0..4.')
     kind = _kind(name, config)
-    bounds = re.fullmatch(r'(-?\d+)\.\.(-?\d+)', values)
+    bounds = re.fullmatch(r'(-?[0-9]{1,400})\.\.(-?[0-9]{1,400})', values)
     if kind is int and bounds:
         first, last = map(int, bounds.groups())
         if first > last:
             raise UserError(f'the axis {text!r} is empty: write {name}={last}..{first}.')
+        _check_count(last + 1 - first)
         return sweep(name, range(first, last + 1))
     return sweep(name, [_parse(value, kind, name) for value in _split(values)])
 
@@ -157,6 +162,14 @@ def _merge(points: Iterable[Point]) -> Point:
     return merged
 
 
+def _check_count(count: int) -> None:
+    if count > _MOST_RUNS:
+        raise UserError(
+            f'the axes ask for {count:,} runs and a sweep has at most {_MOST_RUNS:,}: give fewer '
+            'values.'
+        )
+
+
 def _kind(name: str, config: ConfigDict) -> type:
     """Returns the type of an option that a sweep may set."""
     section, *rest = config, *name.split('.')
@@ -203,7 +216,7 @@ def _parse(text: str, kind: type, name: str) -> Any:
     if literal is text:
         try:
             literal = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             raise UserError(
                 f'{name}={text} is not of type {kind.__name__}: correct the axis.'
             ) from None

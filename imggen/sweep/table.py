@@ -19,7 +19,7 @@ from imggen import files, seed_statistics
 from imggen.errors import UserError
 from imggen.options import suggestion
 from imggen.report.formats import markdown_table, markdown_text
-from imggen.report.render import render
+from imggen.report.render import MARK, render
 from imggen.seed_statistics import Comparison, Summary
 from imggen.sweep.plan import Plan, read_plan
 from imggen.sweep.points import ALONE
@@ -60,7 +60,11 @@ def write(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
     """Writes table.csv, table.md and table.html of the sweep, or the sweeps, in `folder`."""
     folder = pathlib.Path(folder)
     table = make(folder, baseline=baseline)
-    for name, text in {'csv': to_csv, 'md': to_markdown, 'html': to_html}.items():
+    writers = {'csv': to_csv, 'md': to_markdown, 'html': to_html}
+    for name in writers:
+        mark = MARK if name == 'html' else 'command: '
+        files.check_free(folder / f'table.{name}', 'the table', mark=mark)
+    for name, text in writers.items():
         files.write_text(folder / f'table.{name}', text(table))
     return table
 

@@ -1,4 +1,4 @@
-"""Detects collapse while an adversarial run trains, from its logits and from its samples.
+"""Detects collapse while a generator trains, from its samples and from a discriminator's logits.
 
 There are two signs. The discriminator separates every image: its logits for real and
 generated images lie so far apart that the generator learns nothing more. Or the samples
@@ -11,6 +11,7 @@ import numpy as np
 
 LARGEST_GAP = 12.0  # Between the mean logits of a record: odds of 160,000 to 1.
 SMALLEST_SPREAD = 0.25  # Relative to the distance between real images.
+EARLIEST_STEP = 200  # A generator that has learned nothing yet draws one image, too.
 TIMES = 3  # How often in a row a sign must appear before it is reported.
 
 
@@ -35,10 +36,14 @@ class Detector:
         self._say = say
         self._logits_have_scale = logits_have_scale
         self._seen = {'logits': 0, 'samples': 0}
+        self._is_adversarial = False
 
     def record(self, step: int, metrics: Mapping[str, float]) -> None:
         """Looks at the mean logits of a record, `real_logit` and `fake_logit`, if it has them."""
-        if not self._logits_have_scale or not {'real_logit', 'fake_logit'} <= metrics.keys():
+        if not {'real_logit', 'fake_logit'} <= metrics.keys():
+            return
+        self._is_adversarial = True
+        if not self._logits_have_scale:
             return
         gap = metrics['real_logit'] - metrics['fake_logit']
         self._note(
@@ -54,12 +59,17 @@ class Detector:
         """Looks at generated and real images [n, height, width, channels] in one range."""
         real_spread = spread(real)
         share = spread(generated) / real_spread if real_spread else 1.0
+        advice = 'look at the samples, and return to an earlier checkpoint.'
+        if self._is_adversarial:
+            advice = (
+                "return to an earlier checkpoint, or use loss='relativistic' with r1_gamma and "
+                'r2_gamma (and discriminator.normalize=False).'
+            )
         self._note(
             'samples',
-            share < SMALLEST_SPREAD,
+            share < SMALLEST_SPREAD and step >= EARLIEST_STEP,
             f'step {step}: the samples are much alike (their distance is {share:.0%} of that of '
-            'real images), so the generator has collapsed: return to an earlier checkpoint, or use '
-            "loss='relativistic' with r1_gamma and r2_gamma (and discriminator.normalize=False).",
+            f'real images), so the generator has collapsed: {advice}',
         )
 
     def _note(self, sign: str, present: bool, sentence: str) -> None:

@@ -50,8 +50,12 @@ class Run(NamedTuple):
     samples: list[tuple[int, pathlib.Path]]
 
 
-def read(workdir: str | os.PathLike) -> Run:
+def read(workdir: str | os.PathLike, *, thin: bool = False) -> Run:
     """Reads one run. Only config.json has to be there.
+
+    Args:
+      workdir: the folder of the run.
+      thin: as in `records.read_records`.
 
     Raises:
       UserError: the folder holds no run, another version of imggen wrote it, or one of its
@@ -66,7 +70,7 @@ def read(workdir: str | os.PathLike) -> Run:
         name=workdir.name or workdir.resolve().name,
         config=config,
         info=read_info(workdir),
-        records=records.read_records(workdir / 'metrics.jsonl'),
+        records=records.read_records(workdir / 'metrics.jsonl', thin=thin),
         evaluations=_read_evaluations(workdir / 'evaluations.jsonl'),
         samples=sorted(
             (int(sheet.stem), sheet)
@@ -108,11 +112,11 @@ def read_info(workdir: pathlib.Path) -> dict[str, Any]:
     return info
 
 
-def find(path: str | os.PathLike) -> list[Run]:
+def find(path: str | os.PathLike, *, thin: bool = False) -> list[Run]:
     """Reads every run at or below a folder: a run, a sweep, or a folder that holds either.
 
     The runs of a sweep come in the order of the sweep, others sorted by name. Runs of a sweep
-    that have not started are left out.
+    that have not started are left out. `thin` is as in `read`.
 
     Raises:
       UserError: the folder does not exist or holds no run.
@@ -121,7 +125,7 @@ def find(path: str | os.PathLike) -> list[Run]:
     if not path.is_dir():
         raise UserError(f'{path} is not a folder; name a workdir or the folder of a sweep.')
     if (path / 'config.json').is_file():
-        return [read(path)]
+        return [read(path, thin=thin)]
     names = []
     for folder, subfolders, files in os.walk(path):
         if 'config.json' in files:
@@ -131,7 +135,7 @@ def find(path: str | os.PathLike) -> list[Run]:
         raise UserError(f'{path} holds no run: no folder in it has a config.json; name a workdir.')
     order = {name: index for index, name in enumerate(planned(path))}
     names.sort(key=lambda name: (order.get(name, len(order)), name))
-    return [read(path / name)._replace(name=name) for name in names]
+    return [read(path / name, thin=thin)._replace(name=name) for name in names]
 
 
 def planned(path: str | os.PathLike) -> list[str]:

@@ -15,7 +15,8 @@ from absl import logging
 
 from imggen.errors import UserError
 
-_BLOCK_BYTES = 1 << 20  # A line that is longer is damaged.
+_BLOCK_BYTES = 1 << 18  # A line that is longer is damaged.
+_PLOT_BYTES = 40 << 20  # What is read of a longer file for plots: about 200,000 lines.
 _LARGEST = 1e100  # Squares of larger values are not finite, so neither are the values.
 _LARGEST_STEP = 2**53  # float64 holds all whole numbers up to here.
 _DAMAGED = (ValueError, RecursionError)  # What `json.loads` raises for bytes that are no JSON.
@@ -40,12 +41,14 @@ class Records(NamedTuple):
       last: (value, step) of the last record of each name, numbers or not; without `step`.
       phases: (first step, name) of each phase, in order.
       steps: (first, last) step; None if there are no records.
+      every: of lines that look alike, one in so many was read.
     """
 
     scalars: dict[str, Scalar]
     last: dict[str, tuple[Any, int]]
     phases: list[tuple[int, str]]
     steps: tuple[int, int] | None
+    every: int = 1
 
 
 NO_RECORDS = Records({}, {}, [], None)
@@ -63,13 +66,20 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     return [record for block in _blocks(path) for record in block]
 
 
-def read_records(path: pathlib.Path) -> Records:
+def read_records(path: pathlib.Path, *, thin: bool = False) -> Records:
     """Reads metrics.jsonl as columns; damage as in `read_lines`.
+
+    Args:
+      path: the file.
+      thin: whether to read only a part of a long file's lines, as a plot of some hundred points
+        needs. Lines with other names than most, and lines with NaN or infinity, are all read.
 
     Raises:
       UserError: the file cannot be read.
     """
-    return collect(_blocks(path))
+    size = path.stat().st_size if thin and path.is_file() else 0
+    every = max(1, -(-size // _PLOT_BYTES))
+    return collect(_blocks(path, every=every))._replace(every=every)
 
 
 def collect(blocks: Iterable[Sequence[dict[str, Any]]]) -> Records:
@@ -88,8 +98,7 @@ def collect(blocks: Iterable[Sequence[dict[str, Any]]]) -> Records:
                     parts.setdefault(name, []).append(scalar)
                 if end >= last.get(name, (None, -1))[1] and isinstance(column[-1], _PLAIN):
                     last[name] = column[-1], end
-            named = [phase for phase in columns.get('phase', ()) if isinstance(phase, str)]
-            for phase in dict.fromkeys(named):
+            for phase in _texts(columns.get('phase', ())):
                 step = given[columns['phase'].index(phase)]
                 phases[phase] = min(step, phases.get(phase, step))
     if not last:
@@ -98,7 +107,7 @@ def collect(blocks: Iterable[Sequence[dict[str, Any]]]) -> Records:
     return Records(_joined(parts), last, in_order, (int(first_step), last_step))
 
 
-def _blocks(path: pathlib.Path) -> Iterator[list[dict[str, Any]]]:
+def _blocks(path: pathlib.Path, *, every: int = 1) -> Iterator[list[dict[str, Any]]]:
     """Yields the records of a file of lines, and names the damaged ones in one warning."""
     if not path.is_file():
         return
@@ -109,7 +118,7 @@ def _blocks(path: pathlib.Path) -> Iterator[list[dict[str, Any]]]:
                 *lines, rest = (rest + block).split(b'\n')
                 if len(rest) > _BLOCK_BYTES:
                     rest = b'\0'  # No JSON, so that the line counts as damaged when it ends.
-                yield _parse(lines, count, damaged)
+                yield _parse(_thinned(lines, every), count, damaged)
                 count += len(lines)
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror}); check its rights.') from None
@@ -117,6 +126,24 @@ def _blocks(path: pathlib.Path) -> Iterator[list[dict[str, Any]]]:
     if damaged:
         more = f' and {len(damaged) - 1} more are' if len(damaged) > 1 else ' is'
         logging.warning('%s: line %d%s damaged and left out.', path, damaged[0], more)
+
+
+def _thinned(lines: list[bytes], every: int) -> list[bytes]:
+    """Empties all but one in `every` of the lines that look like most, and keeps the last."""
+    if every == 1 or not lines:
+        return lines
+    colons = [line.count(b':') for line in lines]
+    usual = max(set(colons), key=colons.count)
+    # Multiplicative hashing, because two kinds of lines may alternate.
+    return [
+        line
+        if count != usual
+        or (index * 2654435761 >> 8) % every == 0
+        or b'NaN' in line
+        or b'Infinity' in line
+        else b''
+        for index, (line, count) in enumerate(zip(lines[:-1], colons, strict=False))
+    ] + lines[-1:]
 
 
 def _parse(lines: Sequence[bytes], before: int, damaged: list[int]) -> list[dict[str, Any]]:
@@ -127,7 +154,7 @@ def _parse(lines: Sequence[bytes], before: int, damaged: list[int]) -> list[dict
         together = [line for line in lines if line and not line.isspace()]
         values = json.loads(f'[{b",0,".join(together).decode()}]')
         records, zeros = values[::2], values[1::2]
-        if len(records) == len(together) and not any(zeros) and all(map(_is_record, records)):
+        if len(records) == len(together) and not any(zeros) and _are_records(records):
             return records
     except _DAMAGED:
         pass
@@ -153,6 +180,16 @@ def _is_record(value: Any) -> bool:
     return type(value) is dict and is_step(value.get('step'))
 
 
+def _are_records(values: Sequence[Any]) -> bool:
+    """Returns whether all values are records; faster than to ask each."""
+    if set(map(type, values)) - {dict} or not all('step' in value for value in values):
+        return False
+    steps = [value['step'] for value in values]
+    return not steps or (
+        set(map(type, steps)) == {int} and 0 <= min(steps) <= max(steps) < _LARGEST_STEP
+    )
+
+
 def _columns(records: Sequence[dict[str, Any]]) -> Iterator[dict[str, tuple]]:
     """Yields the values by name of all records that have the same names."""
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -162,10 +199,16 @@ def _columns(records: Sequence[dict[str, Any]]) -> Iterator[dict[str, tuple]]:
         yield dict(zip(names, zip(*map(dict.values, some), strict=True), strict=True))
 
 
+def _texts(column: Sequence[Any]) -> set[str]:
+    if set(map(type, column)) == {str}:
+        return set(column)
+    return {value for value in column if isinstance(value, str)}
+
+
 def _scalar(steps: np.ndarray, column: Sequence[Any]) -> Scalar | None:
     """Returns the numbers of a column; None if it holds none."""
-    kept = [type(value) in (int, float) for value in column]
-    if not all(kept):
+    if set(map(type, column)) - {int, float}:
+        kept = [type(value) in (int, float) for value in column]
         steps = steps[kept]
         column = [value for value, is_number in zip(column, kept, strict=True) if is_number]
     if not column:

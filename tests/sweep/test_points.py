@@ -77,6 +77,10 @@ def test_an_axis_has_the_types_of_the_config(config, text, values):
         ('seed=', 'has no values'),
         ('method.widths=4', 'is not of type tuple'),
         ('method.loss=a\0b', 'is not of type str'),
+        (f'seed=0..{10**300}', 'a sweep has at most 10,000'),
+        (f'seed=-{10**300}..0', 'a sweep has at most 10,000'),
+        (f'seed=0..{"9" * 5000}', 'is not of type int'),
+        (f'method.widths={"(" * 500}', 'is not of type tuple'),
     ],
 )
 def test_a_wrong_axis_is_refused(config, text, message):
@@ -125,6 +129,11 @@ def test_names_are_safe_and_distinct(values):
         assert sweep.is_run_name(name) and len(os.fsencode(name)) <= 255
 
 
+def test_a_product_of_axes_is_counted_before_it_is_made():
+    with pytest.raises(UserError, match='ask for 1,000,000,000,000 runs'):
+        sweep.product([sweep.sweep(name, range(1000)) for name in 'abcd'])
+
+
 def test_names_say_what_differs():
     def name(point):
         return sweep.run_name(point, list(point))
@@ -156,7 +165,7 @@ def test_a_plan_is_read_as_it_was_written(config, tmp_path):
 )
 def test_a_damaged_plan_is_refused(tmp_path, content):
     (tmp_path / 'sweep.json').write_text(content)
-    with pytest.raises(UserError, match=r'sweep\.json cannot be read'):
+    with pytest.raises(UserError, match=r'sweep\.json (cannot be read|should hold)'):
         plan.read_plan(tmp_path)
 
 

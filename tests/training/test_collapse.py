@@ -44,18 +44,28 @@ def test_samples_that_are_much_alike_are_said():
     real = rng.uniform(-1, 1, (32, 8, 8, 1))
     one = real[:1] + 0.01 * rng.normal(size=real.shape)
     watch, said = detector()
-    for step in range(6):
+    late = range(collapse.EARLIEST_STEP, collapse.EARLIEST_STEP + 6)
+    for step in late:
         watch.samples(step, real[::-1], real)
+    for step in range(6):  # A smoke run, or the start of any other.
+        watch.samples(step, one, real)
     assert said == []
-    for step in range(6):
+    for step in late:
         watch.samples(step, one, real)
     assert len(said) == 1 and 'the samples are much alike' in said[0]
+    assert 'r1_gamma' not in said[0]  # Which this method does not have.
+    adversarial, also = detector(logits_have_scale=False)
+    adversarial.record(0, {'real_logit': 0.0, 'fake_logit': 0.0})
+    for step in late:
+        adversarial.samples(step, one, real)
+    assert len(also) == 1 and 'r1_gamma' in also[0]
 
 
 @pytest.mark.parametrize('gap, sentence', [(12.0, 'much alike'), (-1e9, 'separates all images')])
 def test_a_run_says_it_and_keeps_it(tmp_path, monkeypatch, capsys, gap, sentence):
     """An untrained generator draws nearly the same for every latent."""
     monkeypatch.setattr(collapse, 'LARGEST_GAP', gap)
+    monkeypatch.setattr(collapse, 'EARLIEST_STEP', 0)
     method = {'name': 'gan', 'num_steps': 4, 'network': 'dcgan', 'learning_rate': 0.0}
     small = {'features': 4}
     config = {

@@ -89,6 +89,46 @@ def test_two_torn_lines_that_together_are_a_record_are_not_one(tmp_path, caplog)
     assert 'line 2 and 1 more are damaged' in caplog.records[0].getMessage()
 
 
+def test_a_long_file_is_thinned_for_plots_and_keeps_what_is_rare(tmp_path, monkeypatch):
+    path = tmp_path / 'metrics.jsonl'
+    lines = [{'step': step, 'loss': 1.0} for step in range(2000)]
+    lines[501] = {'step': 501, 'loss': float('nan')}
+    lines[777] = {'step': 777, 'frechet': 3.0, 'kid': 1.0}
+    path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    monkeypatch.setattr(records, '_PLOT_BYTES', path.stat().st_size // 4)
+    thin = records.read_records(path, thin=True)
+    assert thin.every == 5
+    assert 300 < len(thin.scalars['loss'].values) < 500
+    assert np.isnan(thin.scalars['loss'].values).sum() == 1
+    assert thin.scalars['frechet'].steps.tolist() == [777]
+    assert thin.last['loss'] == (1.0, 1999)
+    assert len(records.read_records(path).scalars['loss'].values) == 1999
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('config.json', {'seed': [0]}),
+        ('config.json', {'seed': True}),
+        ('config.json', {'method': 'gan'}),
+        ('run.json', {'status': ['finished']}),
+        ('run.json', {'seconds': 'long'}),
+        ('run.json', {'step': 1e9}),
+        ('run.json', {'error': {}}),
+        ('run.json', {'batch': {'image': [[10**6, 10**6], 'float32']}}),
+        ('run.json', {'batch': {'image': [[1], 'object']}}),
+        ('evaluations.jsonl', {'step': 1, 'metrics': [1.0]}),
+        ('evaluations.jsonl', {'step': 1, 'metrics': {'frechet': 'good'}}),
+        ('evaluations.jsonl', {'step': 1, 'num_floor': 3}),
+    ],
+)
+def test_a_field_of_a_wrong_type_is_named_with_its_file(tmp_path, name, value):
+    (tmp_path / 'config.json').write_text(_EMPTY)
+    (tmp_path / name).write_text(json.dumps({'format': reader.FORMAT} | value))
+    with pytest.raises(UserError, match=rf'{name} has \w+=.* which is not .*; restore it'):
+        reader.read(tmp_path)
+
+
 def test_values_that_are_no_numbers_leave_the_others_of_their_name(tmp_path):
     path = tmp_path / 'metrics.jsonl'
     values = [1, 'text', None, True, [1], 10**400, 1e300, float('nan'), 2.5]
