@@ -12,8 +12,10 @@ from ml_collections import ConfigDict
 
 from configs import common
 
-# Metric: (mean, standard deviation, number of seeds).
-EXPECTED = {'test_accuracy': (0.9374, 0.0, 1)}
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    '': {'test_accuracy': (0.9374, 0.0, 1)},
+}
 
 
 def get_config(arg=None):

@@ -9,6 +9,18 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'total_images=100000 data.batch_size=16 --num=2000': {'frechet': (3.107, 0.64, 3)},
+    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (4.008, 0.21, 5)},
+    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (384.2, 11.0, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (0.6569, 0.061, 5)
+    },
+}
+
 
 def get_config(arg=None):
     config = common.evaluator(arg, method='began', scores=('references', 'rejection'))

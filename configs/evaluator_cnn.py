@@ -8,6 +8,15 @@ and trains the generator.
 
 from configs import evaluator_threshold
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (26.35, 6.8, 5)},
+    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (399.7, 13.0, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (28.93, 5.0, 5)},
+}
+
 
 def get_config(arg=None):
     config = evaluator_threshold.get_config(arg)

@@ -7,6 +7,17 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (3.496, 0.32, 5)},
+    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (241.4, 9.3, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (0.8746, 0.046, 5)
+    },
+}
+
 
 def get_config(arg=None):
     config = common.evaluator(arg, method='gan', scores=('references',))

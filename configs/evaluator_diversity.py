@@ -8,6 +8,15 @@ distance, which is smallest if generated and real images have the same distribut
 
 from configs import evaluator_perceptual
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (5.458, 0.55, 5)},
+    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (286.6, 9.5, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (7.549, 0.33, 5)},
+}
+
 
 def get_config(arg=None):
     config = evaluator_perceptual.get_config(arg)

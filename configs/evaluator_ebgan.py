@@ -7,6 +7,15 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (4.456, 0.41, 5)},
+    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (266.7, 16.0, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (1.278, 0.25, 5)},
+}
+
 
 def get_config(arg=None):
     config = common.evaluator(arg, method='ebgan', scores=('references', 'rejection'))

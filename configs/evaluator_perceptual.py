@@ -5,6 +5,15 @@ python -m experiments.train --config=configs/evaluator_perceptual.py --workdir=r
 
 from configs import evaluator_reference
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (13.92, 1.3, 5)},
+    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (234.5, 29.0, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (1.374, 0.31, 5)},
+}
+
 
 def get_config(arg=None):
     config = evaluator_reference.get_config(arg)

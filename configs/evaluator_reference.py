@@ -10,6 +10,31 @@ first batch, which samples/real.png shows.
 
 from configs import evaluator_threshold
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'total_images=100000 data.batch_size=16 --num=2000 method.reference_epochs=10': {
+        'frechet': (17.83, 4.4, 3)
+    },
+    'total_images=30000 data.batch_size=16 --num=2000 method.reference_epochs=10': {
+        'frechet': (16.1, 2.5, 5)
+    },
+    'total_images=30000 data.batch_size=16 --num=2000 method.reference_epochs=5': {
+        'frechet': (15.22, 4.4, 5)
+    },
+    'total_images=30000 data.batch_size=16 --num=2000 method.reference_epochs=50': {
+        'frechet': (15.13, 2.8, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000 method.reference_epochs=10': {
+        'frechet': (26.28, 3.3, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000 method.reference_epochs=5': {
+        'frechet': (26.89, 6.4, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000 method.reference_epochs=50': {
+        'frechet': (26.27, 4.8, 5)
+    },
+}
+
 
 def get_config(arg=None):
     config = evaluator_threshold.get_config(arg)

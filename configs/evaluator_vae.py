@@ -7,6 +7,15 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (11.06, 0.46, 5)},
+    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (306.8, 2.4, 5)
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (23.59, 0.43, 5)},
+}
+
 
 def get_config(arg=None):
     config = common.evaluator(arg, method='vae', scores=('references', 'rejection'))

@@ -32,14 +32,19 @@ from ml_collections import ConfigDict
 
 from configs import common
 
-# Metric: (mean, standard deviation, number of seeds).
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
-    'evaluations_to_0.5': (31.0, 0.0, 1),
-    'evaluations_to_0.9': (73.0, 0.0, 1),
-    'evaluations_to_0.99': (146.0, 0.0, 1),
-    'evaluations_to_0.999': (282.0, 0.0, 1),
-    'success_0.9999': (0.156, 0.0, 1),
-    'transfer': (0.078, 0.0, 1),
+    '': {
+        'evaluations_to_0.5': (31.0, 0.0, 1),
+        'evaluations_to_0.9': (73.0, 0.0, 1),
+        'evaluations_to_0.99': (146.0, 0.0, 1),
+        'evaluations_to_0.999': (282.0, 0.0, 1),
+        'success_0.9999': (0.156, 0.0, 1),
+        'transfer': (0.078, 0.0, 1),
+    },
+    ':ideas': {'success_0.9999': (1.0, 0.0, 1), 'evaluations_to_0.9999': (389.0, 0.0, 1)},
+    ':target': {'probability': (0.711, 0.0, 1)},
+    ':trap': {'success_0.9999': (0.97, 0.0, 1), 'evaluations_to_0.9999': (65.0, 0.0, 1)},
 }
 
 

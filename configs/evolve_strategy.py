@@ -17,8 +17,10 @@ from ml_collections import ConfigDict
 
 from configs import common
 
-# Metric: (mean, standard deviation, number of seeds).
-EXPECTED = {'success_0.9999': (1.0, 0.0, 1), 'evaluations_to_0.9999': (3177.0, 0.0, 1)}
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    '': {'success_0.9999': (1.0, 0.0, 1), 'evaluations_to_0.9999': (3177.0, 0.0, 1)},
+}
 
 
 def get_config(arg=None):

@@ -14,6 +14,18 @@ held out for the evaluation and for the sheets of samples. After 6,000 pictures 
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'data.test_fraction=0.2 data.fit=tiles total_images=6000 method.gan_weight=0.0': {
+        'psnr': (28.01, 0.19, 3),
+        'lpips': (0.1324, 0.00016, 3),
+    },
+    'data.test_fraction=0.2 data.fit=tiles total_images=6000 method.gan_weight=1.0': {
+        'psnr': (27.07, 0.041, 3),
+        'lpips': (0.144, 0.0031, 3),
+    },
+}
+
 
 def get_config(arg=None):
     return common.translation(common.parse_translation(arg))

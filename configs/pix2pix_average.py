@@ -13,6 +13,18 @@ to 0.4 (results/pix2pix_average.md).
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'total_images=6000 method.gan_weight=0.0': {
+        'psnr': (11.19, 0.0051, 3),
+        'lpips': (0.4582, 0.0065, 3),
+    },
+    'total_images=6000 method.gan_weight=1.0': {
+        'psnr': (9.916, 0.036, 3),
+        'lpips': (0.399, 0.014, 3),
+    },
+}
+
 
 def get_config(arg=None):
     return common.translation(common.parse_translation(arg), task='another')

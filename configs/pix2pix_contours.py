@@ -11,6 +11,18 @@ picture has 0.73 (results/pix2pix_contours.md).
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'data.test_fraction=0.2 data.fit=tiles total_images=6000 method.gan_weight=0.0': {
+        'psnr': (15.45, 0.11, 3),
+        'lpips': (0.5679, 0.0065, 3),
+    },
+    'data.test_fraction=0.2 data.fit=tiles total_images=6000 method.gan_weight=1.0': {
+        'psnr': (15.26, 0.34, 3),
+        'lpips': (0.5899, 0.0078, 3),
+    },
+}
+
 
 def get_config(arg=None):
     arg, levels = common.parse_translation(arg), {'levels': (50, 100, 150, 200)}

@@ -11,6 +11,18 @@ outputs look alike: their variance is 0.02 of that of the targets (results/pix2p
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'data.test_fraction=0.2 data.fit=tiles total_images=6000 method.gan_weight=0.0': {
+        'psnr': (11.33, 0.016, 3),
+        'lpips': (0.7173, 0.00097, 3),
+    },
+    'data.test_fraction=0.2 data.fit=tiles total_images=6000 method.gan_weight=1.0': {
+        'psnr': (10.47, 0.34, 3),
+        'lpips': (0.7457, 0.015, 3),
+    },
+}
+
 
 def get_config(arg=None):
     return common.translation(common.parse_translation(arg), task='noise')

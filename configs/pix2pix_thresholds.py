@@ -14,6 +14,18 @@ alone has the smallest LPIPS of all losses, 0.355; with the discriminator it is 
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'data.test_fraction=0.2 data.fit=tiles': {
+        'psnr': (18.05, 0.11, 3),
+        'lpips': (0.445, 0.0098, 3),
+    },
+    'data.test_fraction=0.2 data.fit=tiles total_images=6000': {
+        'psnr': (17.96, 0.16, 3),
+        'lpips': (0.4337, 0.0048, 3),
+    },
+}
+
 
 def get_config(arg=None):
     arg, level = common.parse_translation(arg), {'level': 127}

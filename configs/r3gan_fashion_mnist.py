@@ -15,8 +15,14 @@ from ml_collections import ConfigDict
 
 from configs import common
 
-# Metric: (mean, standard deviation, number of seeds).
-EXPECTED = {'frechet': (1.616, 0.13, 3)}
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    '': {'frechet': (1.616, 0.13, 3), 'recall': (0.2538, 0.03, 3)},
+    'total_images=30000 --num=10000 method.r1_gamma=0.1': {'frechet': (5.754, 0.0, 1)},
+    'total_images=30000 --num=10000 method.r1_gamma=1.0': {'frechet': (5.671, 0.0, 1)},
+    'total_images=30000 --num=10000 method.r1_gamma=10.0': {'frechet': (5.115, 0.0, 1)},
+    'total_images=30000 --num=10000 method.r1_gamma=3.0': {'frechet': (5.048, 0.0, 1)},
+}
 
 
 def get_config(arg=None):

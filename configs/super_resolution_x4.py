@@ -21,6 +21,15 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'data.test_fraction=0.2 method.num_adversarial_steps=0': {
+        'psnr': (37.38, 0.01, 3),
+        'ssim': (0.8618, 0.00012, 3),
+        'lpips': (0.1673, 0.00072, 3),
+    },
+}
+
 
 def get_config(arg=None):
     return enlargement(common.parse(arg, smoke=False, full=False), scale=4)
