@@ -30,8 +30,8 @@ def source(name: str) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """Lets a long name break after its commas, slashes and underscores."""
-    return Markup('<wbr>').join(re.split(r'(?<=[,/_])', text))
+    """Lets a long name break after its commas, slashes, dots and underscores."""
+    return Markup('<wbr>').join(re.split(r'(?<=[,/_.])', text))
 
 
 @functools.cache

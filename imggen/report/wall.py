@@ -12,6 +12,7 @@ from imggen.workdir import reader
 from imggen.workdir.reader import Run
 
 _SIDE, _FEW_SIDE = 260, 540  # CSS pixels that a sheet may take; the second if there are two.
+_RESULTS = 12  # Finished pictures on a page.
 # What decides how the real images look; batches and seeds decide which of them are on the sheet.
 _DATA = ('name', 'path', 'size', 'kind', 'split')
 OPEN_CARDS = 24  # Runs whose sheets show at once; the others wait behind a click.
@@ -38,6 +39,7 @@ def section(
             'run': index,
             'status': facts.status(runs[index]),
             'caption': captions[index],
+            'sets': runs[index].info.get('sets', []),
         }
         for index, film in films.items()
     ]
@@ -54,6 +56,7 @@ def section(
         'zoom': zoom,
         'wide': wide,  # The width of the widest sheet, in its own pixels.
         'classes': ' '.join(['wall'] + ['few'] * few + ['shrunk'] * (zoom < 1)),
+        'results': _results(runs, order),
         'films': _data(films),
         'left_out': left_out,
     }
@@ -82,6 +85,19 @@ def _left_out(runs: Sequence[Run], films: Mapping[int, sheets.Film]) -> list[str
         f'{some[0] if len(some) == 1 else f"{len(some)} runs"}: {note}.'
         for note, some in names.items()
     ]
+
+
+def _results(runs: Sequence[Run], order: Sequence[int]) -> list[dict[str, Any]]:
+    """Embeds finished pictures, such as styled photographs, which the page shows at their size."""
+    found = []
+    for index in order:
+        for path in sorted((runs[index].path / 'results').glob('*.png')):
+            if len(found) == _RESULTS:
+                return found
+            if (frame := sheets.still(path)) is not None:
+                name = f'{runs[index].name}: {path.stem}' if len(runs) > 1 else path.stem
+                found.append({'frame': frame, 'title': name, 'find': runs[index].name})
+    return found
 
 
 def _real(runs: Sequence[Run]) -> list[sheets.Frame]:

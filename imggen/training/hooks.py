@@ -111,6 +111,8 @@ def write_samples(
         del phase, metrics
         samples = jax.device_get(sample(image_keys, state, frozen, inputs))
         writer.sample(f'{step:06d}', sheet(samples))
+        if len(samples) > 1 and writer.info.get('sets') != list(samples):
+            writer.status('running', sets=list(samples))  # The report names them.
         if postprocess is not None:
             for name, image in postprocess(samples[method.output]).items():
                 writer.result(step, name, image)

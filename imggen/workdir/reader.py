@@ -271,6 +271,10 @@ _INFO = {
     **dict.fromkeys(('hardware', 'platform', 'started', 'updated'), _TEXT),
     'seconds': _Kind('a time', lambda value: _is_number(value) and 0 <= value < _LONGEST),
     'versions': _OBJECT,
+    'sets': _Kind(
+        'a list of names',
+        lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
+    ),
     'batch': _Kind('shapes and types by name', _are_shapes),
 }
 _EVALUATION = {

@@ -1,12 +1,14 @@
 """The report in a real browser, with mouse and keys, in light and dark, wide and narrow."""
 
 import io
+import json
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from imggen import report
+from imggen import images, report
 from imggen.workdir import reader
 from tests.helpers import made_runs
 
@@ -175,6 +177,58 @@ def test_a_link_opens_the_details_of_a_run(show, sweep_page):
     assert run.get_attribute('open') is None
     page.click("#runs tbody a[href='#run-2']")
     playwright.expect(run).to_have_attribute('open', '')
+
+
+def test_no_script_of_a_run_runs(show, tmp_path):
+    """Names and values that would run if the page took them for markup or addresses."""
+    attacks = [
+        '<script>window.ran = 1</script>',
+        '"><img src=x onerror="window.ran = 1">',
+        "'onmouseover='window.ran=1",
+        'javascript:window.ran=1',
+        '</script></style><svg onload=window.ran=1>',
+        '{{ 7 * 7 }}&quot; autofocus onfocus=window.ran=1 x="',
+    ]
+    folder = tmp_path / 'sweep <img src=x onerror=window.ran=1>'
+    for index, attack in enumerate(attacks):
+        config = made_runs.config_of(loss=attack, seed=index) | {attack: attack}
+        run = made_runs.write_run(
+            folder / attack.replace('/', '\\'),
+            config=config,
+            info={'status': 'failed', **dict.fromkeys(('error', 'command', 'source'), attack)},
+            metrics={attack: float(index), 'frechet': 1.0},
+            records=10,
+            sheets=2,
+            size=8,
+        )
+        line = made_runs.evaluation(4000, {'frechet': 1.0 + index, attack: 2.0})
+        line |= dict.fromkeys(('note', 'extractor', 'reference', 'digest'), attack)
+        (run / 'evaluations.jsonl').write_text(json.dumps(line) + '\n')
+        with (run / 'metrics.jsonl').open('a') as file:
+            file.write(json.dumps({'step': 4000, 'phase': attack, attack: 1.0}) + '\n')
+        images.write_png(
+            run / f'results/{attack.replace("/", "")}.png', np.zeros((8, 8, 3), np.uint8)
+        )
+    (folder / 'failed.json').write_text(json.dumps({attack: attack for attack in attacks}))
+    page = show(report.write([folder]))
+    for details in page.locator('details').all():
+        details.evaluate('one => one.open = true')
+    page.locator('.card[data-run] .enlarge').first.click()
+    page.keyboard.press('Escape')
+    page.locator('.curve svg').first.hover()
+    page.fill('#filter', attacks[0])
+    assert page.evaluate('window.ran') is None
+    assert page.locator('img[src="x"], [onerror], [onload], [onfocus], [onmouseover]').count() == 0
+    links = page.locator('a').evaluate_all('all => all.map(one => one.getAttribute("href"))')
+    assert links and all(link.startswith('#') for link in links)
+
+
+def test_tables_of_a_sweep_are_whole_in_a_window_of_1280_pixels(show, sweep_page):
+    page = show(sweep_page, width=1280)
+    wide = page.locator('#finding .scroll, #runs > .scroll').evaluate_all(
+        'all => all.map(one => one.scrollWidth - one.clientWidth)'
+    )
+    assert wide and max(wide) <= 0
 
 
 @pytest.mark.parametrize(('width', 'dark'), [(1200, False), (1200, True), (390, False)])

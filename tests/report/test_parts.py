@@ -83,6 +83,13 @@ def test_smoothing_keeps_lines_and_lessens_noise():
     assert averages.smooth(noise).std() < 0.2
 
 
+def test_no_curve_is_smoothed_across_phases():
+    jump = np.repeat([0.0, 5.0], 60)
+    curve = averages.Curve(0, np.arange(120.0), jump, None)
+    np.testing.assert_array_equal(plots._shown(curve, [60], dense=True)[0], jump)
+    assert (plots._shown(curve, [], dense=True)[0] != jump).any()
+
+
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40))
 def test_a_range_holds_few_values(values):
     low, high, log = plots.limits(values)

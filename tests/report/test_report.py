@@ -5,6 +5,7 @@ import hashlib
 import html.parser
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imggen import report
+from imggen import images, report
 from imggen.errors import UserError
 from imggen.report import facts, formats, groups, render, sheets, tables
 from imggen.workdir import reader as runs
@@ -190,6 +191,69 @@ def test_a_failure_leads_the_page_with_its_error(tmp_path):
     assert '1 of 6 runs failed loss=hinge,width=32,seed=1: It broke.' in text
     assert text.index('It broke.') < text.index('Lowest Fréchet')
     assert facts.status(runs.read(path.parent)) == ('failed', 'failed at step 120 of 4000')
+
+
+def test_runs_that_failed_before_they_began_are_named_and_not_called_to_come(tmp_path):
+    sweep = _sweep(tmp_path / 'sweep', records=10)
+    names = [f'loss=hinge,width=32,seed={seed}' for seed in range(3)]
+    for name in names[:2]:
+        shutil.rmtree(sweep / name)
+    info = json.loads((sweep / names[2] / 'run.json').read_text()) | {'status': 'running'}
+    (sweep / names[2] / 'run.json').write_text(json.dumps(info))
+    killed = {names[0]: 'exit status 1; error: no such loss', names[2]: 'killed by SIGKILL'}
+    (sweep / 'failed.json').write_text(json.dumps(killed))
+    text = _page(sweep).text
+    assert '2 failed 3 finished 1 not started' in text or '3 finished 2 failed 1 not' in text
+    assert f'2 of 6 runs failed {names[2]}: killed by SIGKILL' in text
+    assert f'{names[0]}: exit status 1; error: no such loss' in text
+
+
+def test_the_finding_says_whose_figures_it_shows(tmp_path):
+    sweep = _sweep(tmp_path / 'sweep', records=10, seeds=2)
+    for path in sweep.glob('loss=hinge*/evaluations.jsonl'):
+        path.unlink()
+    text = _page(sweep).text
+    assert 'loss=logistic, the only one of 2 that is evaluated in this way, over 2 seeds:' in text
+
+
+def test_real_images_are_shown_once_and_results_at_their_size(tmp_path):
+    for seed in range(2):
+        run = made_runs.write_run(
+            tmp_path / f'{seed}',
+            config=made_runs.config_of(seed=seed),
+            records=10,
+            sheets=1,
+            info={'sets': ['content', 'style', 'generated']},
+        )
+        other = made_runs.pictures(np.random.default_rng(seed), count=1)[0]
+        images.write_png(run / 'samples/real.png', other)
+        images.write_png(run / 'results/photo.png', other[:20])
+    page = _page(tmp_path)
+    assert page.text.count('from the data') == 1
+    assert page.text.count('0: photo 28 x 20') == page.text.count('1: photo 28 x 20') == 1
+    assert page.text.count('side by side: content, style, generated') == 2
+
+
+def test_a_page_replaces_a_page_and_nothing_else(tmp_path):
+    folder = made_runs.write_run(tmp_path / 'run', records=10, sheets=0)
+    photo, notes = tmp_path / 'photo.jpg', tmp_path / 'notes.html'
+    for path in (photo, notes):
+        path.write_text('mine')
+    for path, sentence in ((photo, 'give a .html file'), (notes, 'add --overwrite')):
+        with pytest.raises(UserError, match=sentence):
+            report.write([folder], output=path)
+        assert path.read_text() == 'mine'
+    report.write([folder], output=notes, overwrite=True)
+    report.write([folder], output=notes)  # Its own.
+    assert 'mine' not in notes.read_text()
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path):
+    paths = [tmp_path / place / 'run' for place in 'ab']
+    for path in paths:
+        made_runs.write_run(path, records=10, sheets=0)
+    text = _page(*paths, output=tmp_path / 'both.html').text
+    assert str(paths[0]) in text and str(paths[1]) in text
 
 
 def test_runs_that_have_not_started_are_counted(tmp_path):
