@@ -72,12 +72,15 @@ def run(main: Callable[[list[str]], int | None]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
 
-    # JAX and Orbax log a lot at the level INFO.
+    # JAX and Orbax log a lot at the level INFO. XLA, in C++, also warns of what no user can mend.
     logging.set_verbosity(logging.WARNING)
     # A warning is a sentence, too, without the source line that logged it.
     logging.get_absl_handler().setFormatter(None)
     # Pillow warns of damaged files, which are read or named anyway.
     warnings.filterwarnings('ignore', module=r'PIL\.')
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    # The name of a file may be no text; it is printed byte for byte.
+    sys.stdout.reconfigure(errors='surrogateescape')
     app.run(guarded, flags_parser=_parse)
 
 

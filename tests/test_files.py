@@ -31,6 +31,26 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_somebody_else_wrote_is_not_replaced(tmp_path):
+    path, folder = tmp_path / 'a.html', tmp_path / 'folder'
+    folder.mkdir()
+    for free in (path, folder):
+        files.check_free(free, '--output')
+    path.write_text('<meta mine>')
+    (folder / 'a').touch()
+    files.check_free(path, '--output', mark='<meta mine>')
+    for taken, words in ((path, 'exists'), (folder, 'is not empty')):
+        sentence = rf'--output={taken} {words}: name another place, or add --overwrite'
+        with pytest.raises(UserError, match=sentence):
+            files.check_free(taken, '--output')
+        files.check_free(taken, '--output', overwrite=True)
+    with pytest.raises(UserError, match='--overwrite'):
+        files.check_free(path, '--output', mark='<meta yours>')
+    (tmp_path / 'link').symlink_to(tmp_path / 'nowhere')
+    with pytest.raises(UserError, match='exists'):
+        files.check_free(tmp_path / 'link', '--output')
+
+
 @pytest.mark.parametrize('variable', [None, '', '/elsewhere'])
 def test_the_cache_is_where_xdg_says(variable, monkeypatch):
     monkeypatch.setenv('HOME', '/home/me')

@@ -1,7 +1,9 @@
 """Weight files: found, verified, and read without running anything that is in them."""
 
+import io
 import os
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imggen.errors import UserError
-from imggen.features import pickles, weights
+from imggen.features import archive, pickles, weights
 from tests.helpers.torch_file import (
     LEGACY_HEADER,
     call,
@@ -185,6 +187,88 @@ def test_a_pickle_that_asks_for_gigabytes_of_memo_is_refused_before_it_is_read(t
     path.write_bytes(b'\x80\x02}r\xff\xff\xff\x7f.')  # An empty dict, remembered as the last.
     with pytest.raises(UserError, match='numbers its object 2 as 2147483647'):
         pickles.read_numpy(path)
+
+
+@pytest.mark.parametrize('layout', ['zip', 'legacy'])
+def test_hundreds_of_tensors_on_one_storage_take_its_memory_once(tmp_path, layout):
+    body = state_dict(**{f't{index}': tensor('0', (10**6,), (1,)) for index in range(200)})
+    path, data = tmp_path / 'net.pth', bytes(4 * 10**6)
+    if layout == 'zip':
+        zip_file(path, body, data)
+    else:
+        path.write_bytes(legacy_bytes(body, (10**6, data)))
+    tracemalloc.start()
+    assert len(pickles.read_torch(path)) == 200
+    assert tracemalloc.get_traced_memory()[1] < 5 * len(data)
+    tracemalloc.stop()
+
+
+def test_storages_that_claim_more_than_the_file_holds_are_refused(tmp_path):
+    path = tmp_path / 'net.pth'
+    path.write_bytes(legacy_bytes(state_dict(x=tensor('0', (1,), (1,))), (10**12, b'')))
+    with pytest.raises(UserError, match='a storage is larger than the file'):
+        pickles.read_torch(path)
+
+
+def test_a_short_pickle_that_stands_for_a_billion_arrays_is_refused(tmp_path):
+    tree = {'a': np.zeros(1)}
+    for _ in range(30):
+        tree = {'a': tree, 'b': tree}
+    path = tmp_path / 'laughs.ckpt'
+    path.write_bytes(pickle.dumps(tree, protocol=3))
+    with pytest.raises(UserError, match='more than 100000 entries'):
+        pickles.read_numpy(path)
+
+
+@pytest.mark.parametrize(
+    'read',
+    [pickles.read_torch, pickles.read_numpy, weights.read_keras, weights.sha256, archive.read],
+)
+def test_a_pipe_among_weights_does_not_hang(tmp_path, read):
+    if read is weights.read_keras:
+        pytest.importorskip('h5py', reason='h5py is not installed')
+    os.mkfifo(tmp_path / 'pipe.pth')
+    with pytest.raises(UserError, match=r'pipe\.pth is not a regular file'):
+        read(tmp_path / 'pipe.pth')
+
+
+def test_an_archive_is_read_as_numpy_wrote_it_and_not_as_large_as_it_claims(tmp_path):
+    arrays = {
+        'a': np.arange(6.0).reshape(2, 3),
+        'b/c': np.asfortranarray(np.arange(6).reshape(2, 3)),
+        'text': np.array('abc'),
+    }
+    path = tmp_path / 'a.npz'
+    np.savez_compressed(path, **arrays)
+    found = archive.read(path)
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {'descr': '<f8', 'fortran_order': False, 'shape': (10**12,)}
+    )
+    with zipfile.ZipFile(path, 'w') as file:
+        file.writestr('a.npy', header.getvalue())
+    with pytest.raises(UserError, match='not as long as its data'):
+        archive.read(path)
+    np.savez(path, a=np.array([{}], dtype=object))
+    with pytest.raises(UserError, match='of type object'):
+        archive.read(path)
+
+
+def test_keras_file_that_claims_more_than_it_holds_or_reads_another_is_refused(tmp_path):
+    h5py = pytest.importorskip('h5py', reason='h5py is not installed')
+    path, other = tmp_path / 'vgg.h5', tmp_path / 'secret'
+    other.write_bytes(bytes(16))
+    with h5py.File(path, 'w') as file:
+        file.create_dataset('a/kernel:0', (10**6, 10**6), 'f4', chunks=(1000, 1000))
+    with pytest.raises(UserError, match='is larger than the file'):
+        weights.read_keras(path)
+    with h5py.File(path, 'w') as file:
+        file.create_dataset('a/kernel:0', (4,), 'f4', external=[(str(other), 0, 16)])
+    with pytest.raises(UserError, match='not an array of numbers of this file'):
+        weights.read_keras(path)
 
 
 def test_compressed_archive_is_refused(tmp_path):

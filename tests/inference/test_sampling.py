@@ -64,6 +64,35 @@ def test_files_are_numbered_whatever_the_devices_make_of_a_batch(workdir, tmp_pa
         np.testing.assert_allclose(np.asarray(Image.open(file)), picture[..., 0], atol=1)
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path):
+    """There is no run at all, so that a refusal of the output comes first."""
+    (tmp_path / 'full').mkdir()
+    (tmp_path / 'full/000034.png').write_bytes(b'mine')
+    (tmp_path / 'sheet.png').write_bytes(b'mine')
+    command = [sys.executable, '-m', 'experiments.sample', f'--workdir={tmp_path}/none']
+    for output, sentence in {
+        'x.jpg': 'cannot be written: give a folder',
+        'full': 'is not empty: name another place, or add --overwrite',
+        'sheet.png': 'exists: name another place, or add --overwrite',
+    }.items():
+        done = subprocess.run(
+            [*command, f'--output={tmp_path / output}'], capture_output=True, text=True
+        )
+        assert done.returncode == 1 and sentence in done.stderr
+    assert (tmp_path / 'full/000034.png').read_bytes() == b'mine'
+
+
+def test_classes_are_drawn_by_the_seed_and_the_image_alone(workdir):
+    restored = load.load(workdir)
+    restored = restored._replace(method=restored.method._replace(num_classes=10))
+    few, many = (
+        sampling.draw_labels(keys.stream(0, 'sample'), restored, count) for count in (5, 50)
+    )
+    np.testing.assert_array_equal(few, many[:5])
+    assert len(set(many.tolist())) == 10
+    assert (sampling.draw_labels(keys.stream(1, 'sample'), restored, 50) != many).any()
+
+
 def test_a_walk_comes_back_and_takes_small_steps(workdir):
     restored = load.load(workdir)
     walk = sampling.interpolate(keys.stream(0, 'sample'), restored, 3, frames_between=5)
