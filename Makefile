@@ -10,7 +10,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-# The versions that the published numbers were measured with, if the Python version is the same.
+# The versions that are tested together, if the Python version is the same.
 CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" * (sys.version_info[:2] == (3, 11)))')
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile $(CONSTRAINTS)
 EXTRAS := dev,tensorboard,slurm
