@@ -37,6 +37,7 @@ def step(path: pathlib.Path) -> int:
     Raises:
       UserError: the file is damaged, or imggen did not write it.
     """
+    _check_regular(path)
     try:
         with safetensors.safe_open(path, framework='numpy') as file:
             return int((file.metadata() or {})['step'])
@@ -54,6 +55,7 @@ def read(path: pathlib.Path, like: Any) -> Any:
     Raises:
       UserError: the file is damaged, or holds the weights of another network.
     """
+    _check_regular(path)
     try:
         arrays = safetensors.numpy.load_file(path)
     except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
@@ -76,6 +78,12 @@ def read(path: pathlib.Path, like: Any) -> Any:
 
     leaves = [restored(name, leaf) for name, leaf in _named(like)]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _check_regular(path: pathlib.Path) -> None:
+    """Refuses a missing file, and a pipe, which could wait for ever."""
+    if not path.is_file():
+        raise UserError(f'{path} is not a regular file: export the run again.')
 
 
 def _named(tree) -> list[tuple[str, Any]]:

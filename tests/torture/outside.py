@@ -24,6 +24,7 @@ import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from absl import logging
@@ -33,6 +34,7 @@ from imggen.features import archive, pickles, weights
 from imggen.report import page
 from imggen.sweep import plan, points, table
 from imggen.workdir import reader
+from imggen.workdir import weights as exported
 from tests.helpers import made_runs, made_sweep, torch_file
 
 _ODD = (None, True, -1, 0, 2**53, 10**400, 1e308, math.nan, math.inf, '', 'x' * 300, '\ud800')
@@ -134,6 +136,16 @@ def h5(folder: pathlib.Path, rng: random.Random) -> None:
     weights.read_keras(path)
 
 
+def safetensors(folder: pathlib.Path, rng: random.Random) -> None:
+    """Exported weights."""
+    state = {'params': {'kernel': jnp.ones((3, 4)), 'bias': jnp.zeros(4)}}
+    path = folder / 'weights.safetensors'
+    exported.write(path, state, step=3)
+    path.write_bytes(damaged(path.read_bytes(), rng))
+    exported.step(path)
+    exported.read(path, state)
+
+
 _RUN = {
     'config.json': {'format': reader.FORMAT, **made_runs.config_of()},
     'run.json': {
@@ -217,6 +229,7 @@ ATTACKS: dict[str, Callable[[pathlib.Path, random.Random], None]] = {
     'damaged .ckpt': ckpt,
     'damaged .npz': npz,
     'damaged .h5': h5,
+    'damaged .safetensors': safetensors,
     'damaged files of runs and sweeps': runs,
     'names of folders': names,
     'axes of a sweep': axes,
