@@ -14,16 +14,14 @@ shows the first image of each class.
 
 import pathlib
 
-import jax
 import numpy as np
 from absl import flags
 
-from imggen import cli, devices, files, images, keys
+from imggen import cli, devices, files, images
 from imggen.data import decode
 from imggen.errors import UserError
-from imggen.evaluation import evolution
+from imggen.evaluation import evolution, searches
 from imggen.inference import animation, load
-from imggen.methods.evolution import problem
 from imggen.workdir import reader
 
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder for the images.')
@@ -43,7 +41,7 @@ def main(argv):
     for name in _FILES:
         files.check_free(output / name, '--output', overwrite=_OVERWRITE.value)
     runs = [load.load(workdir) for workdir in workdirs]
-    _check_alike(workdirs, runs)
+    searches.check_alike(workdirs, runs)
     rows = [_most_probable(run) for run in runs]
     images.write_png(
         output / 'classes.png', images.grid(np.concatenate(rows), columns=len(rows[0]))
@@ -61,29 +59,6 @@ def main(argv):
     film = np.stack([images.grid(frame[:columns], columns=min(columns, 5)) for frame in frames])
     animation.write_gif(output / 'evolution.gif', film, milliseconds=150)
     print(f'{output}: {", ".join(_FILES)}')
-
-
-def _check_alike(workdirs, runs) -> None:
-    """Refuses runs whose rows could not stand below each other, and says which differ in what."""
-    first = None
-    for workdir, run in zip(workdirs, runs, strict=True):
-        evolution.check(run)
-        labels = problem.make(run.config['method']['problem']).labels.tolist()
-        shown = {'classes': list(dict.fromkeys(labels)), 'image size': _image_shape(run)}
-        first = first or shown
-        for name, value in shown.items():
-            if value != first[name]:
-                raise UserError(
-                    f'{workdir} differs from {workdirs[0]} in its {name} ({value}, not '
-                    f'{first[name]}): show them one by one.'
-                )
-
-
-def _image_shape(run) -> tuple[int, ...]:
-    inputs = {**run.batch, 'index': np.zeros(1, np.int32)}
-    image_keys = keys.per_image(keys.stream(0, 'sample'), 1)
-    made = jax.eval_shape(run.method.sample, image_keys, run.state, run.method.frozen, inputs)
-    return made[run.method.output].shape[1:]
 
 
 def _most_probable(restored) -> np.ndarray:

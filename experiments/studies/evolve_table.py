@@ -16,7 +16,7 @@ from absl import flags
 
 from imggen import cli, devices, files
 from imggen.errors import UserError
-from imggen.evaluation import evolution
+from imggen.evaluation import evolution, searches
 from imggen.inference import load
 from imggen.methods.evolution import tally
 from imggen.progress import Progress
@@ -40,16 +40,15 @@ def main(argv):
     found = [run for run in reader.find(_FOLDER.value) if _is_finished_evolution(run)]
     if not found:
         raise UserError(f'{_FOLDER.value} holds no finished run of evolution: train one first.')
-    searches: dict[str, list[evolution.Findings]] = {}
+    by_search: dict[str, list[evolution.Findings]] = {}
     progress = Progress(len(found), unit='run')
-    names = _search_names(found)
-    for number, run in enumerate(found, 1):
+    for number, (name, run) in enumerate(zip(searches.names(found), found, strict=True), 1):
         findings = evolution.find(load.load(run.path), num_images=_NUM.value)
-        searches.setdefault(names[number - 1], []).append(findings)
+        by_search.setdefault(name, []).append(findings)
         progress.advance(number)
     progress.close()
     lines = [_NAMES, ['---'] * len(_NAMES)]
-    for name, seeds in searches.items():
+    for name, seeds in by_search.items():
         together = evolution.pool(seeds)
         rows = {**evolution.by_class(together), 'all': evolution.summarize(together)}
         for label, values in rows.items():
@@ -79,23 +78,6 @@ def _header(found: list[reader.Run]) -> str:
 
 def _is_finished_evolution(run: reader.Run) -> bool:
     return run.info.get('status') == 'finished' and 'problem' in run.config['method']
-
-
-def _search_names(found: list[reader.Run]) -> list[str]:
-    """Names each run by its method and the options in which it differs from others of it.
-
-    An option that only another method has says nothing.
-    """
-    names = []
-    for run in found:
-        method = run.config['method']
-        alike = [other for other in found if other.config['method']['name'] == method['name']]
-        flat, parts = reader.flatten({'method': method}), [method['name']]
-        for key in reader.differing(alike):
-            if key in flat and key != 'method.num_steps':
-                parts.append(f'{key.removeprefix("method.").removeprefix("problem.")}={flat[key]}')
-        names.append(' '.join(parts))
-    return names
 
 
 def _cells(values) -> list[str]:

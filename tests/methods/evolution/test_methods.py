@@ -12,12 +12,14 @@ from PIL import Image
 
 from imggen import data, devices, methods
 from imggen.errors import UserError
-from imggen.evaluation import evolution
+from imggen.evaluation import evolution, searches
 from imggen.inference import load, sampling
 from imggen.methods.evolution import archive, objectives, tally
 from imggen.methods.evolution import problem as problems
 from imggen.report import evolution_page
 from imggen.training import loop, train
+from imggen.workdir import reader
+from imggen.workdir.records import NO_RECORDS
 from tests.helpers import cases
 
 BAG = {'classifier': 'dense', 'class_names': ('Bag',)}
@@ -293,3 +295,23 @@ def test_table_and_gallery_show_a_run(finished, tmp_path):
         'strip.png',
         'evolution.gif',
     }
+
+
+def test_a_gallery_refuses_before_it_classifies_and_names_the_run_that_differs(finished):
+    run = load.load(finished)
+    problem = {**run.config['method']['problem'], 'class_names': ('Bag', 'Coat')}
+    other = run._replace(config={'method': {**run.config['method'], 'problem': problem}})
+    searches.check_alike(['first', 'second'], [run, run])
+    with pytest.raises(UserError, match=r'second differs from first in its classes \(\[.*: show'):
+        searches.check_alike(['first', 'second'], [run, other])
+
+
+def test_a_table_names_a_search_by_what_differs_among_its_own_method():
+    methods = [
+        {'name': 'hill_climb', 'order': 'sequence', 'seed': 1, 'num_steps': 9},
+        {'name': 'hill_climb', 'order': 'random', 'seed': 1, 'num_steps': 9},
+        {'name': 'gradient_ascent', 'rate': 0.1, 'num_steps': 3},
+    ]
+    runs = [reader.Run(None, '', {'method': method}, {}, NO_RECORDS, [], []) for method in methods]
+    named = searches.names(runs)
+    assert named == ['hill_climb order=sequence', 'hill_climb order=random', 'gradient_ascent']
