@@ -35,7 +35,7 @@ def main(argv):
     output = pathlib.Path(_OUTPUT.value)
     if output.suffix not in ('.gif', '.webp'):
         raise UserError(f'--output={output} cannot be written: give a .gif or a .webp file.')
-    files.check_free(output, '--output', overwrite=_OVERWRITE.value)
+    files.refuse_overwrite([output], overwrite=_OVERWRITE.value)
     frames = [_fit(frame) for frame in _frames(pathlib.Path(_WORKDIR.value))]
     milliseconds = round(1000 * _SECONDS.value / len(frames))
     with files.writing(output) as partial:

@@ -26,7 +26,7 @@ def main(argv):
     del argv
     if not _OUTPUT.value.endswith('.png'):
         raise UserError(f'--output={_OUTPUT.value} cannot be written: give a .png file.')
-    files.check_free(_OUTPUT.value, '--output', overwrite=_OVERWRITE.value)
+    files.refuse_overwrite([_OUTPUT.value], overwrite=_OVERWRITE.value)
     shown = preview(_CONFIG.value.to_dict(), num_images=_NUM.value, versions=_VERSIONS.value)
     images.write_png(_OUTPUT.value, shown.sheet)
     print(f'{_OUTPUT.value}: {shown.description}')

@@ -126,7 +126,7 @@ def _checked(output: pathlib.Path) -> pathlib.Path:
             f'--output={output} cannot be written: give a folder, a .png for a sheet or, '
             'with --interpolate, a .gif.'
         )
-    files.check_free(output, '--output', overwrite=_OVERWRITE.value)
+    files.refuse_foreign(output, overwrite=_OVERWRITE.value)
     return output
 
 

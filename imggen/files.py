@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from imggen.errors import UserError
 
-_MARK_BYTES = 1000  # Where `check_free` looks for a mark.
+_MARK_BYTES = 1000  # Where `refuse_foreign` looks for a mark.
 
 
 def cache(*parts: str) -> pathlib.Path:
@@ -49,7 +49,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         partial.write_text(text, encoding='utf-8')
 
 
-def refuse_overwrite(paths: Iterable[pathlib.Path], *, overwrite: bool) -> None:
+def refuse_overwrite(paths: Iterable[str | os.PathLike], *, overwrite: bool) -> None:
     """Raises UserError if something exists at one of the paths, unless `overwrite` allows it."""
     there = [] if overwrite else [path for path in paths if os.path.lexists(path)]
     if there:
@@ -57,35 +57,27 @@ def refuse_overwrite(paths: Iterable[pathlib.Path], *, overwrite: bool) -> None:
         raise UserError(f'{there[0]}{more}: name another --output, or give --overwrite.')
 
 
-def check_free(
-    path: str | os.PathLike, option: str, *, overwrite: bool = False, mark: str | None = None
+def refuse_foreign(
+    path: str | os.PathLike, *, overwrite: bool = False, mark: str | None = None
 ) -> None:
-    """Refuses to write where a file lies that may be somebody's only copy.
+    """Raises UserError as `refuse_overwrite`, but not for an empty folder or a file of our own.
 
     Args:
       path: what will be written: a file, or a folder to be filled.
-      option: the option that names it, for the message.
       overwrite: whether the user said that it may be replaced.
-      mark: text near the start of every file that the command itself writes. Such a file may be
-        replaced.
-
-    Raises:
-      UserError: something lies there, or a folder where a file should be written.
+      mark: text near the start of every file that the caller writes.
     """
     path = pathlib.Path(path)
-    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
-        return
-    if path.is_dir() and mark is not None:
-        raise UserError(f'{option}={path} is a folder; name a file.')
+    if path.is_dir():
+        if mark is not None:
+            raise UserError(f'{path} is a folder; name a file.')
+        if not any(path.iterdir()):
+            return
     if mark is not None and path.is_file():
         with path.open('rb') as file:
             if mark.encode() in file.read(_MARK_BYTES):
                 return
-    if not overwrite:
-        is_folder = 'is not empty' if path.is_dir() else 'exists'
-        raise UserError(
-            f'{option}={path} {is_folder}: name another place, or add --overwrite to replace it.'
-        )
+    refuse_overwrite([path], overwrite=overwrite)
 
 
 @contextlib.contextmanager

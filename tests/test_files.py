@@ -35,20 +35,20 @@ def test_what_somebody_else_wrote_is_not_replaced(tmp_path):
     path, folder = tmp_path / 'a.html', tmp_path / 'folder'
     folder.mkdir()
     for free in (path, folder):
-        files.check_free(free, '--output')
+        files.refuse_foreign(free)
     path.write_text('<meta mine>')
     (folder / 'a').touch()
-    files.check_free(path, '--output', mark='<meta mine>')
-    for taken, words in ((path, 'exists'), (folder, 'is not empty')):
-        sentence = rf'--output={taken} {words}: name another place, or add --overwrite'
+    files.refuse_foreign(path, mark='<meta mine>')
+    for taken in (path, folder):
+        sentence = f'{taken} exists: name another --output, or give --overwrite'
         with pytest.raises(UserError, match=sentence):
-            files.check_free(taken, '--output')
-        files.check_free(taken, '--output', overwrite=True)
+            files.refuse_foreign(taken)
+        files.refuse_foreign(taken, overwrite=True)
     with pytest.raises(UserError, match='--overwrite'):
-        files.check_free(path, '--output', mark='<meta yours>')
+        files.refuse_foreign(path, mark='<meta yours>')
     (tmp_path / 'link').symlink_to(tmp_path / 'nowhere')
     with pytest.raises(UserError, match='exists'):
-        files.check_free(tmp_path / 'link', '--output')
+        files.refuse_foreign(tmp_path / 'link')
 
 
 @pytest.mark.parametrize('variable', [None, '', '/elsewhere'])

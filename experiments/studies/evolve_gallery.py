@@ -38,8 +38,7 @@ def main(argv):
         raise UserError('There is nothing to show: name one or more runs of evolution.')
     devices.cache_compilations()
     output = pathlib.Path(_OUTPUT.value)
-    for name in _FILES:
-        files.check_free(output / name, '--output', overwrite=_OVERWRITE.value)
+    files.refuse_overwrite([output / name for name in _FILES], overwrite=_OVERWRITE.value)
     runs = [load.load(workdir) for workdir in workdirs]
     searches.check_alike(workdirs, runs)
     rows = [_most_probable(run) for run in runs]

@@ -36,7 +36,7 @@ def main(argv):
     del argv
     devices.cache_compilations()
     if _OUTPUT.value:
-        files.check_free(_OUTPUT.value, '--output', overwrite=_OVERWRITE.value)
+        files.refuse_overwrite([_OUTPUT.value], overwrite=_OVERWRITE.value)
     found = [run for run in reader.find(_FOLDER.value) if _is_finished_evolution(run)]
     if not found:
         raise UserError(f'{_FOLDER.value} holds no finished run of evolution: train one first.')

@@ -39,7 +39,7 @@ def main(argv):
         )
     if not _OUTPUT.value.endswith('.png'):
         raise UserError(f'--output={_OUTPUT.value} cannot be written: give a .png file.')
-    files.check_free(_OUTPUT.value, '--output', overwrite=_OVERWRITE.value)
+    files.refuse_overwrite([_OUTPUT.value], overwrite=_OVERWRITE.value)
     progress = Progress(len(names), unit='run')
     rows = []
     for workdir in workdirs:

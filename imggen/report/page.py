@@ -56,7 +56,7 @@ def write(
     output = pathlib.Path(output)
     if output.suffix not in ('.html', '.htm'):
         raise UserError(f'--output={output} is not the name of a page; give a .html file.')
-    files.check_free(output, '--output', overwrite=overwrite, mark=MARK)
+    files.refuse_foreign(output, overwrite=overwrite, mark=MARK)
     runs, planned, failures = [], 0, {}
     for path, place in zip(map(pathlib.Path, paths), _places(paths), strict=True):
         prefix = f'{place}/' if len(paths) > 1 else ''

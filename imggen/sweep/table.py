@@ -63,7 +63,7 @@ def write(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
     writers = {'csv': to_csv, 'md': to_markdown, 'html': to_html}
     for name in writers:
         mark = MARK if name == 'html' else 'command: '
-        files.check_free(folder / f'table.{name}', 'the table', mark=mark)
+        files.refuse_foreign(folder / f'table.{name}', mark=mark)
     for name, text in writers.items():
         files.write_text(folder / f'table.{name}', text(table))
     return table

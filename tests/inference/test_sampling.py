@@ -72,8 +72,8 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path):
     command = [sys.executable, '-m', 'experiments.sample', f'--workdir={tmp_path}/none']
     for output, sentence in {
         'x.jpg': 'cannot be written: give a folder',
-        'full': 'is not empty: name another place, or add --overwrite',
-        'sheet.png': 'exists: name another place, or add --overwrite',
+        'full': 'exists: name another --output, or give --overwrite',
+        'sheet.png': 'exists: name another --output, or give --overwrite',
     }.items():
         done = subprocess.run(
             [*command, f'--output={tmp_path / output}'], capture_output=True, text=True

@@ -239,7 +239,7 @@ def test_a_page_replaces_a_page_and_nothing_else(tmp_path):
     photo, notes = tmp_path / 'photo.jpg', tmp_path / 'notes.html'
     for path in (photo, notes):
         path.write_text('mine')
-    for path, sentence in ((photo, 'give a .html file'), (notes, 'add --overwrite')):
+    for path, sentence in ((photo, 'give a .html file'), (notes, 'give --overwrite')):
         with pytest.raises(UserError, match=sentence):
             report.write([folder], output=path)
         assert path.read_text() == 'mine'
