@@ -52,13 +52,13 @@ def encode(path: pathlib.Path, *, shrink: int = 1, lossless: bool = True) -> tup
     Returns:
       (bytes, width, height); the size is that of the sheet before it shrinks.
     """
+    # `imggen.data.decode` would import JAX, and a sheet is a PNG file that the run wrote.
     try:
-        if not path.is_file():  # A pipe would wait for ever.
+        if not path.is_file():
             raise _UnreadableError(path)
-        # Sheets are PNGs. `data.decode`, which opens all other pictures, imports JAX.
         with Image.open(path, formats=('PNG',)) as opened:
             sheet = opened.convert('L' if opened.mode in ('1', 'L') else 'RGB')
-    except Exception:  # Pillow's readers raise nearly anything for damaged files.
+    except Exception:  # Pillow raises nearly anything for damaged files.
         raise _UnreadableError(path) from None
     width, height = sheet.size
     shrink = max(shrink, -(-max(width, height) // _LARGEST_SIDE))
