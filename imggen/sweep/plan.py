@@ -158,7 +158,7 @@ def make_tasks(
 def read_info(workdir: pathlib.Path) -> dict[str, Any]:
     """Returns run.json; {} if there is none yet, or a shared file system cannot read it now."""
     with contextlib.suppress(UserError):
-        return reader.read_object(workdir / 'run.json') or {}
+        return reader.read_info(workdir)
     return {}
 
 

@@ -58,7 +58,7 @@ class Writer:
         self._make_board = _tensorboard() if active and tensorboard else None
         try:
             self._refuse_other_config(config)
-            self._info = reader.read_object(self.workdir / 'run.json') or {}
+            self._info = reader.read_info(self.workdir)
         except OSError as error:
             raise UserError(
                 f'--workdir={self.workdir} cannot be read ({error.strerror}): take another folder.'

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-KINDS = ('kills', 'stops', 'together', 'damage', 'disks', 'soak')
+KINDS = ('kills', 'stops', 'together', 'damage', 'disks', 'outside', 'soak')
 
 
 def main() -> int:

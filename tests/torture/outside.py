@@ -2,12 +2,9 @@
 
 An input survives if it is read or refused by a UserError. Any other exception, and memory beyond
 what the file could need, counts as lost. The suite runs each attack a few times
-(tests/test_outside.py), and this module as often as asked:
-
-  python -m tests.torture.outside [--count=100000]
+(tests/test_outside.py), and `python -m tests.torture --kinds=outside` makes 100,000 attacks.
 """
 
-import argparse
 import contextlib
 import copy
 import io
@@ -18,11 +15,9 @@ import pathlib
 import pickle
 import random
 import resource
-import sys
 import tempfile
 import traceback
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
 import jax.numpy as jnp
 import ml_collections
@@ -36,19 +31,11 @@ from imggen.sweep import plan, points, table
 from imggen.workdir import reader
 from imggen.workdir import weights as exported
 from tests.helpers import made_runs, made_sweep, torch_file
+from tests.torture.table import Row
 
 _ODD = (None, True, -1, 0, 2**53, 10**400, 1e308, math.nan, math.inf, '', 'x' * 300, '\ud800')
 _ODD += ('<script>', '../..', '\0', [], {}, [1, 'a'], {'': None}, {'a': {'b': [{}]}}, '$\\frac{')
 _ROOM_KB = 400_000  # What the process may grow by, many times what the largest input holds.
-
-
-class Row(NamedTuple):
-    """What became of one kind of attack; `lost` has a sentence or a traceback for each loss."""
-
-    fault: str
-    injected: int
-    survived: int
-    lost: tuple[str, ...]
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
@@ -234,6 +221,7 @@ ATTACKS: dict[str, Callable[[pathlib.Path, random.Random], None]] = {
     'names of folders': names,
     'axes of a sweep': axes,
 }
+_FOR_EACH_KILL = 5000
 _SHARES = {'names of folders': 0.002}  # A page is written for each.
 
 
@@ -246,33 +234,19 @@ def survives(attack: Callable, folder: pathlib.Path, seed: int) -> None:
     assert grown < _ROOM_KB, f'the process grew by {grown} KB'
 
 
-def attack_all(count: int) -> list[Row]:
-    """Makes about `count` attacks of all kinds, from seed 0 on."""
+def rows(folder: pathlib.Path, methods: Sequence[str], *, kills: int) -> Iterator[Row]:
+    """Makes 5,000 attacks for each of `kills`, on what no method has a part in."""
+    del methods
+    folder.mkdir(parents=True, exist_ok=True)
     logging.set_verbosity(logging.ERROR)  # Damaged lines are named by the thousand.
-    made, share = [], count // (len(ATTACKS) - len(_SHARES))
+    share = _FOR_EACH_KILL * kills // (len(ATTACKS) - len(_SHARES))
     for fault, attack in ATTACKS.items():
         injected = max(1, round(_SHARES.get(fault, 1.0) * share))
         lost = []
         for seed in range(injected):
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(dir=folder) as empty:
                 try:
-                    survives(attack, pathlib.Path(folder), seed)
+                    survives(attack, pathlib.Path(empty), seed)
                 except Exception:
                     lost.append(f'seed {seed}: {traceback.format_exc()}')
-        made.append(Row(fault, injected, injected - len(lost), tuple(lost)))
-    return made
-
-
-def main() -> int:
-    """Prints a row for each fault; returns 1 if any input was lost."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--count', type=int, default=100_000)
-    found = attack_all(parser.parse_args().count)
-    for row in found:
-        print(f'{row.fault:>34} {row.injected:>8} {row.survived:>8} {len(row.lost):>6}')
-        print(*row.lost[:1], file=sys.stderr, sep='', end='')
-    return int(any(row.lost for row in found))
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+        yield Row(fault, injected, injected - len(lost), tuple(lost))
