@@ -22,12 +22,14 @@ from imggen.data import decode
 from imggen.errors import UserError
 from imggen.evaluation import evolution, searches
 from imggen.inference import animation, load
+from imggen.report import evolution_page
 from imggen.workdir import reader
 
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder for the images.')
 _IMAGE = flags.DEFINE_integer('image', 0, 'Which image of the first run the strip shows.')
 _NUM = flags.DEFINE_integer('num', 100, 'Largest number of images on a page.', lower_bound=1)
 _FRAMES = flags.DEFINE_integer('frames', 10, 'Number of images on the strip.', lower_bound=2)
+_MAX_COLUMNS = 25  # Of a single run.
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace these images in --output.')
 _FILES = ('classes.png', 'strip.png', 'evolution.gif')
 
@@ -39,13 +41,16 @@ def main(argv):
     devices.cache_compilations()
     output = pathlib.Path(_OUTPUT.value)
     files.refuse_overwrite([output / name for name in _FILES], overwrite=_OVERWRITE.value)
+    names = [pathlib.Path(workdir).resolve().name for workdir in workdirs]
+    if len(set(names)) < len(names):
+        raise UserError(
+            'Two runs have the same name, and so would their pages: show them one by one.'
+        )
     runs = [load.load(workdir) for workdir in workdirs]
     searches.check_alike(workdirs, runs)
     rows = [_most_probable(run) for run in runs]
-    images.write_png(
-        output / 'classes.png', images.grid(np.concatenate(rows), columns=len(rows[0]))
-    )
-
+    for name, workdir, run in zip(names, workdirs, runs, strict=True):
+        print(evolution_page.write(run, workdir, output / name, num_images=_NUM.value))
     columns = len(rows[0])
     wide = columns if len(rows) > 1 else min(columns, _MAX_COLUMNS)
     images.write_png(output / 'classes.png', images.grid(np.concatenate(rows), columns=wide))

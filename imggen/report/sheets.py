@@ -112,7 +112,7 @@ def _choose(samples, allowed: int) -> tuple[list[Frame], int, bool]:
     """Uses the first mode in which enough sheets fit; returns (frames, shrink, lossless)."""
     for shrink, lossless in _MODES:
         enough = min(_ENOUGH_FRAMES if lossless else 2, len(samples))
-        if (shrink, lossless) != _MODES[-1]:
+        if samples and (shrink, lossless) != _MODES[-1]:
             # A look at the last sheet saves the encoding of the others where it is far too large.
             alone, *_ = encode(samples[-1][1], shrink=shrink, lossless=lossless)
             if len(alone) * enough > 2 * allowed:

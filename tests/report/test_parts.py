@@ -187,6 +187,13 @@ def test_sheets_are_embedded_without_loss_while_there_is_room(tmp_path):
             np.testing.assert_array_equal(_decoded(frame)[1], np.asarray(sheet.convert('RGB')))
 
 
+def test_sheets_of_which_none_can_be_read_are_all_named(tmp_path):
+    paths = [(step, tmp_path / f'{step}.png') for step in range(3)]
+    for _, path in paths:
+        made_runs.write_broken_png(path)
+    assert sheets.film(paths, allowed=10**6) == ([], 'not readable: 0.png, 1.png, 2.png')
+
+
 @pytest.mark.parametrize('allowed', [60_000, 20_000, 4_000])
 def test_sheets_keep_to_the_room_that_they_have(tmp_path, allowed):
     run = reader.read(made_runs.write_run(tmp_path / 'run', sheets=9, size=16, records=10))
