@@ -36,17 +36,17 @@ def test_pictures_stand_as_they_are_and_moved(pictures):
         'zoom': 0.1,
     }
     sheet = preview(config, num_images=2, versions=3).sheet
-    assert sheet.shape == (2 * 18 - 2, 4 * 18 - 2, 3)
+    assert sheet.shape == (2 * 34 - 2, 4 * 34 - 2, 3)  # Sheets enlarge images of 16 pixels twice.
     plain = {Image.open(path).tobytes() for path in pictures.iterdir()}
-    assert sheet[:16, :16].tobytes() in plain and sheet[18:, :16].tobytes() in plain
-    assert sheet[:16, 18:34].tobytes() not in plain
+    assert sheet[:32:2, :32:2].tobytes() in plain and sheet[34::2, :32:2].tobytes() in plain
+    assert sheet[:32:2, 34:66:2].tobytes() not in plain
 
 
 def test_what_the_discriminator_sees_stands_below(pictures):
     config = config_of('gan_little_data', 'smoke', pictures)
     config['data']['test_fraction'] = 0.0
     sheet = preview(config, num_images=1, versions=2).sheet
-    assert sheet.shape == (2 * 18 - 2, 3 * 18 - 2, 3)
-    np.testing.assert_array_equal(sheet[:16, :16], sheet[18:, :16])
-    np.testing.assert_array_equal(sheet[:16, :16], sheet[:16, 18:34])  # The data stay as they are.
-    assert (sheet[:16, :16] != sheet[18:, 18:34]).any()
+    assert sheet.shape == (2 * 34 - 2, 3 * 34 - 2, 3)
+    np.testing.assert_array_equal(sheet[:32, :32], sheet[34:, :32])
+    np.testing.assert_array_equal(sheet[:32, :32], sheet[:32, 34:66])  # The data stay as they are.
+    assert (sheet[:32, :32] != sheet[34:, 34:66]).any()

@@ -34,13 +34,13 @@ def test_rows_are_real_pictures_and_each_runs_own(workdirs, tmp_path):
     assert done.returncode == 0, done.stderr
     with Image.open(output) as picture:
         sheet = np.asarray(picture)
-    size = 8 + 2  # Digits of 8 x 8 pixels, and the gap.
+    size = 32 + 2  # Digits of 8 x 8 pixels, enlarged four times, and the gap.
     assert sheet.shape[0] == 3 * size - 2
     margin = sheet.shape[1] - (5 * size - 2)
     names, pictures = sheet[:, :margin], sheet[:, margin:]
-    real, first, second = (pictures[top : top + 8] for top in (0, size, 2 * size))
+    real, first, second = (pictures[top : top + 32] for top in (0, size, 2 * size))
     assert not np.array_equal(real, first) and not np.array_equal(first, second)
-    assert all((names[top : top + 8] < 128).any() for top in (0, size, 2 * size))
+    assert all((names[top : top + 32] < 128).any() for top in (0, size, 2 * size))
 
     done = rows(*given, '--names=one', f'--output={output}')
     assert done.returncode == 1
