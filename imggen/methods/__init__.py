@@ -7,7 +7,7 @@ from imggen import options
 from imggen.method import Method
 from imggen.methods import classifier, flow_matching, generators, pixel_average
 from imggen.methods.evolution import evolution_strategy, gradient_ascent, hill_climb, map_elites
-from imggen.methods.style import style_transfer
+from imggen.methods.style import neighbors, style_transfer
 from imggen.methods.translation import pix2pix, super_resolution
 
 METHODS = {
@@ -21,6 +21,7 @@ METHODS = {
     'pix2pix': pix2pix.make,
     'pixel_average': pixel_average.make,
     'style': style_transfer.make,
+    'style_neighbours': neighbors.make,
     'super_resolution': super_resolution.make,
 }
 

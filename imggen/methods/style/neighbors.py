@@ -1,0 +1,382 @@
+"""Neural neighbor style transfer: the content, repainted with the nearest features of the style.
+
+Kolkin, Kucera, Paris, Sýkora, Shechtman and Shakhnarovich, 'Neural neighbor style transfer', 2022.
+The batch is that of `style_transfer`.
+
+A phase is a scale. At its first step every hypercolumn q of the image is matched with the one of
+the style, t(q), whose centered cosine with q is largest. Then Adam on a Laplacian pyramid of the
+image minimizes
+
+    mean over the grid of 1 - cos(F, t),
+
+where F are the hypercolumns of the image. What is matched is (1 - a) image + a content, where a is
+`content_weight`. The image at the first scale is the content without its finest detail; at every
+other scale it is the enlarged result of the scale before, with the finest band of the content.
+
+The last phase, at the full size, matches each layer of the network separately and at every step
+anew. It sharpens what the layers together blur.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.sharding import PartitionSpec as P
+
+from imggen import keys, options, train_state
+from imggen.errors import UserError
+from imggen.features import vgg16
+from imggen.method import Method, Phase
+from imggen.methods.style import columns as columns_lib
+from imggen.methods.style import matching, pyramid
+from imggen.methods.style import scales as scales_lib
+from imggen.methods.style.columns import Columns
+from imggen.methods.style.initial import fit, resize
+from imggen.methods.style.networks import NETWORKS
+from imggen.methods.style.optimizer import choose
+
+_NUM_BANDS = 8
+_START_WITHOUT = 3  # Finest bands that the first image lacks.
+_NUM_POINTS = 1024  # Points of the image that a step of the last phase draws.
+_NUM_CANDIDATES = 4096  # Vectors of a style that the last phase compares them with.
+_LAYERS = vgg16.CONVS[: vgg16.CONVS.index('block4_conv3') + 1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `config.method`.
+
+    Attributes:
+      num_steps: number of evaluations of the loss, over all scales and the last phase.
+      scales: image sizes as fractions of the content's size, ascending to 1.
+      shares: relative shares of the steps for each scale; () for equal shares.
+      split_fraction: fraction of the steps in the last phase, in [0, 1).
+      strength: 1 replaces every hypercolumn by its match, 0 keeps that of the content.
+      content_weight: a, how much of the content is in the image that is matched, in [0, 1].
+      network: 'vgg16', or 'vgg16_random' for an ablation.
+      weights: file with its weights; '' for the installed ones.
+      preprocessing: the input that a .pth file expects: 'torchvision' or 'caffe'.
+      padding: padding of the convolutions, 'edge' or 'zero'.
+      layers: layers of a hypercolumn; () for all convolutions of the first four blocks.
+      learning_rate: learning rate of Adam, for pixels in [-1, 1].
+    """
+
+    num_steps: int
+    scales: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
+    shares: tuple[float, ...] = ()
+    split_fraction: float = 0.2
+    strength: float = 1.0
+    content_weight: float = 0.25
+    network: str = 'vgg16'
+    weights: str = ''
+    preprocessing: str | None = None
+    padding: str = 'edge'
+    layers: tuple[str, ...] = ()
+    learning_rate: float = 4e-3
+
+    def __post_init__(self):
+        for name in ('strength', 'content_weight'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(
+                    f'config.method.{name} is {getattr(self, name)}; set it to 0 to 1.'
+                )
+        if not 0 <= self.split_fraction < 1:
+            raise UserError(
+                f'config.method.split_fraction is {self.split_fraction}; set it to at least 0 and '
+                'below 1.'
+            )
+
+
+@struct.dataclass
+class Painting:
+    """An image during one phase. Every leaf leads with the image axis.
+
+    Attributes:
+      evaluations: number of evaluations in this phase, int32 [n].
+      bands: the Laplacian pyramid of the images.
+      moments: the state of Adam for each image.
+    """
+
+    evaluations: jax.Array
+    bands: tuple[jax.Array, ...]
+    moments: Any
+
+
+@struct.dataclass
+class State:
+    """What a checkpoint holds.
+
+    Attributes:
+      paintings: one for each phase.
+      targets: the hypercolumns to reach at each scale, of length one: float16 [n, points,
+        channels]. Half precision halves the checkpoint; the cosine changes by less than 1e-3.
+      banks: a `matching.Bank` of each style for the last phase, float16.
+      weights: of the styles in each region, for the last phase: [n, number of styles, r].
+    """
+
+    paintings: tuple[Painting, ...]
+    targets: tuple[jax.Array, ...]
+    banks: tuple[matching.Bank, ...]
+    weights: jax.Array
+
+
+def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: an option has an unknown value, or two options contradict each other.
+    """
+    config = options.build(Config, config, where='config.method')
+    columns = _columns(config)
+    adam = optax.adam(config.learning_rate)
+    split_steps = round(config.num_steps * config.split_fraction)
+    plan = scales_lib.plan(config.num_steps - split_steps, config.scales, config.shares)
+
+    def init(key, frozen, batch):
+        del key
+        if 'initial' in batch:
+            raise UserError('style_neighbours starts from the content; leave out data.initial.')
+        n, *_, channels = batch['image'].shape
+        widths = columns.widths(frozen, batch['image'])
+        sizes = [scales_lib.scaled(batch['image'].shape, scale) for scale, _ in plan]
+        if split_steps:
+            sizes.append(sizes[-1])
+        first = pyramid.split(resize(batch['image'], sizes[0]), _NUM_BANDS)
+        paintings = [_blank(adam, shape) for shape in sizes]
+        paintings[0] = _fresh(adam, pyramid.without_finest(first, _START_WITHOUT))
+        channels = sum(widths.values())
+        targets = []
+        for shape, _ in zip(sizes, plan, strict=False):
+            height, width = columns_lib.grid(shape)
+            targets.append(jnp.zeros((n, height * width, channels), jnp.float16))
+        banks, weights = _blank_banks(batch, channels) if split_steps else ((), jnp.zeros((n, 0)))
+        return State(tuple(paintings), tuple(targets), banks, weights)
+
+    def sample(image_keys, state, frozen, batch):
+        """Returns the results at the contents' size, with the contents and the first style."""
+        del image_keys, frozen
+        contents = batch['image']
+        result = None
+        for painting in state.paintings:
+            image = resize(jnp.clip(pyramid.join(painting.bands), -1.0, 1.0), contents.shape)
+            has_begun = painting.evaluations > 0
+            result = image if result is None else jax.vmap(choose)(has_begun, image, result)
+        style = jax.vmap(lambda style: fit(style, contents.shape[1:]))(batch['style0'])
+        return {'generated': result, 'original': contents, 'style': style}
+
+    phases = [
+        Phase(f'scale_{scale:g}', count, _scale_step(config, columns, adam, index, scale, axis_name))
+        for index, (scale, count) in enumerate(plan)
+    ]
+    if split_steps:
+        step = _split_step(config, columns, adam, axis_name)
+        phases.append(Phase('split', split_steps, step))
+    frozen = columns.network.load(config.weights, config.preprocessing)
+    return Method(init, tuple(phases), sample, frozen=frozen, state_spec=P('data'))
+
+
+def _scale_step(config, columns, adam, index, scale, axis_name):
+    """Returns the step of one scale; the first one begins the image and matches it."""
+
+    def begin(state, frozen, batch):
+        batch = scales_lib.scaled_batch(batch, scale)
+        contents = batch['image']
+        if index == 0:
+            images = pyramid.join(state.paintings[0].bands)
+        else:
+            images = resize(pyramid.join(state.paintings[index - 1].bands), contents.shape)
+            images += pyramid.split(contents, 2)[0]
+        mixed = (1.0 - config.content_weight) * images + config.content_weight * contents
+
+        def match(arguments):
+            targets = _targets(config, columns, frozen, *arguments)
+            return targets.astype(jnp.float16)
+
+        # One image after the other, since each needs the hypercolumns of its styles.
+        targets = jax.lax.map(match, (mixed, batch))
+        return pyramid.split(images, _NUM_BANDS), targets
+
+    def step(key, state, frozen, batch):
+        del key
+        painting, targets = state.paintings[index], state.targets[index]
+        bands, targets = jax.lax.cond(
+            jnp.all(painting.evaluations == 0),
+            lambda: begin(state, frozen, batch),
+            lambda: (painting.bands, targets),
+        )
+
+        def loss_fn(bands):
+            found = columns(frozen, pyramid.join(bands))
+            losses = _distance(found, targets)
+            return losses.sum(), losses.mean(-1)
+
+        painting, losses = _update(adam, painting.replace(bands=bands), loss_fn)
+        state = state.replace(
+            paintings=_replaced(state.paintings, index, painting),
+            targets=_replaced(state.targets, index, targets),
+        )
+        return state, train_state.mean_over(axis_name, {'loss': losses.mean()})
+
+    return step
+
+
+def _split_step(config, columns, adam, axis_name):
+    """Returns the step of the last phase, which matches each layer on its own."""
+
+    def begin(state, frozen, batch):
+        banks, weights = jax.lax.map(lambda one: _few_candidates(columns, frozen, one), batch)
+        return state.paintings[-2].bands, banks, weights
+
+    def step(key, state, frozen, batch):
+        painting = state.paintings[-1]
+        bands, banks, weights = jax.lax.cond(
+            jnp.all(painting.evaluations == 0),
+            lambda: begin(state, frozen, batch),
+            lambda: (painting.bands, state.banks, state.weights),
+        )
+        contents = batch['image']
+        image_keys = keys.per_image(key, len(contents), axis_name=axis_name)
+        offsets = jax.vmap(jax.random.uniform)(image_keys)
+        regions = jax.vmap(lambda one: _regions(one, contents.shape))(dict(batch))
+
+        def loss_fn(bands):
+            found = columns(frozen, pyramid.join(bands))
+            losses = config.strength * jax.vmap(_split_distance)(
+                offsets, found, regions, banks, weights
+            )
+            if config.strength < 1.0:
+                losses += (1.0 - config.strength) * _distance(found, state.targets[-1]).mean(-1)
+            # Adam's epsilon is absolute: the sum over points gives gradients of a fixed size.
+            return losses.sum() * regions.shape[1], losses
+
+        painting, losses = _update(adam, painting.replace(bands=bands), loss_fn)
+        state = state.replace(
+            paintings=(*state.paintings[:-1], painting), banks=banks, weights=weights
+        )
+        return state, train_state.mean_over(axis_name, {'loss': losses.mean()})
+
+    return step
+
+
+def _update(adam, painting: Painting, loss_fn):
+    """Takes one step of Adam on the bands; loss_fn maps them to (scalar, losses [n])."""
+    gradients, losses = jax.grad(loss_fn, has_aux=True)(painting.bands)
+    updates, moments = jax.vmap(adam.update)(gradients, painting.moments)
+    bands = optax.apply_updates(painting.bands, updates)
+    return Painting(painting.evaluations + 1, bands, moments), losses
+
+
+def _distance(found: Mapping[str, jax.Array], targets: jax.Array) -> jax.Array:
+    """1 - cos of hypercolumns and their targets of length one: [n, points]."""
+    product, squares, start = 0.0, 0.0, 0
+    for values in found.values():  # Layer by layer, which saves a copy of all hypercolumns.
+        values = values.reshape(len(values), -1, values.shape[-1])
+        part = targets[..., start : start + values.shape[-1]].astype(jnp.float32)
+        product += (values * part).sum(-1)
+        squares += jnp.square(values).sum(-1)
+        start += values.shape[-1]
+    return 1.0 - product * jax.lax.rsqrt(squares + 1e-12)
+
+
+def _split_distance(offset, found, regions, banks, weights) -> jax.Array:
+    """Sums over layers the mean least 1 - cos between points of one image and the styles."""
+    points = matching.spread(len(regions), _NUM_POINTS, offset=offset)
+    regions, total, start = regions[points], 0.0, 0
+    for values in found.values():
+        values = columns_lib.centered(values.reshape(-1, values.shape[-1])[points])
+        part = slice(start, start + values.shape[-1])
+        start = part.stop
+        for bank, weight in zip(banks, weights, strict=True):
+            candidates = columns_lib.centered(bank.vectors[:, part].astype(jnp.float32))
+            for region in range(regions.shape[-1]):
+                rows = matching.nearest(
+                    jax.lax.stop_gradient(values), candidates, bank.shares[:, region]
+                )
+                distance = 1.0 - (values * candidates[rows]).sum(-1)
+                total += weight[region] * (regions[:, region] * distance).mean()
+    return total / len(found)
+
+
+def _targets(config, columns, frozen, mixed, batch) -> jax.Array:
+    """Returns what the hypercolumns of one image should become: [points, channels]."""
+    queries = columns_lib.flat(columns(frozen, mixed[None]))[0]
+    banks = _banks(columns, frozen, batch)
+    weights = matching.style_weights(_style_weight(batch, len(banks)), banks)
+    targets = matching.matches(queries, _regions(batch, mixed[None].shape), banks, weights)
+    if config.strength < 1.0:
+        own = columns_lib.unit(columns_lib.flat(columns(frozen, batch['image'][None]))[0])
+        targets = columns_lib.unit(config.strength * targets + (1.0 - config.strength) * own)
+    return targets
+
+
+def _few_candidates(columns, frozen, batch):
+    """Chooses the vectors of each style of one image for the last phase, and the styles' weights."""
+    banks = _banks(columns, frozen, batch)
+    weights = matching.style_weights(_style_weight(batch, len(banks)), banks)
+    few = []
+    for bank in banks:
+        rows = matching.spread(len(bank.vectors), _NUM_CANDIDATES)
+        bank = jax.tree.map(lambda leaf, rows=rows: leaf[rows], bank)
+        few.append(bank.replace(vectors=bank.vectors.astype(jnp.float16)))
+    return tuple(few), weights
+
+
+def _banks(columns, frozen, batch) -> list[matching.Bank]:
+    return [
+        matching.bank(columns, frozen, batch[name], batch.get(f'{name}_mask'))
+        for name in _style_names(batch)
+    ]
+
+
+def _blank_banks(batch, channels: int) -> tuple[tuple[matching.Bank, ...], jax.Array]:
+    """Returns zeros of the shapes of the last phase's banks and weights."""
+    n, names = len(batch['image']), _style_names(batch)
+    num_regions = batch['image_mask'].shape[-1] if 'image_mask' in batch else 1
+    banks = []
+    for name in names:
+        count = min(_NUM_CANDIDATES, matching.bank_size(batch[name].shape))
+        vectors = jnp.zeros((n, count, channels), jnp.float16)
+        banks.append(matching.Bank(vectors, jnp.zeros((n, count, num_regions))))
+    return tuple(banks), jnp.zeros((n, len(names), num_regions))
+
+
+def _regions(batch, shape) -> jax.Array:
+    """Returns how much the points of one image belong to each region: [points, r]."""
+    size = columns_lib.grid(shape)
+    if 'image_mask' in batch:
+        return matching.on_grid(batch['image_mask'], size)
+    return jnp.ones((size[0] * size[1], 1))
+
+
+def _style_names(batch) -> list[str]:
+    return [f'style{i}' for i in range(len(batch)) if f'style{i}' in batch]
+
+
+def _style_weight(batch, count: int) -> jax.Array:
+    return batch.get('style_weight', jnp.ones(count))
+
+
+def _blank(adam, shape) -> Painting:
+    return _fresh(adam, pyramid.split(jnp.zeros(shape), _NUM_BANDS))
+
+
+def _fresh(adam, bands) -> Painting:
+    """Returns a painting before its first step."""
+    return Painting(jnp.zeros(len(bands[0]), jnp.int32), bands, jax.vmap(adam.init)(bands))
+
+
+def _replaced(items: tuple, index: int, item) -> tuple:
+    return (*items[:index], item, *items[index + 1 :])
+
+
+def _columns(config: Config) -> Columns:
+    networks = {name: NETWORKS[name] for name in ('vgg16', 'vgg16_random')}
+    network = options.choose(networks, config.network, where='config.method.network')
+    for layer in config.layers:
+        options.choose(dict.fromkeys(network.layers), layer, where='config.method.layers')
+    options.choose(vgg16.PADDED_CONVS, config.padding, where='config.method.padding')
+    return Columns(network, tuple(config.layers) or _LAYERS, config.padding)
