@@ -5,8 +5,9 @@ python -m experiments.train --config=configs/style_gatys.py --config.data.conten
 
 Both images are stretched to 512 x 512; the result, W/results/A.png, has the size of A. The content
 layer is block4_conv2. The style layers are block1_conv1 to block4_conv1, compared by their Gram
-matrices with equal weights. Alpha is 1 and beta 10,000, in the units of Caffe's weights. A step is
-one evaluation of the loss; an iteration of L-BFGS takes one or a few.
+matrices with equal weights. Alpha is 1 and beta 10,000, in the units of Caffe's weights; both mean
+the same at every --config.data.size, because the content loss is scaled to 512 x 512. A step is one
+evaluation of the loss; an iteration of L-BFGS takes one or a few.
 """
 
 from ml_collections import ConfigDict

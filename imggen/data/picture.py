@@ -53,25 +53,48 @@ def read(path: pathlib.Path, where: str, *, deep: bool = False) -> Picture:
     return Picture(path, np.ascontiguousarray(rgb), alpha, exif)
 
 
-def restore(result: np.ndarray, picture: Picture, box: tuple[int, int], colors: str) -> np.ndarray:
-    """Gives a result the size, the alpha and, if `colors` says so, the colors of its content.
+class Finish(NamedTuple):
+    """What a result gets after it was made.
+
+    Attributes:
+      colors: 'content' and 'luminance' take the chroma of the content, 'matched' the mean and
+        covariance of the colors of `palette`; other values keep the colors of the result.
+      detail: how much of the content's brightness that is finer than the result is added.
+      palette: uint8 [height, width, 3]; None without 'matched'.
+    """
+
+    colors: str = 'style'
+    detail: float = 0.0
+    palette: np.ndarray | None = None
+
+
+def restore(
+    result: np.ndarray, picture: Picture, box: tuple[int, int], finish: Finish
+) -> np.ndarray:
+    """Gives a result the size, the alpha and, as `finish` says, colors and detail of its content.
 
     Args:
       result: float [height, width, 1 or 3] in [-1, 1].
       picture: the content's file.
       box: (height, width) of the content, which is in the center of `result`.
-      colors: 'content' and 'luminance' take the chroma of the content; other values keep that
-        of the result.
+      finish: what the result gets.
 
     Returns:
       uint8 [height, width, 3 or 4].
     """
     top, left = ((have - want) // 2 for have, want in zip(result.shape, box, strict=False))
     result = result[top : top + box[0], left : left + box[1]]
-    large = decode.resize(images.to_uint8(result), picture.rgb.shape[:2], fit='stretch')
-    if colors in ('content', 'luminance'):
-        chroma = images.from_uint8(picture.rgb)
-        large = images.to_uint8(color_lib.with_chroma(images.from_uint8(large), chroma))
+    if finish.colors == 'matched':
+        result = color_lib.match_colors(result, images.from_uint8(finish.palette))
+    size = picture.rgb.shape[:2]
+    large = decode.resize(images.to_uint8(result), size, fit='stretch')
+    content = images.from_uint8(picture.rgb)
+    if finish.detail:
+        coarse = decode.resize(decode.resize(picture.rgb, box, fit='stretch'), size, fit='stretch')
+        fine = color_lib.luminance(content) - color_lib.luminance(images.from_uint8(coarse))
+        large = images.to_uint8(images.from_uint8(large) + finish.detail * fine)
+    if finish.colors in ('content', 'luminance'):
+        large = images.to_uint8(color_lib.with_chroma(images.from_uint8(large), content))
     large = decode.to_channels(large, 3)
     if picture.alpha is None:
         return large

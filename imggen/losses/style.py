@@ -75,12 +75,18 @@ def means(sums: Moments) -> Moments:
 
 
 def blend(styles: list[Moments], weights: jax.Array) -> Moments:
-    """Averages the means of several styles with weights [n, number of styles]."""
-    weights = weights / weights.sum(-1, keepdims=True)
+    """Averages the means of several styles with weights [n, number of styles].
+
+    A style takes no part in a region that it lacks.
+    """
+    shares = jnp.stack([weights[:, i, None] * (one.weight > 0) for i, one in enumerate(styles)])
+    shares = shares / _positive(shares.sum(0))  # [number of styles, n, r]
 
     def average(*leaves):
-        shape = (-1, *(1,) * (leaves[0].ndim - 1))
-        return sum(weights[:, i].reshape(shape) * leaf for i, leaf in enumerate(leaves))
+        return sum(
+            share.reshape(*share.shape, *(1,) * (leaf.ndim - 2)) * leaf
+            for share, leaf in zip(shares, leaves, strict=True)
+        )
 
     return jax.tree.map(average, *styles)
 

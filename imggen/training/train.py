@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 import signal
 import sys
@@ -321,5 +322,6 @@ def _source(config: Mapping[str, Any]) -> tuple[Source, jax.sharding.Mesh]:
     process = (jax.process_index(), jax.process_count())
     source = data.make(config['data'], seed=config['seed'], process=process)
     if source.postprocess:  # Each image is one device's work: more devices would idle.
-        mesh = devices.mesh_over(source.num_examples)
+        lengths = {len(leaf) for leaf in jax.tree.leaves(source.window(0, 1))}
+        mesh = devices.mesh_over(math.gcd(*lengths))
     return source, mesh

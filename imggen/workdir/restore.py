@@ -5,6 +5,7 @@ step in place of checkpoints.
 """
 
 import functools
+import math
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -73,8 +74,8 @@ def restore(
     if mesh is None:
         # A state whose leaves have a leading image axis is split by images.
         is_spread = method.state_spec != P()
-        count = jax.tree.leaves(shapes)[0].shape[0] if is_spread else 0
-        mesh = devices.mesh_over(count) if is_spread else devices.make_mesh()
+        counts = {leaf.shape[0] for leaf in jax.tree.leaves(shapes)} if is_spread else ()
+        mesh = devices.mesh_over(math.gcd(*counts)) if is_spread else devices.make_mesh()
     sharding = NamedSharding(mesh, method.state_spec)
     devices.check_population(mesh, method.state_spec, shapes)
     like = jax.tree.map(

@@ -9,9 +9,16 @@ image minimizes
 
     mean over the grid of 1 - cos(F, t),
 
-where F are the hypercolumns of the image. What is matched is (1 - a) image + a content, where a is
-`content_weight`. The image at the first scale is the content without its finest detail; at every
-other scale it is the enlarged result of the scale before, with the finest band of the content.
+where F are the hypercolumns of the image. What is matched is (1 - a) image + a content. The image
+at the first scale is the content without its finest detail; at every other scale it is the enlarged
+result of the scale before, with the finest band of the content.
+
+One number s, the strength, says how much the content may change: a = 1 - s^2, and below one half
+the targets are mixed with the content's own hypercolumns c of length one,
+
+    t <- m t + (1 - m) c,    m = min(1, 2 s),
+
+so that 0 keeps the content.
 
 The last phase, at the full size, matches each layer of the network separately and at every step
 anew. It sharpens what the layers together blur.
@@ -32,7 +39,7 @@ from imggen.errors import UserError
 from imggen.features import vgg16
 from imggen.method import Method, Phase
 from imggen.methods.style import columns as columns_lib
-from imggen.methods.style import matching, pyramid
+from imggen.methods.style import groups, matching, pyramid
 from imggen.methods.style import scales as scales_lib
 from imggen.methods.style.columns import Columns
 from imggen.methods.style.initial import fit, resize
@@ -55,8 +62,7 @@ class Config:
       scales: image sizes as fractions of the content's size, ascending to 1.
       shares: relative shares of the steps for each scale; () for equal shares.
       split_fraction: fraction of the steps in the last phase, in [0, 1).
-      strength: 1 replaces every hypercolumn by its match, 0 keeps that of the content.
-      content_weight: a, how much of the content is in the image that is matched, in [0, 1].
+      strength: s, how much the content changes, in [0, 1].
       network: 'vgg16', or 'vgg16_random' for an ablation.
       weights: file with its weights; '' for the installed ones.
       preprocessing: the input that a .pth file expects: 'torchvision' or 'caffe'.
@@ -69,8 +75,7 @@ class Config:
     scales: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
     shares: tuple[float, ...] = ()
     split_fraction: float = 0.2
-    strength: float = 1.0
-    content_weight: float = 0.25
+    strength: float = 0.6
     network: str = 'vgg16'
     weights: str = ''
     preprocessing: str | None = None
@@ -79,16 +84,18 @@ class Config:
     learning_rate: float = 4e-3
 
     def __post_init__(self):
-        for name in ('strength', 'content_weight'):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(
-                    f'config.method.{name} is {getattr(self, name)}; set it to 0 to 1.'
-                )
+        if not 0 <= self.strength <= 1:
+            raise UserError(f'config.method.strength is {self.strength}; set it to 0 to 1.')
         if not 0 <= self.split_fraction < 1:
             raise UserError(
                 f'config.method.split_fraction is {self.split_fraction}; set it to at least 0 and '
                 'below 1.'
             )
+
+    @property
+    def mixed(self) -> float:
+        """m, the share of the match in a target; the rest is the content's own hypercolumn."""
+        return min(1.0, 2.0 * self.strength)
 
 
 @struct.dataclass
@@ -169,14 +176,16 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         return {'generated': result, 'original': contents, 'style': style}
 
     phases = [
-        Phase(f'scale_{scale:g}', count, _scale_step(config, columns, adam, index, scale, axis_name))
+        Phase(
+            f'scale_{scale:g}', count, _scale_step(config, columns, adam, index, scale, axis_name)
+        )
         for index, (scale, count) in enumerate(plan)
     ]
     if split_steps:
         step = _split_step(config, columns, adam, axis_name)
         phases.append(Phase('split', split_steps, step))
     frozen = columns.network.load(config.weights, config.preprocessing)
-    return Method(init, tuple(phases), sample, frozen=frozen, state_spec=P('data'))
+    return groups.over(Method(init, tuple(phases), sample, frozen=frozen, state_spec=P('data')))
 
 
 def _scale_step(config, columns, adam, index, scale, axis_name):
@@ -190,7 +199,7 @@ def _scale_step(config, columns, adam, index, scale, axis_name):
         else:
             images = resize(pyramid.join(state.paintings[index - 1].bands), contents.shape)
             images += pyramid.split(contents, 2)[0]
-        mixed = (1.0 - config.content_weight) * images + config.content_weight * contents
+        mixed = contents + config.strength**2 * (images - contents)
 
         def match(arguments):
             targets = _targets(config, columns, frozen, *arguments)
@@ -245,11 +254,11 @@ def _split_step(config, columns, adam, axis_name):
 
         def loss_fn(bands):
             found = columns(frozen, pyramid.join(bands))
-            losses = config.strength * jax.vmap(_split_distance)(
+            losses = config.mixed * jax.vmap(_split_distance)(
                 offsets, found, regions, banks, weights
             )
-            if config.strength < 1.0:
-                losses += (1.0 - config.strength) * _distance(found, state.targets[-1]).mean(-1)
+            if config.mixed < 1.0:
+                losses += (1.0 - config.mixed) * _distance(found, state.targets[-1]).mean(-1)
             # Adam's epsilon is absolute: the sum over points gives gradients of a fixed size.
             return losses.sum() * regions.shape[1], losses
 
@@ -307,14 +316,14 @@ def _targets(config, columns, frozen, mixed, batch) -> jax.Array:
     banks = _banks(columns, frozen, batch)
     weights = matching.style_weights(_style_weight(batch, len(banks)), banks)
     targets = matching.matches(queries, _regions(batch, mixed[None].shape), banks, weights)
-    if config.strength < 1.0:
+    if config.mixed < 1.0:
         own = columns_lib.unit(columns_lib.flat(columns(frozen, batch['image'][None]))[0])
-        targets = columns_lib.unit(config.strength * targets + (1.0 - config.strength) * own)
+        targets = columns_lib.unit(config.mixed * targets + (1.0 - config.mixed) * own)
     return targets
 
 
 def _few_candidates(columns, frozen, batch):
-    """Chooses the vectors of each style of one image for the last phase, and the styles' weights."""
+    """Chooses the vectors of each style for the last phase, and weighs the styles."""
     banks = _banks(columns, frozen, batch)
     weights = matching.style_weights(_style_weight(batch, len(banks)), banks)
     few = []

@@ -5,7 +5,8 @@
 
 With F the activations of an image at the content layer and P those of the content image, the
 content loss is |F - P|^2 / |P|^2, which does not depend on size or units. With the statistic
-'gram_absolute' it is |F - P|^2 / 2 (Gatys et al. 2016, eq. 1).
+'gram_absolute' it is |F - P|^2 / 2 (Gatys et al. 2016, eq. 1), scaled to an image of 512 x 512:
+the published sum grows with the number of pixels, and the style loss, a mean, does not.
 
 Large images are processed in tiles. The moments of the tiles add up to those of the whole image.
 The gradient recomputes the activations of each tile, so that memory holds one tile at a time.
@@ -24,6 +25,7 @@ from imggen.methods.style import tiles
 from imggen.methods.style.networks import Network
 
 Params = Any
+_PUBLISHED_PIXELS = 512 * 512
 
 
 @struct.dataclass
@@ -128,7 +130,7 @@ def evaluate(objective: Objective, params: Params, targets: Targets, images: jax
 
     sums, error = _over_tiles(objective, params, images, objective.layers, part)
     if objective.is_absolute:
-        content_loss = error / 2.0
+        content_loss = error / 2.0 * (_PUBLISHED_PIXELS / (images.shape[1] * images.shape[2]))
     else:
         content_loss = error / jnp.square(targets.content).sum((1, 2, 3))
     metrics = {'content_loss': content_loss, 'style_loss': jnp.zeros(len(images))}

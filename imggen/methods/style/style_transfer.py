@@ -8,6 +8,7 @@ batch is the same at every step:
   style_weight            [n, number of styles]; equal weights by default
   initial                 optionally, images to start from
   image_mask, style0_mask, ...   optionally, r regions to keep apart, [n, height, width, r]
+  group0, group1, ...     the contents by their shapes, if there are several (see `groups`)
 
 A phase is a scale, and a step is one evaluation of the loss. A scale starts from the enlarged
 result of the scale before it.
@@ -27,7 +28,7 @@ from imggen.errors import UserError
 from imggen.features import vgg16
 from imggen.losses.style import STATISTICS
 from imggen.method import Method, Phase
-from imggen.methods.style import adam, lbfgs
+from imggen.methods.style import adam, groups, lbfgs
 from imggen.methods.style import scales as scales_lib
 from imggen.methods.style.initial import INITIAL, fit, resize
 from imggen.methods.style.networks import NETWORKS
@@ -152,7 +153,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         for index, (scale, num_steps) in enumerate(plan)
     )
     frozen = objective.network.load(config.weights, config.preprocessing)
-    return Method(init, phases, sample, frozen=frozen, state_spec=P('data'))
+    return groups.over(Method(init, phases, sample, frozen=frozen, state_spec=P('data')))
 
 
 def _step(objective: Objective, optimizer: Optimizer, index: int, axis_name):
