@@ -203,6 +203,24 @@ def over_regions(losses: jax.Array, image: Moments) -> jax.Array:
     return (share * losses).sum(-1)
 
 
+def structure_distance(features: jax.Array, others: jax.Array) -> jax.Array:
+    """Distance of the self-similarities of two images [n, height, width, c]: [n] in [0, 2].
+
+    With D_ij = 1 - cos(F_i, F_j) for the points i and j of one image, and each row of D divided by
+    its sum, it is the mean over i of sum_j |D_ij - D'_ij| (Kolkin et al. 2019, eq. 7). It compares
+    how the parts of an image relate to each other, whatever they look like.
+    """
+    rows = jnp.abs(_self_distances(features) - _self_distances(others)).sum(-1)
+    return rows.mean(-1)
+
+
+def _self_distances(features: jax.Array) -> jax.Array:
+    flat = features.reshape(len(features), -1, features.shape[-1])
+    flat = flat / jnp.sqrt(_positive(jnp.square(flat).sum(-1, keepdims=True)))
+    distances = jnp.maximum(1.0 - flat @ jnp.swapaxes(flat, -1, -2), 0.0)
+    return distances / jnp.maximum(distances.sum(-1, keepdims=True), 1e-8)
+
+
 def total_variation(images: jax.Array) -> jax.Array:
     """Mean squared difference of vertical plus horizontal neighbors: [n].
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from imggen.errors import UserError
-from imggen.features import lite0, vgg16
+from imggen.features import alexnet, lite0, vgg16
 
 Params = Mapping[str, Mapping[str, Any]]
 _PIXEL = 2.0 / 255.0  # One level of [0, 255] as a difference in [-1, 1].
@@ -68,6 +68,11 @@ def _load_lite0(file: str, preprocessing: str | None) -> Params:
     return lite0.pretrained()
 
 
+def _load_alexnet(file: str, preprocessing: str | None) -> Params:
+    _no_file(file or preprocessing, 'alexnet')
+    return alexnet.pretrained()
+
+
 def _no_file(given, name: str) -> None:
     if given:
         raise UserError(
@@ -79,6 +84,11 @@ def _no_file(given, name: str) -> None:
 def _lite0_activations(params, images, names, *, pooling, padding):
     del pooling, padding  # It has no pools, and it was trained with its own padding.
     return lite0.activations(params, images, names)
+
+
+def _alexnet_activations(params, images, names, *, pooling, padding):
+    del pooling, padding  # Its pools and paddings are those it was trained with.
+    return alexnet.activations(params, images, names)
 
 
 _VGG16 = Network(
@@ -99,6 +109,14 @@ NETWORKS = {
         layers=lite0.LAYERS,
         content_layer='block5.expand',
         style_layers=('block0', 'block2', 'block4', 'block7'),
+        reach=None,
+    ),
+    'alexnet': Network(
+        load=_load_alexnet,
+        activations=_alexnet_activations,
+        layers=tuple(alexnet.CONVS),
+        content_layer='conv4',
+        style_layers=('conv1', 'conv2', 'conv3', 'conv4'),
         reach=None,
     ),
 }

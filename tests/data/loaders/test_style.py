@@ -1,12 +1,14 @@
 """Pictures for style transfer on their way in and back out."""
 
+import pathlib
+
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from imggen import data, images
-from imggen.data import decode, picture
+from imggen.data import decode, frame, picture
 from imggen.data.loaders import style as pictures
 from imggen.errors import UserError
 
@@ -117,27 +119,96 @@ def test_styles_are_scaled_but_never_enlarged_and_weighted(tmp_path, files):
     assert large['style0'].shape == (1, 192, 96, 3)  # 200 x 100, to multiples of 16.
 
 
-def test_a_folder_is_a_batch_and_other_proportions_are_mirrored(tmp_path, files):
+def test_contents_of_a_folder_are_grouped_by_shape_at_full_size(tmp_path, files):
     folder = tmp_path / 'contents'
     folder.mkdir()
-    for name, size in {'a.png': (60, 90), 'b.png': (60, 90), 'c.jpg': (90, 60)}.items():
+    for name, size in {'a.png': (60, 90), 'b.jpg': (90, 60), 'c.png': (60, 90)}.items():
         Image.fromarray(noise(*size)).save(folder / name)
     (folder / 'notes.txt').write_text('no picture')
     dataset = load((str(folder), files[1]))
     found = batch(dataset)
-    assert found['image'].shape == (3, 48, 64, 3)
+    # The longer side of each has 64 pixels, however the first one lies.
+    assert found['group0'].shape == (2, 48, 64, 3)
+    assert found['group1'].shape == (1, 64, 48, 3)
+    assert found['image'].shape == (3, 64, 64, 3)
     assert found['style0'].shape[0] == found['style_weight'].shape[0] == 3
-    tall = found['image'][2]
-    inner = (64 - 32) // 2
-    np.testing.assert_array_equal(tall[:, inner - 4 : inner], tall[:, inner : inner + 4][:, ::-1])
+    wide = found['image'][0]
+    np.testing.assert_array_equal(images.from_uint8(wide[8:56]), found['group0'][0])
+    np.testing.assert_array_equal(wide[4:8], wide[8:12][::-1])
     back = dataset.postprocess(np.asarray(images.from_uint8(found['image'])))
     assert {name: one.shape for name, one in back.items()} == {
         'a': (60, 90, 3),
-        'b': (60, 90, 3),
-        'c': (90, 60, 3),
+        'c': (60, 90, 3),
+        'b': (90, 60, 3),
     }
-    original = decode.decode(folder / 'c.jpg').astype(int)
-    assert np.abs(back['c'] - original).mean() < 4
+    original = decode.decode(folder / 'b.jpg').astype(int)
+    assert np.abs(back['b'] - original).mean() < 4
+
+
+def test_unreadable_files_of_a_folder_are_named_and_skipped(tmp_path, files, caplog):
+    folder = tmp_path / 'contents'
+    folder.mkdir()
+    Image.fromarray(noise(60, 90)).save(folder / 'good.png')
+    (folder / '._good.png').write_bytes(b'\x00\x05\x16\x07')
+    (folder / 'damaged.png').write_bytes((folder / 'good.png').read_bytes()[:100])
+    with caplog.at_level('WARNING', logger='absl'):
+        found = batch(load((str(folder), files[1])))
+    assert found['image'].shape[0] == 1
+    assert 'damaged.png cannot be read' in caplog.text
+    (folder / 'good.png').unlink()
+    with pytest.raises(UserError, match=r'None of the 1 pictures .*damaged\.png'):
+        load((str(folder), files[1]))
+
+
+@pytest.mark.parametrize(
+    ('files', 'names'),
+    [
+        (['a.jpg', 'a.png', 'a_1.jpg'], ['a', 'a_2', 'a_1']),
+        (['A.jpg', 'a.jpg'], ['A', 'a_1']),
+        (['a.jpg', 'a.png.jpg'], ['a', 'a.png_1']),
+    ],
+)
+def test_names_of_results_never_meet(files, names):
+    contents = [picture.Picture(pathlib.Path(file), None, None) for file in files]
+    assert pictures._names(contents) == names
+
+
+def framed(width=8, color=(170, 40, 30)):
+    rgb = noise(200, 160)
+    rgb[:, -width:] = color
+    return rgb
+
+
+def test_the_frame_of_a_style_is_cut_and_said(tmp_path, files, caplog):
+    rgb = framed()
+    inside, cut = frame.trim(rgb)
+    assert cut[:3] == (0, 0, 0) and 8 <= cut[3] <= 12
+    np.testing.assert_array_equal(inside, rgb[:, : 160 - cut[3]])
+    assert frame.trim(noise(200, 160))[1] == (0, 0, 0, 0)
+    path = tmp_path / 'framed.png'
+    Image.fromarray(rgb).save(path)
+    with caplog.at_level('WARNING', logger='absl'):
+        cut = batch(load((files[0], str(path)), style_scale=4.0))
+    assert 'framed.png: cut a frame' in caplog.text and 'trim=False' in caplog.text
+    kept = batch(load((files[0], str(path)), style_scale=4.0, trim=False))
+    red = kept['style0'][0, :, -2]
+    assert red[:, 0].min() > 0.2 and red[:, 2].max() < -0.6
+    assert cut['style0'][0, :, -2, 0].min() < 0.2
+
+
+def test_detail_of_the_content_is_added_and_colors_are_matched(tmp_path, files):
+    fine = np.tile(np.array([[90, 166], [166, 90]], np.uint8), (64, 64))
+    Image.fromarray(fine).convert('RGB').save(tmp_path / 'fine.png')
+    named = (str(tmp_path / 'fine.png'), files[1])
+    gray = np.zeros((1, 64, 64, 3))
+    without = load(named).postprocess(gray)['fine']
+    found = load(named, detail=1.0).postprocess(gray)['fine']
+    assert without.std() == 0
+    np.testing.assert_allclose(found[..., 0], fine, atol=2)
+    result = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3))
+    matched = load(named, colors='matched').postprocess(result)['fine']
+    palette = decode.decode(pathlib.Path(files[1])).reshape(-1, 3)
+    np.testing.assert_allclose(matched.mean((0, 1)), palette.mean(0), atol=6)
 
 
 def test_two_contents_of_one_name_give_two_results(tmp_path, files):
@@ -196,11 +267,34 @@ def test_masks_become_regions(tmp_path, files):
     with pytest.raises(UserError, match='go together'):
         load(files, content_mask=str(content_mask))
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(style_mask)
-    with pytest.raises(UserError, match='lacks the gray level 255'):
+    with pytest.raises(UserError, match=r'no mask .* has the gray level 255'):
         load(files, **masks)
-    Image.fromarray(np.arange(81, dtype=np.uint8).reshape(9, 9)).save(content_mask)
-    with pytest.raises(UserError, match='81 gray levels'):
-        load(files, **masks)
+
+
+def test_a_style_takes_part_only_where_its_mask_has_the_level(tmp_path, files):
+    halves = np.zeros((90, 140), np.uint8)
+    halves[:, 70:] = 255
+    for name, mask in {'c': halves, 'dark': 0 * halves, 'light': 0 * halves + 255}.items():
+        Image.fromarray(mask).save(tmp_path / f'{name}.png')
+    masks = {
+        'content_mask': str(tmp_path / 'c.png'),
+        'style_masks': f'{tmp_path / "dark.png"},{tmp_path / "light.png"}',
+    }
+    found = batch(load((files[0], f'{files[1]},{files[0]}'), **masks))
+    assert found['style0_mask'].max((0, 1, 2)).tolist() == [1.0, 0.0]
+    assert found['style1_mask'].max((0, 1, 2)).tolist() == [0.0, 1.0]
+
+
+def test_a_soft_mask_gives_shares(tmp_path, files):
+    ramp = np.tile(np.linspace(0, 255, 140).astype(np.uint8), (90, 1))
+    Image.fromarray(ramp).save(tmp_path / 'ramp.png')
+    Image.fromarray(np.uint8(ramp > 127) * 255).save(tmp_path / 'hard.png')
+    masks = {'content_mask': str(tmp_path / 'ramp.png'), 'style_masks': str(tmp_path / 'hard.png')}
+    found = batch(load(files, **masks))
+    shares = found['image_mask'][0, 20]
+    np.testing.assert_allclose(shares.sum(-1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(shares[:, 1], np.linspace(0, 1, 64), atol=0.03)
+    assert found['style0_mask'].shape == (1, 64, 32, 2)
 
 
 def test_initial_picture_comes_to_the_contents_size(files):
@@ -216,6 +310,7 @@ def test_initial_picture_comes_to_the_contents_size(files):
         ({'size': 8}, r'config\.data\.size is 8'),
         ({'fit': 'crop'}, r"config\.data\.fit is 'crop'"),
         ({'colors': 'gray'}, r"config\.data\.colors is 'gray'"),
+        ({'detail': -1.0}, r'config\.data\.detail is -1\.0'),
         ({'style_scale': 0.0}, r'config\.data\.style_scale is 0\.0'),
         ({'style_weights': (1.0, 2.0)}, r'config\.data\.style_weights'),
     ],

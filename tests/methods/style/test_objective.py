@@ -125,7 +125,8 @@ def test_content_losses(params):
     squares = np.square(features - target).sum((1, 2, 3))
     expected = {
         'gram': squares / np.square(target).sum((1, 2, 3)),
-        'gram_absolute': squares / 2,  # Gatys et al. 2016, eq. 1.
+        # Gatys et al. 2016, eq. 1, for 512 x 512 pixels: here there are 8 x 12.
+        'gram_absolute': squares / 2 * 512**2 / (8 * 12),
     }
     for statistic, losses in expected.items():
         goal = _objective(statistic=statistic)

@@ -68,6 +68,7 @@ def test_one_picture_on_four_devices_restores_and_is_measured(finished, monkeypa
     assert set(found) == {
         'style_vgg16_random',
         'content_vgg16_random',
+        'structure_vgg16_random',
         'style_vgg16_random_content',
     }
     assert all(np.isfinite(value) and value >= 0 for value in found.values())

@@ -1,0 +1,104 @@
+r"""Repaints a photograph in the style of a picture.
+
+python -m experiments.stylize photo.jpg painting.jpg new.png
+    [--quality=draft|good|best] [--strength=0.6] [--colors=content]
+
+The photograph, or a folder of photographs, comes first, then the style (one picture, or several
+separated by commas), then a new file, or a new folder. The result has the size and the alpha of the
+photograph. --strength goes from 0, the photograph as it is, to 1, where the style may move its
+shapes.
+
+It is a run of configs/style_neighbours.py in the workdir new.run (or --workdir). While it runs,
+look at new.run/results/. Ctrl-C saves and stops it; the same command continues it.
+"""
+
+import pathlib
+
+from absl import flags
+from PIL import Image
+
+from imggen import cli, devices, files
+from imggen.data.loaders import style
+from imggen.data.picture import read
+from imggen.errors import UserError
+
+# Pixels of the longer side, and steps at each scale. Finer detail is that of the photograph.
+_QUALITIES = {'draft': (192, 40), 'good': (256, 200), 'best': (512, 200)}
+_FORMATS = ('.png', '.webp', '.tif', '.tiff', '.jpg', '.jpeg')
+_OPAQUE = ('.jpg', '.jpeg')
+
+_QUALITY = flags.DEFINE_enum(
+    'quality', 'good', list(_QUALITIES), 'About 1, 5 or 25 minutes on two cores.'
+)
+_STRENGTH = flags.DEFINE_float(
+    'strength', 0.6, 'How much the style changes.', lower_bound=0.0, upper_bound=1.0
+)
+_COLORS = flags.DEFINE_enum(
+    'colors', 'style', list(style.COLORS), "'content' keeps the colors of the photograph."
+)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of random numbers.')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run; OUTPUT.run by default.')
+
+
+def main(argv):
+    if len(argv) != 4:
+        raise UserError(
+            'give PHOTO STYLE OUTPUT, for example: '
+            'python -m experiments.stylize photo.jpg painting.jpg new.png'
+        )
+    photo, painting, output = argv[1:]
+    output = pathlib.Path(output).expanduser()
+    _check(pathlib.Path(photo).expanduser(), output)
+    workdir = pathlib.Path(_WORKDIR.value or output.with_suffix('.run'))
+    devices.cache_compilations()
+    from imggen.training import train
+
+    config = _config(photo, painting)
+    print(f'Intermediate pictures: {workdir / "results"}')
+    result = train.train(config.to_dict(), workdir, command=cli.command_line())
+    if not result.finished:
+        return 143
+    for path in _write(workdir / 'results', output):
+        print(path)
+    return 0
+
+
+def _config(photo: str, painting: str):
+    size, steps = _QUALITIES[_QUALITY.value]
+    config = cli.load_config(f'style_neighbours:size={size}')
+    config.seed = _SEED.value
+    config.data.update(content=photo, style=painting, colors=_COLORS.value, detail=1.0)
+    config.method.num_steps = steps * (len(config.method.scales) + 1)
+    config.method.strength = _STRENGTH.value
+    return config
+
+
+def _check(photo: pathlib.Path, output: pathlib.Path) -> None:
+    """Refuses an output that cannot hold the results, before any work."""
+    if output.exists():
+        raise UserError(f'{output} exists: name a new OUTPUT.')
+    if photo.is_dir():
+        if output.suffix:
+            raise UserError(f'{photo} is a folder: name a folder, not {output}, as OUTPUT.')
+        return
+    if output.suffix.lower() not in _FORMATS:
+        raise UserError(f'{output} cannot be written: OUTPUT ends in {", ".join(_FORMATS)}.')
+    if output.suffix.lower() in _OPAQUE and read(photo, 'PHOTO').alpha is not None:
+        raise UserError(f'{output} cannot hold the transparency of {photo}: name a .png as OUTPUT.')
+
+
+def _write(results: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
+    """Copies the finished pictures to the output, in its format."""
+    written = []
+    for path in sorted(results.glob('*.png')):
+        target = output if output.suffix else output / path.name
+        with Image.open(path) as image, files.writing(target) as partial:
+            kind = Image.registered_extensions()[target.suffix.lower()]
+            options = {'quality': 95} if kind in ('JPEG', 'WEBP') else {}
+            image.save(partial, format=kind, **options)
+        written.append(target)
+    return written
+
+
+if __name__ == '__main__':
+    cli.run(main)
