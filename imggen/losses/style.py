@@ -80,7 +80,7 @@ def blend(styles: list[Moments], weights: jax.Array) -> Moments:
     A style takes no part in a region that it lacks.
     """
     shares = jnp.stack([weights[:, i, None] * (one.weight > 0) for i, one in enumerate(styles)])
-    shares = shares / _positive(shares.sum(0))  # [number of styles, n, r]
+    shares = shares / _positive(shares.sum(0, keepdims=True))  # [number of styles, n, r]
 
     def average(*leaves):
         return sum(

@@ -176,6 +176,14 @@ CONFIGS = {
         'initial': 'noise',
         'optimizer_options': {'memory_size': 3},
     },
+    'style_neighbours': {
+        'name': 'style_neighbours',
+        'num_steps': 6,
+        'network': 'vgg16_random',
+        'layers': ('block1_conv1', 'block1_pool'),
+        'scales': (1.0,),
+        'split_fraction': 0.34,
+    },
     'super_resolution': {
         'name': 'super_resolution',
         'num_steps': 6,

@@ -99,7 +99,9 @@ def load(
         arrays |= masks.load(pathlib.Path(content_mask), paths, shape, sizes)
     count = len(contents)
     arrays = {
-        name: np.broadcast_to(array, (count, *array.shape[1:])) if len(array) == 1 else array
+        name: array
+        if name.startswith('group')
+        else np.broadcast_to(array, (count, *array.shape[1:]))
         for name, array in arrays.items()
     }
     several = f'{count} contents' if count > 1 else contents[0].path.name

@@ -174,7 +174,7 @@ def test_names_of_results_never_meet(files, names):
 
 
 def framed(width=8, color=(170, 40, 30)):
-    rgb = noise(200, 160)
+    rgb = noise(200, 160).copy()
     rgb[:, -width:] = color
     return rgb
 
