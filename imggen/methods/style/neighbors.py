@@ -147,17 +147,15 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         del key
         if 'initial' in batch:
             raise UserError('style_neighbours starts from the content; leave out data.initial.')
-        n, *_, channels = batch['image'].shape
-        widths = columns.widths(frozen, batch['image'])
+        n, channels = len(batch['image']), sum(columns.widths(frozen, batch['image']).values())
         sizes = [scales_lib.scaled(batch['image'].shape, scale) for scale, _ in plan]
         if split_steps:
             sizes.append(sizes[-1])
         first = pyramid.split(resize(batch['image'], sizes[0]), _NUM_BANDS)
         paintings = [_blank(adam, shape) for shape in sizes]
         paintings[0] = _fresh(adam, pyramid.without_finest(first, _START_WITHOUT))
-        channels = sum(widths.values())
         targets = []
-        for shape, _ in zip(sizes, plan, strict=False):
+        for shape in sizes[: len(plan)]:
             height, width = columns_lib.grid(shape)
             targets.append(jnp.zeros((n, height * width, channels), jnp.float16))
         banks, weights = _blank_banks(batch, channels) if split_steps else ((), jnp.zeros((n, 0)))
