@@ -14,18 +14,17 @@ look at new.run/results/. Ctrl-C saves and stops it; the same command continues 
 
 import pathlib
 
+import numpy as np
 from absl import flags
-from PIL import Image
 
-from imggen import cli, devices, files
+from imggen import cli, devices
+from imggen.data import decode, encode
 from imggen.data.loaders import style
 from imggen.data.picture import read
 from imggen.errors import UserError
 
 # Pixels of the longer side, and steps at each scale. Finer detail is that of the photograph.
 _QUALITIES = {'draft': (192, 40), 'good': (256, 200), 'best': (512, 200)}
-_FORMATS = ('.png', '.webp', '.tif', '.tiff', '.jpg', '.jpeg')
-_OPAQUE = ('.jpg', '.jpeg')
 
 _QUALITY = flags.DEFINE_enum(
     'quality', 'good', list(_QUALITIES), 'About 1, 5 or 25 minutes on two cores.'
@@ -81,9 +80,10 @@ def _check(photo: pathlib.Path, output: pathlib.Path) -> None:
         if output.suffix:
             raise UserError(f'{photo} is a folder: name a folder, not {output}, as OUTPUT.')
         return
-    if output.suffix.lower() not in _FORMATS:
-        raise UserError(f'{output} cannot be written: OUTPUT ends in {", ".join(_FORMATS)}.')
-    if output.suffix.lower() in _OPAQUE and read(photo, 'PHOTO').alpha is not None:
+    if output.suffix.lower() not in encode.OPTIONS:
+        known = ', '.join(encode.OPTIONS)
+        raise UserError(f'{output} cannot be written: OUTPUT ends in one of {known}.')
+    if output.suffix.lower() not in encode.WITH_ALPHA and read(photo, 'PHOTO').alpha is not None:
         raise UserError(f'{output} cannot hold the transparency of {photo}: name a .png as OUTPUT.')
 
 
@@ -92,10 +92,8 @@ def _write(results: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
     written = []
     for path in sorted(results.glob('*.png')):
         target = output if output.suffix else output / path.name
-        with Image.open(path) as image, files.writing(target) as partial:
-            kind = Image.registered_extensions()[target.suffix.lower()]
-            options = {'quality': 95} if kind in ('JPEG', 'WEBP') else {}
-            image.save(partial, format=kind, **options)
+        pixels, alpha, _ = decode.read(path)
+        encode.write(target, pixels if alpha is None else np.dstack([pixels, alpha]))
         written.append(target)
     return written
 
