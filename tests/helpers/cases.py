@@ -183,6 +183,7 @@ CONFIGS = {
         'layers': ('block1_conv1', 'block1_pool'),
         'scales': (1.0,),
         'split_fraction': 0.34,
+        'learning_rate': 1e-4,
     },
     'super_resolution': {
         'name': 'super_resolution',
