@@ -176,14 +176,14 @@ CONFIGS = {
         'initial': 'noise',
         'optimizer_options': {'memory_size': 3},
     },
+    # It starts from one color, where max pooling has ties that rounding decides: no pool here.
     'style_neighbours': {
         'name': 'style_neighbours',
         'num_steps': 6,
         'network': 'vgg16_random',
-        'layers': ('block1_conv1', 'block1_pool'),
+        'layers': ('block1_conv1', 'block1_conv2'),
         'scales': (1.0,),
         'split_fraction': 0.34,
-        'learning_rate': 1e-4,
     },
     'super_resolution': {
         'name': 'super_resolution',
