@@ -1,8 +1,14 @@
-"""Reads .npz archives. An archive that claims more than it holds takes no memory for the claim."""
+"""Reads .npz archives, and Keras .h5 files by way of one.
 
+An archive that claims more than it holds takes no memory for the claim.
+"""
+
+import importlib.util
 import io
 import math
 import pathlib
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -22,17 +28,49 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     """
     weights.check_regular(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if sum(member.file_size for member in members) > _LARGEST_BYTES:
-                raise ValueError(f'it unpacks to more than {_LARGEST_BYTES >> 30} GiB')
-            return {
-                member.filename.removesuffix('.npy'): _array(archive.read(member))
-                for member in members
-            }
+        return _arrays(path)
     except Exception as error:  # A damaged archive can fail in any way.
         reason = error or type(error).__name__
         raise UserError(f'{path} cannot be read as an .npz archive ({reason}).') from error
+
+
+def read_keras(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+    """Reads the layers of a Keras .h5 weight file: {layer: {'kernel': array, 'bias': array}}.
+
+    A layer's arrays are told apart by their rank, so that old (`..._W_1:0`) and new
+    (`kernel:0`) names are both read. Layers without weights are left out.
+
+    Raises:
+      UserError: h5py is not installed, the file is not an HDF5 file, or it holds anything but
+        numbers that lie in the file itself, not compressed, as Keras writes them.
+    """
+    if importlib.util.find_spec('h5py') is None:
+        raise UserError(f'{path} is an HDF5 file; run pip install h5py to read it.')
+    weights.check_regular(path)
+    command = [sys.executable, '-P', str(pathlib.Path(__file__).with_name('keras_file.py'))]
+    done = subprocess.run([*command, str(path)], stdin=subprocess.DEVNULL, capture_output=True)
+    if done.returncode:
+        said = done.stderr.decode('utf-8', 'replace').strip().splitlines()
+        reason = said[-1] if said and done.returncode == 1 else 'HDF5 fails on it'
+        raise UserError(
+            f'{path} is not an HDF5 file that can be read safely ({reason}); give a Keras .h5 '
+            'weight file.'
+        )
+    layers: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in _arrays(io.BytesIO(done.stdout)).items():
+        layer, kind = name.rsplit('/', 1)
+        layers.setdefault(layer, {})[kind] = array
+    return layers
+
+
+def _arrays(file: pathlib.Path | io.BytesIO) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > _LARGEST_BYTES:
+            raise ValueError(f'it unpacks to more than {_LARGEST_BYTES >> 30} GiB')
+        return {
+            member.filename.removesuffix('.npy'): _array(archive.read(member)) for member in members
+        }
 
 
 def _array(data: bytes) -> np.ndarray:

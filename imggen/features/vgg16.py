@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from imggen.errors import UserError
-from imggen.features import layers, pickles, weights
+from imggen.features import archive, layers, pickles, weights
 from imggen.features.extractor import Extractor, digest
 
 Params = Mapping[str, Mapping[str, Any]]
@@ -162,7 +162,7 @@ def read(path: str | pathlib.Path, *, preprocessing: Preprocessing | None = None
     """
     path = pathlib.Path(path)
     if path.suffix == '.h5':
-        found, tree, names = 'caffe', weights.read_keras(path), CONVS
+        found, tree, names = 'caffe', archive.read_keras(path), CONVS
     else:
         found, tree = _PUBLISHED.get(weights.sha256(path)[:8]), _torch_layers(path)
         names = [f'features.{index}' for index in _TORCH_INDICES]

@@ -9,8 +9,6 @@ import importlib.metadata
 import pathlib
 import urllib.request
 
-import numpy as np
-
 from imggen import files
 from imggen.errors import UserError
 
@@ -89,43 +87,3 @@ def fetch(url: str, path: pathlib.Path, expected: str) -> None:
             verify(partial, expected)
     except OSError as error:
         raise UserError(f'{url} cannot be fetched; put the file at {path}.') from error
-
-
-def read_keras(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
-    """Reads the layers of a Keras .h5 weight file: {layer: {'kernel': array, 'bias': array}}.
-
-    A layer's arrays are told apart by their rank, so that old (`..._W_1:0`) and new
-    (`kernel:0`) names are both read. Layers without weights are left out.
-
-    Raises:
-      UserError: h5py is not installed, the file is not an HDF5 file, or it holds anything but
-        numbers that lie in the file itself, not compressed, as Keras writes them.
-    """
-    try:
-        import h5py
-    except ImportError:
-        raise UserError(f'{path} is an HDF5 file; run pip install h5py to read it.') from None
-    check_regular(path)
-    layers, room = {}, path.stat().st_size
-
-    def visit(name, node):
-        nonlocal room
-        if not isinstance(node, h5py.Dataset):
-            return
-        if node.external or node.is_virtual or node.dtype.kind not in 'fiu':
-            raise ValueError(f'{name} is not an array of numbers of this file')
-        room -= node.nbytes
-        if room < 0:
-            raise ValueError(f'{name} of shape {node.shape} is larger than the file')
-        kind = 'bias' if node.ndim == 1 else 'kernel'
-        layers.setdefault(name.split('/')[0], {})[kind] = np.asarray(node, np.float32)
-
-    try:
-        with h5py.File(path, 'r') as file:
-            file.get('model_weights', file).visititems(visit)
-    except Exception as error:  # A damaged file can fail in any way.
-        raise UserError(
-            f'{path} is not an HDF5 file that can be read safely '
-            f'({error or type(error).__name__}); give a Keras .h5 weight file.'
-        ) from error
-    return layers

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import random
 import tracemalloc
 import zipfile
 
@@ -24,6 +25,7 @@ from tests.helpers.torch_file import (
     tensor,
     zip_file,
 )
+from tests.torture import outside
 
 NUMBERS = np.arange(12, dtype='<f4')
 
@@ -222,10 +224,10 @@ def test_a_short_pickle_that_stands_for_a_billion_arrays_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     'read',
-    [pickles.read_torch, pickles.read_numpy, weights.read_keras, weights.sha256, archive.read],
+    [pickles.read_torch, pickles.read_numpy, archive.read_keras, weights.sha256, archive.read],
 )
 def test_a_pipe_among_weights_does_not_hang(tmp_path, read):
-    if read is weights.read_keras:
+    if read is archive.read_keras:
         pytest.importorskip('h5py', reason='h5py is not installed')
     os.mkfifo(tmp_path / 'pipe.pth')
     with pytest.raises(UserError, match=r'pipe\.pth is not a regular file'):
@@ -257,6 +259,13 @@ def test_an_archive_is_read_as_numpy_wrote_it_and_not_as_large_as_it_claims(tmp_
         archive.read(path)
 
 
+def test_a_keras_file_on_which_hdf5_never_ends_is_refused(tmp_path):
+    """Found by fuzzing: closing this file, HDF5 takes all memory there is."""
+    pytest.importorskip('h5py', reason='h5py is not installed')
+    with pytest.raises(UserError, match=r'net\.h5 is not an HDF5 file that can be read safely'):
+        outside.h5(tmp_path, random.Random(8029))
+
+
 def test_keras_file_that_claims_more_than_it_holds_or_reads_another_is_refused(tmp_path):
     h5py = pytest.importorskip('h5py', reason='h5py is not installed')
     path, other = tmp_path / 'vgg.h5', tmp_path / 'secret'
@@ -264,11 +273,11 @@ def test_keras_file_that_claims_more_than_it_holds_or_reads_another_is_refused(t
     with h5py.File(path, 'w') as file:
         file.create_dataset('a/kernel:0', (10**6, 10**6), 'f4', chunks=(1000, 1000))
     with pytest.raises(UserError, match='is larger than the file'):
-        weights.read_keras(path)
+        archive.read_keras(path)
     with h5py.File(path, 'w') as file:
         file.create_dataset('a/kernel:0', (4,), 'f4', external=[(str(other), 0, 16)])
     with pytest.raises(UserError, match='not an array of numbers of this file'):
-        weights.read_keras(path)
+        archive.read_keras(path)
 
 
 def test_compressed_archive_is_refused(tmp_path):
@@ -363,7 +372,7 @@ def test_keras_layers_are_read_under_both_namings(tmp_path, naming):
         ):
             file[key] = array
         file.create_group('block1_pool')
-    layers = weights.read_keras(path)
+    layers = archive.read_keras(path)
     assert layers.keys() == {'block1_conv1'}
     np.testing.assert_array_equal(layers['block1_conv1']['kernel'], kernel)
     np.testing.assert_array_equal(layers['block1_conv1']['bias'], kernel[0, 0, 0])
@@ -374,4 +383,4 @@ def test_keras_file_that_is_none_is_refused(tmp_path):
     path = tmp_path / 'vgg.h5'
     path.write_bytes(b'not HDF5')
     with pytest.raises(UserError, match=r'vgg\.h5 is not an HDF5 file'):
-        weights.read_keras(path)
+        archive.read_keras(path)

@@ -25,7 +25,7 @@ import numpy as np
 from absl import logging
 
 from imggen.errors import UserError
-from imggen.features import archive, pickles, weights
+from imggen.features import archive, pickles
 from imggen.report import page
 from imggen.sweep import plan, points, table
 from imggen.workdir import reader
@@ -120,7 +120,7 @@ def h5(folder: pathlib.Path, rng: random.Random) -> None:
         file['block1_conv1/block1_conv1/kernel:0'] = np.ones((3, 3, 3, 2), np.float32)
         file['block1_conv1/block1_conv1/bias:0'] = np.ones(2, np.float32)
     path.write_bytes(damaged(path.read_bytes(), rng))
-    weights.read_keras(path)
+    archive.read_keras(path)
 
 
 def safetensors(folder: pathlib.Path, rng: random.Random) -> None:
@@ -222,7 +222,10 @@ ATTACKS: dict[str, Callable[[pathlib.Path, random.Random], None]] = {
     'axes of a sweep': axes,
 }
 _FOR_EACH_KILL = 5000
-_SHARES = {'names of folders': 0.002}  # A page is written for each.
+_SHARES = {
+    'damaged .h5': 0.02,
+    'names of folders': 0.002,
+}  # A process reads each, or a page is written.
 
 
 def survives(attack: Callable, folder: pathlib.Path, seed: int) -> None:
