@@ -36,6 +36,7 @@ KINDS = {
     'map_elites': SET | {'evolution'},
     'gradient_ascent': SET | {'evolution'},
     'style': SET | {'style'},
+    'style_neighbours': SET | {'style'},
     'pix2pix': {'translation'},
     'super_resolution': {'translation'},
     'classifier': {'classifier'},
@@ -71,11 +72,11 @@ def untrained(name, section):
     method, config = cases.method(name), cases.CONFIGS[name]
     shape = (28, 28, 3 if section is STACKED else 1)
     batch = cases.source(shape=shape).batch(0)
-    if name != 'style':
+    if not name.startswith('style'):
         del batch['style0']
     if 'problem' in config:
         section, batch = {'name': 'none'}, {}
-    elif name == 'style':
+    elif name.startswith('style'):
         section = {'name': 'none'}  # As a set it is as little compared with images as evolution.
     state = jax.jit(method.init)(jax.random.key(0), method.frozen, batch)
     batch = {name: leaf for name, leaf in batch.items() if name != 'label'}
@@ -168,7 +169,7 @@ NOT_YET = {
 
 
 # The score of style needs files: tests/methods/style/test_run.py.
-@pytest.mark.parametrize('name', [name for name in KINDS if name != 'style'])
+@pytest.mark.parametrize('name', [name for name in KINDS if not name.startswith('style')])
 def test_a_run_is_measured_by_every_score_that_it_is_for(run_of, name):
     for score in sorted(KINDS[name]):
         run = with_options(run_of(name), scores=(score,))

@@ -205,7 +205,7 @@ def test_another_file_is_refused_and_named(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r'weights-inception-2015-12-05-6726825d\.pth is not the'):
         inception.make()
     monkeypatch.setenv(inception.PATH_VARIABLE, str(tmp_path / 'gone.pth'))
-    with pytest.raises(UserError, match=r'gone\.pth cannot be read'):
+    with pytest.raises(UserError, match=r'gone\.pth does not exist'):
         inception.make()
 
 

@@ -196,7 +196,7 @@ def _pictures(named: str, option: str) -> list[Picture]:
             found.append(read(path, where))
         except UserError as error:
             skipped.append((path.name, str(error).split(';')[0]))
-    folder.list_unreadable(root, skipped)
+    folder.list_unreadable(skipped)
     if not found:
         raise UserError(
             f'None of the {len(paths)} pictures in {root} can be read; the first: {skipped[0][1]}.'
