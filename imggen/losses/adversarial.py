@@ -91,6 +91,15 @@ def relativistic(real: jax.Array, fake: jax.Array) -> jax.Array:
     return softplus(real - fake)
 
 
+def smoothed_binary_cross_entropy(real: jax.Array, fake: jax.Array) -> jax.Array:
+    """-0.8 log sigmoid(D(x)) - 0.2 log(1 - sigmoid(D(x))) - log(1 - sigmoid(D(g))).
+
+    One-sided label smoothing with a target of 0.8: Kumari et al. 2022.
+    """
+    return 0.8 * softplus(-real) + 0.2 * softplus(real) + softplus(fake)
+
+
+SMOOTHED = Loss(smoothed_binary_cross_entropy, nonsaturating)
 LOSSES = {
     'minimax': Loss(binary_cross_entropy, minimax),
     'nonsaturating': Loss(binary_cross_entropy, nonsaturating),

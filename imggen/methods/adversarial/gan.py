@@ -11,16 +11,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from imggen import latents, options
+from imggen import latents, options, train_state
 from imggen.errors import UserError
 from imggen.method import Method, Phase
+from imggen.methods.adversarial import frozen as frozen_discriminator
 from imggen.methods.adversarial import step as adversarial_step
 from imggen.methods.adversarial.update import apply_per_image
-from imggen.networks import dcgan, perceptron, residual
+from imggen.networks import dcgan, gated, perceptron, residual
 
 NETWORKS = {
     'perceptron': (perceptron.Generator, perceptron.Discriminator),
     'dcgan': (dcgan.Generator, dcgan.Discriminator),
+    'gated': (gated.Generator, dcgan.Discriminator),
     'residual': (residual.Generator, residual.Discriminator),
 }
 
@@ -32,11 +34,13 @@ class Config(adversarial_step.Config):
     Attributes:
       network: one of NETWORKS.
       generator, discriminator: options of the two modules.
+      frozen: options of `adversarial.frozen.Config`; {} for none.
     """
 
     network: str = 'dcgan'
     generator: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     discriminator: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    frozen: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
@@ -47,26 +51,46 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     )
     modules = options.choose(NETWORKS, config.network, where='config.method.network')
     networks = functools.partial(_networks, config, modules, axis_name)
+    looks = options.build(frozen_discriminator.Config, config.frozen, where='config.method.frozen')
+    eye = frozen_discriminator.make(looks, axis_name=axis_name) if looks.network else None
+    if eye and looks.joins:
+        slower = dataclasses.replace(config, learning_rate=looks.learning_rate)
+        aid_optimizer = adversarial_step.make_optimizer(slower, max(1, config.num_steps))
+        aid_of = lambda frozen: adversarial_step.Aid(  # noqa: E731
+            functools.partial(eye.apply, frozen),
+            aid_optimizer,
+            looks.weight,
+            round(looks.warmup * config.num_steps),
+        )
 
     def init(key, frozen, batch):
-        del frozen
         generator, discriminator = networks(batch['image'].shape[1:])
         generator_key, discriminator_key = jax.random.split(key)
         label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
         latent = jnp.zeros((1, config.latent_size))
-        return adversarial_step.create_state(
-            setup,
-            generator.init(generator_key, latent, label, train=False),
-            discriminator.init(discriminator_key, batch['image'][:1], label, train=False),
-        )
+        image = batch['image'][:1]
+        generator_variables = generator.init(generator_key, latent, label, train=False)
+        heads = None
+        if eye and looks.joins:
+            variables = eye.init(jax.random.fold_in(discriminator_key, 1), frozen, image)
+            heads = train_state.create(variables, aid_optimizer)
+        if eye and not looks.joins:
+            variables = eye.init(discriminator_key, frozen, image)
+        else:
+            variables = discriminator.init(discriminator_key, image, label, train=False)
+        return adversarial_step.create_state(setup, generator_variables, variables, heads)
 
     def step(key, state, frozen, batch):
-        del frozen
         generator, discriminator = networks(batch['image'].shape[1:])
-        return adversarial_step.advance(
-            key, setup, state, batch, generator.apply, discriminator.apply
-        )
+        apply, aid = discriminator.apply, None
+        if eye and looks.joins:
+            aid = aid_of(frozen)
+        elif eye:
+            apply = lambda variables, images, label, **how: eye.apply(  # noqa: E731
+                frozen, variables, images, **how
+            )
+        return adversarial_step.advance(key, setup, state, batch, generator.apply, apply, aid)
 
     def sample(image_keys, state, frozen, batch):
         del frozen
@@ -83,6 +107,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         sample,
         latent_size=config.latent_size,
         num_classes=config.num_classes or None,
+        frozen=eye.frozen if eye else (),
         logits_have_scale=setup.loss.has_scale,
     )
 

@@ -22,6 +22,8 @@ from imggen.losses import adversarial
 from imggen.methods.adversarial import update
 from imggen.train_state import TrainState
 
+_AID = 2**30 + 7  # Folded into the key of a step; other streams are in update.py.
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -48,6 +50,8 @@ class Config:
       b1, b2: decay rates of Adam's moments.
       b2_end: b2 at the end, along a cosine; None for a constant b2.
       ema_half_life_images: half-life of the moving average of the generator, in images.
+      ramp: whether this half-life and the probability of augmentation (without a target) rise
+        from 0 to their values, along the same cosine.
     """
 
     num_steps: int
@@ -68,6 +72,7 @@ class Config:
     b2: float = 0.999
     b2_end: float | None = None
     ema_half_life_images: float = 10_000.0
+    ramp: bool = False
 
 
 @struct.dataclass
@@ -85,6 +90,31 @@ class AdaptiveState(State):
     """The state if the probability of augmentation adapts, with its `control`."""
 
     control: adaptive.Control
+
+
+@struct.dataclass
+class AidedState(State):
+    """The state with the train state of heads on a frozen network, `heads`."""
+
+    heads: TrainState
+
+
+class Aid(NamedTuple):
+    """A second discriminator, on the features of a frozen network, that joins the first.
+
+    Kumari et al. 2022. Its loss is binary cross-entropy with a target of 0.8 for real images.
+
+    Attributes:
+      apply: (variables, images, train=, rngs=, mutable=) -> (logits [n, k], changed collections).
+      optimizer: of its heads.
+      weight: of its logits in the loss of the generator.
+      first_step: the step from which the generator learns from it.
+    """
+
+    apply: Callable
+    optimizer: optax.GradientTransformation
+    weight: float
+    first_step: int
 
 
 class Setup(NamedTuple):
@@ -137,8 +167,13 @@ def make_optimizer(config: Config, num_steps: int) -> optax.GradientTransformati
     return train_state.adam(learning_rate, b1=config.b1, b2=b2)
 
 
-def create_state(setup: Setup, generator_variables, discriminator_variables) -> State:
-    """Builds the initial state from the variables that both modules returned from `init`."""
+def create_state(
+    setup: Setup, generator_variables, discriminator_variables, heads: TrainState | None = None
+) -> State:
+    """Builds the initial state from the variables that the modules returned from `init`.
+
+    `heads` is the train state of a second discriminator; None for none.
+    """
     generator = train_state.create(generator_variables, setup.generator_optimizer)
     state = {
         'step': jnp.int32(0),
@@ -146,6 +181,8 @@ def create_state(setup: Setup, generator_variables, discriminator_variables) -> 
         'discriminator': train_state.create(discriminator_variables, setup.discriminator_optimizer),
         'ema': generator.variables,
     }
+    if heads is not None:
+        return AidedState(**state, heads=heads)
     if setup.augmentation.target:
         return AdaptiveState(**state, control=adaptive.start(setup.augmentation))
     return State(**state)
@@ -167,6 +204,7 @@ def advance(
     batch: Mapping[str, jax.Array],
     generator_apply: Callable,
     discriminator_apply: Callable,
+    aid: Aid | None = None,
 ) -> tuple[State, Mapping[str, jax.Array]]:
     """Makes one step; returns the new state and metrics.
 
@@ -175,6 +213,7 @@ def advance(
       generator_apply: (variables, latent, label, train=, rngs=, mutable=) -> (images, changed
         collections), the `apply` of a linen module.
       discriminator_apply: the same for (variables, images, label, ...) -> logits [n].
+      aid: a second discriminator; None for none.
     """
     config = setup.config
     real, label = batch['image'], latents.real_labels(batch, config.num_classes)
@@ -197,22 +236,67 @@ def advance(
         real=real,
         loss=setup.loss,
     )
+    new = {}
+    if aid is not None:
+        new['heads'], aid_metrics, loss_fn = _update_aid(
+            setup, state, aid, key, real, generated.images, loss_fn
+        )
+        metrics |= aid_metrics
     generator, generator_metrics = _update_generator(setup, state, generated, loss_fn)
     ema = train_state.ema_update(
         state.ema,
         generator.variables,
         images=len(real),
-        half_life_images=config.ema_half_life_images,
+        half_life_images=config.ema_half_life_images * _risen(config, state.step),
         step=state.step,
         axis_name=setup.axis_name,
     )
     metrics |= generator_metrics
-    new = {'generator': generator, 'discriminator': discriminator, 'ema': ema}
+    new |= {'generator': generator, 'discriminator': discriminator, 'ema': ema}
     if setup.augmentation.target:
         new['control'] = _adapt(setup, state, overfitting, len(real))
         metrics['augment_probability'] = state.control.probability
     state = state.replace(step=state.step + 1, **new)
     return state, train_state.mean_over(setup.axis_name, metrics)
+
+
+def _risen(config: Config, step: jax.Array) -> jax.Array | float:
+    """Returns the part of a value that `ramp` lets rise."""
+    if not config.ramp:
+        return 1.0
+    return 1.0 - optax.cosine_decay_schedule(1.0, max(1, config.num_steps))(step)
+
+
+def _update_aid(setup: Setup, state: AidedState, aid: Aid, key, real, fake, loss_fn: Callable):
+    """Updates the second discriminator.
+
+    Returns:
+      Its train state, metrics, and the loss of the generator with both discriminators.
+    """
+    discriminate = update.Discriminate(
+        lambda variables, images, **how: aid.apply(variables, images, train=True, **how),
+        jax.random.fold_in(key, _AID),
+        _augment(setup, state),
+        setup.axis_name,
+    )
+    heads, metrics, _ = update.update_discriminator(
+        state.heads,
+        discriminate,
+        real,
+        fake,
+        loss=adversarial.SMOOTHED,
+        optimizer=aid.optimizer,
+    )
+    weight = aid.weight * (state.step >= aid.first_step)
+
+    def both(images):
+        value, metrics = loss_fn(images)
+        aided, _ = update.generator_loss(
+            images, heads, discriminate, real, loss=adversarial.SMOOTHED
+        )
+        return value + weight * aided, metrics | {'aided_generator_loss': aided}
+
+    return heads, {f'aided_{name}': value for name, value in metrics.items()}, both
 
 
 def _generate(setup: Setup, key, state: State, generator_apply, label, count: int):
@@ -232,7 +316,7 @@ def _augment(setup: Setup, state: State):
     augmentation = setup.augmentation
     if not augmentation.kinds:
         return None
-    probability = augmentation.probability
+    probability = augmentation.probability * _risen(setup.config, state.step)
     if augmentation.target:
         probability = state.control.probability
     return lambda image_keys, images: adaptive.augment(
