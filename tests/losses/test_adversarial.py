@@ -85,3 +85,13 @@ def test_penalty_gradient_agrees_with_finite_differences():
 
     difference = (penalty(0.7 + 1e-2) - penalty(0.7 - 1e-2)) / 2e-2
     np.testing.assert_allclose(jax.grad(penalty)(0.7), difference, rtol=2e-3)
+
+
+def test_smoothed_labels_have_their_optimum_where_the_target_is():
+    loss = adversarial.SMOOTHED
+    real, fake = np.asarray(REAL, np.float64), np.asarray(FAKE, np.float64)
+    expected = -0.8 * log_sigmoid(real) - 0.2 * log_sigmoid(-real) - log_sigmoid(-fake)
+    np.testing.assert_allclose(loss.discriminator(REAL, FAKE), expected, 1e-5)
+    best = jnp.log(0.8 / 0.2)
+    slope = jax.grad(lambda real: loss.discriminator(real, 0.0))
+    np.testing.assert_allclose([slope(best), jnp.sign(slope(best + 1))], [0.0, 1.0], atol=1e-6)

@@ -5,9 +5,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from imggen import keys, latents, methods, options
+from imggen import keys, latents, methods, options, train_state
+from imggen.augmentation import adaptive
 from imggen.errors import UserError
 from imggen.losses import adversarial
 from imggen.methods.adversarial import gan, growing_gan
@@ -34,19 +36,19 @@ QUICK = {'xla_backend_optimization_level': 0}
 BATCH = {'image': jax.random.normal(jax.random.key(0), (6, 4, 1, 1))}
 
 
-def toy(*, v=0.5, discriminator_apply=Toy.discriminator_apply, **changes):
+def toy(*, v=0.5, discriminator_apply=Toy.discriminator_apply, aid=None, **changes):
     """Returns the initial state of the toy networks and the function that makes a step."""
     section = {'num_steps': 8, 'latent_size': 4, 'learning_rate': 0.1, 'b1': 0.0, **changes}
     config = options.build(adversarial_step.Config, section, where='test')
     setup = adversarial_step.make_setup(config, axis_name=None, schedule_steps=8)
-    state = adversarial_step.create_state(
-        setup, {'params': {'v': jnp.float32(v)}}, {'params': {'w': jnp.float32(0.3)}}
-    )
+    start = {'params': {'w': jnp.float32(0.3)}}
+    heads = aid and train_state.create(start, aid.optimizer)
+    state = adversarial_step.create_state(setup, {'params': {'v': jnp.float32(v)}}, start, heads)
 
     @jax.jit
     def advance(key, state):
         return adversarial_step.advance(
-            key, setup, state, BATCH, Toy.generator_apply, discriminator_apply
+            key, setup, state, BATCH, Toy.generator_apply, discriminator_apply, aid
         )
 
     return state, advance
@@ -253,3 +255,52 @@ def test_logits_have_a_scale_unless_the_loss_is_wasserstein(method):
     for loss in adversarial.LOSSES:
         made = method.make({'num_steps': 2, 'loss': loss})
         assert made.logits_have_scale == (loss != 'wasserstein')
+
+
+def test_a_ramp_raises_the_half_life_and_the_augmentation_from_zero(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        adaptive,
+        'augment',
+        lambda image_keys, images, probability, kinds: (
+            jax.debug.callback(lambda p: seen.append(float(p)), probability) or images
+        ),
+    )
+    options = {'kinds': ('flip',), 'probability': 0.6, 'target': 0.0}
+    states, _ = train(8, ramp=True, augment=options, ema_half_life_images=1e9)
+    jax.effects_barrier()
+    rise = (1.0 - np.cos(np.pi * np.arange(8) / 8)) / 2.0
+    np.testing.assert_allclose(sorted(set(seen)), 0.6 * rise, rtol=1e-5)
+    # A half-life of 0 keeps nothing of the average; one of half a step keeps a quarter.
+    first = states[1]
+    assert float(first.ema['params']['v']) == float(first.generator.params['v'])
+    short, _ = train(5, ramp=True, ema_half_life_images=6.0)
+    before, after = short[-2], short[-1]
+    kept = 0.5 ** (6 / min(6.0 * rise[4], 0.05 * 5 * 6))
+    expected = kept * before.ema['params']['v'] + (1 - kept) * after.generator.params['v']
+    np.testing.assert_allclose(after.ema['params']['v'], expected, rtol=1e-5)
+
+
+def aid(**changes):
+    def apply(variables, images, **how):
+        return Toy.discriminator_apply(variables, images, None)
+
+    given = {'apply': apply, 'optimizer': optax.sgd(0.1), 'weight': 2.0, 'first_step': 0}
+    return adversarial_step.Aid(**given | changes)
+
+
+def test_an_aid_teaches_the_generator_from_its_first_step_on():
+    alone = numbers(train(4)[0])
+    states, metrics = train(4, aid=aid(first_step=2))
+    aided = numbers(states)
+    assert aided[:3] == alone[:3] and aided[3][0] != alone[3][0]
+    heads = [float(state.heads.params['w']) for state in states]
+    assert len(set(heads)) == len(heads)  # It learns before it teaches.
+    assert {'aided_discriminator_loss', 'aided_generator_loss'} <= metrics[0].keys()
+
+
+def test_an_aid_has_smoothed_labels_and_a_weight():
+    state, advance = toy(aid=aid(weight=2.0), loss='nonsaturating', b1=0.0)
+    _, metrics = advance(jax.random.key(0), state)
+    # Its first loss on its own images, from the logits of the equal discriminator before it moved.
+    assert metrics['aided_discriminator_loss'] > metrics['discriminator_loss']
