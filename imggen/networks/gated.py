@@ -1,10 +1,10 @@
 """A generator of gated blocks with skip-layer excitation, after FastGAN (Liu et al. 2021).
 
 A block doubles the size with a transposed convolution to twice the features, normalizes them over
-the batch, and multiplies one half by the sigmoid of the other (a gated linear unit). The maps of
-small size gate the channels of maps eight times as large, so that what an image shows decides how
-its details are drawn, and gradients have a short way. The self-supervised decoders of the
-published discriminator are left out; the discriminator is DCGAN's.
+the batch, and multiplies one half by the sigmoid of the other (a gated linear unit). Small maps
+gate the channels of maps that are eight times as large: the content of an image decides how its
+details are drawn, and gradients take a short path. Images below 32 pixels have no such pair of
+maps. The published discriminator, with its self-supervised decoders, is not part of this module.
 """
 
 import jax
@@ -14,7 +14,7 @@ from flax import linen as nn
 from imggen.networks import blocks, conditional
 from imggen.networks.conv.layers import Conv, ConvTranspose
 
-_SKIPPED = 3  # A map gates the one that is this many doublings larger.
+_SKIPPED = 3  # Number of doublings from a map to the map that it gates.
 _init = nn.initializers.normal(0.02)
 
 
@@ -41,10 +41,10 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, latent: jax.Array, label=None, *, train: bool) -> jax.Array:
         def gated(x):
-            x = nn.BatchNorm(use_running_average=not train, momentum=0.9, axis_name=self.axis_name)(
-                x
+            norm = nn.BatchNorm(
+                use_running_average=not train, momentum=0.9, axis_name=self.axis_name
             )
-            return nn.glu(x)
+            return nn.glu(norm(x))
 
         times, base = blocks.halvings(self.shape[:2], least=1)
         doubled = (self.features * 2**level for level in range(times))
@@ -68,14 +68,14 @@ class Generator(nn.Module):
 class Excitation(nn.Module):
     """Map [n, height, width, channels] -> gates [n, 1, 1, features] in [0, 1].
 
-    sigmoid(W2 swish(W1 pool(x))), where the pool leaves at most 4 x 4 means.
+    sigmoid(W2 swish(W1 pool(x))), where the pool takes at most 4 x 4 means of equal windows.
     """
 
     features: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        pool = tuple(max(1, side // 4) for side in x.shape[1:3])
+        pool = tuple(-(-side // 4) for side in x.shape[1:3])
         x = nn.avg_pool(x, pool, strides=pool)
         x = nn.swish(nn.Dense(self.features)(x.reshape(x.shape[0], -1)))
         return nn.sigmoid(nn.Dense(self.features)(x))[:, None, None]

@@ -1,8 +1,8 @@
-"""The trained part of a projected discriminator (Sauer et al. 2021), and the fixed random part.
+"""The random mixing and the trained heads of a projected discriminator (Sauer et al. 2021).
 
-A frozen network makes feature maps of an image. They are mixed by 1x1 convolutions that are drawn
-once and never trained: `mix` mixes the channels of each map, and then the maps, from the deepest
-to the shallowest. A small head judges every mixed map.
+A frozen network makes feature maps of an image. `mix` mixes the channels of each map, and then the
+maps, from the deepest to the shallowest, by 1x1 convolutions that are drawn once and never trained.
+A small head judges every mixed map.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ def draw_mixing(key: jax.Array, channels: Sequence[int], *, features: int) -> di
     """Draws the fixed kernels for maps of so many channels, the shallowest first.
 
     Returns:
-      {'channels': kernels [channels, width], 'scales': kernels [width, next width]}, one a map,
-      where map i has the width features * 2^i, and the next width is that of the map before it.
-      Entries are uniform, with variance 1 / (3 fan in), as PyTorch's layers start.
+      {'channels': kernels [channels, width], 'scales': kernels [width, next width]}, one of each
+      for a map. Map i has width features * 2^i, and its next width is the width of map i - 1 (of
+      map 0, its own). Entries are uniform with variance 1 / (3 fan in), PyTorch's default.
     """
     init = jax.nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
     widths = [features * 2**index for index in range(len(channels))]
@@ -39,11 +39,11 @@ def draw_mixing(key: jax.Array, channels: Sequence[int], *, features: int) -> di
 def mix(mixing: dict[str, Any], maps: Sequence[jax.Array]) -> list[jax.Array]:
     """Mixes feature maps [n, h, w, channels], the shallowest first.
 
-    With C and S the two kernels of a map, y_i = S_i up(C_i x_i + y_(i+1)), where `up` enlarges
-    to the size of the next shallower map and, at the shallowest, to twice its size.
+    y_i = S_i up(C_i x_i + y_(i+1)), where C_i and S_i are the two kernels of map i. `up` enlarges
+    to the size of map i - 1; it doubles map 0.
 
     Returns:
-      Maps [n, h', w', width] of the same number, each as large as the next shallower input.
+      As many maps [n, h', w', next width], in the same order.
     """
     sizes = [maps[0].shape[1] * 2, *(each.shape[1] for each in maps)]
     mixed = []
@@ -61,11 +61,12 @@ class Heads(nn.Module):
     """Mixed maps -> logits [n, k], large if they look real.
 
     Each map has a head: spectrally normalized 4x4 convolutions with stride 2 and batch
-    normalization until the map is below 8 pixels, and a convolution to one channel.
+    normalization until the map is below 8 pixels, and a convolution to one channel. Maps need 2
+    pixels a side.
 
     Attributes:
-      features: the F of the mixing. The last convolution before the logits has 8 F features, and
-        each one before it has half as many as the next.
+      features: F, the number of features of the mixing. The last convolution before the logits has
+        8 F features, and each one before it has half as many as the next.
       axis_name: the pmap axis over which batch statistics are computed.
     """
 

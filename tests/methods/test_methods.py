@@ -125,7 +125,7 @@ def test_compiled_step_equals_the_step_as_written():
     cases.assert_close(compiled, plain, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize('name', ['gan_dcgan', 'gan_residual'])
+@pytest.mark.parametrize('name', ['gan_dcgan', 'gan_gated', 'gan_residual'])
 def test_a_sample_depends_on_its_key_alone(name):
     method, batch = cases.method(name), cases.source().batch(0)
     state = jax.jit(method.init)(jax.random.key(0), (), batch)

@@ -1,7 +1,8 @@
-"""Discriminators that look at images through a frozen network.
+"""Discriminators on the features of a frozen network.
 
-`Config.joins` says how they are used. A projected discriminator (Sauer et al. 2021) stands alone.
-A vision-aided one (Kumari et al. 2022) joins the usual discriminator, whose loss stays.
+`Config.joins` chooses between two uses. A projected discriminator (Sauer et al. 2021) replaces the
+usual discriminator. A vision-aided one (Kumari et al. 2022) joins it, and the generator learns from
+both.
 
 The frozen weights and the random mixing are part of `Method.frozen`, not of the state.
 """
@@ -13,15 +14,18 @@ from typing import Any, NamedTuple
 import jax
 
 from imggen import options
+from imggen.errors import UserError
 from imggen.features import alexnet, layers, lite0, vgg16
 from imggen.networks import projected
 
-# Module and layers, the shallowest first: their maps are looked at.
+# Of each network, the layers whose maps the heads judge, the shallowest first.
 NETWORKS = {
     'alexnet': (alexnet, ('conv1', 'conv2', 'conv3', 'conv5')),
     'lite0': (lite0, ('block2', 'block4', 'block10', 'block15')),
     'vgg16': (vgg16, ('block2_conv2', 'block3_conv3', 'block4_conv3', 'block5_conv3')),
 }
+# The smallest size at which every map of every network has the 2 pixels that a head halves.
+MIN_SIZE = 48
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +34,12 @@ class Config:
 
     Attributes:
       network: one of NETWORKS; '' for none.
-      size: images are resized to this height and width for the network.
+      size: images are resized to this height and width for the network; MIN_SIZE or more.
       features: F of networks/projected.py, for the mixing and the heads.
-      joins: whether the usual discriminator stays, and these heads join it.
-      weight: of the heads in the loss of the generator, if they join.
-      learning_rate: of the heads, if they join.
-      warmup: the fraction of the run after which they join.
+      joins: whether the heads join the usual discriminator; otherwise they replace it.
+      weight: weight of the heads in the loss of the generator, if they join.
+      learning_rate: learning rate of the heads, if they join.
+      warmup: the fraction of the run after which the generator learns from heads that join.
     """
 
     network: str = ''
@@ -66,8 +70,12 @@ def make(config: Config, *, axis_name: str | None) -> Discriminator:
     """Builds the discriminator and reads the weights of its network.
 
     Raises:
-      UserError: the network is unknown, or its weights are not installed.
+      UserError: the network is unknown, its weights are not installed, or `size` is too small.
     """
+    if config.size < MIN_SIZE:
+        raise UserError(
+            f'config.method.frozen.size={config.size} is too small: set it to {MIN_SIZE} or more.'
+        )
     network, names = options.choose(NETWORKS, config.network, where='config.method.frozen.network')
     heads = projected.Heads(config.features, axis_name=axis_name)
 
@@ -83,13 +91,13 @@ def make(config: Config, *, axis_name: str | None) -> Discriminator:
         return heads.apply(variables, mixed(frozen, images), **how)
 
     weights = network.pretrained()
-    # `network.activations` needs the weights of the looked-at layers and those before them.
     channels = _channels(network, weights, names)
     mixing = projected.draw_mixing(jax.random.key(0), channels, features=config.features)
     return Discriminator(init, apply, {'network': weights, 'mixing': mixing})
 
 
 def _channels(network, weights, names) -> list[int]:
-    image = jax.ShapeDtypeStruct((1, 64, 64, 3), 'float32')
+    """Returns the number of channels of each map."""
+    image = jax.ShapeDtypeStruct((1, MIN_SIZE, MIN_SIZE, 3), 'float32')
     shapes = jax.eval_shape(lambda image: network.activations(weights, image, names), image)
     return [shapes[name].shape[-1] for name in names]

@@ -34,7 +34,8 @@ class Config(adversarial_step.Config):
     Attributes:
       network: one of NETWORKS.
       generator, discriminator: options of the two modules.
-      frozen: options of `adversarial.frozen.Config`; {} for none.
+      frozen: options of `adversarial.frozen.Config`, a discriminator on frozen features; {} for
+        none. Unless it joins, it takes the place of the discriminator of `network`.
     """
 
     network: str = 'dcgan'
@@ -51,17 +52,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     )
     modules = options.choose(NETWORKS, config.network, where='config.method.network')
     networks = functools.partial(_networks, config, modules, axis_name)
-    looks = options.build(frozen_discriminator.Config, config.frozen, where='config.method.frozen')
-    eye = frozen_discriminator.make(looks, axis_name=axis_name) if looks.network else None
-    if eye and looks.joins:
-        slower = dataclasses.replace(config, learning_rate=looks.learning_rate)
-        aid_optimizer = adversarial_step.make_optimizer(slower, max(1, config.num_steps))
-        aid_of = lambda frozen: adversarial_step.Aid(  # noqa: E731
-            functools.partial(eye.apply, frozen),
-            aid_optimizer,
-            looks.weight,
-            round(looks.warmup * config.num_steps),
-        )
+    heads, aid = _on_frozen_features(setup)
 
     def init(key, frozen, batch):
         generator, discriminator = networks(batch['image'].shape[1:])
@@ -71,26 +62,24 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         latent = jnp.zeros((1, config.latent_size))
         image = batch['image'][:1]
         generator_variables = generator.init(generator_key, latent, label, train=False)
-        heads = None
-        if eye and looks.joins:
-            variables = eye.init(jax.random.fold_in(discriminator_key, 1), frozen, image)
-            heads = train_state.create(variables, aid_optimizer)
-        if eye and not looks.joins:
-            variables = eye.init(discriminator_key, frozen, image)
+        aid_state = None
+        if heads and not aid:
+            variables = heads.init(discriminator_key, frozen, image)
         else:
             variables = discriminator.init(discriminator_key, image, label, train=False)
-        return adversarial_step.create_state(setup, generator_variables, variables, heads)
+        if aid:
+            aid_key = jax.random.fold_in(discriminator_key, 1)
+            aid_state = train_state.create(heads.init(aid_key, frozen, image), aid.optimizer)
+        return adversarial_step.create_state(setup, generator_variables, variables, aid_state)
 
     def step(key, state, frozen, batch):
         generator, discriminator = networks(batch['image'].shape[1:])
-        apply, aid = discriminator.apply, None
-        if eye and looks.joins:
-            aid = aid_of(frozen)
-        elif eye:
-            apply = lambda variables, images, label, **how: eye.apply(  # noqa: E731
-                frozen, variables, images, **how
-            )
-        return adversarial_step.advance(key, setup, state, batch, generator.apply, apply, aid)
+        apply, joined = discriminator.apply, None
+        if aid:
+            joined = aid._replace(apply=functools.partial(aid.apply, frozen))
+        elif heads:
+            apply = functools.partial(_apply_without_label, heads, frozen)
+        return adversarial_step.advance(key, setup, state, batch, generator.apply, apply, joined)
 
     def sample(image_keys, state, frozen, batch):
         del frozen
@@ -107,9 +96,56 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         sample,
         latent_size=config.latent_size,
         num_classes=config.num_classes or None,
-        frozen=eye.frozen if eye else (),
+        frozen=heads.frozen if heads else (),
         logits_have_scale=setup.loss.has_scale,
     )
+
+
+def _on_frozen_features(setup: adversarial_step.Setup):
+    """Builds what `config.frozen` asks for.
+
+    Returns:
+      The discriminator, and the aid if it joins the usual one; None for what is not asked for. The
+      aid's `apply` takes the frozen weights first.
+    """
+    config, where = setup.config, 'config.method.frozen'
+    looks = options.build(frozen_discriminator.Config, config.frozen, where=where)
+    if not looks.network:
+        return None, None
+    _check_frozen(setup, looks.joins)
+    heads = frozen_discriminator.make(looks, axis_name=setup.axis_name)
+    if not looks.joins:
+        return heads, None
+    schedule = dataclasses.replace(config, learning_rate=looks.learning_rate)
+    optimizer = adversarial_step.make_optimizer(schedule, max(1, config.num_steps))
+    first_step = round(looks.warmup * config.num_steps)
+    return heads, adversarial_step.Aid(heads.apply, optimizer, looks.weight, first_step)
+
+
+def _apply_without_label(heads, frozen, variables, images, label, **how):
+    """Applies the heads in place of a discriminator that takes a label."""
+    del label
+    return heads.apply(frozen, variables, images, **how)
+
+
+def _check_frozen(setup: adversarial_step.Setup, joins: bool) -> None:
+    """Refuses options that a discriminator on frozen features does not have."""
+    config = setup.config
+    if config.num_classes:
+        raise UserError(
+            'config.method.frozen looks at images without their labels: set '
+            'config.method.num_classes=0.'
+        )
+    if joins and setup.augmentation.target:
+        raise UserError(
+            'config.method.augment.target follows one discriminator, and '
+            'config.method.frozen.joins adds a second one: set config.method.augment.target=0.0.'
+        )
+    if not joins and (used := _penalties(config)):
+        raise UserError(
+            f'config.method.{used[0]} penalizes the gradient of single images, which the batch '
+            f'normalization of config.method.frozen mixes: set config.method.{used[0]}=0.0.'
+        )
 
 
 def _networks(config: Config, modules, axis_name: str | None, shape: tuple[int, int, int]):
@@ -129,10 +165,15 @@ def _networks(config: Config, modules, axis_name: str | None, shape: tuple[int, 
 
 def _check(config: Config, discriminator) -> None:
     """Refuses gradient penalties, which are per image, with batch normalization."""
-    names = ('r1_gamma', 'r2_gamma', 'gradient_penalty')
-    used = [name for name in names if getattr(config, name)]
+    used = _penalties(config)
     if used and getattr(discriminator, 'normalize', False):
         raise UserError(
             f'config.method.{used[0]} penalizes the gradient of single images, which batch '
             'normalization mixes: set config.method.discriminator.normalize=False.'
         )
+
+
+def _penalties(config: Config) -> list[str]:
+    """Returns the names of the gradient penalties that a config uses."""
+    names = ('r1_gamma', 'r2_gamma', 'gradient_penalty')
+    return [name for name in names if getattr(config, name)]

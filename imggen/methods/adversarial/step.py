@@ -50,8 +50,8 @@ class Config:
       b1, b2: decay rates of Adam's moments.
       b2_end: b2 at the end, along a cosine; None for a constant b2.
       ema_half_life_images: half-life of the moving average of the generator, in images.
-      ramp: whether this half-life and the probability of augmentation (without a target) rise
-        from 0 to their values, along the same cosine.
+      ramp: whether this half-life and the probability of augmentation rise from 0 to their values
+        along a cosine. A probability that adapts to a target does not.
     """
 
     num_steps: int
@@ -94,21 +94,21 @@ class AdaptiveState(State):
 
 @struct.dataclass
 class AidedState(State):
-    """The state with the train state of heads on a frozen network, `heads`."""
+    """The state with a second discriminator, whose train state is `heads`."""
 
     heads: TrainState
 
 
 class Aid(NamedTuple):
-    """A second discriminator, on the features of a frozen network, that joins the first.
+    """A second discriminator, on the features of a frozen network (Kumari et al. 2022).
 
-    Kumari et al. 2022. Its loss is binary cross-entropy with a target of 0.8 for real images.
+    Its loss is binary cross-entropy with a target of 0.8 for real images.
 
     Attributes:
       apply: (variables, images, train=, rngs=, mutable=) -> (logits [n, k], changed collections).
-      optimizer: of its heads.
-      weight: of its logits in the loss of the generator.
-      first_step: the step from which the generator learns from it.
+      optimizer: the optimizer of its parameters.
+      weight: weight of its loss in the loss of the generator.
+      first_step: the first step in which the generator learns from it.
     """
 
     apply: Callable
@@ -261,7 +261,7 @@ def advance(
 
 
 def _risen(config: Config, step: jax.Array) -> jax.Array | float:
-    """Returns the part of a value that `ramp` lets rise."""
+    """Returns the fraction of a value that `ramp` has reached."""
     if not config.ramp:
         return 1.0
     return 1.0 - optax.cosine_decay_schedule(1.0, max(1, config.num_steps))(step)
