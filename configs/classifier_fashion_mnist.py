@@ -22,6 +22,7 @@ def get_config(arg=None):
     arg = common.parse(arg, smoke=False)
     config = ConfigDict()
     config.seed = 0
+    config.init_from = ''
     config.data = ConfigDict()
     config.data.name = 'fashion_mnist'
     config.data.batch_size = 8 if arg.smoke else 128

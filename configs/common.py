@@ -44,7 +44,8 @@ def config(method: str, *, total_images: int, data: Mapping[str, Any]) -> Config
     `total_images` is how many images training reads; `data` is the `data` section, with
     `batch_size`.
     """
-    config = ConfigDict({'seed': 0, 'total_images': total_images, 'data': ConfigDict(data)})
+    config = ConfigDict({'seed': 0, 'init_from': '', 'total_images': total_images})
+    config.data = ConfigDict(data)
     num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
     config.method = ConfigDict({'name': method})
     config.method.num_steps = num_steps

@@ -21,6 +21,7 @@ def get_config(arg=None):
     arg = common.parse(arg, smoke=False)
     config = ConfigDict()
     config.seed = 0
+    config.init_from = ''
     config.epochs = 1 if arg.smoke else 13
     config.data = ConfigDict()
     config.data.name = 'digits'

@@ -1,81 +1,75 @@
-"""Starts a run from the weights of another run, its parent."""
+"""Starts a run from the networks of another run, its parent."""
 
 import pathlib
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 
 from imggen.errors import UserError
 from imggen.inference import load
 from imggen.method import Batch, Method
-
-# Weights lie below fields of these names. The state of an optimizer, which has trees of the same
-# form, and counters start anew.
-_WEIGHTS = ('params', 'batch_stats', 'ema')
-_NEW = 'opt_state'
+from imggen.workdir import weights
 
 
-class Start(NamedTuple):
-    """What a run took from its parent.
+def adopt(
+    method: Method, workdir: str | pathlib.Path, batch: Batch
+) -> tuple[Method, dict[str, Any]]:
+    """Returns the method with an `init` that takes networks from a parent.
 
-    Attributes:
-      workdir, step: the parent, and the step of its checkpoint.
-      taken: the names of the arrays that were taken.
-      drawn: the names of those that the parent does not have in this shape.
-    """
+    A network is taken whole, with its batch statistics, if the parent has one of the same name
+    with the same arrays. The averaged weights `ema` count as a network. Optimizers and counters
+    start anew.
 
-    workdir: str
-    step: int
-    taken: tuple[str, ...]
-    drawn: tuple[str, ...]
+    Args:
+      method: the method of the new run.
+      workdir: the folder of the parent, whose newest checkpoint is read, or of an exported model.
+      batch: a batch of the new run.
 
-    def sentence(self) -> str:
-        """Says which weights were taken, for the progress line."""
-        text = f'{len(self.taken)} of {len(self.taken + self.drawn)} arrays of weights come from '
-        text += f'{self.workdir}, step {self.step}'
-        return f'{text}; not {", ".join(self.drawn)}' if self.drawn else text
-
-
-def adopt(method: Method, workdir: str | pathlib.Path, batch: Batch) -> tuple[Method, Start]:
-    """Returns the method with an `init` that takes weights from the newest checkpoint of a run.
-
-    An array is taken if the run has one of the same name, shape and type. All others are drawn, as
-    without a parent.
+    Returns:
+      The method, and a record for run.json: the `workdir` and the `step` of the parent, and the
+      names of the networks that were `taken` and that were `drawn`.
 
     Raises:
-      UserError: there is no run or no checkpoint, or none of its weights fits.
+      UserError: there is no run, no checkpoint, or no network that fits.
     """
     restored = load.load(workdir)
-    given = _weights(restored.state)
-    shapes = _weights(jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch))
-
-    def fits(name):
-        found, wanted = given.get(name), shapes[name]
-        return found is not None and (found.shape, found.dtype) == (wanted.shape, wanted.dtype)
-
-    taken = tuple(name for name in shapes if fits(name))
+    given = _networks(restored.state)
+    wanted = _networks(jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch))
+    taken = [name for name in wanted if _shapes(given.get(name, {})) == _shapes(wanted[name])]
     if not taken:
         raise UserError(
-            f'config.init_from={workdir} has no weights that fit this method: name the run of a '
-            'method with the same networks.'
+            f'config.init_from={workdir} has no network of the same name and shapes as this '
+            "config's: name a run with the same network options and image size."
         )
+    arrays = jax.device_get({key: leaf for name in taken for key, leaf in given[name].items()})
 
     def init(key, frozen, batch):
-        def take(path, leaf):
-            name = jax.tree_util.keystr(path)
-            return given[name] if name in taken else leaf
+        state = method.init(key, frozen, batch)
+        leaves = [arrays.get(name, leaf) for name, leaf in weights.named(state)]
+        return jax.tree.unflatten(jax.tree.structure(state), leaves)
 
-        return jax.tree_util.tree_map_with_path(take, method.init(key, frozen, batch))
+    drawn = [name for name in wanted if name not in taken]
+    record = {'workdir': str(workdir), 'step': restored.step, 'taken': taken, 'drawn': drawn}
+    return method._replace(init=init), record
 
-    drawn = tuple(name for name in shapes if name not in taken)
-    return method._replace(init=init), Start(str(workdir), restored.step, taken, drawn)
+
+def sentence(record: Mapping[str, Any]) -> str:
+    """Says which networks came from the parent."""
+    text = f'from {record["workdir"]}, step {record["step"]}: {", ".join(record["taken"])}'
+    return f'{text}; drawn anew: {", ".join(record["drawn"])}' if record['drawn'] else text
 
 
-def _weights(state: Any) -> dict[str, Any]:
-    """Returns the weights in a state by their path."""
-    found = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        parts = {getattr(part, 'name', getattr(part, 'key', None)) for part in path}
-        if parts & set(_WEIGHTS) and _NEW not in parts:
-            found[jax.tree_util.keystr(path)] = leaf
-    return found
+def _networks(state: Any) -> dict[str, dict[str, Any]]:
+    """Returns the arrays of each network in a state by their names."""
+    networks = {}
+    for name, leaf in weights.named(state):
+        network, *path = name.split('.')
+        is_variable = bool({'params', 'batch_stats'} & {*path}) or (network == 'ema' and path)
+        if is_variable and not weights.is_of_optimizer(name):
+            networks.setdefault(network, {})[name] = leaf
+    return networks
+
+
+def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple]:
+    return {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}

@@ -17,7 +17,7 @@ from imggen.errors import UserError
 from imggen.evaluation import distribution
 from imggen.method import Batch, Method
 from imggen.progress import Progress
-from imggen.training import collapse, dispatch, hooks, labels, loop, signals
+from imggen.training import collapse, dispatch, hooks, labels, loop, parent, signals
 from imggen.training.dispatch import NotFiniteError
 from imggen.workdir import lock
 from imggen.workdir.checkpoint import Checkpoints
@@ -91,7 +91,8 @@ def train(
     """Runs what `config` describes in `workdir`, from where it stands there.
 
     Args:
-      config: nested dicts with `seed`, `method`, `data` and `run`.
+      config: nested dicts with `seed`, `method`, `data` and `run`. `init_from`, if it is not '',
+        is a workdir or the folder of an exported model: a new run starts from its networks.
       workdir: the folder of the run.
       command: the command line, for the record.
       seconds_to_stop: how long after SIGTERM or Ctrl-C the process may go on without saving, for
@@ -130,13 +131,21 @@ def train(
                 _say(f'{writer.workdir} is finished: step {done} of {total}.')
             writer.status('finished')
             return loop.Result(done, None, True)
-        training = _Training(config, run_config, method, source, batch, mesh, writer, checkpoints)
+        start = None
+        if not done and config.get('init_from'):
+            method, start = parent.adopt(method, config['init_from'], batch)
+        training = _Training(
+            config, run_config, method, source, batch, mesh, writer, checkpoints, start
+        )
         return training.run(done, total, seconds_to_stop)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Training:
-    """A run whose input is good, in a workdir that is locked."""
+    """A run whose input is good, in a workdir that is locked.
+
+    `start` is the record of `parent.adopt`; None if the run does not start from a parent.
+    """
 
     config: Mapping[str, Any]
     run_config: RunConfig
@@ -146,6 +155,7 @@ class _Training:
     mesh: jax.sharding.Mesh
     writer: Writer
     checkpoints: Checkpoints
+    start: Mapping[str, Any] | None
 
     def run(self, done: int, total: int, seconds_to_stop: float | None) -> loop.Result:
         """Runs from step `done` and records how it ended."""
@@ -192,6 +202,9 @@ class _Training:
             source=self.source.description,
             batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in self.batch.items()},
         )
+        if self.start:
+            self.writer.status('running', init_from=self.start)
+            progress.say(parent.sentence(self.start))
         hardware = devices.hardware()
         progress.say(f'{self.source.description}; {hardware}; step {done} of {total}')
 

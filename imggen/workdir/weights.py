@@ -24,8 +24,8 @@ def write(path: str | os.PathLike, state: Any, *, step: int) -> None:
     """Writes the arrays of a state, without its optimizers, atomically."""
     arrays = {
         name: np.asarray(jax.device_get(leaf), order='C')
-        for name, leaf in _named(state)
-        if not _is_of_optimizer(name)
+        for name, leaf in named(state)
+        if not is_of_optimizer(name)
     }
     with files.writing(path) as partial:
         safetensors.numpy.save_file(arrays, partial, metadata={'step': str(step)})
@@ -62,7 +62,7 @@ def read(path: pathlib.Path, like: Any) -> Any:
         raise UserError(f'{path} cannot be read ({error}): export the run again.') from None
 
     def restored(name, leaf):
-        if _is_of_optimizer(name):
+        if is_of_optimizer(name):
             array = jnp.zeros(leaf.shape, leaf.dtype)
         elif name not in arrays:
             raise UserError(f'{path} has no array {name!r}: it does not belong to its config.json.')
@@ -76,7 +76,7 @@ def read(path: pathlib.Path, like: Any) -> Any:
             array = arrays[name]
         return jax.device_put(array, leaf.sharding)
 
-    leaves = [restored(name, leaf) for name, leaf in _named(like)]
+    leaves = [restored(name, leaf) for name, leaf in named(like)]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
@@ -86,10 +86,12 @@ def _check_regular(path: pathlib.Path) -> None:
         raise UserError(f'{path} is not a regular file: export the run again.')
 
 
-def _named(tree) -> list[tuple[str, Any]]:
+def named(tree: Any) -> list[tuple[str, Any]]:
+    """Returns the leaves of a state with their names, in the order of `jax.tree.leaves`."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [(jax.tree_util.keystr(path, simple=True, separator='.'), leaf) for path, leaf in leaves]
 
 
-def _is_of_optimizer(name: str) -> bool:
+def is_of_optimizer(name: str) -> bool:
+    """Whether an array of this name belongs to the state of an optimizer."""
     return 'opt_state' in name.split('.')

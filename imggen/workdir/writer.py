@@ -151,7 +151,9 @@ class Writer:
         computed = [*self.workdir.glob('metrics.jsonl'), *self.workdir.glob('checkpoints/*')]
         if before is None or not computed:  # A run that computed nothing may change its config.
             return
-        old, new = reader.flatten(before), reader.flatten(json.loads(json.dumps(config)))
+        # A config without init_from, as older runs have, is one whose run starts from no parent.
+        old = {'init_from': '', **reader.flatten(before)}
+        new = {'init_from': '', **reader.flatten(json.loads(json.dumps(config)))}
         differing = [
             f'{key} (there {old.get(key)!r}, now {new.get(key)!r})'
             for key in sorted(old.keys() | new.keys())

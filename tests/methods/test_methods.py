@@ -192,6 +192,11 @@ GOLDEN = {
         'generator_gradient': 0.00765874,
         'generator_loss': 0.692918,
     },
+    'gan_gated': {
+        'discriminator_gradient': 0.155302,
+        'discriminator_loss': 2.00071,
+        'generator_gradient': 0.0162669,
+    },
     'gan_perceptron': {
         'discriminator_gradient': 30.5199,
         'discriminator_loss': 0.401538,

@@ -300,7 +300,42 @@ def test_an_aid_teaches_the_generator_from_its_first_step_on():
 
 
 def test_an_aid_has_smoothed_labels_and_a_weight():
-    state, advance = toy(aid=aid(weight=2.0), loss='nonsaturating', b1=0.0)
-    _, metrics = advance(jax.random.key(0), state)
-    # Its first loss on its own images, from the logits of the equal discriminator before it moved.
-    assert metrics['aided_discriminator_loss'] > metrics['discriminator_loss']
+    real = BATCH['image'].mean((1, 2, 3))
+    latent = latents.draw(keys.per_image(jax.random.key(0), 6), 4).mean(-1)
+
+    def aid_loss(w):
+        return adversarial.SMOOTHED.discriminator(w * real, w * 0.5 * latent).mean()
+
+    w = 0.3 - 0.1 * jax.grad(aid_loss)(0.3)
+    taught = jax.grad(lambda v: adversarial.SMOOTHED.generator(None, w * v * latent).mean())(0.5)
+    gradients = []
+    for weight in (0.0, 1.0, 2.0):
+        states, metrics = train(1, aid=aid(weight=weight))
+        np.testing.assert_allclose(metrics[0]['aided_discriminator_loss'], aid_loss(0.3), rtol=1e-5)
+        np.testing.assert_allclose(states[1].heads.params['w'], w, rtol=1e-5)
+        # Both discriminators pull in one direction, so that the norms of the gradients add up.
+        gradients.append(metrics[0]['generator_gradient'])
+    expected = jnp.abs(taught)
+    np.testing.assert_allclose(np.diff(gradients), [expected, expected], rtol=1e-4)
+
+
+FROZEN = {'network': 'alexnet', 'size': 48}
+
+
+@pytest.mark.parametrize(
+    'frozen, changes, sentence',
+    [
+        ({}, {'num_classes': 10}, r'without their labels: set config\.method\.num_classes=0'),
+        (
+            {'joins': True},
+            {'augment': {'kinds': ('flip',), 'target': 0.6}},
+            r'augment\.target follows one .* set config\.method\.augment\.target=0\.0',
+        ),
+        ({}, {'r1_gamma': 1.0}, r'r1_gamma penalizes .* set config\.method\.r1_gamma=0\.0'),
+        ({'size': 47}, {}, r'frozen\.size=47 is too small: set it to 48 or more'),
+    ],
+)
+def test_what_a_frozen_network_cannot_do_is_refused(frozen, changes, sentence):
+    section = {**cases.CONFIGS['gan_dcgan'], **changes, 'frozen': {**FROZEN, **frozen}}
+    with pytest.raises(UserError, match=sentence):
+        methods.make(section)

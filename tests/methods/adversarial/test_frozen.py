@@ -1,0 +1,70 @@
+"""Discriminators on the features of a frozen network, with its real weights."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imggen.errors import UserError
+from imggen.methods.adversarial import frozen
+from imggen.workdir.checkpoint import Checkpoints
+from tests.helpers import cases
+
+QUICK = {'xla_backend_optimization_level': 0}  # Programs that run twice: compilation counts.
+
+
+def method(*, joins):
+    options = {'network': 'alexnet', 'size': frozen.MIN_SIZE, 'features': 1, 'joins': joins}
+    try:
+        return cases.method('gan_dcgan', num_steps=3, frozen={**options, 'warmup': 0.5})
+    except UserError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize('joins', [False, True])
+def test_a_resumed_run_is_the_same_and_its_state_has_no_frozen_weights(joins, tmp_path):
+    made, source = method(joins=joins), cases.source()
+    compiled = functools.partial(jax.jit, compiler_options=QUICK)
+    step = compiled(made.phases[0].step)
+
+    def advance(state, index):
+        return step(jax.random.key(index), state, made.frozen, source.batch(index))
+
+    states = [compiled(made.init)(jax.random.key(9), made.frozen, source.batch(0))]
+    for index in range(2):
+        state, metrics = advance(states[-1], index)
+        assert all(np.isfinite(value) for value in metrics.values())
+        assert metrics['generator_gradient'] > 0
+        states.append(state)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, states[1])
+    resumed, _ = advance(checkpoints.restore(states[1]), 1)
+    cases.assert_equal_bits(resumed, states[2])
+
+    kernels = {leaf.shape for leaf in jax.tree.leaves(made.frozen) if leaf.ndim == 4}
+    assert kernels and not kernels & {leaf.shape for leaf in jax.tree.leaves(state)}
+    assert joins == ('aided_generator_loss' in metrics)
+    # DCGAN's discriminator ends with a dense layer, the heads do not.
+    assert joins == ('Dense_0' in state.discriminator.params)
+    heads = [(each.heads if joins else each.discriminator).params for each in states]
+    assert 'Dense_0' not in heads[0]
+    moved = jax.tree.map(lambda old, new: bool(jnp.any(old != new)), heads[0], heads[1])
+    assert all(jax.tree.leaves(moved))
+
+
+@pytest.mark.parametrize('network', frozen.NETWORKS)
+def test_every_network_works_at_the_smallest_size(network):
+    config = frozen.Config(network=network, size=frozen.MIN_SIZE, features=1)
+    try:
+        heads = frozen.make(config, axis_name=None)
+    except UserError as error:
+        pytest.skip(str(error))
+
+    def judge(frozen, images):
+        variables = heads.init(jax.random.key(0), frozen, images)
+        return heads.apply(frozen, variables, images, train=False)
+
+    logits = jax.eval_shape(judge, heads.frozen, jnp.zeros((2, 9, 7, 1)))
+    assert logits.shape[0] == 2 and logits.shape[1] >= 4  # One or more of each map.

@@ -1,0 +1,124 @@
+"""Runs that start from the networks of another run."""
+
+import pathlib
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from imggen import methods
+from imggen.errors import UserError
+from imggen.inference import load
+from imggen.training import parent as parents
+from imggen.training import train
+from imggen.workdir import reader, weights
+from tests.helpers import cases, processes
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('parent')
+
+
+@pytest.fixture(scope='module')
+def config(folder):
+    """The config of a GAN of two steps."""
+    images = processes.write_set(folder / 'set', count=16)
+    return {
+        'seed': 0,
+        'method': {**cases.CONFIGS['gan_dcgan'], 'num_steps': 2},
+        'data': {'name': 'idx', 'path': str(images), 'batch_size': 8},
+        'run': {'num_samples': 4, 'checkpoint_every_steps': 1},
+    }
+
+
+@pytest.fixture(scope='module')
+def parent(folder, config):
+    """A trained run."""
+    train.train(config, folder / 'parent')
+    return folder / 'parent'
+
+
+def child(config, parent, **method):
+    """Returns the config of another seed that starts from the parent."""
+    method = {**config['method'], **method}
+    return {**config, 'seed': 1, 'init_from': str(parent), 'method': method}
+
+
+def info(workdir: pathlib.Path):
+    return reader.read(workdir).info
+
+
+def variables(state):
+    return [state.generator.variables, state.discriminator.variables, state.ema]
+
+
+def first_state(config, workdir):
+    """Returns the state at step 0 of a run that starts from another one, and the record."""
+    made = methods.make(config['method'])
+    batch = {'image': np.zeros((8, 8, 8, 1), np.float32)}
+    made, record = parents.adopt(made, workdir, batch)
+    return jax.jit(made.init)(jax.random.key(1), (), batch), record
+
+
+def test_a_run_starts_from_its_parent_and_resumes_without_it(config, parent, tmp_path, capfd):
+    there, here = tmp_path / 'there', tmp_path / 'here'
+    shutil.copytree(parent, there)
+    # Without a learning rate the parameters stay what they were at step 0.
+    section = child(config, there, learning_rate=0.0)
+    whole = train.train(section, here)
+    expected = load.load(there).state
+    for name in ('generator', 'discriminator'):
+        found, wanted = (getattr(state, name).params for state in (whole.state, expected))
+        cases.assert_equal_bits(found, wanted)
+    start = {'workdir': str(there), 'step': 2, 'drawn': []}
+    start['taken'] = ['discriminator', 'ema', 'generator']
+    recorded = info(here)['init_from']
+    assert {**recorded, 'taken': sorted(recorded['taken'])} == start
+    assert f'from {there}, step 2: ' in capfd.readouterr().err
+    # Killed after its first step, it goes on; its parent is gone.
+    shutil.rmtree(here / 'checkpoints' / '2')
+    shutil.rmtree(there)
+    cases.assert_equal_bits(train.train(section, here).state, whole.state)
+    assert info(here)['init_from'] == recorded
+    assert info(here)['sessions'] == 2
+
+
+def test_networks_come_from_a_run_or_an_exported_model_and_optimizers_start_anew(
+    config, parent, tmp_path
+):
+    restored = load.load(parent)
+    for name in ('config.json', 'run.json'):
+        shutil.copyfile(parent / name, tmp_path / name)
+    weights.write(tmp_path / weights.NAME, restored.state, step=restored.step)
+    for workdir in (parent, tmp_path):
+        state, record = first_state(config, workdir)
+        cases.assert_equal_bits(variables(state), variables(restored.state))
+        assert state.step == 0 and record['step'] == 2
+        moments = jax.tree.leaves(state.generator.opt_state)
+        assert not any(np.any(leaf) for leaf in moments)
+
+
+def test_a_network_that_the_parent_does_not_have_is_drawn(config, parent):
+    wider = child(config, parent, discriminator={'features': 5})
+    state, record = first_state(wider, parent)
+    restored = load.load(parent).state
+    cases.assert_equal_bits(state.generator.variables, restored.generator.variables)
+    assert record['drawn'] == ['discriminator']
+    assert parents.sentence(record).endswith('generator, ema; drawn anew: discriminator')
+
+
+def test_what_is_no_parent_is_refused_before_anything_is_written(config, parent, tmp_path):
+    other = {name: {'features': 5} for name in ('generator', 'discriminator')}
+    with pytest.raises(UserError, match=r'init_from=.*parent has no network of the same name'):
+        train.train(child(config, parent, **other), tmp_path / 'other')
+    with pytest.raises(UserError, match='nowhere'):
+        train.train(child(config, tmp_path / 'nowhere'), tmp_path / 'other')
+    assert reader.read_config(tmp_path / 'other') is None
+
+
+def test_a_config_without_the_option_is_one_that_has_no_parent(config, parent):
+    assert train.train({**config, 'init_from': ''}, parent).finished
+    with pytest.raises(UserError, match=r"init_from \(there '', now 'elsewhere'\)"):
+        train.train({**config, 'init_from': 'elsewhere'}, parent)
