@@ -31,8 +31,12 @@ def draw_mixing(key: jax.Array, channels: Sequence[int], *, features: int) -> di
     widths = [features * 2**index for index in range(len(channels))]
     shapes = [*zip(channels, widths, strict=True)]
     shapes += [*zip(widths, (features, *widths[:-1]), strict=True)]
-    keys = jax.random.split(key, len(shapes))
-    kernels = [np.asarray(init(k, shape)) for k, shape in zip(keys, shapes, strict=True)]
+
+    @jax.jit  # One small program in place of one for each shape.
+    def draw(keys):
+        return [init(key, shape) for key, shape in zip(keys, shapes, strict=True)]
+
+    kernels = jax.device_get(draw(jax.random.split(key, len(shapes))))
     return {'channels': kernels[: len(channels)], 'scales': kernels[len(channels) :]}
 
 
