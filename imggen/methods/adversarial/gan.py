@@ -70,7 +70,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         if aid:
             aid_key = jax.random.fold_in(discriminator_key, 1)
             aid_state = train_state.create(heads.init(aid_key, frozen, image), aid.optimizer)
-        return adversarial_step.create_state(setup, generator_variables, variables, aid_state)
+        return adversarial_step.create_state(setup, generator_variables, variables, heads=aid_state)
 
     def step(key, state, frozen, batch):
         generator, discriminator = networks(batch['image'].shape[1:])
@@ -79,7 +79,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             joined = aid._replace(apply=functools.partial(aid.apply, frozen))
         elif heads:
             apply = functools.partial(_apply_without_label, heads, frozen)
-        return adversarial_step.advance(key, setup, state, batch, generator.apply, apply, joined)
+        return adversarial_step.advance(
+            key, setup, state, batch, generator.apply, apply, aid=joined
+        )
 
     def sample(image_keys, state, frozen, batch):
         del frozen

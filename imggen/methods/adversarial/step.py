@@ -168,7 +168,7 @@ def make_optimizer(config: Config, num_steps: int) -> optax.GradientTransformati
 
 
 def create_state(
-    setup: Setup, generator_variables, discriminator_variables, heads: TrainState | None = None
+    setup: Setup, generator_variables, discriminator_variables, *, heads: TrainState | None = None
 ) -> State:
     """Builds the initial state from the variables that the modules returned from `init`.
 
@@ -204,6 +204,7 @@ def advance(
     batch: Mapping[str, jax.Array],
     generator_apply: Callable,
     discriminator_apply: Callable,
+    *,
     aid: Aid | None = None,
 ) -> tuple[State, Mapping[str, jax.Array]]:
     """Makes one step; returns the new state and metrics.

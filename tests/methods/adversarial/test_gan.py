@@ -43,12 +43,14 @@ def toy(*, v=0.5, discriminator_apply=Toy.discriminator_apply, aid=None, **chang
     setup = adversarial_step.make_setup(config, axis_name=None, schedule_steps=8)
     start = {'params': {'w': jnp.float32(0.3)}}
     heads = aid and train_state.create(start, aid.optimizer)
-    state = adversarial_step.create_state(setup, {'params': {'v': jnp.float32(v)}}, start, heads)
+    state = adversarial_step.create_state(
+        setup, {'params': {'v': jnp.float32(v)}}, start, heads=heads
+    )
 
     @jax.jit
     def advance(key, state):
         return adversarial_step.advance(
-            key, setup, state, BATCH, Toy.generator_apply, discriminator_apply, aid
+            key, setup, state, BATCH, Toy.generator_apply, discriminator_apply, aid=aid
         )
 
     return state, advance
