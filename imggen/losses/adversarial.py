@@ -91,15 +91,6 @@ def relativistic(real: jax.Array, fake: jax.Array) -> jax.Array:
     return softplus(real - fake)
 
 
-def smoothed_binary_cross_entropy(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """-0.8 log sigmoid(D(x)) - 0.2 log(1 - sigmoid(D(x))) - log(1 - sigmoid(D(g))).
-
-    One-sided label smoothing with a target of 0.8: Kumari et al. 2022.
-    """
-    return 0.8 * softplus(-real) + 0.2 * softplus(real) + softplus(fake)
-
-
-SMOOTHED = Loss(smoothed_binary_cross_entropy, nonsaturating)
 LOSSES = {
     'minimax': Loss(binary_cross_entropy, minimax),
     'nonsaturating': Loss(binary_cross_entropy, nonsaturating),
@@ -108,6 +99,27 @@ LOSSES = {
     'hinge': Loss(hinge_discriminator, wasserstein),
     'relativistic': Loss(relativistic_discriminator, relativistic, relative=True),
 }
+
+
+def smooth_labels(loss: Loss, smoothing: float) -> Loss:
+    """Trains the discriminator towards the label 1 - smoothing for real images.
+
+    One-sided label smoothing, Salimans et al. 2016, section 3.4: the discriminator's loss becomes
+    (1 - smoothing) L(D(x), D(g)) + smoothing L(-D(x), D(g)). It needs a loss in which -D(x) stands
+    for the other label: cross entropy or hinge.
+    """
+    if not smoothing:
+        return loss
+
+    def discriminator(real, fake):
+        kept, turned = loss.discriminator(real, fake), loss.discriminator(-real, fake)
+        return (1.0 - smoothing) * kept + smoothing * turned
+
+    return loss._replace(discriminator=discriminator)
+
+
+# The loss of vision-aided discriminators: Kumari et al. 2022.
+SMOOTHED = smooth_labels(LOSSES['nonsaturating'], 0.2)
 
 
 def squared_gradient_norm(discriminator, images: jax.Array):

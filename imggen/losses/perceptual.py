@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 Features = Mapping[str, jax.Array]
+_EPSILON = 1e-10
 
 
 def perceptual(
@@ -28,3 +29,35 @@ def perceptual(
         weight * jnp.square(features[layer] - target[layer]).mean((1, 2, 3))
         for layer, weight in weights.items()
     )
+
+
+def lpips(features: Features, target: Features, *, heads: Mapping[str, jax.Array]) -> jax.Array:
+    """Returns the distance of each image to its target, [n]: the summed means of `lpips_maps`."""
+    maps = lpips_maps(features, target, heads=heads)
+    return sum(distance.mean((1, 2, 3)) for distance in maps.values())
+
+
+def lpips_maps(
+    features: Features, target: Features, *, heads: Mapping[str, jax.Array]
+) -> dict[str, jax.Array]:
+    """w_l . (u(F_l) - u(P_l))^2, Zhang et al. 2018, eq. 1, where u(x) = x / |x|.
+
+    Args:
+      features, target: features of the generated and of the target images.
+      heads: {layer: w_l}, with w_l float32 [c].
+
+    Returns:
+      {layer: [n, height, width, 1]}, zeros for equal images.
+    """
+    return {
+        layer: (
+            jnp.square(_unit(features[layer]) - _unit(target[layer])) * head[None, None, None]
+        ).sum(-1, keepdims=True)
+        for layer, head in heads.items()
+    }
+
+
+def _unit(x: jax.Array) -> jax.Array:
+    """Scales each pixel's features to length 1. Zeros stay zeros, with a gradient of zero."""
+    squares = jnp.square(x).sum(-1, keepdims=True)
+    return x / (jnp.sqrt(jnp.maximum(squares, _EPSILON**2)) + _EPSILON)

@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 
 from imggen.errors import UserError
 from imggen.features import alexnet, layers, vgg16
+from imggen.losses import perceptual
 
 Network = Literal['vgg16', 'alexnet']
 _NETWORKS = {'vgg16': vgg16, 'alexnet': alexnet}
 MIN_SIDES = {'alexnet': alexnet.MIN_SIDE, 'vgg16': 16}  # Of images, in pixels.
-_EPSILON = 1e-10
 
 
 def load(network: Network) -> Mapping[str, Any]:
@@ -39,7 +38,7 @@ def lpips(
 ) -> jax.Array:
     """Returns the distance of each image in `a` to its partner in `b`: float32 [n], 0 if equal.
 
-      d(a, b) = sum_l mean_(h, w) w_l . (a_l / |a_l| - b_l / |b_l|)^2
+    The equation is that of `losses.perceptual.lpips_maps`.
 
     Args:
       params: from `load`.
@@ -56,20 +55,12 @@ def lpips(
     [network] = set(params) - {'heads'}
     heads = params['heads']
     with jax.default_matmul_precision('highest'):
-        both = jnp.concatenate([a, b])
-        module, extents, twice = _NETWORKS[network], {}, None
+        module, extents = _NETWORKS[network], {}
         if sizes is not None:
-            extents, twice = module.extents(sizes), jnp.concatenate([sizes, sizes])
-        taps = module.activations(params[network], both, tuple(heads), sizes=twice)
-        distance = jnp.zeros(a.shape[0])
-        for name, head in heads.items():
-            unit_a, unit_b = jnp.split(_unit(taps[name]), 2)
-            weighted = (unit_a - unit_b) ** 2 * layers.channelwise(head)
-            distance += layers.mean_inside(weighted.sum(-1, keepdims=True), extents.get(name))
-    return distance
-
-
-def _unit(x: jax.Array) -> jax.Array:
-    """Scales each pixel's features to length 1. Zeros stay zeros, with a gradient of zero."""
-    squares = (x**2).sum(-1, keepdims=True)
-    return x / (jnp.sqrt(jnp.maximum(squares, _EPSILON**2)) + _EPSILON)
+            extents = module.extents(sizes)
+        of_a, of_b = (
+            module.activations(params[network], images, tuple(heads), sizes=sizes)
+            for images in (a, b)
+        )
+        maps = perceptual.lpips_maps(of_a, of_b, heads=heads)
+        return sum(layers.mean_inside(maps[name], extents.get(name)) for name in maps)

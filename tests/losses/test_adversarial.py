@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from imggen.losses import adversarial
@@ -95,3 +96,11 @@ def test_smoothed_labels_have_their_optimum_where_the_target_is():
     best = jnp.log(0.8 / 0.2)
     slope = jax.grad(lambda real: loss.discriminator(real, 0.0))
     np.testing.assert_allclose([slope(best), jnp.sign(slope(best + 1))], [0.0, 1.0], atol=1e-6)
+
+
+def test_smoothed_labels_are_cross_entropy_with_a_label_below_one():
+    real, fake = jnp.array([-2.0, 0.5, 3.0]), jnp.array([1.0, -1.0, 0.0])
+    smoothed = adversarial.smooth_labels(adversarial.LOSSES['nonsaturating'], 0.1)
+    wanted = optax.sigmoid_binary_cross_entropy(real, jnp.full(3, 0.9))
+    wanted += optax.sigmoid_binary_cross_entropy(fake, jnp.zeros(3))
+    np.testing.assert_allclose(smoothed.discriminator(real, fake), wanted, rtol=1e-5)

@@ -1,10 +1,15 @@
 """Image-to-image translation with a conditional adversarial network (Isola et al. 2017).
 
   G* = arg min_G max_D  gan_weight * V(D, G) + l1_weight * E |y - G(x)|
+                        + perceptual_weight * E d(y, G(x))
 
 x is the input, y the target, and V a loss of losses/adversarial.py. D classifies patches; if
-`conditional`, it sees x beside the patches. With one of the weights at 0 the method is an ablation
-of the paper: with L1 alone there is no discriminator.
+`conditional`, it sees x beside the patches. d is LPIPS, which the paper does not have: it compares
+features of a frozen network. With a weight at 0 its term is left out. Without `gan_weight` there is
+no discriminator.
+
+With `gan_start_fraction` the run begins with a phase 'reconstruction', without the adversarial
+term.
 
 A batch holds 'input' and 'target', float32 [n, height, width, channels] in [-1, 1]. In a batch of
 single images ('image') each is its own input and target, which makes an autoencoder.
@@ -14,7 +19,8 @@ paper is dropout, drawn from the key of each image.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -24,13 +30,16 @@ from flax import struct
 
 from imggen import color, images, keys, options, train_state
 from imggen.errors import UserError
-from imggen.losses import adversarial
+from imggen.features import alexnet, vgg16
+from imggen.losses import adversarial, perceptual
 from imggen.method import Method, Phase, Translation
 from imggen.methods.adversarial import update
 from imggen.networks import patchgan, unet
 from imggen.networks.normalization import STATISTICS
 from imggen.train_state import TrainState
 
+PERCEPTUAL_NETWORKS = {'alexnet': alexnet, 'vgg16': vgg16}
+_SMOOTHABLE = ('nonsaturating', 'minimax', 'hinge')  # -D(x) stands for the other label.
 COLORS = {'rgb': 'the target', 'lab': "the target's a and b; lightness is the input's"}
 
 
@@ -43,7 +52,15 @@ class Config:
       generator: options of networks.unet.UNet.
       discriminator: options of networks.patchgan.PatchGAN.
       loss: one of losses.adversarial.LOSSES; the paper uses 'nonsaturating'.
-      gan_weight, l1_weight: weights of the two terms; 0 leaves one out.
+      gan_weight, l1_weight, perceptual_weight: weights of the three terms; 0 leaves one out.
+      perceptual_network: one of PERCEPTUAL_NETWORKS: the network whose LPIPS is the third term.
+        Measure by another one what was trained with it.
+      gan_start_fraction: the fraction of the run before the discriminator starts to learn and to
+        teach.
+      label_smoothing: how much is taken off the label 1 of real patches; see
+        losses.adversarial.smooth_labels.
+      feature_matching_weight: weight of the mean absolute difference between the discriminator's
+        features of y and of G(x) (Wang et al. 2018, eq. 4).
       conditional: whether the discriminator sees the input too.
       colors: one of COLORS: what the generator predicts.
       test_dropout: whether dropout is also active at test time, as in the paper. The noise of an
@@ -62,6 +79,11 @@ class Config:
     loss: str = 'nonsaturating'
     gan_weight: float = 1.0
     l1_weight: float = 100.0
+    perceptual_weight: float = 0.0
+    perceptual_network: str = 'alexnet'
+    gan_start_fraction: float = 0.0
+    label_smoothing: float = 0.0
+    feature_matching_weight: float = 0.0
     conditional: bool = True
     colors: str = 'rgb'
     test_dropout: bool = True
@@ -85,7 +107,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """Builds the method from the options of `Config`."""
     config = options.build(Config, config, where='config.method')
     loss = _check(config)
+    num_before = round(config.gan_start_fraction * config.num_steps) if config.gan_weight else 0
     optimizer = make_optimizer(config)
+    discriminator_optimizer = make_optimizer(config, start=num_before)
     discriminator = options.build(
         patchgan.PatchGAN,
         {**config.discriminator, 'axis_name': axis_name},
@@ -104,18 +128,19 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             return state
         seen = _seen(config, x, y)
         variables = discriminator.init(discriminator_key, seen, statistics='average')
-        return state.replace(discriminator=train_state.create(variables, optimizer))
+        return state.replace(discriminator=train_state.create(variables, discriminator_optimizer))
 
-    def step(key, state, frozen, batch):
-        del frozen
+    def step(key, state, frozen, batch, *, gan_weight=config.gan_weight):
         return _advance(
-            config,
+            dataclasses.replace(config, gan_weight=gan_weight),
             key,
             state,
+            frozen,
             batch,
             discriminator,
             loss=loss,
             optimizer=optimizer,
+            discriminator_optimizer=discriminator_optimizer,
             axis_name=axis_name,
         )
 
@@ -125,22 +150,31 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     norm = config.generator.get('norm', unet.UNet.norm)
     per_image = norm == 'instance' or (norm == 'batch' and config.test_statistics == 'image')
+    phases = (
+        Phase('reconstruction', num_before, functools.partial(step, gan_weight=0.0)),
+        Phase('train', config.num_steps - num_before, step),
+    )
     return Method(
         init,
-        (Phase('train', config.num_steps, step),),
+        tuple(phase for phase in phases if phase.num_steps),
         sample,
+        frozen=_frozen(config),
         output='output',
         translation=Translation(sees_whole_image=per_image),
         logits_have_scale=loss.has_scale,
     )
 
 
-def make_optimizer(config: Config) -> optax.GradientTransformation:
-    """Returns Adam, whose learning rate is constant and then decays linearly to 0."""
+def make_optimizer(config: Config, *, start: int = 0) -> optax.GradientTransformation:
+    """Returns Adam, whose learning rate is constant and then decays linearly to 0.
+
+    Its first step is step `start` of the run.
+    """
     constant_steps = config.constant_fraction * config.num_steps
-    learning_rate = optax.linear_schedule(
+    schedule = optax.linear_schedule(
         config.learning_rate, 0.0, config.num_steps - constant_steps, constant_steps
     )
+    learning_rate = lambda count: schedule(count + start)  # noqa: E731
     return train_state.adam(learning_rate, b1=config.b1, b2=config.b2)
 
 
@@ -148,11 +182,13 @@ def _advance(
     config: Config,
     key: jax.Array,
     state: State,
+    frozen: Mapping[str, Any],
     batch: Mapping[str, jax.Array],
     discriminator: patchgan.PatchGAN,
     *,
     loss: adversarial.Loss,
     optimizer: optax.GradientTransformation,
+    discriminator_optimizer: optax.GradientTransformation,
     axis_name: str | None,
 ) -> tuple[State, Mapping[str, jax.Array]]:
     """Makes one step; returns the new state and metrics."""
@@ -175,19 +211,33 @@ def _advance(
         key,
         axis_name=axis_name,
     )
-    fake, new_discriminator, metrics = generated.images, None, {}
+    fake, new_discriminator, metrics = generated.images, state.discriminator, {}
     if config.gan_weight:
         # The paper halves this loss; Adam's steps are the same for any factor.
         new_discriminator, metrics, _ = update.update_discriminator(
-            state.discriminator, discriminate, y, fake, loss=loss, optimizer=optimizer
+            state.discriminator, discriminate, y, fake, loss=loss, optimizer=discriminator_optimizer
         )
 
     def loss_fn(fake):
-        l1 = jnp.mean(jnp.abs(y - fake))
-        if not config.gan_weight:
-            return config.l1_weight * l1, {'l1': l1}
-        value, metrics = update.generator_loss(fake, new_discriminator, discriminate, y, loss=loss)
-        return config.l1_weight * l1 + config.gan_weight * value, {**metrics, 'l1': l1}
+        metrics = {'l1': jnp.mean(jnp.abs(y - fake))}
+        total = config.l1_weight * metrics['l1']
+        if config.perceptual_weight:
+            metrics['perceptual'] = _perceptual(config, frozen, _image(config, x, fake), batch)
+            total += config.perceptual_weight * metrics['perceptual']
+        if config.gan_weight:
+            value, of_discriminator = update.generator_loss(
+                fake, new_discriminator, discriminate, y, loss=loss
+            )
+            metrics |= of_discriminator
+            total += config.gan_weight * value
+            if config.feature_matching_weight:
+                metrics['feature_matching'] = _feature_matching(
+                    functools.partial(discriminator.apply, new_discriminator.variables),
+                    _seen(config, x, y),
+                    _seen(config, x, fake),
+                )
+                total += config.feature_matching_weight * metrics['feature_matching']
+        return total, metrics
 
     new_generator, generator_metrics = update.update_generator(
         state.generator, generated, loss_fn, optimizer=optimizer, axis_name=axis_name
@@ -223,13 +273,66 @@ def _generator(config: Config, channels: int, depth: int, axis_name: str | None)
 def _check(config: Config) -> adversarial.Loss:
     options.choose(COLORS, config.colors, where='config.method.colors')
     options.choose(STATISTICS, config.test_statistics, where='config.method.test_statistics')
-    if config.gan_weight == 0 and config.l1_weight == 0:
-        raise UserError('config.method.gan_weight and l1_weight are both 0: set one of them.')
-    return options.choose(adversarial.LOSSES, config.loss, where='config.method.loss')
+    options.choose(
+        PERCEPTUAL_NETWORKS, config.perceptual_network, where='config.method.perceptual_network'
+    )
+    if not (config.gan_weight or config.l1_weight or config.perceptual_weight):
+        raise UserError(
+            'config.method.gan_weight, l1_weight and perceptual_weight are all 0: set one of them.'
+        )
+    if not 0 <= config.gan_start_fraction < 1:
+        raise UserError(
+            f'config.method.gan_start_fraction={config.gan_start_fraction}: set it to 0 or more, '
+            'below 1.'
+        )
+    loss = options.choose(adversarial.LOSSES, config.loss, where='config.method.loss')
+    if not 0 <= config.label_smoothing < 1:
+        raise UserError(
+            f'config.method.label_smoothing={config.label_smoothing}: set it to 0 or more, below 1.'
+        )
+    if config.label_smoothing and config.loss not in _SMOOTHABLE:
+        raise UserError(
+            f'config.method.label_smoothing needs loss={" or ".join(_SMOOTHABLE)}, not '
+            f'{config.loss}: change one of them.'
+        )
+    return adversarial.smooth_labels(loss, config.label_smoothing)
+
+
+def _frozen(config: Config) -> Mapping[str, Any] | tuple[()]:
+    """Returns the network and the heads of LPIPS; () without the perceptual term."""
+    if not config.perceptual_weight:
+        return ()
+    network = PERCEPTUAL_NETWORKS[config.perceptual_network]
+    return {'network': network.pretrained(), 'heads': network.lpips_heads()}
+
+
+def _perceptual(config: Config, frozen: Mapping[str, Any], fake: jax.Array, batch) -> jax.Array:
+    """Returns the mean LPIPS of images [n, height, width, channels] to the targets of a batch."""
+    network, heads = PERCEPTUAL_NETWORKS[config.perceptual_network], frozen['heads']
+    of_fake, of_target = (
+        network.activations(frozen['network'], pictures, tuple(heads))
+        for pictures in (fake, _pictures(batch))
+    )
+    return perceptual.lpips(of_fake, of_target, heads=heads).mean()
+
+
+def _feature_matching(apply: Callable, real: jax.Array, fake: jax.Array) -> jax.Array:
+    """Returns the mean over layers of E |D_l(real) - D_l(fake)|; `apply` is the discriminator's."""
+
+    def features(images):
+        _, changed = apply(images, statistics='batch', mutable=['batch_stats', 'intermediates'])
+        return jax.tree.leaves(changed['intermediates'])
+
+    pairs = zip(features(real), features(fake), strict=True)
+    return jnp.mean(jnp.stack([jnp.mean(jnp.abs(a - b)) for a, b in pairs]))
 
 
 def _input(batch):
     return batch['input'] if 'input' in batch else batch['image']
+
+
+def _pictures(batch):
+    return batch['target'] if 'target' in batch else batch['image']
 
 
 def _source(config: Config, batch) -> jax.Array:
@@ -239,7 +342,7 @@ def _source(config: Config, batch) -> jax.Array:
 
 def _target(config: Config, batch) -> jax.Array:
     """Returns y, what the generator should output: the target, or its a and b in [-1, 1]."""
-    target = batch['target'] if 'target' in batch else batch['image']
+    target = _pictures(batch)
     if config.colors == 'rgb':
         return target
     if target.shape[-1] != 3:

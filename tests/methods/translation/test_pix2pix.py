@@ -13,6 +13,7 @@ from configs import pix2pix_autoencoder, pix2pix_colorize, pix2pix_contours
 from imggen import color, data, images, keys, methods
 from imggen.errors import UserError
 from imggen.methods.translation import pix2pix
+from imggen.metrics import lpips
 from imggen.networks import unet
 from imggen.training import train
 
@@ -171,7 +172,11 @@ def test_images_of_many_channels_are_shown_in_colors():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'gan_weight': 0.0, 'l1_weight': 0.0}, 'gan_weight and l1_weight are both 0'),
+        ({'gan_weight': 0.0, 'l1_weight': 0.0}, 'perceptual_weight are all 0'),
+        ({'gan_start_fraction': 1.0}, 'gan_start_fraction=1.0'),
+        ({'label_smoothing': 1.0}, 'label_smoothing=1.0'),
+        ({'label_smoothing': 0.1, 'loss': 'least_squares'}, 'needs'),
+        ({'perceptual_network': 'vgg19'}, "did you mean 'vgg16'"),
         ({'colors': 'lba'}, "did you mean 'lab'"),
         ({'test_statistics': 'batch'}, 'there are average, image'),
         ({'loss': 'hinges'}, "did you mean 'hinge'"),
@@ -206,6 +211,54 @@ def test_the_learning_rate_is_constant_and_then_decays_to_zero(fraction, expecte
         update, state = optimizer.update(jnp.ones(()), state)
         found.append(-update)
     np.testing.assert_allclose(found, expected, rtol=1e-4)  # Adam's steps on a constant gradient.
+
+
+@pytest.mark.parametrize('colors', ['rgb', 'lab'])
+def test_the_perceptual_term_is_the_lpips_of_output_and_target(colors):
+    try:
+        params = lpips.load('alexnet')
+    except UserError as error:
+        pytest.skip(str(error))
+    method = make(
+        gan_weight=0.0,
+        l1_weight=0.0,
+        perceptual_weight=3.0,
+        colors=colors,
+        generator={'dropout': 0.0, 'norm': 'none'},
+    )
+    whole = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3), minval=-1.0)
+    gray = colors == 'lab'
+    batch = {'input': whole.mean(-1, keepdims=True) if gray else whole[..., ::-1], 'target': whole}
+    state = jax.jit(method.init, compiler_options=QUICK)(jax.random.key(0), (), batch)
+    assert state.discriminator is None
+    output = method.sample(keys.per_image(jax.random.key(0), 2), state, (), batch)['output']
+    step = jax.jit(method.phases[0].step, compiler_options=QUICK)
+    new, metrics = step(jax.random.key(1), state, method.frozen, batch)
+    wanted = lpips.lpips(params, output, whole).mean()
+    np.testing.assert_allclose(metrics['perceptual'], wanted, rtol=1e-3)
+    assert float(metrics['generator_gradient']) > 0.0
+    assert jax.tree.structure(new) == jax.tree.structure(state)  # No weights of AlexNet.
+
+
+def test_a_late_discriminator_neither_learns_nor_teaches_before_its_phase():
+    batch, options = pairs(), {'label_smoothing': 0.1, 'feature_matching_weight': 2.0}
+    method = make(num_steps=10, gan_start_fraction=0.4, **options)
+    assert [(phase.name, phase.num_steps) for phase in method.phases] == [
+        ('reconstruction', 4),
+        ('train', 6),
+    ]
+    state, key = start(method, batch), jax.random.key(1)
+    early, metrics = advance(method, state, batch, key)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, early.discriminator, state.discriminator))
+    assert 'discriminator_loss' not in metrics
+    alone = make(gan_weight=0.0)
+    same, _ = advance(alone, state.replace(discriminator=None), batch, key)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, early.generator, same.generator))
+    late, metrics = jax.jit(method.phases[1].step, compiler_options=QUICK)(key, early, (), batch)
+    assert float(metrics['feature_matching']) > 0.0
+    before, after = early.discriminator.params, late.discriminator.params
+    assert not jax.tree.all(jax.tree.map(jnp.array_equal, before, after))
+    assert len(make(gan_start_fraction=0.4, gan_weight=0.0).phases) == 1
 
 
 @pytest.mark.parametrize('size', [(256, 256), (256, 320), (360, 480)])
