@@ -1,13 +1,30 @@
 """The command stylize: what it runs, what it refuses, and where its pictures go."""
 
+import importlib
+import sys
+
 import numpy as np
 import pytest
+from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-from experiments import stylize
 from imggen import images
 from imggen.errors import UserError
+
+
+@pytest.fixture(scope='module')
+def stylize():
+    """The command, whose flags must not meet those of other commands that tests import."""
+    taken = {name: flags.FLAGS[name] for name in ('seed', 'workdir') if name in flags.FLAGS}
+    for name in taken:
+        delattr(flags.FLAGS, name)
+    yield importlib.import_module('experiments.stylize')
+    del sys.modules['experiments.stylize']
+    for flag in flags.FLAGS.flags_by_module_dict()['experiments.stylize']:
+        delattr(flags.FLAGS, flag.name)
+    for name, flag in taken.items():
+        flags.FLAGS[name] = flag
 
 
 @pytest.fixture
@@ -24,7 +41,9 @@ def photo(tmp_path):
         ('best', 512, (0.125, 0.25, 0.5, 1.0), 1000),
     ],
 )
-def test_a_quality_is_a_size_with_scales_down_to_about_64_pixels(quality, size, scales, steps):
+def test_a_quality_is_a_size_with_scales_down_to_about_64_pixels(
+    stylize, quality, size, scales, steps
+):
     with flagsaver.flagsaver(quality=quality, strength=0.3):
         config = stylize._config('a.jpg', 'b.jpg')
     assert config.data.size == size
@@ -34,7 +53,7 @@ def test_a_quality_is_a_size_with_scales_down_to_about_64_pixels(quality, size, 
     assert (config.data.content, config.data.style, config.data.detail) == ('a.jpg', 'b.jpg', 1.0)
 
 
-def test_outputs_that_cannot_hold_the_results_are_refused(photo, tmp_path):
+def test_outputs_that_cannot_hold_the_results_are_refused(stylize, photo, tmp_path):
     stylize._check(photo, tmp_path / 'new.jpg')
     with pytest.raises(UserError, match=r'photo\.png exists'):
         stylize._check(photo, photo)
@@ -49,7 +68,7 @@ def test_outputs_that_cannot_hold_the_results_are_refused(photo, tmp_path):
         stylize.main(['stylize', 'photo.jpg'])
 
 
-def test_results_are_written_in_the_format_of_the_output(photo, tmp_path):
+def test_results_are_written_in_the_format_of_the_output(stylize, photo, tmp_path):
     [written] = stylize._write(photo.parent, tmp_path / 'out' / 'new.jpg')
     with Image.open(written) as image:
         assert image.format == 'JPEG' and image.size == (12, 8)

@@ -13,7 +13,7 @@ from imggen.errors import UserError
 from imggen.method import Method, Phase
 from imggen.training import train
 from imggen.workdir import reader
-from tests.helpers import cases
+from tests.helpers import cases, processes
 
 NUM_STEPS = 12
 
@@ -77,7 +77,7 @@ def test_a_run_that_may_restarts_from_its_last_checkpoint_with_another_key(fragi
     restarts = info(restarted)['restarts']
     assert restarts == info(stopped)['restarts'] and 1 <= len(restarts) <= train.MAX_RESTARTS
     assert restarts[0] == {'step': 7, 'names': ['loss'], 'from': 5}
-    steps = [record['step'] for record in reader.read(restarted).records]
+    steps = [record['step'] for record in processes.records(restarted)]
     assert steps == [3, 5, 6, 9, 10, 12]
     # Killed before its last checkpoint, it goes on with the key that it had.
     shutil.rmtree(restarted / 'checkpoints' / '12')
