@@ -24,7 +24,7 @@ PICTURES = {
     'lomiri-wallpapers-20.04': ('usr/share/backgrounds/Kleiber*.jpg', ()),
     'plasma-workspace-wallpapers': (
         'usr/share/wallpapers/*/contents/images/2560x1600.jpg',
-        ('Autumn', 'ColdRipple', 'DarkestHour', 'Gray'),
+        ('Autumn', 'ColdRipple', 'DarkestHour', 'Gray', 'Grey'),
     ),
 }
 
