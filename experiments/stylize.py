@@ -69,6 +69,7 @@ def _config(photo: str, painting: str):
     config.data.update(content=photo, style=painting, colors=_COLORS.value, detail=1.0)
     config.method.num_steps = steps * (len(config.method.scales) + 1)
     config.method.strength = _STRENGTH.value
+    config.run.sample_every_steps = steps // 4  # A few pictures of every scale.
     return config
 
 
