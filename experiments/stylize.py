@@ -27,7 +27,10 @@ from imggen.errors import UserError
 _QUALITIES = {'draft': (192, 40), 'good': (256, 200), 'best': (512, 200)}
 
 _QUALITY = flags.DEFINE_enum(
-    'quality', 'good', list(_QUALITIES), 'About 1, 5 or 25 minutes on two cores.'
+    'quality',
+    'good',
+    list(_QUALITIES),
+    'draft takes about 2 minutes on two cores, good several times that, best longer still.',
 )
 _STRENGTH = flags.DEFINE_float(
     'strength', 0.6, 'How much the style changes.', lower_bound=0.0, upper_bound=1.0
