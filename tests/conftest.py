@@ -20,6 +20,7 @@ os.environ['XLA_FLAGS'] = ' '.join(
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(files.cache('jax')))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
 
+import hypothesis
 import jax
 import pytest
 from absl import flags
@@ -27,6 +28,10 @@ from absl import flags
 from imggen import devices
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# Every run of the suite draws the same inputs, so that it fails for the change that is tested.
+# `make torture` draws others.
+hypothesis.settings.register_profile('suite', derandomize=True)
+hypothesis.settings.load_profile('suite')
 # Grain reads absl flags, and pytest does not parse them.
 flags.FLAGS.mark_as_parsed()
 

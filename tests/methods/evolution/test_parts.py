@@ -33,7 +33,11 @@ def over_keys(function, count, *, seed=0):
     )
 
 
-@given(arrays(np.float32, (3, 5), elements=st.floats(-30, 30, width=32)), st.integers(0, 4))
+# XLA flushes subnormal numbers to zero.
+_LOGITS = st.floats(-30, 30, width=32, allow_subnormal=False)
+
+
+@given(arrays(np.float32, (3, 5), elements=_LOGITS), st.integers(0, 4))
 @settings(max_examples=30, deadline=None)
 def test_objectives_are_functions_of_the_probability(logits, target):
     exact = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
