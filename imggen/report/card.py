@@ -28,21 +28,21 @@ def text(
       has_sheet: whether samples.png, a sheet of samples, lies beside it.
     """
     config = run.config
+    made = [(name, literal(run.info.get(name))) for name in _MADE]
+    given = [(key, literal(value)) for key, value in flatten(config).items() if value != '']
     parts = [
         f'# {run.name}: {config["method"]["name"]} on {config["data"]["name"]}\n',
         '![Samples, not selected](samples.png)\n' * has_sheet,
         f'Exported by imggen from step {number(step)} of {number(run.info.get("num_steps"))}.\n',
         _usage(arguments),
         '## Files\n',
-        markdown_table(('file', 'content'), [*files.items()]),
+        markdown_table(('file', 'content'), [*files.items()], numbers=False),
         '## Measures\n',
         _measures(run.evaluations, step),
         '## How it was made\n',
-        markdown_table(('', ''), [(name, literal(run.info.get(name))) for name in _MADE]),
+        markdown_table(('', ''), made, numbers=False),
         'Config:\n',
-        markdown_table(
-            ('option', 'value'), [(key, literal(value)) for key, value in flatten(config).items()]
-        ),
+        markdown_table(('option', 'value'), given, numbers=False),
         '## License\n',
         'Not stated. Before you share this model, say here under which license, and whose pictures '
         'it was trained on.\n',
@@ -72,7 +72,7 @@ model = jax.export.deserialize(bytearray(open('model.jax', 'rb').read()))
 images = model.call({call})
 ```
 
-{markdown_table(('argument', 'shape'), shapes)}
+{markdown_table(('argument', 'shape'), shapes, numbers=False)}
 Images are float32 in [-1, 1]: `np.uint8(np.clip(np.rint(127.5 * images + 127.5), 0, 255))` makes
 levels. Image i depends on its own seed and arguments alone. With imggen,
 `imggen.load('this folder')` samples, measures and translates as a run does, and

@@ -59,12 +59,14 @@ def duration(seconds: Any) -> str:
     return f'{hours:,} h {minutes} min'
 
 
-def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True
+) -> str:
     """Writes a Markdown table that ends with a newline; cells are escaped.
 
-    The first column is aligned to the left and the others to the right.
+    The first column is aligned to the left, and the others, if they hold `numbers`, to the right.
     """
-    rule = ['---', *['---:'] * (len(headers) - 1)]
+    rule = ['---', *['---:' if numbers else '---'] * (len(headers) - 1)]
     lines = [map(markdown_text, headers), rule, *(map(markdown_text, row) for row in rows)]
     return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
