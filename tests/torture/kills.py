@@ -59,7 +59,9 @@ def reach(child, workdir: pathlib.Path, seconds: float, random) -> bool:
     if random.integers(4) == 0:
         delay = random.uniform(0.0, seconds)
     else:
-        target = random.integers(runs.last_step(workdir) + 1, runs.NUM_STEPS + 1)
+        # A session that was killed after its last record has no further one.
+        done = min(runs.last_step(workdir), runs.NUM_STEPS - 1)
+        target = random.integers(done + 1, runs.NUM_STEPS + 1)
     # Records of the steps that run again are dropped when the session begins.
     while child.poll() is None and runs.last_step(workdir) < target:
         time.sleep(0.001)
