@@ -119,10 +119,13 @@ class Translation(NamedTuple):
       scale: height of the output divided by the height of the input.
       sees_whole_image: whether each output pixel depends on statistics of the whole input, so
         that tiles of one image may differ in tone.
+      keeps_lightness: whether the output has the lightness of the input, so that only its colors
+        are predicted.
     """
 
     scale: int = 1
     sees_whole_image: bool = False
+    keeps_lightness: bool = False
 
 
 class Method(NamedTuple):

@@ -8,10 +8,13 @@ used at all.
 A network that normalizes by the statistics of the image sees all of it at once: tiles, each
 normalized by its own statistics, differ in tone from the whole. For such a network `tile` is
 2048 by default, for which the published U-Net takes about 1 GiB; otherwise it is 512.
+
+A network that predicts colors alone, and has learned from whole pictures, sees pictures as small
+as those it learned from. Its colors are joined with the lightness at full size (recolor.py).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +24,7 @@ from imggen import data, images, keys
 from imggen.data import bit_depth, decode
 from imggen.data.pairs import pairings
 from imggen.errors import UserError
-from imggen.inference import tiling
+from imggen.inference import recolor, tiling
 from imggen.workdir.restore import Restored
 
 _MULTIPLE = 32
@@ -37,16 +40,19 @@ class Translator(NamedTuple):
       scale: 1, or the scale of super-resolution.
       tile: side of a tile; images of more than tile x tile pixels are cut.
       sees_whole_image: as in `Translation`: tiles of one image may then differ in tone.
+      color_side: the shorter side, in pixels, at which the colors of larger images are
+        predicted; None if nothing is reduced.
     """
 
     translate: Callable[[jax.Array, np.ndarray], np.ndarray]
     scale: int
     tile: int
     sees_whole_image: bool
+    color_side: int | None
 
     def cuts(self, image: np.ndarray) -> bool:
         """Returns whether an image [height, width, channels] is cut into tiles."""
-        return image.shape[0] * image.shape[1] > self.tile**2
+        return self.color_side is None and image.shape[0] * image.shape[1] > self.tile**2
 
 
 def make(
@@ -71,7 +77,7 @@ def make(
             'this run makes images from noise and takes no --input: leave it out and give --num, '
             'or give --validation.'
         )
-    scale, sees_whole_image = restored.method.translation
+    scale, sees_whole_image, keeps_lightness = restored.method.translation
     if tile is None:
         tile = _LARGEST_WHOLE if sees_whole_image else _TILE
     tiling.check(tile, overlap)
@@ -92,6 +98,9 @@ def make(
             to_levels = images.to_uint16
         from_levels = images.from_uint16 if inputs.dtype == np.uint16 else images.from_uint8
         inputs = np.asarray(from_levels(inputs))
+        side = translator.color_side
+        if side is not None and min(inputs.shape[:2]) > side:
+            return to_levels(recolor.at_side(lambda small: whole(key, small), inputs, side))
         if not translator.cuts(inputs):
             return to_levels(whole(key, inputs))
 
@@ -101,7 +110,8 @@ def make(
 
         return to_levels(tiling.in_tiles(one_tile, inputs, tile, overlap))
 
-    translator = Translator(translate, scale, tile, sees_whole_image)
+    color_side = _whole_side(restored.config['data']) if keeps_lightness else None
+    translator = Translator(translate, scale, tile, sees_whole_image, color_side)
     return translator
 
 
@@ -199,6 +209,11 @@ def _network(restored: Restored) -> Callable[[jax.Array, np.ndarray], jax.Array]
         return method.sample(key[None], state, frozen, {'input': inputs[None]})[method.output][0]
 
     return lambda key, inputs: apply(key, restored.state, method.frozen, inputs)
+
+
+def _whole_side(config: Mapping[str, Any]) -> int | None:
+    """Returns the shorter side that whole pictures had in training; None for cut pictures."""
+    return None if config.get('fit') == 'tiles' or 'size' not in config else min(config['size'])
 
 
 def _padded(network, inputs: np.ndarray, scale: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imggen import data, devices, images, keys, methods
+from imggen import color, data, devices, images, keys, methods
 from imggen.errors import UserError
 from imggen.inference import tiling
 from imggen.inference import translate as translating
@@ -182,6 +182,32 @@ def test_a_picture_of_the_trained_size_is_what_sample_makes(coloring):
     sets = coloring.method.sample(image_keys, coloring.state, (), batch)
     difference = output.astype(int) - images.to_uint8(sets['output'][0])
     assert np.abs(difference).max() <= 1  # Rounding, of programs that were compiled differently.
+
+
+def test_colors_alone_are_predicted_as_small_as_in_training():
+    section = {**TRANSLATE, 'colors': 'lab'}
+    batch = {'input': jnp.zeros((1, 32, 32, 1)), 'target': jnp.zeros((1, 32, 32, 3))}
+    source = {'name': 'pairs', 'task': 'filter', 'filter': 'gray', 'size': (32, 32)}
+    small = np.random.default_rng(0).integers(90, 170, (32, 64, 1), np.uint8)
+    large = small.repeat(4, 0).repeat(4, 1)
+
+    def colors(data, picture):
+        translator = translating.make(restored(section, data, batch))
+        assert not translator.cuts(np.zeros((9000, 9000, 1))) or data['fit'] == 'tiles'
+        colored = translator.translate(jax.random.key(0), picture)
+        return colored, jax.jit(color.color_target)(images.from_uint8(colored))
+
+    _, expected = colors(source, small)
+    colored, reduced = colors(source, large)
+    assert colored.shape == (*large.shape[:2], 3)
+    luma = jax.jit(color.lightness)
+    np.testing.assert_allclose(
+        luma(images.from_uint8(colored)), luma(images.from_uint8(large)), atol=1.0
+    )
+    np.testing.assert_allclose(reduced.mean((0, 1)), expected.mean((0, 1)), atol=0.02)
+    # A network that has learned from tiles at full size sees the full size.
+    _, tiled = colors({**source, 'fit': 'tiles'}, large)
+    assert np.abs(tiled - reduced).mean() > 0.01
 
 
 def test_the_runs_filter_makes_the_inputs(coloring):

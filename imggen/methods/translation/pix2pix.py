@@ -160,7 +160,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         sample,
         frozen=_frozen(config),
         output='output',
-        translation=Translation(sees_whole_image=per_image),
+        translation=Translation(sees_whole_image=per_image, keeps_lightness=config.colors == 'lab'),
         logits_have_scale=loss.has_scale,
     )
 
