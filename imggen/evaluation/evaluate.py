@@ -64,6 +64,7 @@ SCORES = {
     'rejection': Score(detection.measure, detection.check),
     'style': Score(style.measure, style.check),
     'translation': Score(translation.measure, translation.check),
+    'translation_vgg16': Score(translation.measure_vgg16, translation.check),
 }
 
 

@@ -58,6 +58,27 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
     return {name: total / count for name, total in sums.items()} | variation.ratios(count)
 
 
+def measure_vgg16(restored: Restored, *, num_images: int, seed: int) -> dict[str, float]:
+    """Measures LPIPS by VGG16, an independent judge of runs that learned from AlexNet's LPIPS.
+
+    Returns:
+      Means over the held-out images: 'lpips_vgg16', of the output, and 'input_lpips_vgg16'.
+
+    Raises:
+      UserError: as in `measure`, or the weights are not installed, or images are too small.
+    """
+    check(restored)
+    params, sums, count = load_lpips('vgg16'), {}, 0
+    for sets in translate.validation(restored, num_images=num_images, seed=seed):
+        target = _rgb(sets['target'])
+        for prefix, name in (('', restored.method.output), ('input_', 'input')):
+            distances = _jitted_lpips(params, _rgb(sets[name]), target)
+            name = f'{prefix}lpips_vgg16'
+            sums[name] = sums.get(name, 0.0) + float(distances.sum())
+        count += len(target)
+    return {name: total / count for name, total in sums.items()}
+
+
 class _Baselines:
     """Translations that cost nothing: the input itself, mean images, and filters that enlarge."""
 

@@ -37,8 +37,8 @@ KINDS = {
     'gradient_ascent': SET | {'evolution'},
     'style': SET | {'style'},
     'style_neighbours': SET | {'style'},
-    'pix2pix': {'translation'},
-    'super_resolution': {'translation'},
+    'pix2pix': {'translation', 'translation_vgg16'},
+    'super_resolution': {'translation', 'translation_vgg16'},
     'classifier': {'classifier'},
 }
 REFUSALS = {
@@ -51,6 +51,7 @@ REFUSALS = {
     'rejection': 'has no evaluator',
     'style': 'transfers no style',
     'translation': 'translates no images',
+    'translation_vgg16': 'translates no images',
 }
 
 
@@ -157,6 +158,7 @@ METRICS = {
     'references': {'pairwise', 'distinct_real'},
     'rejection': {'area_noise', 'area_other_set'},
     'translation': {'l1', 'psnr', 'ssim', 'spread'},
+    'translation_vgg16': {'lpips_vgg16', 'input_lpips_vgg16'},
 }
 
 

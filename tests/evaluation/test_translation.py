@@ -138,6 +138,10 @@ def test_lpips_is_that_of_the_output_and_the_target(tmp_path):
         expected = lpips.lpips(params, candidate, sets['target']).mean()
         assert metrics[name] == pytest.approx(float(expected), rel=1e-4)
     assert metrics['lpips'] != metrics['input_lpips'] > 0.01
+    by_vgg16, params = translation.measure_vgg16(run, num_images=8, seed=0), lpips.load('vgg16')
+    for name, candidate in (('lpips', sets['output']), ('input_lpips', sets['input'])):
+        expected = lpips.lpips(params, candidate, sets['target']).mean()
+        assert by_vgg16[f'{name}_vgg16'] == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_an_autoencoder_of_a_plain_folder_is_measured_too(photographs):
