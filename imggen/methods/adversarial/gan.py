@@ -133,9 +133,10 @@ def _apply_without_label(heads, frozen, variables, images, label, **how):
 def _check_frozen(setup: adversarial_step.Setup, joins: bool) -> None:
     """Refuses options that a discriminator on frozen features does not have."""
     config = setup.config
-    if config.num_classes:
+    if config.num_classes and not joins:
         raise UserError(
             'config.method.frozen looks at images without their labels: set '
+            'config.method.frozen.joins=True, so that the usual discriminator looks at them, or '
             'config.method.num_classes=0.'
         )
     if joins and setup.augmentation.target:

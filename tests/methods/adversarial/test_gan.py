@@ -327,7 +327,7 @@ FROZEN = {'network': 'alexnet', 'size': 48}
 @pytest.mark.parametrize(
     'frozen, changes, sentence',
     [
-        ({}, {'num_classes': 10}, r'without their labels: set config\.method\.num_classes=0'),
+        ({}, {'num_classes': 10}, r'without their labels: set config\.method\.frozen\.joins'),
         (
             {'joins': True},
             {'augment': {'kinds': ('flip',), 'target': 0.6}},
