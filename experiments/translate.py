@@ -14,7 +14,9 @@ target side by side. A run that starts from noise takes no input.
 
 Images of more than --tile x --tile pixels are cut into tiles. The default is 512, or 2048 for
 a run that normalizes by the statistics of each image (pix2pix, as configured here). Tiles of
-such a run are normalized separately and may differ in tone; a message says so.
+such a run are normalized separately and may differ in tone; a message says so. A run that has
+learned the colors of whole pictures (colors=lab) cuts nothing: it colors each picture at the size
+of the training, and joins the colors with the lightness at full size.
 """
 
 import pathlib

@@ -28,9 +28,9 @@ from absl import flags
 from imggen import devices
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-# Every run of the suite draws the same inputs, so that it fails for the change that is tested.
-# `make torture` draws others.
-hypothesis.settings.register_profile('suite', derandomize=True)
+# Every run of the suite draws the same inputs, so that a failure is of the change that is tested.
+# A deadline would measure the machine.
+hypothesis.settings.register_profile('suite', derandomize=True, deadline=None)
 hypothesis.settings.load_profile('suite')
 # Grain reads absl flags, and pytest does not parse them.
 flags.FLAGS.mark_as_parsed()

@@ -71,10 +71,9 @@ def measure_vgg16(restored: Restored, *, num_images: int, seed: int) -> dict[str
     params, sums, count = load_lpips('vgg16'), {}, 0
     for sets in translate.validation(restored, num_images=num_images, seed=seed):
         target = _rgb(sets['target'])
-        for prefix, name in (('', restored.method.output), ('input_', 'input')):
+        for key, name in (('lpips_vgg16', restored.method.output), ('input_lpips_vgg16', 'input')):
             distances = _jitted_lpips(params, _rgb(sets[name]), target)
-            name = f'{prefix}lpips_vgg16'
-            sums[name] = sums.get(name, 0.0) + float(distances.sum())
+            sums[key] = sums.get(key, 0.0) + float(distances.sum())
         count += len(target)
     return {name: total / count for name, total in sums.items()}
 

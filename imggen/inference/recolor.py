@@ -1,8 +1,8 @@
 """Colors that were predicted at a small size, joined with a picture's lightness at full size.
 
-The eye sees color at a lower resolution than lightness. A network that has learned from small
-pictures also knows what it looks at only in a small picture: at full size it sees too little of
-the object at once, and its colors turn gray.
+The eye resolves color less finely than lightness. And a network that has learned from small
+pictures colors only pictures of their size: the smallest map of its U-Net was a single pixel there.
+At other sizes its colors turn into a tint with spots.
 """
 
 from collections.abc import Callable
@@ -13,36 +13,38 @@ import numpy as np
 
 from imggen import color
 
-_EPSILON = 0.01  # A step of lightness above its root, of 2, counts as an edge.
-_RADIUS = 2
+# Variance of the lightness in a window, in [-1, 1], above which the window holds an edge.
+_EPSILON = 0.01
+_RADIUS = 2  # Of a window, in pixels of the small picture.
+
+_lightness = jax.jit(color.lightness_input)
+_recombined = jax.jit(color.recombined)
 
 
-def at_side(
-    network: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, side: int
+def colored(
+    network: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
-    """Colors a picture whose shorter side is `side`, and joins the colors with the full size.
+    """Colors a picture that is stretched to one size, and joins the colors with the full size.
 
     Args:
-      network: float32 [h, w, channels] in [-1, 1] -> [h, w, 3] in [-1, 1].
-      inputs: float32 [height, width, 1 or 3] in [-1, 1]; its shorter side is at least `side`.
-      side: in pixels.
+      network: float32 [*size, channels] in [-1, 1] -> [*size, 3] in [-1, 1].
+      inputs: float32 [height, width, 1 or 3] in [-1, 1].
+      size: the height and width that the network has learned.
 
     Returns:
       float32 [height, width, 3] in [-1, 1], with the lightness of `inputs`.
     """
-    height, width = inputs.shape[:2]
-    scale = side / min(height, width)
-    small = _resized(inputs, (round(height * scale), round(width * scale)), cv2.INTER_AREA)
+    small = _resized(inputs, size, cv2.INTER_AREA)
     colors, guide = jax.device_get(_parts(network(small), small))
-    lightness = np.asarray(jax.jit(color.lightness_input)(inputs))
-    return np.asarray(jax.jit(color.recombined)(lightness, guided(colors, guide, lightness)))
+    lightness = np.asarray(_lightness(inputs))
+    return np.asarray(_recombined(lightness, guided(colors, guide, lightness)))
 
 
 def guided(values: np.ndarray, guide: np.ndarray, full_guide: np.ndarray) -> np.ndarray:
-    """Enlarges values so that their edges lie on those of a guide (He and Sun 2015).
+    """Resizes values so that their edges lie on those of a guide (He and Sun 2015).
 
     In each window, values = a guide + b with the smallest squared error and a small `a`. The means
-    of `a` and `b` are enlarged, and the result is a full_guide + b.
+    of `a` and `b` are resized, and the result is a full_guide + b.
 
     Args:
       values: float32 [h, w, channels].

@@ -9,12 +9,13 @@ A network that normalizes by the statistics of the image sees all of it at once:
 normalized by its own statistics, differ in tone from the whole. For such a network `tile` is
 2048 by default, for which the published U-Net takes about 1 GiB; otherwise it is 512.
 
-A network that predicts colors alone, and has learned from whole pictures, sees pictures as small
-as those it learned from. Its colors are joined with the lightness at full size (recolor.py).
+A network that predicts colors alone, and has learned from whole pictures, sees every picture at the
+size of the training. Its colors are joined with the lightness at full size (recolor.py).
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,19 +41,18 @@ class Translator(NamedTuple):
       scale: 1, or the scale of super-resolution.
       tile: side of a tile; images of more than tile x tile pixels are cut.
       sees_whole_image: as in `Translation`: tiles of one image may then differ in tone.
-      color_side: the shorter side, in pixels, at which the colors of larger images are
-        predicted; None if nothing is reduced.
+      recolors: whether colors are predicted at the size of the training, so that no image is cut.
     """
 
     translate: Callable[[jax.Array, np.ndarray], np.ndarray]
     scale: int
     tile: int
     sees_whole_image: bool
-    color_side: int | None
+    recolors: bool
 
     def cuts(self, image: np.ndarray) -> bool:
         """Returns whether an image [height, width, channels] is cut into tiles."""
-        return self.color_side is None and image.shape[0] * image.shape[1] > self.tile**2
+        return not self.recolors and image.shape[0] * image.shape[1] > self.tile**2
 
 
 def make(
@@ -63,7 +63,8 @@ def make(
     Args:
       restored: a trained method that translates.
       tile: side of a tile in pixels of the input; images of up to tile x tile pixels are
-        translated whole. By default 512, or 2048 if the method sees the whole image.
+        translated whole. By default 512, or 2048 if the method sees the whole image. A translator
+        that recolors cuts nothing.
       overlap: pixels that neighboring tiles share.
       filtered: whether images are the run's inputs already. If not, the filter that made the
         run's inputs, if there is one, is applied first.
@@ -78,6 +79,8 @@ def make(
             'or give --validation.'
         )
     scale, sees_whole_image, keeps_lightness = restored.method.translation
+    # Whole pictures were resized for the training; tiles have the size of their picture.
+    recolors = keeps_lightness and restored.config['data'].get('fit') != 'tiles'
     if tile is None:
         tile = _LARGEST_WHOLE if sees_whole_image else _TILE
     tiling.check(tile, overlap)
@@ -98,9 +101,8 @@ def make(
             to_levels = images.to_uint16
         from_levels = images.from_uint16 if inputs.dtype == np.uint16 else images.from_uint8
         inputs = np.asarray(from_levels(inputs))
-        side = translator.color_side
-        if side is not None and min(inputs.shape[:2]) > side:
-            return to_levels(recolor.at_side(lambda small: whole(key, small), inputs, side))
+        if recolors:
+            return to_levels(recolor.colored(functools.partial(whole, key), inputs, trained_size))
         if not translator.cuts(inputs):
             return to_levels(whole(key, inputs))
 
@@ -110,8 +112,7 @@ def make(
 
         return to_levels(tiling.in_tiles(one_tile, inputs, tile, overlap))
 
-    color_side = _whole_side(restored.config['data']) if keeps_lightness else None
-    translator = Translator(translate, scale, tile, sees_whole_image, color_side)
+    translator = Translator(translate, scale, tile, sees_whole_image, recolors)
     return translator
 
 
@@ -209,11 +210,6 @@ def _network(restored: Restored) -> Callable[[jax.Array, np.ndarray], jax.Array]
         return method.sample(key[None], state, frozen, {'input': inputs[None]})[method.output][0]
 
     return lambda key, inputs: apply(key, restored.state, method.frozen, inputs)
-
-
-def _whole_side(config: Mapping[str, Any]) -> int | None:
-    """Returns the shorter side that whole pictures had in training; None for cut pictures."""
-    return None if config.get('fit') == 'tiles' or 'size' not in config else min(config['size'])
 
 
 def _padded(network, inputs: np.ndarray, scale: int) -> np.ndarray:

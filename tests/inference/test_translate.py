@@ -184,30 +184,29 @@ def test_a_picture_of_the_trained_size_is_what_sample_makes(coloring):
     assert np.abs(difference).max() <= 1  # Rounding, of programs that were compiled differently.
 
 
-def test_colors_alone_are_predicted_as_small_as_in_training():
+@pytest.mark.parametrize('size', [(16, 24), (128, 96)])
+def test_colors_alone_are_predicted_at_the_size_of_the_training(size):
     section = {**TRANSLATE, 'colors': 'lab'}
     batch = {'input': jnp.zeros((1, 32, 32, 1)), 'target': jnp.zeros((1, 32, 32, 3))}
     source = {'name': 'pairs', 'task': 'filter', 'filter': 'gray', 'size': (32, 32)}
-    small = np.random.default_rng(0).integers(90, 170, (32, 64, 1), np.uint8)
-    large = small.repeat(4, 0).repeat(4, 1)
+    run, key = restored(section, source, batch), jax.random.key(0)
+    translator = translating.make(run)
+    assert not translator.cuts(np.zeros((3000, 3000, 1), np.uint8))
+    image = Image.fromarray(picture(32, 32, 1)[..., 0] // 4 + 96)
+    large = np.asarray(image.resize(size[::-1], Image.BILINEAR))[..., None]
 
-    def colors(data, picture):
-        translator = translating.make(restored(section, data, batch))
-        assert not translator.cuts(np.zeros((9000, 9000, 1))) or data['fit'] == 'tiles'
-        colored = translator.translate(jax.random.key(0), picture)
-        return colored, jax.jit(color.color_target)(images.from_uint8(colored))
-
-    _, expected = colors(source, small)
-    colored, reduced = colors(source, large)
-    assert colored.shape == (*large.shape[:2], 3)
-    luma = jax.jit(color.lightness)
-    np.testing.assert_allclose(
-        luma(images.from_uint8(colored)), luma(images.from_uint8(large)), atol=1.0
-    )
-    np.testing.assert_allclose(reduced.mean((0, 1)), expected.mean((0, 1)), atol=0.02)
+    colored = images.from_uint8(translator.translate(key, large))
+    assert colored.shape == (*size, 3)
+    lightness, colors = jax.jit(color.lightness), jax.jit(color.color_target)
+    np.testing.assert_allclose(lightness(colored), lightness(images.from_uint8(large)), atol=1.0)
+    small = np.asarray(Image.fromarray(large[..., 0]).resize((32, 32), Image.BILINEAR))[..., None]
+    trained = colors(images.from_uint8(translator.translate(key, small)))
+    np.testing.assert_allclose(colors(colored).mean((0, 1)), trained.mean((0, 1)), atol=0.02)
     # A network that has learned from tiles at full size sees the full size.
-    _, tiled = colors({**source, 'fit': 'tiles'}, large)
-    assert np.abs(tiled - reduced).mean() > 0.01
+    tiled = translating.make(restored(section, {**source, 'fit': 'tiles'}, batch))
+    assert tiled.cuts(np.zeros((3000, 3000, 1), np.uint8))
+    different = colors(images.from_uint8(tiled.translate(key, large))) - colors(colored)
+    assert np.abs(different).mean() > 0.002
 
 
 def test_the_runs_filter_makes_the_inputs(coloring):
