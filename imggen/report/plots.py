@@ -42,7 +42,7 @@ _STYLE = {
     **{f'axes.spines.{side}': False for side in ('left', 'right', 'top', 'bottom')},
 }
 _AREA = (46, 8, 300, 150)  # Left, top, width and height of the area of curves, in SVG units.
-_RIGHT, _BOTTOM = 10, 24  # Margins.
+_RIGHT, _BOTTOM = 18, 24  # Margins; half of the last label of the steps lies in the right one.
 _ROW, _DOTS_TOP, _DOTS_BOTTOM = 24, 10, 26
 _DOTS_WIDTH, _DOTS_RIGHT = 400, 130
 _LETTER = 6.6  # Width of a letter, from which the room for labels is computed.
