@@ -83,6 +83,15 @@ def test_smoothing_keeps_lines_and_lessens_noise():
     assert averages.smooth(noise).std() < 0.2
 
 
+def test_the_last_label_of_the_steps_is_whole():
+    curve = averages.Curve(0, np.array([0.0, 1500.0]), np.array([1.0, 2.0]), None)
+    group = groups.Group('', {}, [0], '')
+    svg, _ = plots.course('loss', [curve], [group], {0: 0}, steps=(0, 1500))
+    width = float(re.search(r'viewBox="0 0 (\S+) ', svg)[1])
+    middle = float(re.search(r'text-anchor: middle[^>]* x="([\d.]+)"[^>]*>1500<', svg)[1])
+    assert middle + 4 * plots._LETTER / 2 <= width
+
+
 def test_no_curve_is_smoothed_across_phases():
     jump = np.repeat([0.0, 5.0], 60)
     curve = averages.Curve(0, np.arange(120.0), jump, None)
