@@ -90,7 +90,7 @@ def test_translation_writes_the_good_files_under_names_of_their_own(corpus, tmp_
     root, verdicts = corpus
     output = tmp_path / 'out'
     # The network is not what is tested.
-    same = Translator(lambda key, image: image, scale=1, tile=512, sees_whole_image=False)
+    same = Translator(lambda key, image: image, 1, 512, sees_whole_image=False, recolors=False)
     with within(120):
         plan = translate_files.plan(root, output)
         summary = translate_files.translate_files(same, plan.jobs)
