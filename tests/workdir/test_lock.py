@@ -1,5 +1,6 @@
 """One training at a time in a workdir, which is a folder."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,6 +31,26 @@ def test_a_second_training_is_refused_until_the_first_is_killed(tmp_path):
         pass
     with lock.held(workdir, say=print):  # It was given back.
         pass
+
+
+def test_only_the_process_that_holds_the_lock_is_stopped(tmp_path):
+    """Not one that a stale file names, nor one that has the file open without the lock."""
+    assert lock.holder(tmp_path) is None
+    (tmp_path / '.lock').write_text(str(os.getpid()))
+    with (tmp_path / '.lock').open():
+        assert lock.holder(tmp_path) is None
+        with pytest.raises(UserError, match='no process of this machine trains in'):
+            lock.stop(tmp_path)
+    for damage in ('', '-1', '0', 'x', '9' * 30, '../../1'):
+        (tmp_path / '.lock').write_text(damage)
+        assert lock.holder(tmp_path) is None
+    command = [sys.executable, '-c', _HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'held\n'
+        assert lock.holder(tmp_path) == process.pid
+        lock.stop(tmp_path)
+        assert process.wait() == -signal.SIGTERM
+    assert lock.holder(tmp_path) is None
 
 
 def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
