@@ -6,10 +6,12 @@ python -m experiments.sample --workdir=runs/gan --num=64 --output=grid.png
 python -m experiments.sample --workdir=runs/gan --num=8 --interpolate --output=walk.gif
 python -m experiments.sample --workdir=runs/gan --project=photo.png --output=found.png
     [--extractor=lite0]
+python -m experiments.sample --workdir=runs/gan --again=kept.png --output=same.png
 
 If --output is a folder, it gets one PNG for each image; if it is a .png file, it becomes a sheet
 of all images. --interpolate walks through latent space from one image to the next (a .gif, or a
 folder of frames). --project searches for the latent of a given image and puts the result beside it.
+--again makes pictures that experiments.explore saved once more, by the recipe in their files.
 
 What is at --output already is replaced only with --overwrite: a file, or the numbered images of a
 folder.
@@ -27,7 +29,7 @@ from absl import flags
 from imggen import cli, devices, features, files, images, keys
 from imggen.data.loaders import fixed
 from imggen.errors import UserError
-from imggen.inference import animation, load, projection, sampling
+from imggen.inference import animation, load, projection, recipe, sampling
 from imggen.progress import Progress
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
@@ -40,10 +42,14 @@ _LABEL = flags.DEFINE_integer(
     'label', None, 'The class, if the run has classes; drawn by default, one for a whole walk.'
 )
 _TRUNCATION = flags.DEFINE_float('truncation', None, 'Largest absolute value in a latent.')
+_GUIDANCE = flags.DEFINE_float(
+    'guidance', None, 'Factor of classifier-free guidance, of a run that has it; as configured.'
+)
 _INTERPOLATE = flags.DEFINE_bool('interpolate', False, 'Walk through latent space.')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace what is at --output.')
 _FRAMES = flags.DEFINE_integer('frames', 16, 'Images between two stops.', lower_bound=1)
 _PROJECT = flags.DEFINE_list('project', [], 'Image files whose latents to search for.')
+_AGAIN = flags.DEFINE_list('again', [], 'Saved pictures (PNG) to make once more.')
 _EXTRACTOR = flags.DEFINE_enum(
     'extractor',
     None,
@@ -56,9 +62,14 @@ def main(argv):
     del argv
     devices.cache_compilations()
     output = _checked(pathlib.Path(_OUTPUT.value))
+    recipes = [recipe.read_png(pathlib.Path(path)) for path in _AGAIN.value]
     restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
     sampling.check(restored)
     key = keys.stream(_SEED.value, 'sample')
+    if recipes:
+        _write(output, recipe.make(restored, recipes))
+        print(f'{output}: step {restored.step} of {_WORKDIR.value}')
+        return
     if _PROJECT.value:
         _write(output, _project(key, restored))
     elif _INTERPOLATE.value:
@@ -84,6 +95,7 @@ def _generate(key, restored, output: pathlib.Path) -> None:
         batch_size=min(_BATCH_SIZE.value, _NUM.value),
         label=_LABEL.value,
         truncation=_TRUNCATION.value,
+        guidance=_GUIDANCE.value,
     )
     progress = Progress(_NUM.value, unit='image')
     done, kept = 0, []

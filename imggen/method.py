@@ -88,8 +88,9 @@ class SampleFn(Protocol):
         batch of any size.
       batch: arrays in the shapes of a training batch, without 'label'. It also holds what
         the caller asks for: 'latent' float32 [n, latent_size] if the method has
-        `latent_size`, 'label' int32 [n] if it has `num_classes`, 'index' int32 [n] if it
-        has `num_images`, 'input' if it has a `translation`. The method draws what is absent.
+        `latent_size`, 'label' int32 [n] if it has `num_classes`, 'guidance' float32 [n] if it
+        has `guidance`, 'index' int32 [n] if it has `num_images`, 'input' if it has a
+        `translation`. The method draws what is absent.
 
     Returns:
       Sets of images by name. `Method.output` names the set that is the result; the others
@@ -145,6 +146,8 @@ class Method(NamedTuple):
       num_images: number of images in the state, for methods that search images; None if
         `sample` draws images.
       num_classes: number of classes that `sample` distinguishes; None without labels.
+      guidance: the factor of classifier-free guidance that `sample` takes by default; None
+        without.
       translation: set if `sample` maps batch['input'] to the output; None if it generates.
       energy: (state, images [n, height, width, channels]) -> float32 [n], small for images
         like those of the data set; None without an evaluator.
@@ -163,6 +166,7 @@ class Method(NamedTuple):
     latent_size: int | None = None
     num_images: int | None = None
     num_classes: int | None = None
+    guidance: float | None = None
     translation: Translation | None = None
     energy: Callable[[State, jax.Array], jax.Array] | None = None
     threshold: Callable[[State], jax.Array] | None = None

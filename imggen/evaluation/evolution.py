@@ -97,9 +97,14 @@ class Findings(NamedTuple):
     switches: np.ndarray | None = None
 
 
+def evolves(restored: Restored) -> bool:
+    """Returns whether the method of a run evolves images."""
+    return hasattr(restored.state, 'tally')
+
+
 def check(restored: Restored) -> None:
     """Raises UserError if the method of a run does not evolve images."""
-    if not hasattr(restored.state, 'tally'):
+    if not evolves(restored):
         name = restored.config['method']['name']
         raise UserError(f'the method {name!r} does not evolve images: measure a run that does.')
 

@@ -29,6 +29,14 @@ def check(restored: Restored) -> None:
         raise UserError(f'the method {name!r} makes no images: name the run of a generator.')
 
 
+def num_held(restored: Restored) -> int | None:
+    """Returns the number of images in the state of a run; None if the method draws images."""
+    held = restored.method.num_images
+    if held is None and restored.method.state_spec != P():  # Leaves lead with the images' axis.
+        held = jax.tree.leaves(restored.state)[0].shape[0]
+    return held
+
+
 def check_label(restored: Restored, label: int) -> None:
     """Raises UserError if the method of a run has no such class."""
     classes = restored.method.num_classes
@@ -46,6 +54,7 @@ def generate(
     batch_size: int = 256,
     label: int | None = None,
     truncation: float | None = None,
+    guidance: float | None = None,
 ) -> Iterator[Images]:
     """Yields `count` samples in chunks; sample i depends on fold_in(key, i) alone.
 
@@ -59,18 +68,17 @@ def generate(
       label: the class of all samples; each draws its own by default.
       truncation: the largest absolute value in a latent, whose values are drawn from a
         truncated normal distribution: fewer odd images, less variety. None for no bound.
+      guidance: the factor of classifier-free guidance; by default that of the run's config.
 
     Yields:
       Sets of images by name, float32 [chunk, height, width, channels] in [-1, 1] on the host.
       `restored.method.output` names the samples.
 
     Raises:
-      UserError: the method does not generate, holds fewer images, or has no such class.
+      UserError: the method does not generate, holds fewer images, or lacks what is asked for.
     """
     check(restored)
-    held = restored.method.num_images
-    if held is None and restored.method.state_spec != P():  # Leaves lead with the images' axis.
-        held = jax.tree.leaves(restored.state)[0].shape[0]
+    held = num_held(restored)
     if held is not None and count > held:
         raise UserError(f'the run holds {held} images, not {count}: ask for at most {held}.')
     sample = _Sampler(restored, min(batch_size, count))
@@ -81,7 +89,7 @@ def generate(
             image_keys = keys.per_image(key, sample.batch_size, first=first)
             index = jnp.minimum(first + jnp.arange(sample.batch_size), (held or 1) - 1)
             inputs = {} if held is None else {'index': index}
-            inputs |= _inputs(restored, image_keys, label, truncation)
+            inputs |= _inputs(restored, image_keys, label, truncation, guidance)
             yield {name: images[:chunk] for name, images in sample(image_keys, inputs).items()}
 
     return chunks()
@@ -109,7 +117,7 @@ def interpolate(
     Returns:
       float32 [stops * frames_between, height, width, channels] in [-1, 1].
     """
-    ends = _latents(restored, keys.per_image(key, stops), truncation)
+    ends = draw_latents(restored, keys.per_image(key, stops), truncation=truncation)
     if label is None and restored.method.num_classes is not None:
         label = int(draw_labels(key, restored, 1)[0])
     t = jnp.arange(frames_between) / frames_between
@@ -130,7 +138,7 @@ def from_latents(
     """
     sample = _Sampler(restored, min(256, len(given)))
     image_keys = keys.per_image(key, sample.batch_size)
-    wanted = _inputs(restored, image_keys, label, None)
+    wanted = _inputs(restored, image_keys, label)
     images = []
     for first in range(0, len(given), sample.batch_size):
         part = given[first : first + sample.batch_size]
@@ -138,6 +146,33 @@ def from_latents(
         sets = sample(image_keys, {'latent': padded, **wanted})
         images.append(sets[restored.method.output][: len(part)])
     return np.concatenate(images)
+
+
+def from_keys(
+    restored: Restored,
+    image_keys: jax.Array,
+    *,
+    latent: jax.Array | None = None,
+    label: int | None = None,
+    truncation: float | None = None,
+    guidance: float | None = None,
+) -> np.ndarray:
+    """Returns the images of single keys [n], float32 [n, height, width, channels] in [-1, 1].
+
+    Args:
+      restored: a trained method that generates, and holds no images.
+      image_keys: one key for each image; `keys.per_image` numbers those of `generate`.
+      latent: float32 [n, latent_size], in place of those that the keys draw.
+      label, truncation, guidance: as in `generate`.
+    """
+    sample = _Sampler(restored, len(image_keys))
+    rest = sample.batch_size - len(image_keys)
+    image_keys = jnp.concatenate([image_keys, jnp.repeat(image_keys[-1:], rest)])
+    inputs = _inputs(restored, image_keys, label, truncation, guidance)
+    if latent is not None:
+        inputs['latent'] = jnp.pad(jnp.asarray(latent), ((0, rest), (0, 0)))
+    made = sample(image_keys, inputs)[restored.method.output]
+    return made[: len(made) - rest]
 
 
 def draw_labels(key: jax.Array, restored: Restored, count: int) -> jax.Array:
@@ -164,19 +199,29 @@ def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
     return weights / jnp.sin(angle) @ jnp.stack([start, end])
 
 
-def _inputs(restored: Restored, image_keys, label, truncation):
-    """Builds the inputs of `sample`: class labels and truncated latents, if they are asked for."""
+def _inputs(restored: Restored, image_keys, label, truncation=None, guidance=None):
+    """Builds the inputs of `sample` that are asked for: labels, truncated latents, guidance."""
     inputs = {}
     if label is not None:
         check_label(restored, label)
         inputs['label'] = jnp.full(len(image_keys), label, jnp.int32)
     if truncation is not None:
-        inputs['latent'] = _latents(restored, image_keys, truncation)
+        inputs['latent'] = draw_latents(restored, image_keys, truncation=truncation)
+    if guidance is not None:
+        if restored.method.guidance is None:
+            raise UserError('the method of the run has no guidance: leave it out.')
+        inputs['guidance'] = jnp.full(len(image_keys), guidance, jnp.float32)
     return inputs
 
 
-def _latents(restored: Restored, image_keys, truncation):
-    """Draws latents [n, latent_size], truncated to [-truncation, truncation] if it is given."""
+def draw_latents(
+    restored: Restored, image_keys: jax.Array, *, truncation: float | None = None
+) -> jax.Array:
+    """Draws latents float32 [n, latent_size], in [-truncation, truncation] if it is given.
+
+    Raises:
+      UserError: the method has no latents, or the truncation is not greater than 0.
+    """
     size = restored.method.latent_size
     if size is None:
         name = restored.config['method']['name']

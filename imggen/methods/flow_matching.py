@@ -126,8 +126,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     )
     optimizer = _optimizer(config)
     is_guided = bool(config.num_classes) and config.guidance != 1.0
-    num_evaluations = config.evaluations // 2 if is_guided else config.evaluations
-    if num_evaluations < 1:
+    if config.evaluations < (2 if is_guided else 1):
         raise UserError(
             f'config.method.evaluations={config.evaluations} is too small for one step; set it '
             f'to {2 if is_guided else 1} or more.'
@@ -144,21 +143,32 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         del frozen
         noise, _ = draw_noise(image_keys, batch['image'].shape[1:])
         label = latents.given_or_drawn_labels(image_keys, batch, config.num_classes)
+        guidance = config.guidance
+        if 'guidance' in batch:
+            guidance = batch['guidance'].reshape(-1, 1, 1, 1)
+        takes_two = is_guided or 'guidance' in batch
+        num_evaluations = max(1, config.evaluations // 2) if takes_two else config.evaluations
 
         def velocity(x, time):
             times = jnp.full(len(x), time)
-            if not is_guided:
+            if not takes_two:
                 return network.apply(state.ema, x, times, label)
             none = jnp.full_like(label, config.num_classes)
             with_class, without = (
                 network.apply(state.ema, x, times, which) for which in (label, none)
             )
-            return without + config.guidance * (with_class - without)
+            return without + guidance * (with_class - without)
 
         return {'generated': jnp.clip(solver(velocity, noise, num_evaluations), -1, 1)}
 
     phase = Phase('train', config.num_steps, _step(config, network, optimizer, axis_name))
-    return Method(init, (phase,), sample, num_classes=config.num_classes or None)
+    return Method(
+        init,
+        (phase,),
+        sample,
+        num_classes=config.num_classes or None,
+        guidance=config.guidance if config.num_classes else None,
+    )
 
 
 def _step(config: Config, network: FlowUNet, optimizer, axis_name):

@@ -18,8 +18,12 @@ MARK = '<meta name="generator" content="imggen">'
 
 
 def render(template: str, **values: Any) -> str:
-    """Renders a template; zero bytes and lone surrogates, which HTML cannot hold, are replaced."""
-    text = environment().get_template(template).render(values)
+    """Renders a template."""
+    return clean(environment().get_template(template).render(values))
+
+
+def clean(text: str) -> str:
+    """Replaces zero bytes and lone surrogates, which HTML cannot hold."""
     return text.replace('\0', '\N{REPLACEMENT CHARACTER}').encode('utf-8', 'replace').decode()
 
 
