@@ -49,6 +49,12 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         partial.write_text(text, encoding='utf-8')
 
 
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Writes a file, atomically."""
+    with writing(path) as partial:
+        partial.write_bytes(content)
+
+
 def refuse_overwrite(paths: Iterable[str | os.PathLike], *, overwrite: bool) -> None:
     """Raises UserError if something exists at one of the paths, unless `overwrite` allows it."""
     there = [] if overwrite else [path for path in paths if os.path.lexists(path)]

@@ -11,7 +11,10 @@ from imggen.report.formats import duration, is_number, number
 from imggen.report.groups import METRICS
 from imggen.workdir.reader import Run, flatten
 
-_FACTS = ('hardware', 'platform', 'devices', 'source', 'revision', 'versions', 'started', 'updated')
+_FACTS = (
+    *('hardware', 'platform', 'devices', 'driver', 'source', 'revision', 'changed'),
+    *('versions', 'environment', 'started', 'updated'),
+)
 
 
 def status(run: Run) -> tuple[str, str]:
@@ -70,7 +73,7 @@ def details(
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    return flatten({key: run.info[key] for key in _FACTS if key in run.info})
+    return flatten({key: run.info[key] for key in _FACTS if run.info.get(key)})
 
 
 def _shared(flat: list[dict[str, Any]]) -> dict[str, Any]:

@@ -255,6 +255,10 @@ _TEXT = _Kind('text', lambda value: isinstance(value, str))
 _COUNT = _Kind('a count', records.is_step)
 _OBJECT = _Kind('an object', _is_object)
 _RUNS = _Kind('a list of runs with names', _are_runs)
+_NAMES = _Kind(
+    'a list of names',
+    lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
+)
 _MEASURES = _Kind(
     'an object of numbers',
     lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
@@ -268,13 +272,10 @@ _CONFIG = {
 _INFO = {
     **dict.fromkeys(('step', 'num_steps', 'sessions', 'devices'), _COUNT),
     **dict.fromkeys(('status', 'error', 'warning', 'command', 'revision', 'source'), _TEXT),
-    **dict.fromkeys(('hardware', 'platform', 'started', 'updated'), _TEXT),
+    **dict.fromkeys(('hardware', 'platform', 'driver', 'started', 'updated'), _TEXT),
     'seconds': _Kind('a time', lambda value: _is_number(value) and 0 <= value < _LONGEST),
-    'versions': _OBJECT,
-    'sets': _Kind(
-        'a list of names',
-        lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
-    ),
+    **dict.fromkeys(('versions', 'environment'), _OBJECT),
+    **dict.fromkeys(('sets', 'changed'), _NAMES),
     'batch': _Kind('shapes and types by name', _are_shapes),
 }
 _EVALUATION = {

@@ -1,16 +1,15 @@
 """Writes what a run leaves on disk: config.json, run.json, metrics.jsonl, samples/.
 
+If the code differs from its revision, changes.patch says how.
+
 Only process 0 writes. Files that a reader may open while the run continues are replaced as
 a whole.
 """
 
 import contextlib
 import datetime
-import importlib.metadata
 import json
 import pathlib
-import platform
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,12 +18,10 @@ import jax
 from imggen import devices, files, images
 from imggen import skipped as skipped_files
 from imggen.errors import UserError
-from imggen.workdir import reader, records
+from imggen.workdir import provenance, reader, records
 
 # This section says how a run is watched, not what it computes; it may change on resuming.
 _WATCHING = 'run'
-_CODE = (':/imggen', ':/experiments', ':/configs')
-_VERSIONED = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'imggen')
 
 
 class Writer:
@@ -67,8 +64,11 @@ class Writer:
             return
         self._info.update(
             command=command,
-            revision=revision(),
-            versions=_versions(),
+            revision=provenance.revision(),
+            changed=provenance.changed(),
+            versions=provenance.versions(),
+            environment=provenance.environment(),
+            driver=provenance.driver(),
             hardware=devices.hardware(),
             platform=jax.devices()[0].platform,
             devices=jax.device_count(),
@@ -94,6 +94,9 @@ class Writer:
             return
         with self._explaining():
             self._write_json('config.json', {'format': reader.FORMAT, **self._config})
+            if self._info['changed'] and (changes := provenance.patch()):
+                patch = changes.encode('utf-8', 'surrogateescape')
+                files.write_bytes(self.workdir / 'changes.patch', patch)
             if path.exists():
                 files.write_text(path, ''.join(json.dumps(record) + '\n' for record in kept))
             if self._make_board and self._board is None:
@@ -178,40 +181,6 @@ class Writer:
                 f'{self.workdir} cannot be written to ({error.strerror}): make room there and '
                 'run the same command again; it continues from its last checkpoint.'
             ) from error
-
-
-def revision() -> str:
-    """Returns the git revision of the code, with '+changes' if it was edited; '' without git.
-
-    A new file counts as a change if it lies among the code.
-    """
-    folder = pathlib.Path(__file__).parent
-    try:
-        # This fails if the repository only happens to contain the environment of an installation.
-        _git(folder, 'ls-files', '--error-unmatch', __file__)
-        commit = _git(folder, 'rev-parse', '--short=12', 'HEAD')
-        # Pictures and notes that lie about elsewhere in a clone are no part of what runs.
-        changed = _git(folder, 'status', '--porcelain', '-uno')
-        changed += _git(folder, 'ls-files', '--others', '--exclude-standard', *_CODE)
-        return commit + ('+changes' if changed else '')
-    except (OSError, subprocess.SubprocessError):
-        return ''
-
-
-def _git(folder, *arguments):
-    done = subprocess.run(
-        ['git', *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-    )
-    return done.stdout.strip()
-
-
-def _versions():
-    versions = {'python': platform.python_version()}
-    for name in _VERSIONED:
-        # imggen itself has no version if it is on the path but not installed.
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
 
 
 def _now():

@@ -1,8 +1,6 @@
 """What a run writes: refused folders, records after a resume, TensorBoard events."""
 
 import json
-import re
-import subprocess
 
 import pytest
 
@@ -78,25 +76,6 @@ def test_a_second_process_writes_nothing(tmp_path):
     passive = write(tmp_path / 'run', active=False, tensorboard=True)
     passive.sample('000001', None)
     assert not (tmp_path / 'run').exists()
-
-
-def test_the_revision_notices_new_code_and_no_pictures(tmp_path, monkeypatch):
-    module = tmp_path / 'imggen/workdir/writer.py'
-    module.parent.mkdir(parents=True)
-    module.write_text('')
-    for command in (
-        ('init', '-q'),
-        ('add', '.'),
-        ('-c', 'user.name=x', '-c', 'user.email=x', 'commit', '-qm', 'x'),
-    ):
-        subprocess.run(['git', *command], cwd=tmp_path, check=True)
-    monkeypatch.setattr(writer, '__file__', str(module))
-    clean = writer.revision()
-    assert re.fullmatch('[0-9a-f]{12}', clean)
-    (tmp_path / 'picture.png').write_text('')
-    assert writer.revision() == clean
-    (tmp_path / 'imggen/new_method.py').write_text('')
-    assert writer.revision() == f'{clean}+changes'
 
 
 def test_a_full_disk_is_one_sentence_when_a_session_begins(tmp_path, monkeypatch):
