@@ -110,7 +110,7 @@ def write_samples(
     def write(step, phase, state, metrics):
         del phase, metrics
         samples = jax.device_get(sample(image_keys, state, frozen, inputs))
-        writer.sample(f'{step:06d}', sheet(samples))
+        writer.sample(f'{step:06d}', sheet(samples), step=step)
         if len(samples) > 1 and writer.info.get('sets') != list(samples):
             writer.status('running', sets=list(samples))  # The report names them.
         if postprocess is not None:

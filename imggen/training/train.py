@@ -19,7 +19,7 @@ from imggen.method import Batch, Method
 from imggen.progress import Progress
 from imggen.training import collapse, dispatch, hooks, labels, loop, parent, signals
 from imggen.training.dispatch import NotFiniteError
-from imggen.workdir import lock
+from imggen.workdir import boards, lock
 from imggen.workdir.checkpoint import Checkpoints
 from imggen.workdir.writer import Writer
 
@@ -43,6 +43,7 @@ class RunConfig:
       keep_newest: number of newest checkpoints that are kept.
       keep_best: whether the checkpoint with the smallest Fréchet distance is kept, too.
       tensorboard: whether TensorBoard event files are written, too.
+      wandb: whether a run of Weights & Biases is written, too, on this machine.
       on_nan: what follows NaN or infinity. 'stop' ends the run; 'restart' goes back to the last
         checkpoint and on with other random numbers, three times at most in a run.
     """
@@ -58,6 +59,7 @@ class RunConfig:
     keep_newest: int = 2
     keep_best: bool = False
     tensorboard: bool = False
+    wandb: bool = False
     on_nan: str = 'stop'
 
     def __post_init__(self):
@@ -115,9 +117,8 @@ def train(
     jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
     labels.check(config, method, source)
     leads = jax.process_index() == 0
-    writer = Writer(
-        workdir, config, command=command, active=leads, tensorboard=run_config.tensorboard
-    )
+    wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
+    writer = Writer(workdir, config, command=command, active=leads, boards=wanted)
     with lock.held(writer.workdir, say=_say) if leads else contextlib.nullcontext():
         checkpoints = Checkpoints(
             writer.workdir / 'checkpoints',

@@ -18,6 +18,7 @@ import jax
 from imggen import devices, files, images
 from imggen import skipped as skipped_files
 from imggen.errors import UserError
+from imggen.workdir import boards as second
 from imggen.workdir import provenance, reader, records
 
 # This section says how a run is watched, not what it computes; it may change on resuming.
@@ -32,7 +33,7 @@ class Writer:
       config: the whole config as nested dicts.
       command: the command line that started the run.
       active: whether this process writes.
-      tensorboard: whether to write TensorBoard event files too.
+      boards: names of `boards.BOARDS`, which get the records and the sheets too.
 
     Raises:
       UserError: the folder holds results of another config (the message names the options
@@ -46,13 +47,15 @@ class Writer:
         *,
         command: str,
         active: bool = True,
-        tensorboard: bool = False,
+        boards: Sequence[str] = (),
     ):
         self.workdir = pathlib.Path(workdir)
         self._active = active
         self._config = config
-        self._board = None
-        self._make_board = _tensorboard() if active and tensorboard else None
+        self._boards = []
+        self._wanted = boards if active else ()
+        for name in self._wanted:
+            second.check(name)
         try:
             self._refuse_other_config(config)
             self._info = reader.read_info(self.workdir)
@@ -99,8 +102,9 @@ class Writer:
                 files.write_bytes(self.workdir / 'changes.patch', patch)
             if path.exists():
                 files.write_text(path, ''.join(json.dumps(record) + '\n' for record in kept))
-            if self._make_board and self._board is None:
-                self._board = self._make_board(str(self.workdir / 'tensorboard'))
+            if not self._boards:  # A restart after NaN keeps those that are open.
+                made = (second.BOARDS[name] for name in self._wanted)
+                self._boards = [make(self.workdir, self._config) for make in made]
 
     def scalars(self, step: int, phase: str, values: Mapping[str, float]) -> None:
         """Appends one record to metrics.jsonl."""
@@ -109,9 +113,8 @@ class Writer:
         record = {'step': step, 'phase': phase, **values}
         with self._explaining(), open(self.workdir / 'metrics.jsonl', 'a') as file:
             file.write(json.dumps(record) + '\n')
-        if self._board:
-            for name, value in values.items():
-                self._board.add_scalar(f'{phase}/{name}', value, step)
+        for board in self._boards:
+            board.scalars(step, {f'{phase}/{name}': value for name, value in values.items()})
 
     def status(self, status: str, **values) -> None:
         """Updates run.json; the status is 'running', 'finished', 'stopped' or 'failed'."""
@@ -120,11 +123,13 @@ class Writer:
             with self._explaining():
                 self._write_json('run.json', self._info)
 
-    def sample(self, name: str, sheet) -> None:
+    def sample(self, name: str, sheet, *, step: int = 0) -> None:
         """Writes a sheet of samples, uint8 [height, width, channels], as samples/`name`.png."""
         if self._active:
             with self._explaining():
                 images.write_png(self.workdir / 'samples' / f'{name}.png', sheet)
+            for board in self._boards:
+                board.picture(step, 'real' if name == 'real' else 'samples', sheet)
 
     def result(self, step: int, name: str, picture) -> None:
         """Writes a finished picture, uint8 [height, width, channels].
@@ -145,9 +150,9 @@ class Writer:
                 skipped_files.write(self.workdir, reasons)
 
     def close(self) -> None:
-        """Closes the TensorBoard event file."""
-        if self._board:
-            self._board.close()
+        """Closes the boards."""
+        for board in self._boards:
+            board.close()
 
     def _refuse_other_config(self, config):
         before = reader.read_config(self.workdir)
@@ -185,13 +190,3 @@ class Writer:
 
 def _now():
     return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
-
-
-def _tensorboard():
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise UserError(
-            "config.run.tensorboard needs the extra: pip install 'imggen[tensorboard]'."
-        ) from error
-    return SummaryWriter

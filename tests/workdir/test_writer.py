@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from imggen.errors import UserError
-from imggen.workdir import reader, records, writer
+from imggen.workdir import boards, reader, records, writer
 from imggen.workdir.writer import Writer
 
 CONFIG = {'seed': 0, 'method': {'name': 'gan', 'loss': 'hinge'}, 'run': {'num_samples': 4}}
@@ -73,7 +74,7 @@ def test_resuming_drops_later_records_and_a_torn_line(tmp_path):
 
 
 def test_a_second_process_writes_nothing(tmp_path):
-    passive = write(tmp_path / 'run', active=False, tensorboard=True)
+    passive = write(tmp_path / 'run', active=False, boards=['tensorboard'])
     passive.sample('000001', None)
     assert not (tmp_path / 'run').exists()
 
@@ -89,7 +90,30 @@ def test_a_full_disk_is_one_sentence_when_a_session_begins(tmp_path, monkeypatch
         Writer(tmp_path, CONFIG, command='train').resume_at(1)
 
 
-def test_tensorboard_gets_every_value(tmp_path):
-    write(tmp_path, tensorboard=True)
-    (events,) = (tmp_path / 'tensorboard').iterdir()
-    assert events.read_bytes().count(b'train/loss') == 2
+@pytest.mark.parametrize(
+    'board, package, pattern',
+    [('tensorboard', 'tensorboardX', 'events.*'), ('wandb', 'wandb', 'offline-run-*/*.wandb')],
+)
+def test_a_board_gets_every_value_the_sheets_and_the_options(
+    tmp_path, monkeypatch, board, package, pattern
+):
+    pytest.importorskip(package)
+    monkeypatch.delenv('WANDB_MODE', raising=False)
+    made = Writer(tmp_path, CONFIG, command='train', boards=[board])
+    made.resume_at(0)
+    for step in (1, 2):
+        made.scalars(step, 'train', {'loss': 1 / step})
+    made.sample('000002', np.zeros((4, 4, 1), np.uint8), step=2)
+    made.close()
+    (path,) = (tmp_path / board).glob(pattern)
+    content = path.read_bytes()
+    assert content.count(b'train/loss') >= 2 and content.count(b'samples') >= 1
+    assert b'hinge' in content
+    assert b'PNG' in content or list(path.parent.rglob('samples*.png'))
+
+
+def test_a_board_that_is_not_installed_is_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setitem(boards._PACKAGES, 'wandb', 'no_such_package')
+    with pytest.raises(UserError, match=r"pip install 'imggen\[wandb\]'"):
+        Writer(tmp_path / 'run', CONFIG, command='train', boards=['wandb'])
+    assert not (tmp_path / 'run').exists()
