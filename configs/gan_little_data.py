@@ -31,6 +31,14 @@ _ADAPTIVE = (
 _DIFFERENTIABLE = ('color', 'translation', 'cutout')
 
 
+EXPECTED = {
+    'data.test_fraction=0.57 total_images=60000 --extractor=lite0 --num=1000': {
+        'frechet': (203.4, 1.3, 3),
+        'copying': (0.0, 0.0, 3),
+    },
+}
+
+
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False, size=32)
     config = common.config(

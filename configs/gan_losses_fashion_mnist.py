@@ -16,6 +16,46 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+_BOTH = 'method.r1_gamma=1.0 method.r2_gamma=1.0'
+EXPECTED = {
+    'method.loss=minimax': {'frechet': (1.272, 0.049, 5), 'recall': (0.5167, 0.039, 5)},
+    '': {'frechet': (1.322, 0.054, 5), 'recall': (0.5261, 0.034, 5)},
+    f'method.loss=nonsaturating {_BOTH}': {
+        'frechet': (1.251, 0.027, 5),
+        'recall': (0.5491, 0.018, 5),
+    },
+    'method.loss=least_squares': {'frechet': (1.393, 0.034, 5), 'recall': (0.5657, 0.031, 5)},
+    'method.loss=wasserstein method.weight_clip=0.02': {
+        'frechet': (3.39, 0.25, 5),
+        'recall': (0.2463, 0.034, 5),
+    },
+    'method.loss=wasserstein method.gradient_penalty=10.0': {
+        'frechet': (1.564, 0.12, 5),
+        'recall': (0.4024, 0.023, 5),
+    },
+    'method.loss=hinge method.discriminator.spectral=True': {
+        'frechet': (1.328, 0.055, 5),
+        'recall': (0.4887, 0.024, 5),
+    },
+    'method.loss=relativistic': {'frechet': (1.32, 0.032, 5), 'recall': (0.5253, 0.035, 5)},
+    'method.loss=relativistic method.r1_gamma=1.0': {
+        'frechet': (1.368, 0.084, 5),
+        'recall': (0.5146, 0.036, 5),
+    },
+    'method.loss=relativistic method.r2_gamma=1.0': {
+        'frechet': (1.31, 0.024, 5),
+        'recall': (0.5213, 0.022, 5),
+    },
+    f'method.loss=relativistic {_BOTH}': {
+        'frechet': (1.359, 0.068, 5),
+        'recall': (0.5223, 0.022, 5),
+    },
+    f'method.loss=relativistic {_BOTH} method.penalty_every_steps=8': {
+        'frechet': (1.427, 0.055, 5),
+        'recall': (0.5235, 0.022, 5),
+    },
+}
+
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False)

@@ -19,6 +19,39 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+EXPECTED = {
+    'method.loss=nonsaturating method.r1_gamma=0.0 method.r2_gamma=0.0': {
+        'modes_reached': (992.7, 6.7, 3),
+        'modes_kl': (0.498, 0.045, 3),
+    },
+    'method.r1_gamma=0.0 method.r2_gamma=0.0': {
+        'modes_reached': (991.7, 4.0, 3),
+        'modes_kl': (0.504, 0.039, 3),
+    },
+    'method.r2_gamma=0.0': {'modes_reached': (997.3, 4.6, 3), 'modes_kl': (0.3243, 0.14, 3)},
+    'method.r1_gamma=0.0': {'modes_reached': (999.7, 0.58, 3), 'modes_kl': (0.222, 0.045, 3)},
+    '': {'modes_reached': (999.3, 0.58, 3), 'modes_kl': (0.2718, 0.018, 3)},
+    'method.penalty_every_steps=8': {
+        'modes_reached': (1000.0, 0.0, 3),
+        'modes_kl': (0.2381, 0.069, 3),
+    },
+    ':full method.loss=nonsaturating method.r1_gamma=0.0 method.r2_gamma=0.0': {
+        'modes_reached': (1000.0, 0.0, 1),
+        'modes_kl': (0.1025, 0.0, 1),
+    },
+    ':full method.r1_gamma=0.0 method.r2_gamma=0.0': {
+        'modes_reached': (1000.0, 0.0, 1),
+        'modes_kl': (0.07758, 0.0, 1),
+    },
+    ':full method.r2_gamma=0.0': {'modes_reached': (1000.0, 0.0, 1), 'modes_kl': (0.06414, 0.0, 1)},
+    ':full method.r1_gamma=0.0': {'modes_reached': (1000.0, 0.0, 1), 'modes_kl': (0.08535, 0.0, 1)},
+    ':full': {'modes_reached': (1000.0, 0.0, 1), 'modes_kl': (0.0667, 0.0, 1)},
+    ':full method.penalty_every_steps=8': {
+        'modes_reached': (1000.0, 0.0, 1),
+        'modes_kl': (0.07517, 0.0, 1),
+    },
+}
+
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False, full=False)

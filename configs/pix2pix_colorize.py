@@ -15,6 +15,26 @@ input has 0.359 (results/pix2pix_colorize.md).
 
 from configs import common
 
+_MEASURED = 'data.test_fraction=0.2 data.fit=tiles total_images=24000'
+EXPECTED = {
+    f'{_MEASURED} method.colors=rgb method.gan_weight=0.0': {
+        'psnr': (19.22, 0.036, 3),
+        'lpips': (0.3906, 0.00088, 3),
+    },
+    f'{_MEASURED} method.colors=rgb method.gan_weight=1.0': {
+        'psnr': (18.65, 0.11, 3),
+        'lpips': (0.4034, 0.0072, 3),
+    },
+    f'{_MEASURED} method.colors=lab method.gan_weight=0.0': {
+        'psnr': (20.75, 0.13, 3),
+        'lpips': (0.2704, 0.0035, 3),
+    },
+    f'{_MEASURED} method.colors=lab method.gan_weight=1.0': {
+        'psnr': (20.15, 0.056, 3),
+        'lpips': (0.2838, 0.0098, 3),
+    },
+}
+
 
 def get_config(arg=None):
     arg = common.parse_translation(arg, colors='lab')

@@ -14,6 +14,42 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+_MEASURED = 'data.content=runs/art/tubingen.jpg data.style=runs/art/starry_night.jpg'
+EXPECTED = {
+    f'{_MEASURED} method.style_weight=1000.0 method.num_steps=300': {
+        'style_vgg16': (0.131, 0.0, 1),
+        'content_vgg16': (0.1268, 0.0, 1),
+    },
+    f'{_MEASURED} method.style_weight=1000.0 method.num_steps=1000': {
+        'style_vgg16': (0.1245, 0.0, 1),
+        'content_vgg16': (0.1287, 0.0, 1),
+    },
+    f'{_MEASURED} method.style_weight=10000.0 method.num_steps=300': {
+        'style_vgg16': (0.03688, 0.0, 1),
+        'content_vgg16': (0.32, 0.0, 1),
+    },
+    f'{_MEASURED} method.style_weight=10000.0 method.num_steps=1000': {
+        'style_vgg16': (0.03547, 0.0, 1),
+        'content_vgg16': (0.3047, 0.0, 1),
+    },
+    f'{_MEASURED} method.style_weight=100000.0 method.num_steps=300': {
+        'style_vgg16': (0.01521, 0.0, 1),
+        'content_vgg16': (0.7064, 0.0, 1),
+    },
+    f'{_MEASURED} method.style_weight=100000.0 method.num_steps=1000': {
+        'style_vgg16': (0.01282, 0.0, 1),
+        'content_vgg16': (0.5994, 0.0, 1),
+    },
+    f'{_MEASURED} method.style_weight=1000000.0 method.num_steps=300': {
+        'style_vgg16': (0.01106, 0.0, 1),
+        'content_vgg16': (1.296, 0.0, 1),
+    },
+    f'{_MEASURED} method.style_weight=1000000.0 method.num_steps=1000': {
+        'style_vgg16': (0.007416, 0.0, 1),
+        'content_vgg16': (1.14, 0.0, 1),
+    },
+}
+
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False)

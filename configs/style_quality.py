@@ -15,6 +15,22 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+_CONTENT = 'data.content=runs/art/tubingen.jpg,runs/art/chelsea.png,runs/art/coffee.png'
+EXPECTED = {
+    f'{_CONTENT} data.size=320 data.style=runs/art/starry_night.jpg': {
+        'style_vgg16': (0.01698, 0.0, 1),
+        'content_vgg16': (0.9728, 0.0, 1),
+    },
+    f'{_CONTENT} data.size=320 data.style=runs/art/the_scream.jpg': {
+        'style_vgg16': (0.02892, 0.0, 1),
+        'content_vgg16': (0.8687, 0.0, 1),
+    },
+    f'{_CONTENT} data.size=320 data.style=runs/art/shipwreck.jpg': {
+        'style_vgg16': (0.02756, 0.0, 1),
+        'content_vgg16': (0.8744, 0.0, 1),
+    },
+}
+
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False)

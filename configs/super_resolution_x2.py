@@ -17,6 +17,14 @@ With an eighth of the budget, the first phase alone takes 16 minutes on one core
 from configs import common
 from configs.super_resolution_x4 import enlargement
 
+EXPECTED = {
+    'data.test_fraction=0.2 total_images=15000 method.num_adversarial_steps=0': {
+        'psnr': (41.63, 0.0, 1),
+        'ssim': (0.945, 0.0, 1),
+        'lpips': (0.067, 0.0, 1),
+    },
+}
+
 
 def get_config(arg=None):
     return enlargement(common.parse(arg, smoke=False, full=False), scale=2)
