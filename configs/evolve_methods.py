@@ -23,6 +23,38 @@ _EVALUATED_PER_STEP = {
     'map_elites': 20,
     'gradient_ascent': 2,
 }
+# Those that search the latents of a GAN depend on the GAN, too.
+EXPECTED = {
+    '': {'probability': (0.992, 0.0027, 5), 'success_0.99': (0.72, 0.11, 5)},
+    'method.problem.encoding=cppn': {
+        'probability': (0.8836, 0.033, 5),
+        'success_0.99': (0.12, 0.045, 5),
+    },
+    'method.name=evolution_strategy method.num_steps=125': {
+        'probability': (0.9998, 6.1e-05, 5),
+        'success_0.99': (1.0, 0.0, 5),
+    },
+    'method.name=evolution_strategy method.num_steps=125 method.problem.encoding=cppn': {
+        'probability': (0.9302, 0.036, 5),
+        'success_0.99': (0.28, 0.16, 5),
+    },
+    'method.name=map_elites method.num_steps=200': {
+        'probability': (0.9516, 0.017, 5),
+        'success_0.99': (0.48, 0.045, 5),
+    },
+    'method.name=map_elites method.num_steps=200 method.problem.encoding=cppn': {
+        'probability': (0.9609, 0.012, 5),
+        'success_0.99': (0.24, 0.055, 5),
+    },
+    'method.name=gradient_ascent method.num_steps=2000': {
+        'probability': (1.0, 0.0, 5),
+        'success_0.99': (1.0, 0.0, 5),
+    },
+    'method.name=gradient_ascent method.num_steps=2000 method.problem.encoding=cppn': {
+        'probability': (0.8573, 0.096, 5),
+        'success_0.99': (0.8, 0.071, 5),
+    },
+}
 
 
 def get_config(arg=None):
