@@ -2,10 +2,12 @@ r"""Exports a trained model: a program that JAX runs alone, its weights, and a c
 
 python -m experiments.export --workdir=runs/gan --output=model/
 python -m experiments.export --workdir=runs/colorize --output=model/ --checkpoint=best
+python -m experiments.export --workdir=runs/gan --output=model/ --push=hf:USER/NAME
 
 The folder holds README.md, the card, whose three lines of Python make images; model.jax, the
 program with its weights, for CPU, CUDA and TPU; weights.safetensors, the weights by name, which
 other frameworks read; and samples.png. `imggen.load('model/')` takes the folder as it takes a run.
+--push uploads the folder to the Hugging Face Hub, to a repository that is private at first.
 """
 
 import json
@@ -15,13 +17,14 @@ import shutil
 from absl import flags
 
 from imggen import cli, devices, files
-from imggen.inference import export, load
+from imggen.inference import export, load, push
 from imggen.report import card
 from imggen.workdir import reader, weights
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
 _OUTPUT = flags.DEFINE_string('output', None, 'A folder that is not there yet, or is empty.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
+_PUSH = flags.DEFINE_string('push', None, 'hf:USER/NAME, a repository of the Hugging Face Hub.')
 
 _PROGRAM = 'model.jax'
 # What the folder keeps of run.json: what imggen.load needs, and how the run was made.
@@ -37,6 +40,7 @@ _FILES = {
 def main(argv):
     del argv
     devices.cache_compilations()
+    repository = push.repository(_PUSH.value) if _PUSH.value else None
     output = pathlib.Path(_OUTPUT.value)
     restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
     export.check(restored)
@@ -59,6 +63,8 @@ def main(argv):
         )
         files.write_text(folder / 'README.md', text)
     print(f'{output}: step {restored.step} of {_WORKDIR.value}; {output}/README.md says how to use')
+    if repository is not None:
+        print(f'{push.push(output, repository)}: private until you say otherwise')
 
 
 if __name__ == '__main__':
