@@ -14,6 +14,7 @@ from imggen import images
 from imggen.errors import UserError
 from imggen.explore import server
 from imggen.inference import load, recipe
+from imggen.workdir import lock
 from tests.helpers import hostile, made_runs, untrained
 
 testing = pytest.importorskip('starlette.testclient')
@@ -209,6 +210,18 @@ def test_many_runs_are_watched_and_their_names_are_no_markup(tmp_path):
         made_runs.write_run(sweep / 'later', records=5, sheets=0)
         assert asked.post('/watch').text.count('<article>') == 3
         assert asked.post('/samples', json={'recipes': [{'seed': 0}]}).status_code == 400
+
+
+def test_a_run_that_trains_shows_its_time_left_and_can_be_stopped(tmp_path):
+    halfway = {'status': 'running', 'num_steps': 8000}  # 4,000 steps took 200 seconds.
+    run = made_runs.write_run(tmp_path / 'run', records=20, sheets=1, info=halfway)
+    with client(run) as asked:
+        text = asked.post('/watch').text
+        assert 'no process of this machine trains it' in text and 'class="stop"' not in text
+        with lock.held(run, say=print):
+            text = asked.post('/watch').text
+            assert '3 min 20 s left' in text and 'class="stop"' in text
+        assert 'class="stop"' not in asked.post('/watch').text
 
 
 def test_the_images_that_a_search_holds_have_places(tmp_path):
