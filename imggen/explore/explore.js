@@ -233,6 +233,7 @@ if (canvas) {
   });
   byId('dark').addEventListener('change', () => { byId('color').value = byId('dark').checked ? '#ffffff' : '#000000'; clear(); });
   byId('clear').addEventListener('click', clear);
+  byId('pen').value = Math.max(1, Math.round(canvas.width / 60));
   clear();
 }
 

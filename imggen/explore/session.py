@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import functools
+import json
 import pathlib
 import shlex
 import tempfile
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -75,6 +77,10 @@ class Session:
         self._lock = threading.Lock()
         # A translator compiles for each size of a picture, once.
         self._translator = functools.cache(functools.partial(translate.make, self._restored))
+        # While a point is dragged, the corners stay.
+        self._latent = functools.lru_cache(maxsize=64)(
+            lambda text: recipe.latent(self._restored, recipe.from_json(json.loads(text)))
+        )
 
     @property
     def step(self) -> int:
@@ -131,7 +137,7 @@ class Session:
           at: shares in [0, 1]: of the way from the left to the right, and down.
         """
         with self._lock:
-            ends = [recipe.latent(self._restored, corner) for corner in corners]
+            ends = [self._latent(json.dumps(recipe.to_json(corner))) for corner in corners]
             x, y = (*at, 0.0)[:2]
             latent = _slerp(ends[0], ends[1], x)
             if len(ends) > 2:
@@ -290,5 +296,8 @@ def _stored(file: bytes, name: str) -> Iterator[pathlib.Path]:
             raise UserError(str(error).replace(str(path), name)) from None
 
 
-def _slerp(start: jnp.ndarray, end: jnp.ndarray, t: float) -> jnp.ndarray:
-    return sampling.slerp(start, end, jnp.asarray([t], jnp.float32))[0]
+def _slerp(start: jax.Array, end: jax.Array, t: float) -> jax.Array:
+    return _compiled_slerp(start, end, np.float32([t]))[0]
+
+
+_compiled_slerp = jax.jit(sampling.slerp)

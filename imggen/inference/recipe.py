@@ -7,6 +7,7 @@ photograph, stands in the recipe itself.
 
 import base64
 import binascii
+import functools
 import io
 import json
 import math
@@ -57,7 +58,7 @@ def make(restored: Restored, recipes: Sequence[Recipe]) -> np.ndarray:
         asked = {name: getattr(recipe, name) for name in ('label', 'truncation', 'guidance')}
         if recipe.latent is not None:
             asked |= {'truncation': None, 'latent': latent(restored, recipe)[None]}
-        made.append(sampling.from_keys(restored, _key(recipe), **asked))
+        made.append(sampling.from_keys(restored, _key(recipe.seed, recipe.index), **asked))
     return images.to_uint8(np.concatenate(made))
 
 
@@ -68,7 +69,9 @@ def latent(restored: Restored, recipe: Recipe) -> jnp.ndarray:
       UserError: the method has no latents, or latents of another length.
     """
     if recipe.latent is None:
-        drawn = sampling.draw_latents(restored, _key(recipe), truncation=recipe.truncation)
+        drawn = sampling.draw_latents(
+            restored, _key(recipe.seed, recipe.index), truncation=recipe.truncation
+        )
         return drawn[0]
     size = restored.method.latent_size
     if recipe.latent.shape != (size,):
@@ -126,8 +129,9 @@ def read_png(path: pathlib.Path) -> Recipe:
         ) from None
 
 
-def _key(recipe: Recipe):
-    return keys.per_image(keys.stream(recipe.seed, 'sample'), 1, first=recipe.index)
+@functools.lru_cache(maxsize=256)  # To derive a key takes as long as to make a small picture.
+def _key(seed: int, index: int):
+    return keys.per_image(keys.stream(seed, 'sample'), 1, first=index)
 
 
 def _parsed(value: Mapping[str, Any]) -> Recipe:
