@@ -95,7 +95,7 @@ def test_a_generator_is_explored(opened, tmp_path):
         page.mouse.move(box['x'] + share * box['width'], box['y'] + 20)
     page.mouse.up()
     playwright.expect(page.locator('#about')).to_have_text('between others, step 7')
-    page.wait_for_function('!document.querySelector("#panel").classList.contains("busy")')
+    playwright.expect(page.locator('#panel')).not_to_have_class('busy')
     with page.expect_download() as download:
         page.click('#save')
     saved = tmp_path / 'picture.png'
