@@ -134,11 +134,11 @@ def test_guidance_goes_from_no_class_to_the_class_and_beyond():
     state = jax.jit(cases.method('flow_matching').init)(jax.random.key(0), (), batch)
     state = with_noise(state)
 
-    def one_euler_step(guidance, label):
+    def one_euler_step(guidance, label, asked=()):
         """Samples from the same noise: linear in the velocity, except for the clipping."""
         count = 1 if guidance == 1.0 else 2
         method = cases.method('flow_matching', guidance=guidance, solver='euler', evaluations=count)
-        inputs = {**batch, 'label': jnp.full(3, label, jnp.int32)}
+        inputs = {**batch, 'label': jnp.full(3, label, jnp.int32), **dict(asked)}
         image_keys = keys.per_image(jax.random.key(1), 3)
         return np.asarray(jax.jit(method.sample)(image_keys, state, (), inputs)['generated'])
 
@@ -148,6 +148,8 @@ def test_guidance_goes_from_no_class_to_the_class_and_beyond():
     inside = (np.abs([none, one, two]) < 1).all(0)
     assert inside.mean() > 0.2
     np.testing.assert_allclose(two[inside], (2 * one - none)[inside], atol=1e-4)
+    asked = one_euler_step(1.0, 2, {'guidance': jnp.full(3, 2.0)})  # Whatever the config says.
+    np.testing.assert_allclose(asked, two, atol=1e-5)
 
 
 def test_too_few_evaluations_are_an_error():
