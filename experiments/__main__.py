@@ -10,7 +10,7 @@ import pathlib
 import runpy
 import sys
 
-_GROUPS = ('prepare', 'studies')  # Their commands take two words: imggen prepare faces.
+_GROUPS = ('studies',)  # Their commands take two words: imggen studies rows.
 
 
 def main() -> int:
@@ -36,11 +36,11 @@ def main() -> int:
 def _commands() -> dict[str, pathlib.Path]:
     """Returns the file of each command, by the words that a user types."""
     folder = pathlib.Path(__file__).parent
-    commands = {}
+    commands = {'prepare': folder / 'prepare' / '__main__.py'}
     for group in ('', *_GROUPS):
         for path in sorted((folder / group).glob('[!_]*.py')):
             commands[f'{group} {path.stem}'.strip()] = path
-    return commands
+    return dict(sorted(commands.items(), key=lambda item: (' ' in item[0], item[0])))
 
 
 def _help(commands: dict[str, pathlib.Path]) -> str:

@@ -28,7 +28,7 @@ _PUSH = flags.DEFINE_string('push', None, 'hf:USER/NAME, a repository of the Hug
 
 _PROGRAM = 'model.jax'
 # What the folder keeps of run.json: what imggen.load needs, and how the run was made.
-_INFO = ('batch', 'num_steps', 'source', 'revision', 'hardware', 'versions')
+_INFO = ('batch', 'class_names', 'num_steps', 'source', 'revision', 'hardware', 'versions')
 _FILES = {
     _PROGRAM: 'the program with its weights (StableHLO, serialized by jax.export)',
     weights.NAME: "the weights by name, optimizers' states left out",

@@ -2,16 +2,22 @@ r"""Generates images with a trained run.
 
 python -m experiments.sample --workdir=runs/gan --num=100 --output=samples/
 python -m experiments.sample --workdir=runs/gan --num=64 --output=grid.png
-    [--label=3] [--truncation=1.0]
-python -m experiments.sample --workdir=runs/gan --num=8 --interpolate --output=walk.gif
+    [--label=dogs] [--truncation=1.0]
+python -m experiments.sample --workdir=runs/gan --num=8 --label=all --output=classes.png
+python -m experiments.sample --workdir=runs/gan --num=8 --interpolate --output=walk.mp4
 python -m experiments.sample --workdir=runs/gan --project=photo.png --output=found.png
     [--extractor=lite0]
 python -m experiments.sample --workdir=runs/gan --again=kept.png --output=same.png
 
 If --output is a folder, it gets one PNG for each image; if it is a .png file, it becomes a sheet
-of all images. --interpolate walks through latent space from one image to the next (a .gif, or a
-folder of frames). --project searches for the latent of a given image and puts the result beside it.
---again makes pictures that experiments.explore saved once more, by the recipe in their files.
+of all images. --interpolate walks through latent space from one image to the next (a .mp4, .gif or
+.webp, or a folder of frames). --project searches for the latent of a given image and puts the
+result beside it. --label=all makes --num images of each class, one row a class. --again makes
+pictures that experiments.explore saved once more, by the recipe in their files.
+
+If the run has latents, they are saved, too: as latents.npz in the folder, or as .npz beside the
+file. `imggen.load(WORKDIR).sample(n, latent=...)` makes the images again. Images of runs that keep
+transparency are RGBA.
 
 What is at --output already is replaced only with --overwrite: a file, or the numbered images of a
 folder.
@@ -33,13 +39,17 @@ from imggen.inference import animation, load, projection, recipe, sampling
 from imggen.progress import Progress
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A folder, a .png for a sheet, a .gif for a walk.')
+_OUTPUT = flags.DEFINE_string(
+    'output', None, 'A folder, a .png for a sheet, or a .mp4, .gif or .webp for a walk.'
+)
 _NUM = flags.DEFINE_integer('num', 64, 'Number of images, or of stops of a walk.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'Image i depends on this and on i.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 256, 'Images at a time.', lower_bound=1)
-_LABEL = flags.DEFINE_integer(
-    'label', None, 'The class, if the run has classes; drawn by default, one for a whole walk.'
+_LABEL = flags.DEFINE_string(
+    'label',
+    None,
+    'The class by name or number, or all; drawn by default, one for a whole walk.',
 )
 _TRUNCATION = flags.DEFINE_float('truncation', None, 'Largest absolute value in a latent.')
 _GUIDANCE = flags.DEFINE_float(
@@ -50,6 +60,7 @@ _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace what is at --output.
 _FRAMES = flags.DEFINE_integer('frames', 16, 'Images between two stops.', lower_bound=1)
 _PROJECT = flags.DEFINE_list('project', [], 'Image files whose latents to search for.')
 _AGAIN = flags.DEFINE_list('again', [], 'Saved pictures (PNG) to make once more.')
+_ALL = 'all'
 _EXTRACTOR = flags.DEFINE_enum(
     'extractor',
     None,
@@ -71,33 +82,29 @@ def main(argv):
         print(f'{output}: step {restored.step} of {_WORKDIR.value}')
         return
     if _PROJECT.value:
-        _write(output, _project(key, restored))
+        _project(key, restored, output)
     elif _INTERPOLATE.value:
-        frames = sampling.interpolate(
-            key,
-            restored,
-            _NUM.value,
-            frames_between=_FRAMES.value,
-            label=_LABEL.value,
-            truncation=_TRUNCATION.value,
-        )
-        _write(output, images.to_uint8(frames))
+        _walk(key, restored, output)
     else:
         _generate(key, restored, output)
     print(f'{output}: step {restored.step} of {_WORKDIR.value}, seed {_SEED.value}')
 
 
 def _generate(key, restored, output: pathlib.Path) -> None:
+    count, label, columns = _NUM.value, _LABEL.value, None
+    if label == _ALL:
+        classes, columns = sampling.num_classes(restored), count
+        count, label = classes * columns, np.arange(classes, dtype=np.int32).repeat(columns)
     chunks = sampling.generate(
         key,
         restored,
-        _NUM.value,
-        batch_size=min(_BATCH_SIZE.value, _NUM.value),
-        label=_LABEL.value,
+        count,
+        batch_size=min(_BATCH_SIZE.value, count),
+        label=label,
         truncation=_TRUNCATION.value,
         guidance=_GUIDANCE.value,
     )
-    progress = Progress(_NUM.value, unit='image')
+    progress = Progress(count, unit='image')
     done, kept = 0, []
     for chunk in chunks:
         made = images.to_uint8(chunk[restored.method.output])
@@ -109,36 +116,75 @@ def _generate(key, restored, output: pathlib.Path) -> None:
         progress.advance(done)
     progress.close()
     if kept:
-        _write(output, np.concatenate(kept))
+        images.write_png(output, images.grid(np.concatenate(kept), columns=columns))
+    inputs = sampling.drawn(key, restored, count, label=label, truncation=_TRUNCATION.value)
+    _save_latents(output, restored, inputs)
 
 
-def _project(key, restored) -> np.ndarray:
-    """Returns the given images, each with the result on its right."""
+def _walk(key, restored, output: pathlib.Path) -> None:
+    path = sampling.walk(
+        key, restored, _NUM.value, frames_between=_FRAMES.value, truncation=_TRUNCATION.value
+    )
+    label = _given_label(restored)
+    if label is None and restored.method.num_classes is not None:
+        label = int(sampling.draw_labels(key, restored, 1)[0])
+    frames = images.to_uint8(sampling.from_latents(key, restored, path, label=label))
+    _write(output, frames)
+    labels = {} if label is None else {'label': np.full(len(path), label, np.int32)}
+    _save_latents(output, restored, {'latent': path, **labels})
+
+
+def _project(key, restored, output: pathlib.Path) -> None:
+    """Writes the given images, each with the result on its right."""
     height, width, channels = restored.batch['image'].shape[1:]
-    given = fixed.load(files=tuple(_PROJECT.value), size=(height, width), channels=channels)
+    kept = {'alpha': True} if channels == 4 else {'channels': channels}
+    given = fixed.load(files=tuple(_PROJECT.value), size=(height, width), **kept)
     given = given.read(slice(None))['image']
-    labels = None
-    if _LABEL.value is not None:
-        sampling.check_label(restored, _LABEL.value)
-        labels = np.full(len(given), _LABEL.value, np.int32)
+    label, count = _given_label(restored), len(given)
+    labels = None if label is None else np.full(count, label, np.int32)
+    if label is None and restored.method.num_classes is not None:
+        labels = np.asarray(sampling.draw_labels(key, restored, count))
     extractor = None if _EXTRACTOR.value is None else features.make(_EXTRACTOR.value)
     found = projection.project(
         key, restored, images.from_uint8(given), labels=labels, extractor=extractor
     )
     for path, error in zip(_PROJECT.value, found.errors, strict=True):
         print(f'{path}: mean squared error {error:.4f} (pixels in [-1, 1])')
-    return np.concatenate([given, images.to_uint8(found.images)], axis=2)
+    _write(output, np.concatenate([given, images.to_uint8(found.images)], axis=2))
+    labels = {} if labels is None else {'label': labels}
+    _save_latents(output, restored, {'latent': found.latents, **labels})
+
+
+def _given_label(restored) -> int | None:
+    """Returns the number of the class that --label names; None without it."""
+    if _LABEL.value == _ALL:
+        raise UserError('--label=all belongs to samples: name one class, or leave it out.')
+    return None if _LABEL.value is None else sampling.class_number(restored, _LABEL.value)
+
+
+def _save_latents(output: pathlib.Path, restored, inputs: dict[str, np.ndarray]) -> None:
+    """Saves latents and labels in the order of the images, if the run has latents."""
+    if 'latent' not in inputs:
+        return
+    with files.writing(_latents_path(output)) as partial, open(partial, 'wb') as file:
+        np.savez(file, **inputs, step=restored.step, seed=_SEED.value)
+
+
+def _latents_path(output: pathlib.Path) -> pathlib.Path:
+    return output / 'latents.npz' if _is_folder(output) else output.with_suffix('.npz')
 
 
 def _checked(output: pathlib.Path) -> pathlib.Path:
     """Refuses an output that cannot be written or replaced, before the work."""
     walks = _INTERPOLATE.value and not _PROJECT.value
-    if output.suffix not in ('', '.gif' if walks else '.png') and not output.is_dir():
+    suffixes = animation.SUFFIXES if walks else ('.png',)
+    if output.suffix not in ('', *suffixes) and not output.is_dir():
         raise UserError(
             f'--output={output} cannot be written: give a folder, a .png for a sheet or, '
-            'with --interpolate, a .gif.'
+            'with --interpolate, a .mp4, .gif or .webp.'
         )
-    files.refuse_foreign(output, overwrite=_OVERWRITE.value)
+    for path in {output, _latents_path(output)}:
+        files.refuse_foreign(path, overwrite=_OVERWRITE.value)
     return output
 
 
@@ -148,7 +194,7 @@ def _write(output: pathlib.Path, pictures: np.ndarray) -> None:
     elif output.suffix == '.png':
         images.write_png(output, images.grid(pictures))
     else:
-        animation.write_gif(output, pictures)
+        animation.write(output, pictures)
 
 
 def _is_folder(output: pathlib.Path) -> bool:

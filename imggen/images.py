@@ -12,6 +12,7 @@ from imggen import files
 from imggen.errors import UserError
 
 _GAP = 2  # White pixels between two images of a sheet.
+_SQUARE = 8  # Pixels. Side of the squares behind transparent images.
 _VISIBLE = 32  # Pixels. Smaller images are enlarged on a sheet by a whole factor.
 
 
@@ -46,11 +47,12 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
     """Lays images out row by row on a white sheet. Images below 32 pixels a side are enlarged.
 
     Args:
-      images: uint8 [n, height, width, channels].
+      images: uint8 [n, height, width, channels]. A fourth channel is opacity; such images lie on a
+        checkerboard.
       columns: number of images in a row; by default the square root of n, rounded up.
 
     Returns:
-      uint8 [sheet height, sheet width, channels].
+      uint8 [sheet height, sheet width, channels], with 3 channels for 4.
 
     Raises:
       UserError: the images have another rank or dtype.
@@ -58,6 +60,8 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
     images = _checked(images, 4)
     factor = _enlargement(images.shape[1:3])
     images = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    if images.shape[-1] == 4:
+        images = over(images, _checkerboard(*images.shape[1:3]))
     count, height, width, channels = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
@@ -67,6 +71,27 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
         top, left = (index // columns) * (height + _GAP), (index % columns) * (width + _GAP)
         sheet[top : top + height, left : left + width] = image
     return sheet
+
+
+def over(images: np.ndarray, background: np.ndarray | int) -> np.ndarray:
+    """Composites images with a fourth channel, opacity, over a background.
+
+    Args:
+      images: uint8 [..., height, width, 4], colors not multiplied by the opacity.
+      background: levels from 0 to 255 that broadcast to [..., height, width, 3].
+
+    Returns:
+      uint8 [..., height, width, 3].
+    """
+    color, opacity = images[..., :3].astype(np.float32), images[..., 3:].astype(np.float32) / 255
+    return np.rint(background + (color - background) * opacity).astype(np.uint8)
+
+
+def _checkerboard(height: int, width: int) -> np.ndarray:
+    """Returns light gray and white squares, uint8 [height, width, 1]."""
+    rows, columns = np.ogrid[:height, :width]
+    odd = (rows // _SQUARE + columns // _SQUARE) % 2
+    return np.where(odd, 255, 204).astype(np.uint8)[..., None]
 
 
 def cut(sheet: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -52,6 +52,7 @@ def real_labels(batch: Mapping[str, jax.Array], num_classes: int) -> jax.Array |
     if 'label' not in batch:
         raise UserError(
             f'config.method.num_classes={num_classes} needs labels, but the data set has none: '
-            "for a folder set config.data.labels='folders', or set num_classes to 0."
+            "for a folder set config.data.labels to 'folders' or a file of labels, or set "
+            'num_classes to 0.'
         )
     return batch['label']

@@ -64,3 +64,14 @@ def test_png_round_trip_leaves_no_partial_file(tmp_path, channels):
     back = np.asarray(Image.open(tmp_path / 'new' / 'a.png'))
     assert (back.reshape(picture.shape) == picture).all()
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['a.png']
+
+
+def test_transparent_images_lie_on_a_checkerboard():
+    clear, opaque = np.zeros((2, 32, 32, 4), np.uint8)
+    opaque[...] = (10, 20, 30, 255)
+    sheet = images.grid(np.stack([clear, opaque]))
+    assert sheet.shape == (32, 66, 3)
+    assert set(np.unique(sheet[:, :32])) == {204, 255} and sheet[0, 0, 0] != sheet[0, 8, 0]
+    np.testing.assert_array_equal(sheet[:, 34:], np.broadcast_to([10, 20, 30], (32, 32, 3)))
+    half = np.full((1, 1, 1, 4), (0, 100, 200, 51), np.uint8)  # A fifth.
+    assert images.over(half, 255)[0, 0, 0].tolist() == [204, 224, 244]

@@ -1,1 +1,1 @@
-"""Commands that prepare data sets: python -m experiments.prepare.faces and its siblings."""
+"""Makes data sets: python -m experiments.prepare NAME."""

@@ -61,7 +61,7 @@ def main(argv):
     strip = images.grid(frames[shown, _IMAGE.value], columns=len(shown))
     images.write_png(output / 'strip.png', strip)
     film = np.stack([images.grid(frame[:columns], columns=min(columns, 5)) for frame in frames])
-    animation.write_gif(output / 'evolution.gif', film, milliseconds=150)
+    animation.write(output / 'evolution.gif', film, milliseconds=150)
     print(f'{output}: {", ".join(_FILES)}')
 
 

@@ -46,7 +46,8 @@ def augment(
 
     Args:
       image_keys: [n].
-      images: float [n, height, width, channels], about [-1, 1].
+      images: float [n, height, width, channels], about [-1, 1]. A fourth channel, opacity, moves
+        with the others and keeps its values otherwise.
       probability: scalar in [0, 1], the probability that a kind is applied to an image; at 0
         the images do not change.
       kinds: names from KINDS.
@@ -59,7 +60,10 @@ def augment(
     images = _copy_pixels(images, draws, kinds)
     if any(kind in kinds for kind in _AFFINE):
         images = _warp(images, draws, kinds)
-    images = _recolor(images, draws, kinds)
+    color, opacity = images[..., :3], images[..., 3:]
+    images = _recolor(color, draws, kinds)
+    if opacity.shape[-1]:
+        images = jnp.concatenate([images, opacity], axis=-1)
     return _cut_out(images, draws) if 'cutout' in kinds else images
 
 

@@ -1,6 +1,7 @@
 """Decodes picture files to uint8 arrays, and resizes them.
 
-Decoded pictures are uint8 [height, width, channels] with 1 channel (gray) or 3 (sRGB).
+Decoded pictures are uint8 [height, width, channels] with 1 channel (gray), 3 (sRGB), or 4: sRGB and
+opacity, not multiplied. The color of a place that is fully transparent is black.
 
 `SUFFIXES` is the only list of picture formats in the project, and `opened` the only place that
 opens a picture. Pillow knows more formats, and some of their readers start other programs.
@@ -160,6 +161,20 @@ def decode(path: pathlib.Path, *, matte: tuple[int, int, int] = WHITE) -> np.nda
     return np.ascontiguousarray(pixels if alpha is None else over(pixels, alpha, matte))
 
 
+def decode_alpha(path: pathlib.Path) -> np.ndarray:
+    """Reads a picture as `read` does, with its opacity: uint8 [height, width, 4].
+
+    Raises:
+      DecodeError: the file cannot be read.
+    """
+    pixels, alpha, _ = read(path)
+    if alpha is None:
+        alpha = np.full(pixels.shape[:2], 255, np.uint8)
+    # What a file holds where it is transparent is an accident of the program that wrote it.
+    color = np.where(alpha[..., None] > 0, to_channels(pixels, 3), 0)
+    return np.concatenate([color, alpha[..., None]], axis=-1, dtype=np.uint8)
+
+
 def over(pixels: np.ndarray, alpha: np.ndarray, matte: tuple[int, int, int]) -> np.ndarray:
     """Composites a picture [height, width, 3] over a matte, RGB in [0, 255]; both 8 or 16 bits."""
     if pixels.dtype == np.uint16:
@@ -200,7 +215,7 @@ def resize(
       size: the new (height, width).
       fit: 'crop' fills the size and cuts off the excess, evenly on both sides; 'pad' fits the
         whole picture in and surrounds it with the matte; 'stretch' changes the proportions.
-      matte: the color of the surroundings, RGB in [0, 255].
+      matte: the color of the surroundings, RGB in [0, 255]; those of four channels are transparent.
 
     Returns:
       The same type [*size, channels].
@@ -226,7 +241,9 @@ def resize(
     )
     if inner == tuple(size):
         return small
-    color = to_channels(np.asarray(matte, np.uint8)[None, None], channels)
+    color = np.zeros(4, np.uint8)  # Transparent.
+    if channels < 4:
+        color = to_channels(np.asarray(matte, np.uint8)[None, None], channels)
     sheet = np.broadcast_to(color, (*size, channels)).copy()
     top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
     sheet[top : top + inner[0], left : left + inner[1]] = small

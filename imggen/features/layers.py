@@ -33,14 +33,17 @@ def normalize(images: jax.Array, affine: Layer) -> jax.Array:
 
 
 def rgb(images: jax.Array) -> jax.Array:
-    """Repeats a gray channel three times, and returns three channels as they are.
+    """Returns three channels: gray is repeated, and a fourth channel, opacity, laid over white.
 
     Raises:
-      ValueError: the number of channels is neither 1 nor 3.
+      ValueError: the number of channels is not 1, 3 or 4.
     """
     channels = images.shape[-1]
-    if channels not in (1, 3):
-        raise ValueError(f'Images have 1 or 3 channels, not {channels}.')
+    if channels not in (1, 3, 4):
+        raise ValueError(f'Images have 1, 3 or 4 channels, not {channels}.')
+    if channels == 4:
+        opacity = (images[..., 3:] + 1.0) / 2.0
+        return 1.0 + (images[..., :3] - 1.0) * opacity
     return images if channels == 3 else jnp.repeat(images, 3, axis=-1)
 
 

@@ -5,6 +5,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
+from imggen.features import layers
 from imggen.features.extractor import Extractor, digest
 
 
@@ -18,6 +19,8 @@ def make(*, max_features: int = 1024) -> Extractor:
 
     def apply(params, images):
         del params
+        if images.shape[-1] == 4:
+            images = layers.rgb(images)
         count, height, width, channels = images.shape
         scale = min(1.0, math.sqrt(max_features / (height * width * channels)))
         rows = _area(height, max(1, int(height * scale)))

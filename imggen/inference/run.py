@@ -41,6 +41,11 @@ class Run:
         return self._restored.step
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes in the order of their numbers; () without names."""
+        return self._restored.class_names
+
+    @property
     def latent_size(self) -> int | None:
         """Length of a latent; None if the method has none."""
         return self._restored.method.latent_size
@@ -63,14 +68,19 @@ class Run:
         return params
 
     def sample(
-        self, n: int, *, seed: int = 0, label: int | None = None, latent: np.ndarray | None = None
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        label: int | str | None = None,
+        latent: np.ndarray | None = None,
     ) -> np.ndarray:
         """Generates images, the same as the command `sample` makes.
 
         Args:
           n: number of images.
           seed: image i depends on the seed and on i alone.
-          label: the class of all images; each draws its own by default.
+          label: the class of all images, by number or name; each draws its own by default.
           latent: float32 [n, latent_size], one latent for each image; drawn by default.
 
         Returns:

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import keys, latents
+from imggen import keys, latents, options
 from imggen.errors import UserError
 from imggen.method import Images
 from imggen.workdir.restore import Restored
@@ -37,13 +37,29 @@ def num_held(restored: Restored) -> int | None:
     return held
 
 
-def check_label(restored: Restored, label: int) -> None:
-    """Raises UserError if the method of a run has no such class."""
-    classes = restored.method.num_classes
-    if classes is None:
+def num_classes(restored: Restored) -> int:
+    """Returns the number of classes of a run; raises UserError if there are none."""
+    if restored.method.num_classes is None:
         raise UserError('the method of the run has no classes: leave the label out.')
-    if not 0 <= label < classes:
-        raise UserError(f'the run has no class {label}: its classes are 0 to {classes - 1}.')
+    return restored.method.num_classes
+
+
+def class_number(restored: Restored, label: int | str) -> int:
+    """Returns the number of a class, given it or the name of the class.
+
+    A name counts first: if the classes are called '3' and '7', '7' is class 1.
+
+    Raises:
+      UserError: the method of the run has no such class, or no classes.
+    """
+    classes, names = num_classes(restored), restored.class_names
+    if label in names:
+        return names.index(label)
+    if str(label).isdecimal() and int(label) < classes:
+        return int(label)
+    numbers = f'its classes are 0 to {classes - 1}'
+    hint = f', {options.suggestion(str(label), list(names))}' if names else '.'
+    raise UserError(f'the run has no class {label!r}: {numbers}{hint}')
 
 
 def generate(
@@ -52,7 +68,7 @@ def generate(
     count: int,
     *,
     batch_size: int = 256,
-    label: int | None = None,
+    label: int | str | np.ndarray | None = None,
     truncation: float | None = None,
     guidance: float | None = None,
 ) -> Iterator[Images]:
@@ -65,7 +81,8 @@ def generate(
       restored: a trained method that generates.
       count: number of samples.
       batch_size: samples in a chunk, rounded up to a multiple of the number of devices.
-      label: the class of all samples; each draws its own by default.
+      label: the class of all samples, by number or name, or int32 [count], the number of each; each
+        draws its own by default.
       truncation: the largest absolute value in a latent, whose values are drawn from a
         truncated normal distribution: fewer odd images, less variety. None for no bound.
       guidance: the factor of classifier-free guidance; by default that of the run's config.
@@ -89,19 +106,21 @@ def generate(
             image_keys = keys.per_image(key, sample.batch_size, first=first)
             index = jnp.minimum(first + jnp.arange(sample.batch_size), (held or 1) - 1)
             inputs = {} if held is None else {'index': index}
-            inputs |= _inputs(restored, image_keys, label, truncation, guidance)
+            own = label
+            if isinstance(label, np.ndarray):
+                own = np.resize(label[first : first + chunk], sample.batch_size)
+            inputs |= _inputs(restored, image_keys, own, truncation, guidance)
             yield {name: images[:chunk] for name, images in sample(image_keys, inputs).items()}
 
     return chunks()
 
 
-def interpolate(
+def walk(
     key: jax.Array,
     restored: Restored,
     stops: int,
     *,
     frames_between: int = 16,
-    label: int | None = None,
     truncation: float | None = None,
 ) -> np.ndarray:
     """Walks through latent space along great arcs between random stops, and back to the first.
@@ -111,22 +130,42 @@ def interpolate(
       restored: a trained method that has latents.
       stops: number of stops.
       frames_between: images from one stop to the next.
-      label: the class of all images; drawn by default if the method has classes.
       truncation: of the stops, as in `generate`.
 
     Returns:
-      float32 [stops * frames_between, height, width, channels] in [-1, 1].
+      Latents, float32 [stops * frames_between, latent_size].
     """
     ends = draw_latents(restored, keys.per_image(key, stops), truncation=truncation)
-    if label is None and restored.method.num_classes is not None:
-        label = int(draw_labels(key, restored, 1)[0])
     t = jnp.arange(frames_between) / frames_between
     path = [slerp(ends[i], ends[(i + 1) % stops], t) for i in range(stops)]
-    return from_latents(key, restored, jnp.concatenate(path), label=label)
+    return np.asarray(jnp.concatenate(path))
+
+
+def drawn(
+    key: jax.Array,
+    restored: Restored,
+    count: int,
+    *,
+    label: int | str | np.ndarray | None = None,
+    truncation: float | None = None,
+) -> dict[str, np.ndarray]:
+    """Returns what `generate` makes images of, with the same arguments.
+
+    Returns:
+      'latent' float32 [count, latent_size] if the method has latents, and 'label' int32 [count]
+      if it has classes.
+    """
+    image_keys, found = keys.per_image(key, count), {}
+    if restored.method.latent_size is not None:
+        found['latent'] = draw_latents(restored, image_keys, truncation=truncation)
+    if restored.method.num_classes is not None:
+        found['label'] = latents.draw_labels(image_keys, restored.method.num_classes)
+        found |= _inputs(restored, image_keys, label, None)
+    return {name: np.asarray(array) for name, array in found.items()}
 
 
 def from_latents(
-    key: jax.Array, restored: Restored, given: jax.Array, *, label: int | None = None
+    key: jax.Array, restored: Restored, given: jax.Array, *, label: int | str | None = None
 ) -> np.ndarray:
     """Returns the images of latents float32 [n, latent_size]: [n, height, width, channels].
 
@@ -134,7 +173,7 @@ def from_latents(
       key: of whatever else the method draws.
       restored: a trained method that has latents.
       given: the latents.
-      label: the class of all images; each draws its own by default.
+      label: the class of all images, by number or name; each draws its own by default.
     """
     sample = _Sampler(restored, min(256, len(given)))
     image_keys = keys.per_image(key, sample.batch_size)
@@ -202,9 +241,11 @@ def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
 def _inputs(restored: Restored, image_keys, label, truncation=None, guidance=None):
     """Builds the inputs of `sample` that are asked for: labels, truncated latents, guidance."""
     inputs = {}
-    if label is not None:
-        check_label(restored, label)
-        inputs['label'] = jnp.full(len(image_keys), label, jnp.int32)
+    if isinstance(label, np.ndarray):
+        inputs['label'] = jnp.asarray(label, jnp.int32)
+    elif label is not None:
+        number = class_number(restored, label)
+        inputs['label'] = jnp.full(len(image_keys), number, jnp.int32)
     if truncation is not None:
         inputs['latent'] = draw_latents(restored, image_keys, truncation=truncation)
     if guidance is not None:

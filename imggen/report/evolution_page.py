@@ -62,7 +62,7 @@ def write(
         if (film := films[index]) is not None and len(film) > 1:
             shown.append(f'{index:05d}_growth.gif')
             pause = int(1000 * seconds / len(film))
-            animation.write_gif(folder / shown[1], film, milliseconds=pause)
+            animation.write(folder / shown[1], film, milliseconds=pause)
         judged = [(float(p[index]), int(rank[index])) for p, rank in columns.values()]
         rows.append((found.class_names[target], shown, judged))
     for path in older - {folder / name for _, shown, _ in rows for name in shown}:

@@ -83,6 +83,8 @@ def write_samples(
 ) -> StateHook:
     """Writes a sheet of samples, with the same keys each time, so that sheets are comparable.
 
+    If the method has classes, each class has a row, in the order of their numbers.
+
     Args:
       writer: where sheets go.
       method: what samples.
@@ -94,9 +96,13 @@ def write_samples(
       postprocess: as in `Source`; what it returns is also written, one file per image.
       inspect: sees (step, generated images, real images) if the method draws images.
     """
-    count = min(num_samples, method.num_images or num_samples)
-    image_keys = keys.per_image(keys.stream(seed, 'sample'), count)
+    count, columns = min(num_samples, method.num_images or num_samples), None
     inputs = {name: leaf for name, leaf in batch.items() if name != 'label'}
+    if method.num_classes is not None:
+        columns = max(1, count // method.num_classes)
+        labels = np.arange(method.num_classes, dtype=np.int32)[:count].repeat(columns)
+        inputs['label'], count = labels, len(labels)
+    image_keys = keys.per_image(keys.stream(seed, 'sample'), count)
     if method.num_images is not None:
         inputs['index'] = np.arange(count)
     replicated = NamedSharding(mesh, P())
@@ -110,7 +116,7 @@ def write_samples(
     def write(step, phase, state, metrics):
         del phase, metrics
         samples = jax.device_get(sample(image_keys, state, frozen, inputs))
-        writer.sample(f'{step:06d}', sheet(samples), step=step)
+        writer.sample(f'{step:06d}', sheet(samples, columns=columns), step=step)
         if len(samples) > 1 and writer.info.get('sets') != list(samples):
             writer.status('running', sets=list(samples))  # The report names them.
         if postprocess is not None:
@@ -124,20 +130,22 @@ def write_samples(
     return StateHook(every_steps, write)
 
 
-def sheet(sets: Mapping[str, np.ndarray]) -> np.ndarray:
+def sheet(sets: Mapping[str, np.ndarray], *, columns: int | None = None) -> np.ndarray:
     """Lays sets of images on one sheet, side by side image by image.
 
     Args:
-      sets: float [n, height, width, 1 or 3] in [-1, 1] by name; the smallest n counts.
+      sets: float [n, height, width, channels] in [-1, 1] by name; the smallest n counts.
+      columns: number of images of each set in a row; by default the square root of n, rounded up.
 
     Returns:
       uint8 [sheet height, sheet width, 1 or 3].
     """
-    columns = [images.to_uint8(batch) for batch in sets.values()]
-    channels = max(batch.shape[-1] for batch in columns)
-    columns = [np.broadcast_to(batch, (*batch.shape[:-1], channels)) for batch in columns]
-    count = min(len(batch) for batch in columns)
-    return images.grid(np.concatenate([batch[:count] for batch in columns], axis=2))
+    sides = [images.to_uint8(batch) for batch in sets.values()]
+    channels = max(batch.shape[-1] for batch in sides)
+    sides = [np.broadcast_to(batch, (*batch.shape[:-1], channels)) for batch in sides]
+    count = min(len(batch) for batch in sides)
+    together = np.concatenate([batch[:count] for batch in sides], axis=2)
+    return images.grid(together, columns=columns)
 
 
 def write_metrics(

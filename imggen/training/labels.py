@@ -12,14 +12,15 @@ def check(config: Mapping[str, Any], method: Method, source: Source) -> None:
     """Checks that a method has a class for each label, and labels for its classes.
 
     Raises:
-      UserError: config.data.labels='folders' gives labels that a method which makes images does
+      UserError: config.data.labels gives labels that a method which makes images does
         not take, or there are more labels than classes, whose embeddings would not exist.
     """
     count, num_classes = len(source.class_names), method.num_classes
-    asked_for = config['data'].get('labels') == 'folders' and method.output is not None
+    labels = config['data'].get('labels', 'none')
+    asked_for = labels != 'none' and method.output is not None
     if asked_for and num_classes is None:
         raise UserError(
-            f"config.data.labels='folders' gives {count} classes, but the method takes none: set "
+            f'config.data.labels={labels!r} gives {count} classes, but the method takes none: set '
             f"config.method.num_classes={count} if it has this option, or labels to 'none'."
         )
     if num_classes is not None and (count > num_classes or (asked_for and count < num_classes)):

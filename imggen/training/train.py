@@ -112,10 +112,10 @@ def train(
     lock.refuse_remote(workdir)
     method = methods.make(config['method'])
     source, mesh = _source(config)
+    labels.check(config, method, source)
     batch = loop.first_batch(source, mesh)
     # An option that a network does not have is refused before anything is written.
     jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
-    labels.check(config, method, source)
     leads = jax.process_index() == 0
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
     writer = Writer(workdir, config, command=command, active=leads, boards=wanted)
@@ -201,6 +201,7 @@ class _Training:
             num_steps=total,
             step=done,
             source=self.source.description,
+            class_names=list(self.source.class_names),
             batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in self.batch.items()},
         )
         if self.start:

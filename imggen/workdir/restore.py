@@ -31,6 +31,7 @@ class Restored(NamedTuple):
       step: the step of the checkpoint.
       batch: zeros in the shapes of a training batch, for `sample`. It has no 'label', so that
         `sample` draws labels unless the caller adds them.
+      class_names: names of the classes of the data set, in the order of their labels; () without.
     """
 
     config: Mapping[str, Any]
@@ -39,6 +40,7 @@ class Restored(NamedTuple):
     step: int
     batch: Batch
     mesh: Mesh
+    class_names: tuple[str, ...] = ()
 
 
 def restore(
@@ -82,7 +84,8 @@ def restore(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
     )
     batch.pop('label', None)
-    return Restored(run.config, method, read(like), step, batch, mesh)
+    names = tuple(map(str, run.info.get('class_names', ())))
+    return Restored(run.config, method, read(like), step, batch, mesh, names)
 
 
 def _saved(run: reader.Run, which: str | int) -> tuple[int, Callable[[Any], Any]]:

@@ -135,3 +135,16 @@ def test_impossible_options_are_errors():
         adaptive.Augmentation(kinds=('flip',), probability=1.5)
     with pytest.raises(UserError, match='needs config'):
         adaptive.Augmentation(target=0.6)
+
+
+def test_opacity_moves_with_the_colors_and_keeps_its_values():
+    opacity = jnp.where(IMAGES[..., :1] > 0, 1.0, -1.0)
+    color = jnp.broadcast_to(opacity, (*opacity.shape[:3], 3))
+    both = jnp.concatenate([color, opacity], axis=-1)
+    moved = augment(('flip', 'translation'), images=both)
+    np.testing.assert_allclose(moved[..., 0], moved[..., 3], atol=1e-6)
+    changes = ('brightness', 'contrast')
+    changed = augment(changes, images=both)
+    np.testing.assert_array_equal(changed[..., 3:], opacity)
+    np.testing.assert_array_equal(changed[..., :3], augment(changes, images=color))
+    assert np.abs(changed[..., :3] - color).mean() > 0.1

@@ -40,3 +40,17 @@ def test_an_average_is_a_picture_among_the_results(config, tmp_path, capsys):
     train.train(config, tmp_path / 'run')
     assert (tmp_path / 'run' / 'results' / 'generated.png').is_file()
     assert f'the result is in {tmp_path / "run" / "results"}' in capsys.readouterr().err
+
+
+def test_labels_are_checked_before_anything_is_compiled(config, tmp_path, monkeypatch):
+    config['method']['num_classes'] = 2
+    monkeypatch.setattr(train.loop, 'first_batch', lambda *arguments: pytest.fail('compiled'))
+    with pytest.raises(UserError, match='num_classes is 2, but the data set has 3 classes'):
+        train.train(config, tmp_path / 'run')
+
+
+def test_a_file_of_labels_needs_as_many_classes(config, tmp_path):
+    (tmp_path / 'set' / 'own.csv').write_text('cats/a.png,1\ndogs/a.png,2\ncows/a.png,1\n')
+    config['data']['labels'] = 'own.csv'
+    with pytest.raises(UserError, match=r"labels='own\.csv' gives 2 classes"):
+        train.train(config, tmp_path / 'run')

@@ -6,7 +6,6 @@ the font knows is as wide as a single emoji.
 
 import io
 import itertools
-import os
 import pathlib
 from collections.abc import Iterator
 
@@ -16,8 +15,6 @@ from PIL import Image, ImageDraw, ImageFont, features
 from imggen.errors import UserError
 from imggen.progress import Progress
 
-FOLDERS = ('/usr/share/fonts', '/usr/local/share/fonts', '~/.local/share/fonts', '~/.fonts')
-_NAME = 'NotoColorEmoji.ttf'
 _POINTS = 109  # The size of the font's bitmaps.
 _WIDTH, _HEIGHT = 136, 128
 _JOINER, _AS_PICTURE = '\u200d', '\ufe0f'
@@ -29,30 +26,14 @@ _PAIRS = ('\U0001f91d', f'\u2764{_AS_PICTURE}', f'\u2764{_AS_PICTURE}{_JOINER}\U
 _RANGES = ((0x203C, 0x3300), (0x1F000, 0x1FB00))
 
 
-def find_font(path: str | os.PathLike | None, *, folders=FOLDERS) -> pathlib.Path:
-    """Returns the font file: `path`, or the first one below `folders` if that is None.
-
-    Raises:
-      UserError: the file does not exist, or no font was found.
-    """
-    if path is not None:
-        if not pathlib.Path(path).is_file():
-            raise UserError(f'--font={path} does not exist; name a font file.')
-        return pathlib.Path(path)
-    for folder in folders:
-        for found in sorted(pathlib.Path(folder).expanduser().rglob(_NAME)):
-            return found
-    raise UserError(
-        f'{_NAME} is not on this machine: apt-get install fonts-noto-color-emoji, or give --font.'
-    )
-
-
 def load_font(path: pathlib.Path) -> ImageFont.FreeTypeFont:
     """Opens the font at the size of its bitmaps.
 
     Raises:
-      UserError: the file is not a color font, or Pillow lacks the library raqm.
+      UserError: the file does not exist or is not a color font, or Pillow lacks the library raqm.
     """
+    if not path.is_file():
+        raise UserError(f'--font={path} does not exist; name a font file.')
     if not features.check('raqm'):
         raise UserError(
             'This Pillow cannot join emoji into sequences; install its wheel from PyPI.'

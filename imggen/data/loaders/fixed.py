@@ -20,6 +20,7 @@ def load(
     size: tuple[int, int] | None = None,
     fit: str = 'crop',
     channels: int | None = None,
+    alpha: bool = False,
     matte: tuple[int, int, int] = decode.WHITE,
 ) -> Dataset:
     """Decodes pictures once; together, in this order, they are the batch of every step.
@@ -29,7 +30,8 @@ def load(
       size: (height, width) in pixels; None keeps the size of the pictures, which must be equal.
       fit: 'crop', 'pad' or 'stretch'; see `decode.resize`.
       channels: 1 or 3; None for 1 if all pictures are gray, and 3 otherwise.
-      matte: RGB in [0, 255] behind transparent pictures.
+      alpha: whether pictures keep their opacity, as a fourth channel.
+      matte: RGB in [0, 255] behind transparent pictures, if they do not keep their opacity.
 
     Raises:
       UserError: a picture cannot be read, or sizes differ.
@@ -37,13 +39,18 @@ def load(
     decode.check_options(size=size, fit=fit, channels=channels, matte=matte)
     if not files:
         raise UserError('config.data.files is empty; name at least one picture.')
+    paths = [pathlib.Path(file).expanduser() for file in files]
     try:
-        pictures = [decode.decode(pathlib.Path(file).expanduser(), matte=matte) for file in files]
+        pictures = [
+            decode.decode_alpha(path) if alpha else decode.decode(path, matte=matte)
+            for path in paths
+        ]
     except decode.DecodeError as error:
         raise UserError(f'{error}; name another file in config.data.files.') from error
     if channels is None:
         channels = 1 if all(decode.is_gray(picture) for picture in pictures) else 3
-    pictures = [decode.to_channels(picture, channels) for picture in pictures]
+    if not alpha:
+        pictures = [decode.to_channels(picture, channels) for picture in pictures]
     if size is not None:
         pictures = [decode.resize(picture, size, fit=fit, matte=matte) for picture in pictures]
     for file, picture in zip(files, pictures, strict=True):

@@ -17,10 +17,11 @@ from absl import logging
 from imggen import skipped as skipped_files
 from imggen.data import decode
 from imggen.data.dataset import Dataset
-from imggen.data.loaders import folder_cache
+from imggen.data.loaders import folder_cache, label_file
 from imggen.errors import UserError
 
 FITS = (*decode.FITS, 'tiles')
+_MOST_NAMES = 20  # Classes that a description names.
 
 
 class Scan(NamedTuple):
@@ -46,9 +47,11 @@ def load(
     size: tuple[int, int],
     split: str = 'train',
     test_fraction: float = 0.0,
+    split_by: str = 'file',
     labels: str = 'none',
     fit: str = 'crop',
     channels: int | None = None,
+    alpha: bool = False,
     matte: tuple[int, int, int] = decode.WHITE,
 ) -> Dataset:
     """Loads the pictures under a folder.
@@ -58,11 +61,17 @@ def load(
       size: (height, width) in pixels.
       split: 'train' or 'test'.
       test_fraction: fraction of the files that is held out for 'test', chosen by their names.
-      labels: 'folders' makes each sub-folder of `path` a class; 'none' gives no labels.
+      split_by: 'file'; or 'folder', which puts all files of one folder into the same split: frames
+        of one film, views of one thing.
+      labels: 'folders' makes each sub-folder of `path` a class; a .csv or .json file, see
+        `label_file`, names the class of each picture, and pictures that it does not name are
+        skipped; 'none' gives no labels.
       fit: 'crop', 'pad' or 'stretch' (see `decode.resize`); 'tiles' cuts each picture into as
         many tiles as it holds.
       channels: 1 or 3; None for 1 if all pictures are gray, and 3 otherwise.
-      matte: RGB in [0, 255] behind transparent pictures.
+      alpha: whether pictures keep their opacity, as a fourth channel. The color of places that are
+        fully transparent becomes black.
+      matte: RGB in [0, 255] behind transparent pictures, if they do not keep their opacity.
 
     Raises:
       UserError: an option has a wrong value, or the split holds no readable picture.
@@ -71,28 +80,44 @@ def load(
         raise UserError(f'config.data.size={size} is one number: give height,width.')
     size, matte = tuple(size), tuple(matte)
     check_split(split, test_fraction)
-    if labels not in ('none', 'folders'):
-        raise UserError(f'config.data.labels is {labels!r}; choose one of none, folders.')
+    if labels not in ('none', 'folders') and not labels.lower().endswith(('.csv', '.json')):
+        raise UserError(
+            f'config.data.labels is {labels!r}; choose none, folders, or a .csv or .json file.'
+        )
     decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=FITS)
-    root = root_of(path)
+    if alpha and channels is not None:
+        raise UserError(
+            'config.data.alpha=True gives four channels: leave config.data.channels out.'
+        )
+    if split_by not in ('file', 'folder'):
+        raise UserError(f'config.data.split_by is {split_by!r}; choose one of file, folder.')
+    root, channels = root_of(path), 4 if alpha else channels
     found = pictures(root)
     options = folder_cache.Options(size=size, fit=fit, channels=channels, matte=matte)
     images, index = folder_cache.load_or_build(root, found.files, found.stamps, options)
     skipped = (*found.skipped, *index.unreadable)
-    list_unreadable(skipped)
     if not index.files:
         raise UserError(
             f'None of the {len(found.files)} pictures in {root} can be read; the first: '
             f'{index.unreadable[0][1]}.'
         )
-    kept = np.asarray([in_split(file, split, test_fraction) for file in index.files])
+    deciding = index.files
+    if split_by == 'folder':
+        deciding = [pathlib.PurePosixPath(file).parent.as_posix() for file in index.files]
+    kept = np.asarray([in_split(name, split, test_fraction) for name in deciding])
+    classes = None if labels == 'none' else _classes(root, index.files, labels)
+    if classes is not None:
+        unlabeled = [file for file, name in zip(index.files, classes, strict=True) if not name]
+        skipped += tuple((file, f'{root / file} has no label in {labels}') for file in unlabeled)
+        kept &= np.asarray([bool(name) for name in classes])
+    list_unreadable(skipped)
     rows = np.flatnonzero(kept)
     if not len(rows):
         raise UserError(
             f'{root} has no pictures for the split {split!r} with config.data.test_fraction='
             f'{test_fraction}; change the fraction.'
         )
-    names, numbers = _labels(root, index.files) if labels == 'folders' else ((), None)
+    names, numbers = ((), None) if classes is None else _numbers(classes)
     shape = (len(rows), *images.shape[1:])
 
     def read(selection):
@@ -104,6 +129,8 @@ def load(
         f'{len(found.files):,} files, {len(index.unreadable):,} unreadable, '
         f'{found.num_others:,} other files'
     )
+    if numbers is not None:
+        description += f'; {_count(names, numbers[rows])}'
     files = tuple(index.files[row] for row in rows)
     reasons = tuple(reason for _, reason in skipped)
     return Dataset(read, shape, description, names, files=files, skipped=reasons)
@@ -164,24 +191,48 @@ def _stamp(file: pathlib.Path) -> tuple[int, ...]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def in_split(file: str, split: str, test_fraction: float) -> bool:
-    """Returns whether a file belongs to a split, which its name alone decides."""
-    digest = hashlib.sha256(os.fsencode(file)).digest()
+def in_split(name: str, split: str, test_fraction: float) -> bool:
+    """Returns whether a file, or a folder, belongs to a split, which its name alone decides."""
+    digest = hashlib.sha256(os.fsencode(name)).digest()
     is_test = int.from_bytes(digest[:8], 'big') < test_fraction * 2**64
     return is_test == (split == 'test')
 
 
-def _labels(root: pathlib.Path, files: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray]:
+def _classes(root: pathlib.Path, files: tuple[str, ...], labels: str) -> list[str]:
+    """Returns the name of each file's class; '' for a file that a file of labels does not name."""
+    if labels != 'folders':
+        own = pathlib.Path(labels).expanduser()
+        by_file = label_file.read(own if own.is_file() else root / own)
+        classes = [by_file.get(file, '') for file in files]
+        if not any(classes):
+            raise UserError(
+                f'{labels} names no picture of {root}, such as {files[0]}: write files relative to '
+                'the folder.'
+            )
+        return classes
     for file in files:
         if '/' not in file:
             raise UserError(
                 f'{root / file} is in no sub-folder; move it into one, or set '
                 "config.data.labels to 'none'."
             )
-    classes = [file.split('/', 1)[0] for file in files]
-    names = tuple(sorted(set(classes)))
-    numbers = {name: number for number, name in enumerate(names)}
+    return [file.split('/', 1)[0] for file in files]
+
+
+def _numbers(classes: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns the names of the classes and the number of each file's, -1 without one."""
+    names = label_file.names(filter(None, classes))
+    numbers = {name: number for number, name in enumerate(names)} | {'': -1}
     return names, np.asarray([numbers[name] for name in classes], np.int32)
+
+
+def _count(names: tuple[str, ...], numbers: np.ndarray) -> str:
+    """Returns the classes with their numbers of images, in words."""
+    counts = np.bincount(numbers, minlength=len(names))
+    shown = ', '.join(f'{name} ({count:,})' for name, count in zip(names, counts, strict=True))
+    if len(names) > _MOST_NAMES:
+        shown = f'{names[0]} to {names[-1]}, with {counts.min():,} to {counts.max():,} images each'
+    return f'{len(names)} classes: {shown}'
 
 
 def list_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:

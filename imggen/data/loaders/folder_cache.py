@@ -185,8 +185,11 @@ def _build(
 
 def _decode(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
     """Returns the images of one file, uint8 [n, height, width, channels]."""
-    picture = decode.decode(root / file, matte=options.matte)
-    picture = decode.to_channels(picture, options.channels or 3)
+    if options.channels == 4:
+        picture = decode.decode_alpha(root / file)
+    else:
+        picture = decode.decode(root / file, matte=options.matte)
+        picture = decode.to_channels(picture, options.channels or 3)
     if options.fit == 'tiles':
         return decode.tiles(picture, options.size)
     return decode.resize(picture, options.size, fit=options.fit, matte=options.matte)[None]

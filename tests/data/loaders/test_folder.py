@@ -247,6 +247,8 @@ def test_missing_empty_and_broken_folders_are_told(tmp_path):
         {'size': (0, 4)},
         {'split': 'valid'},
         {'labels': 'names'},
+        {'split_by': 'size'},
+        {'alpha': True, 'channels': 1},
         {'fit': 'zoom'},
         {'channels': 2},
         {'matte': (0, 0, 256)},
@@ -268,3 +270,38 @@ def test_an_unwritable_cache_is_told(root, tmp_path, monkeypatch):
 def test_a_size_of_one_number_is_named(tmp_path):
     with pytest.raises(UserError, match='size=8 is one number: give height,width'):
         folder.load(path=str(tmp_path), size=8)
+
+
+def test_opacity_is_kept_when_asked_for(tmp_path):
+    root = tmp_path / 'pictures'
+    root.mkdir()
+    pixels = np.full((8, 8, 4), 200, np.uint8)
+    pixels[:, 4:, 3] = 0
+    Image.fromarray(pixels).save(root / 'a.png')
+    Image.new('L', (8, 4), 90).save(root / 'b.png')
+    dataset = folder.load(path=str(root), size=(8, 8), alpha=True, fit='pad')
+    assert dataset.shape == (2, 8, 8, 4)
+    clear, opaque = dataset.read(slice(None))['image']
+    np.testing.assert_array_equal(clear[:, :4], 200)
+    np.testing.assert_array_equal(clear[:, 4:], 0)  # No color where nothing is seen.
+    np.testing.assert_array_equal(opaque[2:6, :, :3], 90)
+    np.testing.assert_array_equal(opaque[2:6, :, 3], 255)
+    np.testing.assert_array_equal(opaque[:2], 0)  # A pad is transparent.
+    plain = folder.load(path=str(root), size=(8, 8), fit='pad').read(slice(None))['image']
+    assert plain.shape[-1] == 1 and plain[0, 0, 7, 0] == 255
+
+
+def test_files_of_one_folder_stay_together_when_asked(tmp_path):
+    root = tmp_path / 'pictures'
+    for unit in range(12):
+        (root / str(unit)).mkdir(parents=True)
+        for frame in range(3):
+            Image.new('L', (4, 4), unit).save(root / str(unit) / f'{frame}.png')
+    options = {'path': str(root), 'size': (4, 4), 'test_fraction': 0.4}
+
+    def units(split, **more):
+        return set(first_values(folder.load(**options, split=split, **more)))
+
+    train, test = (units(split, split_by='folder') for split in ('train', 'test'))
+    assert train and test and not train & test and train | test == set(range(12))
+    assert units('train') & units('test')  # By file, frames of one unit are on both sides.

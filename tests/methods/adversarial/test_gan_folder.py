@@ -139,7 +139,7 @@ def test_the_film_shows_the_sheets_in_order(run, tmp_path):
     _, workdir, _ = run
     frames = animation.film(workdir)
     assert len(frames) == 4 and frames.dtype == np.uint8
-    animation.write_gif(tmp_path / 'film.gif', frames)
+    animation.write(tmp_path / 'film.gif', frames)
     with Image.open(tmp_path / 'film.gif') as film:
         assert film.n_frames == len(np.unique(frames.reshape(4, -1), axis=0))
     with pytest.raises(UserError, match='no run'):

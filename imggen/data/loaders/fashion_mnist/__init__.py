@@ -14,7 +14,6 @@ distributors.
 import hashlib
 import pathlib
 import shutil
-import subprocess
 import tempfile
 
 import numpy as np
@@ -22,7 +21,7 @@ from absl import logging
 
 from imggen import files
 from imggen.data.dataset import Dataset
-from imggen.data.download import debian
+from imggen.data.download import apt
 from imggen.data.loaders import idx, tfds
 from imggen.errors import UserError
 
@@ -85,7 +84,7 @@ def find(*, path: str | None = None, split: str) -> tuple[np.ndarray, np.ndarray
     try:
         fetch(cache_folder())
         return _read(cache_folder(), split)
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
         logging.warning('Fetching %s failed: %s', PACKAGE, error)
     try:
         arrays = tfds.load(dataset='fashion_mnist', split=split).read(slice(None))
@@ -109,13 +108,14 @@ def fetch(folder: pathlib.Path) -> None:
     It needs apt-get and dpkg-deb, but not root.
 
     Raises:
-      OSError, subprocess.SubprocessError: the package cannot be downloaded or unpacked.
+      OSError: the package cannot be downloaded or unpacked.
     """
     logging.info('Fetching Fashion-MNIST (31 MB) from the Debian package %s.', PACKAGE)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix='.fetch-') as scratch:
-        root = debian.unpack(PACKAGE, pathlib.Path(scratch))
-        unpacked = root / SYSTEM_FOLDER.relative_to('/')
+        place = SYSTEM_FOLDER.relative_to('/')
+        apt.unpack(PACKAGE, pathlib.Path(scratch), (f'{place}/*.gz',))
+        unpacked = pathlib.Path(scratch) / place
         for name in SHA256:
             # A rename within one file system, so that other processes never see half a file.
             shutil.move(unpacked / f'{name}.gz', folder / f'{name}.gz')

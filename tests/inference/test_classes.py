@@ -1,0 +1,128 @@
+"""A GAN on sub-folders with transparent pictures: names, sheets, samples and latents, as files."""
+
+import json
+
+import numpy as np
+import pytest
+from absl import flags
+
+from experiments import sample
+from imggen import images
+from imggen.data import decode
+from imggen.errors import UserError
+from imggen.evaluation import evaluate
+from imggen.inference import load, run, sampling
+from imggen.training import train
+
+NAMES = ('cats', 'cows', 'dogs')
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+    root = tmp_path_factory.mktemp('set')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(root / 'cache'))
+        for number, name in enumerate(NAMES):
+            for index in range(4):
+                pixels = np.full((8, 8, 4), 80 * number + 9 * index, np.uint8)
+                images.write_png(root / 'pictures' / name / f'{index}.png', pixels)
+        data = {'name': 'folder', 'path': str(root / 'pictures'), 'size': (8, 8), 'batch_size': 4}
+        data |= {'labels': 'folders', 'alpha': True}
+        networks = {'generator': {'features': 4}, 'discriminator': {'features': 4}}
+        method = {'name': 'gan', 'network': 'dcgan', 'num_steps': 2, 'latent_size': 4, **networks}
+        method |= {'num_classes': 3, 'augment': {'kinds': ('color', 'translation', 'cutout')}}
+        config = {'seed': 0, 'data': data, 'method': method, 'run': {'num_samples': 7}}
+        train.train(config, root / 'run')
+        yield root / 'run'
+
+
+@pytest.fixture
+def call(workdir, tmp_path):
+    """Runs the command `sample`; returns its output."""
+
+    def call(*arguments, name='out'):
+        saved = flags.FLAGS.flag_values_dict()
+        output = tmp_path / name
+        try:
+            flags.FLAGS(['sample', f'--workdir={workdir}', f'--output={output}', *arguments])
+            sample.main([])
+        finally:
+            for flag in ('num', 'label', 'interpolate', 'project', 'frames'):
+                flags.FLAGS[flag].unparse()
+            del saved
+        return output
+
+    return call
+
+
+def test_names_are_recorded_and_each_class_has_a_row(workdir):
+    info = json.loads((workdir / 'run.json').read_text())
+    assert info['class_names'] == list(NAMES)
+    assert '3 classes: cats (4), cows (4), dogs (4)' in info['source']
+    # Seven samples make three rows of two, enlarged four times, over a checkerboard.
+    sheet = decode.decode(workdir / 'samples' / '000002.png')
+    assert sheet.shape == (3 * 34 - 2, 2 * 34 - 2, 3)
+
+
+def test_a_class_is_chosen_by_name_or_number(workdir):
+    restored = load.load(workdir)
+    assert restored.class_names == NAMES
+    assert [sampling.class_number(restored, label) for label in ('dogs', '2', 2)] == [2, 2, 2]
+    named = restored._replace(class_names=('3', '7', '9'))
+    assert sampling.class_number(named, '7') == 1
+    for label, said in (('dog', "did you mean 'dogs'"), (3, 'its classes are 0 to 2'), ('-1', '')):
+        with pytest.raises(UserError, match=f'has no class .*{said}'):
+            sampling.class_number(restored, label)
+    loaded = run.load(workdir)
+    np.testing.assert_array_equal(loaded.sample(2, label='dogs'), loaded.sample(2, label=2))
+    assert (loaded.sample(2, label='dogs') != loaded.sample(2, label='cats')).any()
+
+
+def test_files_have_opacity_and_their_latents_make_them_again(workdir, call):
+    folder = call('--num=3', '--label=cows')
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *(f'{index:06d}.png' for index in range(3)),
+        'latents.npz',
+    ]
+    pictures = np.stack([decode.decode_alpha(path) for path in sorted(folder.glob('*.png'))])
+    saved = np.load(folder / 'latents.npz')
+    assert saved['label'].tolist() == [1, 1, 1] and saved['step'] == 2
+    again = run.load(workdir).sample(3, latent=saved['latent'], label=1)
+    again[again[..., 3] == 0] = 0
+    np.testing.assert_allclose(pictures.astype(int), again.astype(int), atol=1)
+
+
+def test_drawn_labels_are_those_of_the_images(workdir, call):
+    saved = np.load(call('--num=5').joinpath('latents.npz'))
+    loaded = run.load(workdir)
+    images_of = [
+        loaded.sample(5, latent=saved['latent'], label=int(label))[index]
+        for index, label in enumerate(saved['label'])
+    ]
+    difference = np.stack(images_of).astype(int) - loaded.sample(5)
+    assert np.abs(difference).max() <= 1 and len(set(saved['label'].tolist())) > 1
+
+
+def test_all_classes_are_one_row_each(call):
+    sheet = call('--num=4', '--label=all', name='all.png')
+    assert decode.decode(sheet).shape == (3 * 34 - 2, 4 * 34 - 2, 3)
+    saved = np.load(sheet.with_suffix('.npz'))
+    assert saved['label'].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_walks_and_projections_leave_latents(workdir, call):
+    film = call('--num=2', '--frames=3', '--interpolate', '--label=cats', name='walk.webp')
+    saved = np.load(film.with_suffix('.npz'))
+    assert saved['latent'].shape == (6, 4) and set(saved['label'].tolist()) == {0}
+    given = next((workdir.parent / 'pictures' / 'dogs').iterdir())
+    found = call(f'--project={given}', '--label=dogs', name='found.png')
+    assert np.load(found.with_suffix('.npz'))['latent'].shape == (1, 4)
+    with pytest.raises(UserError, match='exists: name another --output'):
+        call('--num=2', '--frames=3', '--interpolate', name='walk.gif')
+
+
+def test_transparent_images_are_measured_over_white(workdir, monkeypatch, tmp_path):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    restored = load.load(workdir)
+    how = evaluate.protocol(restored, num_images=8, extractor='pixels')
+    assert evaluate.evaluate(restored, how)['metrics']['frechet'] >= 0
