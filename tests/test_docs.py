@@ -14,6 +14,7 @@ import pytest
 
 import imggen
 from imggen import keys, methods
+from imggen.data.download import sets
 from imggen.inference import load, sampling
 from imggen.training import train
 from imggen.workdir.checkpoint import Checkpoints
@@ -160,7 +161,11 @@ def test_options_of_commands_exist(page):
     text = current(page).replace('\\\n', ' ')
     for line in re.findall(r'python -m experiments[^\n`|]*', text):
         words = shlex.split(line.split(' #')[0].split(';')[0].replace("'", ''))
-        source = pathlib.Path(importlib.util.find_spec(words[2]).origin).read_text()
+        module = words[2]
+        if module == 'experiments.prepare' and len(words) > 3:
+            assert words[3] in (*sets.SETS, 'faces', 'bicubic'), f'{page}: no set {words[3]}'
+            module += '.named' if words[3] in sets.SETS else f'.{words[3]}'
+        source = pathlib.Path(importlib.util.find_spec(module).origin).read_text()
         for word in words[3:]:
             flag = re.match(r'--(\w+)(?=[= ]|$)', word)
             if flag and flag[1] not in ('config', 'help'):

@@ -1,6 +1,6 @@
 r"""Shrinks a folder of pictures as MATLAB does, and enlarges them again: the data of a benchmark.
 
-python -m experiments.prepare.bicubic --input=set5/ --output=set5_x4/ --scale=4
+python -m experiments.prepare bicubic --input=set5/ --output=set5_x4/ --scale=4
 python -m experiments.translate --workdir=runs/x4 --input=set5_x4/small --output=set5_x4/mine
 python -m experiments.evaluate --generated=set5_x4/mine --reference=set5_x4/target --paired
     --y --crop=4

@@ -1,6 +1,6 @@
 r"""Cuts the faces out of photographs: a data set of portraits of one size.
 
-python -m experiments.prepare.faces --source=photographs/ --output=faces/
+python -m experiments.prepare faces --source=photographs/ --output=faces/
     [--size=480,360 or 360x480] [--margin=30] [--faces=largest|all] [--missing=skip|keep|refuse]
     [--detector=haar|yunet] [--min_eyes=1] [--min_side=48] [--max_side=800] [--align] [--filters]
 

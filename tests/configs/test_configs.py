@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from imggen import cli, images
+from imggen.data.loaders import idx
 from imggen.errors import UserError
 from imggen.training import train
 from imggen.workdir.checkpoint import Checkpoints
@@ -34,6 +35,16 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def mnist(tmp_path_factory):
+    """A folder of IDX files with a few digits."""
+    folder, generator = tmp_path_factory.mktemp('mnist'), np.random.default_rng(0)
+    for split, count in (('train', 40), ('test', 20)):
+        digits = generator.integers(0, 256, (count, 28, 28))
+        idx.write(folder, split, digits, np.arange(count) % 10)
+    return folder
+
+
+@pytest.fixture(scope='session')
 def generator(tmp_path_factory):
     """The workdir of a generator, for configs that search its latents."""
     workdir = tmp_path_factory.mktemp('generator')
@@ -52,9 +63,13 @@ def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
         config.method.problem.encoding = str(request.getfixturevalue('generator'))
     if config.data.name == 'fashion_mnist':
         config.data.max_examples = 2000  # Measurements in training compare with as few.
+    if config.data.name == 'idx':
+        config.data.path = str(request.getfixturevalue('mnist'))
     if config.data.get('path') == '':
         config.data.path = str(pictures)
         config.data.size = (16, 16)
+    if config.data.get('target_path') == '':
+        config.data.target_path = str(pictures)
     if config.data.get('style') == '':
         config.data.content, config.data.style = (str(pictures / f'{i}.png') for i in (0, 1))
     config.method.num_steps = 4

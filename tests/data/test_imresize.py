@@ -50,7 +50,7 @@ def test_a_benchmark_has_targets_reductions_and_their_enlargements(tmp_path):
     source = tmp_path / 'source' / 'cats'
     images.write_png(source / 'one.png', CAT.astype(np.uint8))
     Image.fromarray(CAT[:46, :51].astype(np.uint8)).save(source / 'two.jpg', quality=100)
-    command = [sys.executable, '-m', 'experiments.prepare.bicubic', '--scale=4']
+    command = [sys.executable, '-m', 'experiments.prepare', 'bicubic', '--scale=4']
     command += [f'--input={tmp_path / "source"}', f'--output={tmp_path / "made"}']
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

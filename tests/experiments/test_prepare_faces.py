@@ -24,7 +24,7 @@ def manifest_of(output):
 
 def command(*arguments):
     return subprocess.run(
-        [sys.executable, '-m', 'experiments.prepare.faces', *arguments],
+        [sys.executable, '-m', 'experiments.prepare', 'faces', *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -85,7 +85,8 @@ def _openmoji(fetch: Fetch, folder: pathlib.Path, *, side: int = 72) -> Iterator
     with open(root / 'data' / 'openmoji.csv', encoding='utf-8', newline='') as table:
         rows = list(csv.DictReader(table))
     for row in rows:
-        if row['skintone'] or 'flag' in row['group'] + row['subgroups']:
+        is_flag = 'flag' in row['group'] + row['subgroups'] or 'pride flag' in row['openmoji_tags']
+        if row['skintone'] or is_flag:
             continue
         both = []
         for kind, source in (('line', 'black'), ('color', 'color')):
@@ -215,7 +216,7 @@ SETS = {
         '--config.data.name=idx --config.data.path=FOLDER',
     ),
     'openmoji': DataSet(
-        '2,141 emoji of OpenMoji as line and as color drawings, 72 x 72, for translation',
+        '2,115 emoji of OpenMoji as line and as color drawings, 72 x 72, for translation',
         'CC-BY-SA-4.0',
         5,
         (
@@ -275,7 +276,8 @@ SETS = {
         _portraits,
     ),
     'sprites': DataSet(
-        '4,479 sprites from the game Wesnoth, 72 x 72, transparent, a folder for each unit',
+        '4,479 sprites from the game Wesnoth, 72 x 72, transparent, a folder for each unit; '
+        'magenta is the color of a player',
         _WESNOTH,
         146,
         (

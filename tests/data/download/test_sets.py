@@ -73,12 +73,12 @@ def test_drawings_keep_their_transparency(tmp_path, monkeypatch):
 
 def test_pairs_leave_out_flags_and_skin_tones_and_are_read_as_pairs(tmp_path, monkeypatch, cache):
     pytest.importorskip('resvg_py')
-    table = 'hexcode,group,subgroups,skintone\nAA,smileys,face,\nBB,flags,country-flag,\n'
-    table += 'CC,people,hand,1\nDD,objects,tool,\n'
+    table = 'hexcode,group,subgroups,skintone,openmoji_tags\nAA,smileys,face,,\nCC,people,hand,1,\n'
+    table += 'BB,flags,country-flag,,\nEE,extras,symbol,,"pride flag, agender"\nDD,objects,tool,,\n'
     svg = '<svg viewBox="0 0 9 9" xmlns="http://www.w3.org/2000/svg">{}</svg>'
     square = '<rect x="1" y="1" width="5" height="5" fill="{}"/>'
     files = {'package/data/openmoji.csv': table.encode(), 'package/LICENSE.txt': b'the terms'}
-    for code in ('AA', 'BB', 'CC', 'DD'):
+    for code in ('AA', 'BB', 'CC', 'DD', 'EE'):
         for kind, fill in (('black', 'black'), ('color', 'red')):
             content = svg.format(square.format(fill)).encode()
             files[f'package/{kind}/svg/{code}.svg'] = content
