@@ -14,7 +14,7 @@ import pytest
 
 import imggen
 from imggen import keys, methods
-from imggen.data.download import sets
+from imggen.data.free import sets
 from imggen.inference import load, sampling
 from imggen.training import train
 from imggen.workdir.checkpoint import Checkpoints

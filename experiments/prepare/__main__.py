@@ -20,7 +20,7 @@ def main() -> int:
     if not arguments or arguments[0] in ('help', '--help', '-h'):
         print(_help(commands))
         return 0
-    from imggen.data.download.sets import SETS
+    from imggen.data.free.sets import SETS
 
     name = arguments[0]
     if name not in (*commands, *SETS):
@@ -42,7 +42,7 @@ def _commands() -> dict[str, pathlib.Path]:
 
 
 def _help(commands: dict[str, pathlib.Path]) -> str:
-    from imggen.data.download.sets import SETS
+    from imggen.data.free.sets import SETS
 
     width = max(map(len, [*SETS, *commands]))
     lines = ['Usage: python -m experiments.prepare NAME [--flag=value ...]', '']

@@ -7,7 +7,7 @@ python -m experiments.prepare openmoji --output=data/openmoji [--side=72]
 
 `python -m experiments.prepare` lists the sets, with their sizes and licenses. The packages come
 from Debian or npm, through apt-get or npm, without root. They are unpacked, not installed, and no
-script of theirs runs. Their contents are compared with digests in imggen/data/download/sets.py.
+script of theirs runs. Their contents are compared with digests in imggen/data/free/sets.py.
 
 The folder also gets LICENSE.txt, and a sheet of a hundred pictures lies beside it: data/emoji.png.
 """
@@ -18,7 +18,7 @@ import pathlib
 from absl import flags
 
 from imggen import cli
-from imggen.data.download import make, sets
+from imggen.data.free import make, sets
 from imggen.errors import UserError
 
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder for the set, new or empty.')

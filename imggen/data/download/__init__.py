@@ -1,1 +1,1 @@
-"""Downloads of free data sets."""
+"""Clients of package registries: download, unpack and check, without root."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from imggen import files, images
 from imggen.data import decode
-from imggen.data.download import packages, sets
+from imggen.data.download import packages
+from imggen.data.free import sets
 from imggen.errors import UserError
 
 _SHOWN = 100

@@ -18,8 +18,8 @@ from PIL import Image
 
 from imggen import images
 from imggen.data import decode
-from imggen.data.download import emoji
 from imggen.data.download.packages import Fetched, Package
+from imggen.data.free import emoji
 from imggen.data.loaders import idx
 from imggen.errors import UserError
 

@@ -11,7 +11,8 @@ from PIL import Image
 from experiments.prepare import __main__ as prepare
 from imggen import data
 from imggen.data import decode
-from imggen.data.download import make, packages, sets
+from imggen.data.download import packages
+from imggen.data.free import make, sets
 from imggen.data.loaders import idx
 from imggen.errors import UserError
 from tests.helpers import debian_package, npm_package

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from imggen.data.download import emoji
+from imggen.data.free import emoji
 from imggen.errors import UserError
 
 FONTS = sorted(pathlib.Path('/usr/share/fonts').rglob('NotoColorEmoji.ttf'))

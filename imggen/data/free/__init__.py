@@ -1,0 +1,1 @@
+"""Free data sets: their declarations, and how their files become pictures."""
