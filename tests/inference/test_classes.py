@@ -41,7 +41,6 @@ def call(workdir, tmp_path):
     """Runs the command `sample`; returns its output."""
 
     def call(*arguments, name='out'):
-        saved = flags.FLAGS.flag_values_dict()
         output = tmp_path / name
         try:
             flags.FLAGS(['sample', f'--workdir={workdir}', f'--output={output}', *arguments])
@@ -49,7 +48,6 @@ def call(workdir, tmp_path):
         finally:
             for flag in ('num', 'label', 'interpolate', 'project', 'frames'):
                 flags.FLAGS[flag].unparse()
-            del saved
         return output
 
     return call
