@@ -102,8 +102,15 @@ def test_gray_is_the_same_as_three_equal_channels(small):
     one = vgg16.activations(small, gray, (name,))[name]
     three = vgg16.activations(small, jnp.repeat(gray, 3, -1), (name,))[name]
     np.testing.assert_array_equal(one, three)
-    with pytest.raises(ValueError, match='1 or 3 channels, not 4'):
-        vgg16.activations(small, jnp.zeros((1, 16, 16, 4)), (name,))
+    with pytest.raises(ValueError, match='1, 3 or 4 channels, not 2'):
+        vgg16.activations(small, jnp.zeros((1, 16, 16, 2)), (name,))
+
+
+def test_opacity_is_laid_over_white():
+    color = jax.random.uniform(jax.random.key(2), (1, 2, 3, 3), minval=-1.0)
+    for opacity, expected in ((1.0, color), (-1.0, jnp.ones_like(color)), (0.0, (color + 1) / 2)):
+        both = jnp.concatenate([color, jnp.full((1, 2, 3, 1), opacity)], axis=-1)
+        np.testing.assert_allclose(layers.rgb(both), expected, atol=1e-6)
 
 
 def test_gradient_of_the_image_matches_finite_differences(params):

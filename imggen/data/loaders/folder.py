@@ -21,7 +21,7 @@ from imggen.data.loaders import folder_cache, label_file
 from imggen.errors import UserError
 
 FITS = (*decode.FITS, 'tiles')
-_MOST_NAMES = 20  # Classes that a description names.
+_MOST_NAMES = 50  # Classes that a description names.
 
 
 class Scan(NamedTuple):
