@@ -216,7 +216,7 @@ SETS = {
         '--config.data.name=idx --config.data.path=FOLDER',
     ),
     'openmoji': DataSet(
-        '2,115 emoji of OpenMoji as line and as color drawings, 72 x 72, for translation',
+        '2,119 emoji of OpenMoji as line and as color drawings, 72 x 72, for translation',
         'CC-BY-SA-4.0',
         5,
         (
