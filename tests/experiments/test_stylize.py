@@ -1,30 +1,19 @@
 """The command stylize: what it runs, what it refuses, and where its pictures go."""
 
-import importlib
-import sys
-
 import numpy as np
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
 from imggen import images
 from imggen.errors import UserError
+from tests.helpers import commands
 
 
 @pytest.fixture(scope='module')
 def stylize():
-    """The command, whose flags must not meet those of other commands that tests import."""
-    taken = {name: flags.FLAGS[name] for name in ('seed', 'workdir') if name in flags.FLAGS}
-    for name in taken:
-        delattr(flags.FLAGS, name)
-    yield importlib.import_module('experiments.stylize')
-    del sys.modules['experiments.stylize']
-    for flag in flags.FLAGS.flags_by_module_dict()['experiments.stylize']:
-        delattr(flags.FLAGS, flag.name)
-    for name, flag in taken.items():
-        flags.FLAGS[name] = flag
+    with commands.imported('experiments.stylize') as command:
+        yield command
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ import pytest
 from PIL import Image
 
 import imggen
-from experiments import explore
 from imggen import images
 from imggen.errors import UserError
 from imggen.explore import server
 from imggen.inference import load, recipe
 from imggen.workdir import lock
-from tests.helpers import hostile, made_runs, untrained
+from tests.helpers import commands, hostile, made_runs, untrained
 
 testing = pytest.importorskip('starlette.testclient')
 
@@ -234,14 +233,15 @@ def test_the_images_that_a_search_holds_have_places(tmp_path):
 
 
 def test_the_server_listens_at_one_address():
-    for host in ('0.0.0.0', '::', ''):
-        with pytest.raises(UserError, match='is no name: give the one name'):
-            explore._listening(host, 0)
-    with explore._listening('127.0.0.1', 0) as listener:
-        address, port = listener.getsockname()
-        assert address == '127.0.0.1'
-        with pytest.raises(UserError, match=r'cannot be listened on .*: give another --port'):
-            explore._listening('127.0.0.1', port)
+    with commands.imported('experiments.explore') as explore:
+        for host in ('0.0.0.0', '::', ''):
+            with pytest.raises(UserError, match='is no name: give the one name'):
+                explore._listening(host, 0)
+        with explore._listening('127.0.0.1', 0) as listener:
+            address, port = listener.getsockname()
+            assert address == '127.0.0.1'
+            with pytest.raises(UserError, match=r'cannot be listened on .*: give another --port'):
+                explore._listening('127.0.0.1', port)
 
 
 def test_a_picture_without_a_recipe_is_refused(tmp_path):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from absl import flags
 
-from experiments import sample
 from imggen import images
 from imggen.data import decode
 from imggen.errors import UserError
 from imggen.evaluation import evaluate
 from imggen.inference import load, run, sampling
 from imggen.training import train
+from tests.helpers import commands
 
 NAMES = ('cats', 'cows', 'dogs')
 
@@ -36,8 +36,14 @@ def workdir(tmp_path_factory):
         yield root / 'run'
 
 
+@pytest.fixture(scope='module')
+def sample():
+    with commands.imported('experiments.sample') as command:
+        yield command
+
+
 @pytest.fixture
-def call(workdir, tmp_path):
+def call(sample, workdir, tmp_path):
     """Runs the command `sample`; returns its output."""
 
     def call(*arguments, name='out'):
