@@ -1,10 +1,15 @@
 """Four virtual devices for every test, and strict settings that expose silent mistakes."""
 
+import gc
 import importlib.metadata
 import os
 
 from imggen import files
 
+# Tests start some hundred processes. Where Python may leave no bytecode beside the sources, each of
+# them would compile those of JAX for seconds: theirs lies in the cache.
+if os.environ.pop('PYTHONDONTWRITEBYTECODE', None):
+    os.environ.setdefault('PYTHONPYCACHEPREFIX', str(files.cache('bytecode')))
 os.environ['JAX_NUM_CPU_DEVICES'] = '4'
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # Most of the time of the suite is compilation. Without LLVM's optimizer it is a quarter less.
@@ -44,6 +49,13 @@ def pytest_configure():
             "tests; run 'make install' for a version below 9.2.",
             returncode=1,
         )
+
+
+def pytest_collection_finish():
+    """Keeps the garbage collector from all that was imported: tracing makes it run often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)
