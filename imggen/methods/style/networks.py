@@ -5,6 +5,7 @@ brought to these units by one factor: the network is homogeneous of degree one i
 kernel and all its biases together.
 """
 
+import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -60,6 +61,11 @@ def _load_vgg16(file: str, preprocessing: str | None) -> Params:
 
 def _load_random_vgg16(file: str, preprocessing: str | None) -> Params:
     _no_file(file or preprocessing, 'vgg16_random')
+    return _random_vgg16()
+
+
+@functools.cache  # A CPU takes seconds to draw them, and a run that is loaded asks for them again.
+def _random_vgg16() -> Params:
     return in_pixel_units(vgg16.random(jax.random.key(0)))
 
 

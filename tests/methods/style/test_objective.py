@@ -46,14 +46,13 @@ def results(method, state, batch):
 
 @pytest.fixture(scope='module')
 def params():
-    return networks.in_pixel_units(vgg16.random(jax.random.key(0)))
+    return networks.NETWORKS['vgg16_random'].load('', None)
 
 
 def test_pixel_units_scale_every_activation_alike(params):
-    plain = vgg16.random(jax.random.key(0))
     plain = {  # Make the biases nonzero.
         name: {**layer, 'bias': layer['bias'] + 0.1} if 'bias' in layer else layer
-        for name, layer in plain.items()
+        for name, layer in params.items()
     }
     scaled = networks.in_pixel_units(plain)
     image = pictures(count=1, size=(8, 8))['image']
