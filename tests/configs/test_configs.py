@@ -1,16 +1,17 @@
-"""Every config trains, saves, restores and continues to the same end, with the real trainer."""
+"""Every config can run; one of each kind trains, saves and goes on with the real trainer."""
 
 import json
 import pathlib
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
-from imggen import cli, images
+from imggen import cli, devices, images, keys, methods, options
 from imggen.data.loaders import idx
 from imggen.errors import UserError
-from imggen.training import train
+from imggen.training import hooks, train
 from imggen.workdir.checkpoint import Checkpoints
 from tests.helpers import cases
 
@@ -48,21 +49,18 @@ def mnist(tmp_path_factory):
 def generator(tmp_path_factory):
     """The workdir of a generator, for configs that search its latents."""
     workdir = tmp_path_factory.mktemp('generator')
-    config = load(ROOT / 'configs' / 'gan_fashion_mnist.py')
-    config.total_images = config.data.batch_size
+    config = load(ROOT / 'configs' / 'gan_perceptron_digits.py')
+    config.data = {'name': 'fashion_mnist', 'batch_size': 16, 'max_examples': 100}
+    config.method.num_steps = 1
     train.train(config.to_dict(), workdir)
     return workdir
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
-    # If a config takes several kinds of images, the smallest: most of the time is compilation.
-    digits = path.stem.startswith('evaluator_') and path.stem != 'evaluator_threshold'
-    config = load(path, 'smoke,data=digits' if digits else 'smoke')
+def small(path, pictures, request):
+    """Returns what the config describes, as it is tried, on pictures that are there."""
+    config = load(path)
     if config.method.get('problem', {}).get('encoding') == 'runs/gan':
         config.method.problem.encoding = str(request.getfixturevalue('generator'))
-    if config.data.name == 'fashion_mnist':
-        config.data.max_examples = 2000  # Measurements in training compare with as few.
     if config.data.name == 'idx':
         config.data.path = str(request.getfixturevalue('mnist'))
     if config.data.get('path') == '':
@@ -72,8 +70,58 @@ def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
         config.data.target_path = str(pictures)
     if config.data.get('style') == '':
         config.data.content, config.data.style = (str(pictures / f'{i}.png') for i in (0, 1))
+    if config.data.name == 'fashion_mnist':
+        config.data.max_examples = 2000
     config.method.num_steps = 4
     config.run.sample_every_steps = config.run.checkpoint_every_steps = 2
+    return config
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_config_is_traced_from_its_first_batch_to_its_sheet(path, pictures, request):
+    """All that a run computes, without XLA: most faults of a config show when it is traced."""
+    config = small(path, pictures, request).to_dict()
+    run = options.build(train.RunConfig, config['run'], where='config.run')
+    method, (source, mesh) = methods.make(config['method']), train._source(config)
+    key = jax.random.key(0)
+    batch = jax.eval_shape(source.gather, source.window(0, 1), 0)
+    state = jax.eval_shape(method.init, key, method.frozen, batch)
+    devices.check_population(mesh, method.state_spec, state)
+    for phase in method.phases:
+        after, metrics = jax.eval_shape(phase.step, key, state, method.frozen, batch)
+        assert shapes(after) == shapes(state)
+        assert all(leaf.shape == () for leaf in metrics.values())
+    shown = source.preview(run.num_samples) or batch
+    inputs = {name: leaf for name, leaf in shown.items() if name != 'label'}
+    count = min(run.num_samples, method.num_images or run.num_samples)
+    if method.num_images is not None:
+        inputs['index'] = np.arange(count)
+    sets = jax.eval_shape(method.sample, keys.per_image(key, count), state, method.frozen, inputs)
+    assert method.output is None or method.output in sets
+    hooks.sheet({name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in sets.items()})
+
+
+def shapes(tree):
+    return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
+
+
+# Data of each kind, and samples of each kind: drawn, translated, searched, and none. That every
+# method goes on from a checkpoint is tested in tests/methods/test_methods.py.
+TRAINED = (
+    'classifier_dense_fashion_mnist',
+    'evolve_gradient',
+    'gan_perceptron_digits',
+    'pix2pix_thresholds',
+    'pixel_average_mean',
+    'style_gatys',
+)
+
+
+@pytest.mark.parametrize('name', TRAINED)
+def test_config_trains_saves_and_goes_on(name, pictures, tmp_path, request):
+    config = small(ROOT / 'configs' / f'{name}.py', pictures, request)
+    if 'gan_weight' in config.method:
+        config.method.gan_weight = 0.0  # Half as much to compile.
     whole = train.train(config.to_dict(), tmp_path)
     assert whole.finished
     shutil.rmtree(tmp_path / 'checkpoints' / '4')  # As if killed before its last checkpoint.
@@ -88,7 +136,8 @@ def test_config_trains_saves_and_goes_on(path, pictures, tmp_path, request):
 
 
 def test_a_finished_run_stays_as_it_is_and_takes_no_other_config(tmp_path):
-    config = load(ROOT / 'configs' / 'gan_perceptron_digits.py')
+    config = load(ROOT / 'configs' / 'pixel_average_mean.py')
+    config.data = {'name': 'digits', 'batch_size': 8}
     config.method.num_steps = 1
     assert train.train(config.to_dict(), tmp_path).finished
     before = (tmp_path / 'metrics.jsonl').read_text()
