@@ -12,13 +12,14 @@ if os.environ.pop('PYTHONDONTWRITEBYTECODE', None):
     os.environ.setdefault('PYTHONPYCACHEPREFIX', str(files.cache('bytecode')))
 os.environ['JAX_NUM_CPU_DEVICES'] = '4'
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-# Most of the time of the suite is compilation. Without LLVM's optimizer it is a quarter less.
+# Most of the time of the suite is compilation. Without LLVM's optimizer it is a quarter less, and
+# without splitting small programs for several threads an eighth.
 os.environ['XLA_FLAGS'] = ' '.join(
     (
         os.environ.get('XLA_FLAGS', ''),
         '--xla_backend_optimization_level=0',
         # XLA aborts on a flag that it does not know.
-        '--xla_cpu_use_fusion_emitters=false'
+        '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
         * importlib.metadata.version('jaxlib').startswith('0.10.'),
     )
 )

@@ -49,11 +49,11 @@ def write_set(folder: pathlib.Path, *, count: int = 40) -> pathlib.Path:
     return folder
 
 
-def write_config(folder: pathlib.Path, *, num_steps: int, data: dict | None = None, **run):
+def write_config(folder: pathlib.Path, *, num_steps: int, method=_METHOD, data=None, **run):
     """Writes a set and a config file that trains a small GAN on it; returns the file."""
     config = {
         'seed': 0,
-        'method': {**_METHOD, 'num_steps': num_steps},
+        'method': {**method, 'num_steps': num_steps},
         'data': {
             'name': 'idx',
             'path': str(write_set(folder / 'set')),

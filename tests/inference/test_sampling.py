@@ -21,8 +21,10 @@ from tests.configs import test_configs
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
-    config = test_configs.load(test_configs.ROOT / 'configs' / 'gan_fashion_mnist.py')
-    config.data.max_examples = 2000  # Of 60,000, and of 10,000 to compare with.
+    config = test_configs.load(test_configs.ROOT / 'configs' / 'gan_perceptron_digits.py')
+    # 2,000 of 60,000 images, and of 10,000 to compare with.
+    config.data = {'name': 'fashion_mnist', 'batch_size': 16, 'max_examples': 2000}
+    config.run.extractor = 'fashion_classifier'
     config.run.keep_best = True
     config.run.measure_every_steps = 1
     config.run.num_measured = 64

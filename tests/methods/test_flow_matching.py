@@ -1,5 +1,7 @@
 """Flow matching against closed forms: the velocities of a Gaussian and of a single image."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -134,13 +136,17 @@ def test_guidance_goes_from_no_class_to_the_class_and_beyond():
     state = jax.jit(cases.method('flow_matching').init)(jax.random.key(0), (), batch)
     state = with_noise(state)
 
-    def one_euler_step(guidance, label, asked=()):
-        """Samples from the same noise: linear in the velocity, except for the clipping."""
+    @functools.cache
+    def sampler(guidance):
         count = 1 if guidance == 1.0 else 2
         method = cases.method('flow_matching', guidance=guidance, solver='euler', evaluations=count)
+        return jax.jit(method.sample)
+
+    def one_euler_step(guidance, label, asked=()):
+        """Samples from the same noise: linear in the velocity, except for the clipping."""
         inputs = {**batch, 'label': jnp.full(3, label, jnp.int32), **dict(asked)}
         image_keys = keys.per_image(jax.random.key(1), 3)
-        return np.asarray(jax.jit(method.sample)(image_keys, state, (), inputs)['generated'])
+        return np.asarray(sampler(guidance)(image_keys, state, (), inputs)['generated'])
 
     none, one, two = (one_euler_step(guidance, 2) for guidance in (0.0, 1.0, 2.0))
     np.testing.assert_allclose(none, one_euler_step(0.0, 5), atol=1e-5)
@@ -160,11 +166,11 @@ def test_too_few_evaluations_are_an_error():
 def test_a_run_is_measured_at_several_numbers_of_evaluations():
     section = {'name': 'flow_matching', 'num_steps': 1, 'network': {'features': (4, 4), 'heads': 1}}
     method = methods.make(section)
-    batch = {'image': jnp.zeros((8, 28, 28, 1))}
+    batch = {'image': jnp.zeros((8, 8, 8, 1))}
     state = jax.jit(method.init)(jax.random.key(0), (), batch)
-    config = {'method': section, 'data': {'name': 'fashion_mnist', 'max_examples': 40}}
+    config = {'method': section, 'data': {'name': 'digits'}}
     run = Restored(config, method, state, 0, batch, devices.make_mesh())
-    asked = {'num_images': 40, 'seed': 0, 'extractor': features.make('fashion_classifier')}
+    asked = {'num_images': 40, 'seed': 0, 'extractor': features.make('pixels')}
     found = flow_nfe.measure(run, **asked, evaluations=(1, 3))
     # With one evaluation, Heun is the same as Euler.
     assert set(found) == {'frechet_euler_1', 'frechet_euler_3', 'frechet_heun_3'}

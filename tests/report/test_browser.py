@@ -256,21 +256,21 @@ def test_names_from_outside_run_no_script(show, tmp_path):
     assert page.locator('.failures').inner_text().count(attack) == 1
 
 
-def test_of_a_hundred_runs_the_best_show_and_the_filter_finds_the_others(show, tmp_path):
+def test_of_thirty_runs_the_best_show_and_the_filter_finds_the_others(show, tmp_path):
     made_runs.write_sweep(
         tmp_path / 'sweep',
-        losses=['hinge', 'logistic', 'wasserstein', 'least_squares', 'relativistic'],
+        losses=['hinge', 'wasserstein', 'relativistic'],
         widths=[16, 32, 48, 64, 96],
-        seeds=4,
+        seeds=2,
         records=30,
         sheets=2,
         size=16,
     )
     path = report.write([tmp_path / 'sweep'])
-    assert path.stat().st_size < 20e6
+    assert path.stat().st_size < 6e6
     page = show(path)
-    assert page.locator('#runs details[data-find]').count() == 100
+    assert page.locator('#runs details[data-find]').count() == 30
     cards = page.locator('.card[data-run]:visible')
     assert cards.count() == 24
-    page.fill('#filter', 'relativistic width=96 seed=3')
+    page.fill('#filter', 'relativistic width=96 seed=1')
     playwright.expect(cards).to_have_count(1)

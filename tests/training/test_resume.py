@@ -7,10 +7,23 @@ import signal
 
 import pytest
 
+from imggen import cli
+from imggen.errors import UserError
+from imggen.training import train
 from imggen.workdir import reader
 from imggen.workdir.checkpoint import Checkpoints
 from tests.helpers import cases, processes
 
+# The GAN that compiles fastest.
+METHOD = {
+    'name': 'gan',
+    'network': 'perceptron',
+    'generator': {'features': (8,)},
+    'discriminator': {'features': (4,), 'pieces': 2},
+    'latent_size': 4,
+    'learning_rate': 1e-3,
+    'learning_rate_end': 1.0,
+}
 NUM_STEPS = 60
 SAVE_EVERY = 10
 
@@ -24,6 +37,7 @@ def folder(tmp_path_factory):
 def config(folder):
     return processes.write_config(
         folder,
+        method=METHOD,
         num_steps=NUM_STEPS,
         log_every_steps=7,
         checkpoint_every_steps=SAVE_EVERY,
@@ -185,20 +199,11 @@ def test_a_damaged_checkpoint_is_moved_away_and_the_one_before_it_goes_on(folder
 
 
 def test_bad_input_gets_one_sentence_before_anything_is_written(folder, config):
-    other, empty, workdir = folder / 'other', folder / 'empty', folder / 'never'
-    other.mkdir()
-    empty.mkdir()
-    pictures = processes.write_config(
-        other, num_steps=NUM_STEPS, data={'name': 'folder', 'path': '', 'size': (8, 8)}
-    )
+    """In a process, what is refused while the command line is read, and what later."""
+    workdir = folder / 'never'
     asked = {
-        ('learning_rte', 'learning_rate'): (config, '--config.method.learning_rte=1'),
-        ('config.nothing', 'not an option'): (config, '--config.nothing=1'),
-        ('none',): (pictures, f'--config.data.path={folder}/none'),
-        ('empty',): (pictures, f'--config.data.path={empty}'),
-        ('batch_size=6', '4 devices'): (config, '--config.data.batch_size=6'),
         ('smokee', 'smoke'): ('configs/gan_fashion_mnist.py:smokee',),
-        ('no_config.py',): ('no_config.py',),
+        ('batch_size=6', '4 devices'): (config, '--config.data.batch_size=6'),
     }
     said = processes.finish(
         *(
@@ -210,3 +215,23 @@ def test_bad_input_gets_one_sentence_before_anything_is_written(folder, config):
     for parts, stderr in zip(asked, said, strict=True):
         assert_one_sentence(stderr, *parts)
     assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ('section', 'options', 'sentence'),
+    [
+        ('method', {'learning_rte': 1.0}, r'learning_rte.* learning_rate'),
+        ('data', {'path': 'none'}, r'\bnone\b'),
+        ('data', {'path': 'empty'}, r'\bempty\b'),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(
+    config, tmp_path, monkeypatch, section, options, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'empty').mkdir()
+    bad = cli.load_config(str(config)).to_dict()
+    bad[section] |= options
+    with pytest.raises(UserError, match=sentence):
+        train.train(bad, tmp_path / 'never')
+    assert not (tmp_path / 'never').exists()

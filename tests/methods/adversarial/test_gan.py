@@ -209,9 +209,15 @@ def tiny_state(network):
     return init(jax.random.key(0), (), TINY.batch(0))
 
 
-@pytest.mark.parametrize('network', NETWORKS)
-@pytest.mark.parametrize('loss', adversarial.LOSSES)
-def test_any_loss_with_any_network(network, loss):
+@pytest.mark.parametrize(
+    ('network', 'loss'),
+    [
+        *(('perceptron', loss) for loss in adversarial.LOSSES),
+        ('dcgan', 'hinge'),
+        ('residual', 'hinge'),
+    ],
+)
+def test_every_loss_and_every_network_moves_both_networks(network, loss):
     state = tiny_state(network)
     step = jax.jit(tiny(network, loss).phases[0].step, compiler_options=QUICK)
     new, metrics = step(jax.random.key(1), state, (), TINY.batch(0))

@@ -261,7 +261,7 @@ def test_a_late_discriminator_neither_learns_nor_teaches_before_its_phase():
     assert len(make(gan_start_fraction=0.4, gan_weight=0.0).phases) == 1
 
 
-@pytest.mark.parametrize('size', [(256, 256), (256, 320), (360, 480)])
+@pytest.mark.parametrize('size', [(256, 256), (360, 480)])
 def test_the_full_size_is_the_published_one(size):
     config = pix2pix_autoencoder.get_config('full')
     method = methods.make(config.method.to_dict())
@@ -276,17 +276,16 @@ def test_the_full_size_is_the_published_one(size):
     assert jax.tree.structure(new) == jax.tree.structure(state)
 
 
-@pytest.mark.parametrize('size', ['256x320', '480x360'])
-def test_other_sizes_take_one_argument(size, tmp_path, monkeypatch):
+def test_another_size_takes_one_argument(tmp_path, monkeypatch):
     """From files to a sheet of held-out images, with small networks."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    height, width = map(int, size.split('x'))
+    height, width = 60, 44
     rng = np.random.default_rng(0)
     for index in range(8):
         coarse = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
-        whole = np.repeat(np.repeat(coarse, 120, 0), 120, 1)
+        whole = np.repeat(np.repeat(coarse, 15, 0), 15, 1)
         images.write_png(tmp_path / 'pictures' / f'{index}.png', whole)
-    config = pix2pix_contours.get_config(f'smoke,size={size}')
+    config = pix2pix_contours.get_config(f'smoke,size={height}x{width}')
     config.data.path, config.data.test_fraction = str(tmp_path / 'pictures'), 0.5
     config.data.batch_size, config.method.num_steps, config.run.num_samples = 4, 1, 2
     train.train(config.to_dict(), tmp_path / 'run')
@@ -298,8 +297,8 @@ def test_other_sizes_take_one_argument(size, tmp_path, monkeypatch):
     # Input, output and target stand side by side.
     targets = sheet[:, 2 * width : 3 * width]
     np.testing.assert_array_equal(targets[:height], held_out[0])
-    full = pix2pix_contours.get_config(f'full,size={size}')
-    assert full.data.size == (height * 9 // 8, width * 9 // 8)
+    full = pix2pix_contours.get_config('full,size=480x360')
+    assert full.data.size == (540, 405)
 
 
 def test_colorize_has_the_budget_of_the_original():

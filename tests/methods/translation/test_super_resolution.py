@@ -128,8 +128,14 @@ def test_the_perceptual_term_compares_activations_of_vgg16():
         method = make(num_adversarial_steps=4, perceptual_weight=2.0, perceptual_layers=layers)
     except UserError as error:
         pytest.skip(str(error))
-    params = vgg16.random(jax.random.key(5))  # Stands for the pretrained parameters.
-    params = {name: params[name] for name in ('input', *layers)}
+    rng = np.random.default_rng(5)  # Stands for the pretrained parameters.
+    params = {'input': vgg16._INPUTS['torchvision']} | {
+        name: {
+            'kernel': rng.normal(0, (2 / (9 * size)) ** 0.5, (3, 3, size, 64)).astype(np.float32),
+            'bias': np.zeros(64, np.float32),
+        }
+        for name, size in zip(layers, (3, 64), strict=True)
+    }
     batch = batch_of()
     state = init(method, batch)
     step = jax.jit(method.phases[1].step, compiler_options=QUICK)
