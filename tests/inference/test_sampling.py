@@ -21,10 +21,8 @@ from tests.configs import test_configs
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
-    config = test_configs.load(test_configs.ROOT / 'configs' / 'gan_perceptron_digits.py')
-    # 2,000 of 60,000 images, and of 10,000 to compare with.
-    config.data = {'name': 'fashion_mnist', 'batch_size': 16, 'max_examples': 2000}
-    config.run.extractor = 'fashion_classifier'
+    config = test_configs.load(test_configs.ROOT / 'configs' / 'gan_fashion_mnist.py')
+    config.data.max_examples = 2000  # Of 60,000, and of 10,000 to compare with.
     config.run.keep_best = True
     config.run.measure_every_steps = 1
     config.run.num_measured = 64
@@ -57,7 +55,8 @@ def test_files_are_numbered_whatever_the_devices_make_of_a_batch(workdir, tmp_pa
     given = [f'--workdir={workdir}', f'--output={tmp_path}', '--num=25', '--batch_size=10']
     command = [sys.executable, '-m', 'experiments.sample', *given]
     subprocess.run(command, check=True, capture_output=True, cwd=test_configs.ROOT)
-    files = sorted(tmp_path.iterdir())
+    *files, drawn = sorted(tmp_path.iterdir())
+    assert drawn.name == 'latents.npz'
     assert [file.name for file in files] == [f'{index:06d}.png' for index in range(25)]
     key = keys.stream(0, 'sample')
     (expected,) = sampling.generate(key, load.load(workdir), 25)
