@@ -39,7 +39,7 @@ def main(argv):
     frames = [_fit(frame) for frame in _frames(pathlib.Path(_WORKDIR.value))]
     milliseconds = round(1000 * _SECONDS.value / len(frames))
     times = [milliseconds] * (len(frames) - 1) + [_HOLD_MILLISECONDS]
-    animation.write(output, np.stack(frames), milliseconds=times)
+    animation.write(output, np.stack(frames), milliseconds=times, min_height=1)
     print(f'{output}: {len(frames)} frames of {_WORKDIR.value}')
 
 

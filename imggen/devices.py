@@ -3,6 +3,7 @@
 import math
 import os
 import pathlib
+import warnings
 
 import jax
 import numpy as np
@@ -43,6 +44,9 @@ def cache_compilations() -> None:
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update('jax_compilation_cache_dir', str(files.cache('jax')))
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+    # JAX writes entries in place. Another process may be writing one, or was killed while it wrote;
+    # the program is then compiled as if there were no entry.
+    warnings.filterwarnings('ignore', 'Error reading persistent compilation cache entry')
 
 
 def make_mesh(*, devices=None) -> Mesh:

@@ -155,7 +155,7 @@ class Session:
         with self._lock:
             labels = None
             if wanted.label is not None:
-                sampling.check_label(self._restored, wanted.label)
+                sampling.class_number(self._restored, wanted.label)
                 labels = jnp.full(1, wanted.label, jnp.int32)
             elif self._restored.method.num_classes is not None:
                 labels = sampling.draw_labels(keys.stream(wanted.seed, 'sample'), self._restored, 1)

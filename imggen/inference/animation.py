@@ -15,13 +15,16 @@ from imggen.errors import UserError
 from imggen.workdir import reader
 
 SUFFIXES = ('.gif', '.webp', '.mp4')
-_MIN_HEIGHT = 256  # Pixels. Smaller frames are enlarged by an integer factor.
 _CODECS = ('vp09', 'mp4v')  # VP9, which browsers play; MPEG-4, if this OpenCV lacks it.
 _FRAMES_PER_SECOND = 50
 
 
 def write(
-    path: str | os.PathLike, frames: np.ndarray, *, milliseconds: int | Sequence[int] = 60
+    path: str | os.PathLike,
+    frames: np.ndarray,
+    *,
+    milliseconds: int | Sequence[int] = 60,
+    min_height: int = 256,
 ) -> None:
     """Writes an animation atomically, in the format of the suffix, which is one of SUFFIXES.
 
@@ -32,12 +35,13 @@ def write(
       path: the file.
       frames: uint8 [n, height, width, 1, 3 or 4].
       milliseconds: how long each image stays, or one number for all.
+      min_height: smaller frames are enlarged by an integer factor.
 
     Raises:
       UserError: this OpenCV cannot write MP4.
     """
     path = pathlib.Path(path)
-    scale = max(1, _MIN_HEIGHT // frames.shape[1])
+    scale = max(1, min_height // frames.shape[1])
     frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
     if frames.shape[-1] == 4 and path.suffix != '.webp':
         frames = images.over(frames, 255)

@@ -102,7 +102,7 @@ def from_json(value: Any) -> Recipe:
         raise UserError('this is not the recipe of a picture of imggen.') from None
 
 
-def write_png(picture: np.ndarray, recipe: Recipe | None = None) -> bytes:
+def write_png(picture: np.ndarray, recipe: Recipe | None) -> bytes:
     """Returns a picture, uint8 [height, width, 1, 3 or 4], as a PNG file with its recipe."""
     text = PngImagePlugin.PngInfo()
     if recipe is not None:

@@ -36,6 +36,20 @@ logging.getLogger('absl').addFilter(_is_wanted)
 _SCORE = 'frechet'  # The metric that ranks checkpoints. Smaller is better.
 
 
+def _without_stragglers(hook: Callable) -> Callable:
+    """Returns an unraisable hook that is silent about writes that outlive a save that has failed.
+
+    TensorStore hands the end of each write to an event loop that Orbax has closed by then, and
+    prints a traceback for each one.
+    """
+
+    def filtered(unraisable):
+        if str(unraisable.exc_value) != 'Event loop is closed':
+            hook(unraisable)
+
+    return filtered
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -134,6 +148,7 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return
         beside = {'record': ocp.args.JsonSave(record)} if record else {}
+        hook, sys.unraisablehook = sys.unraisablehook, _without_stragglers(sys.unraisablehook)
         try:
             self._manager.save(
                 step,
@@ -143,6 +158,7 @@ class Checkpoints:
             self._manager.wait_until_finished()
             if self._leads:
                 checksums.write(self._folder / str(step))
+            sys.unraisablehook = hook
         except (OSError, ValueError, RuntimeError) as error:
             newest = max((kept for kept in self._steps_on_disk() if kept != step), default=None)
             kept = f'step {newest} is kept' if newest is not None else 'there is no earlier one'

@@ -18,7 +18,7 @@ def imported(name: str) -> Iterator[ModuleType]:
     taken = {
         flag: values[flag]
         for flag, owner in owners.items()
-        if owner is None or owner.startswith('experiments.')
+        if owner is None or owner.startswith(('experiments.', 'benchmarks.'))
     }
     for flag in taken:
         delattr(values, flag)

@@ -220,7 +220,7 @@ def test_bad_input_gets_one_sentence_before_anything_is_written(folder, config):
 @pytest.mark.parametrize(
     ('section', 'options', 'sentence'),
     [
-        ('method', {'learning_rte': 1.0}, r'learning_rte.* learning_rate'),
+        ('method', {'learning_rte': 1.0}, r'learning_rte.*learning_rate'),
         ('data', {'path': 'none'}, r'\bnone\b'),
         ('data', {'path': 'empty'}, r'\bempty\b'),
     ],

@@ -6,7 +6,6 @@ packages and an empty folder, fills the folder, and yields each picture that it 
 """
 
 import csv
-import io
 import pathlib
 import re
 import shutil
@@ -16,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from imggen import images
+from imggen import files, images
 from imggen.data import decode
 from imggen.data.download.packages import Fetched, Package
 from imggen.data.free import emoji
@@ -98,8 +97,9 @@ def _openmoji(fetch: Fetch, folder: pathlib.Path, *, side: int = 72) -> Iterator
                 background='#ffffff',
                 skip_system_fonts=True,
             )
-            picture = np.asarray(Image.open(io.BytesIO(bytes(content)), formats=['PNG']))
-            both.append(_png(folder / kind / row['hexcode'], picture[..., :3]))
+            path = folder / kind / f'{row["hexcode"]}.png'
+            files.write_bytes(path, bytes(content))
+            both.append(_png(path.with_suffix(''), decode.decode(path)))
         yield np.concatenate(both, axis=1)
 
 

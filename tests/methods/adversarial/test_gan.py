@@ -248,7 +248,7 @@ def test_a_conditional_generator_uses_the_class_or_draws_one():
 
 def test_classes_without_labels_are_refused():
     method, batch = cases.method('gan_perceptron'), cases.source().batch(0)
-    with pytest.raises(UserError, match=r"set config\.data\.labels='folders'"):
+    with pytest.raises(UserError, match=r"set config\.data\.labels to 'folders'"):
         jax.eval_shape(method.init, jax.random.key(0), (), {'image': batch['image']})
 
 
