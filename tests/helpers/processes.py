@@ -73,7 +73,8 @@ def start(config, workdir, *options: str, num_devices: int = 1, **popen) -> subp
     return subprocess.Popen(
         [*command, f'--workdir={workdir}', *options],
         cwd=_ROOT,
-        env={**os.environ, 'JAX_NUM_CPU_DEVICES': str(num_devices)},
+        # Without git: a run records the changes of the checkout, which may be many.
+        env={**os.environ, 'JAX_NUM_CPU_DEVICES': str(num_devices), 'GIT_DIR': os.devnull},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
