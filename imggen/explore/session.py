@@ -82,6 +82,11 @@ class Session:
             lambda text: recipe.latent(self._restored, recipe.from_json(json.loads(text)))
         )
 
+    @functools.cached_property
+    def _class_names(self) -> Sequence[str]:
+        numbers = range(self._restored.method.num_classes or 0)
+        return self._restored.class_names or [str(number) for number in numbers]
+
     @property
     def step(self) -> int:
         """The step of the checkpoint."""
@@ -107,7 +112,7 @@ class Session:
             'kind': kind,
             'step': self.step,
             'latents': method.latent_size is not None,
-            'classes': method.num_classes or 0,
+            'classes': self._class_names,
             'guidance': method.guidance,
             'filtered': False,
         }
@@ -243,7 +248,7 @@ class Session:
             about = 'between others'
             command = self._command('sample', again='picture.png', output='again.png')
         if how.label is not None:
-            about += f', class {how.label}'
+            about += f', class {self._class_names[how.label]}'
         return Picture(pixels, f'{about}, step {self.step}', command, how)
 
     def _nth(self, index: int, **options: Any) -> str:

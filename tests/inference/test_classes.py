@@ -10,7 +10,9 @@ from imggen import images
 from imggen.data import decode
 from imggen.errors import UserError
 from imggen.evaluation import evaluate
+from imggen.explore.session import Session
 from imggen.inference import load, run, sampling
+from imggen.inference.recipe import Recipe
 from imggen.training import train
 from tests.helpers import commands
 
@@ -130,3 +132,10 @@ def test_transparent_images_are_measured_over_white(workdir, monkeypatch, tmp_pa
     restored = load.load(workdir)
     how = evaluate.protocol(restored, num_images=8, extractor='pixels')
     assert evaluate.evaluate(restored, how)['metrics']['frechet'] >= 0
+
+
+def test_the_page_of_the_run_names_its_classes(workdir):
+    session = Session(workdir)
+    assert tuple(session.about()['classes']) == NAMES
+    (made,) = session.samples(1, Recipe(0, label=2))
+    assert made.about == 'seed 0, image 0, class dogs, step 2'
