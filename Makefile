@@ -47,7 +47,7 @@ system:
 	    "of the report page and of SLURM are skipped without the others"
 
 demo: install
-	$(BIN)/python -m experiments.train --config=configs/gan_fashion_mnist.py --workdir=runs/demo
+	$(BIN)/python -m experiments.train --config=configs/gan_conditional_fashion_mnist.py --workdir=runs/demo
 	$(BIN)/python -m experiments.evaluate --workdir=runs/demo
 	$(BIN)/python -m experiments.report runs/demo
 

@@ -84,8 +84,9 @@ class Session:
 
     @functools.cached_property
     def _class_names(self) -> Sequence[str]:
-        numbers = range(self._restored.method.num_classes or 0)
-        return self._restored.class_names or [str(number) for number in numbers]
+        names = self._restored.class_names
+        unnamed = range(len(names), self._restored.method.num_classes or 0)
+        return [*names, *map(str, unnamed)] if self._restored.method.num_classes else []
 
     @property
     def step(self) -> int:
