@@ -4,8 +4,9 @@ The program is StableHLO, serialized by `jax.export` together with its weights. 
 version for each platform, and the number of images stays open. Functions of one image are
 exported and mapped over the images, since image i of a method depends on key i alone.
 
-A generator is (seeds uint32 [n], latent=float32 [n, latent_size], label=int32 [n]) -> images
-float32 [n, height, width, channels] in [-1, 1]; it lacks the arguments that its method lacks.
+A generator is (seeds uint32 [n], latent=float32 [n, latent_size], label=int32 [n],
+guidance=float32 [n]) -> images float32 [n, height, width, channels] in [-1, 1]; it lacks the
+arguments that its method lacks.
 A translation is (seeds uint32 [n], input=float32 [n, height, width, channels]) -> images
 [n, scale * height, scale * width, channels], for heights and widths that are multiples of 32.
 """
@@ -68,4 +69,6 @@ def arguments(restored: Restored) -> dict[str, jax.ShapeDtypeStruct]:
         shapes['latent'] = ((n, method.latent_size), jnp.float32)
     if method.num_classes is not None:
         shapes['label'] = ((n,), jnp.int32)
+    if method.guidance not in (None, 1.0):  # At 1 a step would take two evaluations for nothing.
+        shapes['guidance'] = ((n,), jnp.float32)
     return {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}

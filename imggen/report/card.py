@@ -55,6 +55,7 @@ def _usage(arguments: Mapping[str, jax.ShapeDtypeStruct]) -> str:
         'seeds': "np.arange(4, dtype='uint32')",
         'input': '2 * pictures / np.float32(255) - 1',
         'label': "np.zeros(4, 'int32')",
+        'guidance': "np.full(4, 2, 'float32')",
     }
     if 'latent' in arguments:
         size = arguments['latent'].shape[-1]

@@ -104,6 +104,29 @@ def test_a_translation_takes_any_number_and_size():
         np.testing.assert_allclose(made, expected['output'], atol=2e-5)
 
 
+def test_a_flow_takes_its_guidance():
+    network = {'features': (4, 4), 'heads': 1}
+    section = {'name': 'flow_matching', 'num_steps': 1, 'num_classes': 3, 'network': network}
+    section |= {'guidance': 2.0, 'evaluations': 2, 'solver': 'euler'}
+    method = methods.make(section)
+    batch = {'image': jnp.zeros((1, 8, 8, 1)), 'label': jnp.zeros(1, jnp.int32)}
+    state = jax.jit(method.init)(jax.random.key(0), (), batch)
+    noisy = jax.tree.map(
+        lambda leaf: leaf + 0.1 * jnp.cos(jnp.arange(leaf.size)).reshape(leaf.shape), state.ema
+    )
+    state = state.replace(ema=noisy)
+    mesh = devices.make_mesh(devices=jax.devices()[:1])
+    program = export.program(Restored({'method': section}, method, state, 1, batch, mesh))
+    given = {'label': np.int32([0, 1]), 'guidance': np.float32([2, 5])}
+    made = np.asarray(program.call(seeds=np.arange(2, dtype='uint32'), **given))
+    image_keys = jax.vmap(jax.random.key)(np.arange(2))
+    expected = jax.jit(method.sample)(image_keys, state, (), {**batch, **given})['generated']
+    np.testing.assert_allclose(made, expected, atol=2e-5)
+    usual = jax.jit(method.sample)(image_keys, state, (), {**batch, 'label': given['label']})
+    np.testing.assert_allclose(made[0], usual['generated'][0], atol=2e-5)
+    assert np.abs(made[1] - usual['generated'][1]).max() > 1e-3
+
+
 def test_a_search_is_not_exported():
     section = imggen.load_config('pixel_average_mean').method.to_dict()
     restored = Restored({'method': section}, methods.make(section), None, 1, {}, None)
