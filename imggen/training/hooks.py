@@ -1,5 +1,6 @@
 """What looks at a run: records, samples, metrics, checkpoints. None changes the state."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -99,8 +100,9 @@ def write_samples(
     count, columns = min(num_samples, method.num_images or num_samples), None
     inputs = {name: leaf for name, leaf in batch.items() if name != 'label'}
     if method.num_classes is not None:
-        columns = max(1, count // method.num_classes)
-        labels = np.arange(method.num_classes, dtype=np.int32)[:count].repeat(columns)
+        each = max(1, count // method.num_classes)
+        labels = np.arange(method.num_classes, dtype=np.int32)[:count].repeat(each)
+        columns = class_columns(len(labels), each)
         inputs['label'], count = labels, len(labels)
     image_keys = keys.per_image(keys.stream(seed, 'sample'), count)
     if method.num_images is not None:
@@ -128,6 +130,14 @@ def write_samples(
             inspect(step, samples[method.output], real)
 
     return StateHook(every_steps, write)
+
+
+def class_columns(count: int, each: int) -> int:
+    """Returns how many of `count` images, `each` of a class, make a row of a sheet.
+
+    A row holds whole classes, so many that the sheet is about as wide as it is high.
+    """
+    return each * max(1, round(math.sqrt(count) / each))
 
 
 def sheet(sets: Mapping[str, np.ndarray], *, columns: int | None = None) -> np.ndarray:

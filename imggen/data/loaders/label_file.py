@@ -12,9 +12,10 @@ import csv
 import io
 import json
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from imggen import files
 from imggen.errors import UserError
 
 
@@ -40,6 +41,21 @@ def read(path: pathlib.Path) -> dict[str, str]:
             f'{path} is no file of labels ({error}): write lines of FILE,LABEL, or a JSON object '
             'of labels by file.'
         ) from error
+
+
+def write(path: pathlib.Path, labels: Mapping[str, str | int]) -> None:
+    """Writes the label of each file as CSV, atomically.
+
+    Raises:
+      UserError: the name of a file is not text.
+    """
+    table = io.StringIO()
+    csv.writer(table, lineterminator='\n').writerows([('file', 'label'), *labels.items()])
+    try:
+        files.write_text(path, table.getvalue())
+    except UnicodeEncodeError as error:
+        name = error.object[error.start - 40 : error.end + 40]
+        raise UserError(f'the name of the file at {name!a} is not text: rename it.') from error
 
 
 def names(labels: Iterable[str]) -> tuple[str, ...]:
