@@ -69,8 +69,43 @@ def conv(x: jax.Array, layer: Layer, *, stride=1, padding='SAME') -> jax.Array:
 def edge_conv(x: jax.Array, layer: Layer) -> jax.Array:
     """Convolves with stride 1 over an image padded with its edge pixels, and adds the bias."""
     height, width = layer['kernel'].shape[:2]
-    sides = [(0, 0), ((height - 1) // 2, height // 2), ((width - 1) // 2, width // 2), (0, 0)]
-    return conv(jnp.pad(x, sides, mode='edge'), layer, padding=0)
+    return conv(_edge_pad(x, height, width), layer, padding=0)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _edge_pad(x: jax.Array, height: int, width: int) -> jax.Array:
+    """Repeats edge pixels, so that a window of height x width has a place at every pixel.
+
+    It is `jnp.pad` in one gather, whose gradient is one sum of slices. Both compile in half the
+    time.
+    """
+    rows, columns = (
+        np.clip(np.arange(-((side - 1) // 2), n + side // 2), 0, n - 1)
+        for side, n in ((height, x.shape[1]), (width, x.shape[2]))
+    )
+    return x[:, rows[:, None], columns[None]]
+
+
+def _edge_pad_backward(height: int, width: int, _, cotangent: jax.Array):
+    for axis, side in ((1, height), (2, width)):
+        cotangent = _fold(cotangent, axis, (side - 1) // 2, side // 2)
+    return (cotangent,)
+
+
+def _fold(x: jax.Array, axis: int, low: int, high: int) -> jax.Array:
+    """Adds the first `low` and the last `high` entries of an axis to the entries beside them."""
+    n = x.shape[axis] - low - high
+    place = lax.expand_dims(jnp.arange(n), [i for i in range(x.ndim) if i != axis])
+
+    def part(first, last):
+        return lax.slice_in_dim(x, first, last, axis=axis)
+
+    total = part(low, low + n)
+    total += jnp.where(place == 0, part(0, low).sum(axis, keepdims=True), 0.0)
+    return total + jnp.where(place == n - 1, part(low + n, None).sum(axis, keepdims=True), 0.0)
+
+
+_edge_pad.defvjp(lambda x, *sizes: (_edge_pad(x, *sizes), None), _edge_pad_backward)
 
 
 def depthwise_conv(x: jax.Array, layer: Layer, *, stride: int = 1) -> jax.Array:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from imggen.methods.style import columns as columns_lib
@@ -16,6 +17,7 @@ from imggen.methods.style.networks import Params
 
 _MOST_VECTORS = 32768  # Of a style; of more, evenly spread ones are taken.
 _BLOCK = 512  # Queries at a time: a block of cosines has at most 64 MiB.
+_PROJECTED = 64  # Dimensions in which the last phase compares vectors.
 _TINY = 1e-8
 
 
@@ -40,20 +42,22 @@ def bank(columns: Columns, params: Params, style: jax.Array, mask: jax.Array | N
       style: [height, width, channels] in [-1, 1].
       mask: [mask height, mask width, r], or None.
     """
-    vectors, shares = [], []
-    for turn in (0, 1):
-        # Two turns of one shape at a time: the network is compiled twice, not four times.
-        turns = [jnp.rot90(style, turn), jnp.rot90(style, turn + 2)]
-        found = columns_lib.flat(columns(params, jnp.stack(turns)))
-        size = columns_lib.grid((2, *turns[0].shape))
-        rows = spread(found.shape[1], _MOST_VECTORS // 4)
-        vectors.append(found[:, rows].reshape(-1, found.shape[-1]))
-        for half in (turn, turn + 2):
-            share = jnp.ones((found.shape[1], 1))
-            if mask is not None:
-                share = on_grid(jnp.rot90(mask, half), size)
-            shares.append(share[rows])
-    return Bank(jnp.concatenate(vectors), jnp.concatenate(shares))
+    # A network with turned kernels sees in a picture what the network sees in the turned picture.
+    # So the four rotations are one loop over pictures of one shape, and one trace of the network.
+    turned = [_turned(params, turns) for turns in range(4)]
+    size = columns_lib.grid((1, *style.shape))
+    rows = spread(size[0] * size[1], _MOST_VECTORS // 4)
+    vectors = jax.lax.map(
+        lambda params: columns_lib.flat(columns(params, style[None]))[0, rows],
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *turned),
+    )
+    shares = jnp.ones((len(rows), 1)) if mask is None else on_grid(mask, size)[rows]
+    return Bank(vectors.reshape(-1, vectors.shape[-1]), jnp.tile(shares, (4, 1)))
+
+
+def _turned(params: Params, turns: int) -> Params:
+    """Turns the kernels [height, width, in, out] by quarters of a circle."""
+    return jax.tree.map(lambda leaf: jnp.rot90(leaf, turns) if leaf.ndim == 4 else leaf, params)
 
 
 def spread(length: int, most: int, *, offset: jax.Array | float = 0.0) -> jax.Array:
@@ -120,4 +124,38 @@ def nearest(queries: jax.Array, candidates: jax.Array, shares: jax.Array) -> jax
     handicap = 2.0 * (shares - 1.0)
     return jax.lax.map(
         lambda query: jnp.argmax(candidates @ query + handicap), queries, batch_size=_BLOCK
+    )
+
+
+def nearest_of_layers(
+    key: jax.Array,
+    queries: Sequence[jax.Array],
+    candidates: Sequence[jax.Array],
+    shares: jax.Array,
+) -> jax.Array:
+    """Returns for each layer the row of the candidate with about the largest centered cosine.
+
+    Vectors are compared after a random projection to `_PROJECTED` dimensions, which keeps cosines
+    up to about 1 / sqrt(_PROJECTED) (Johnson and Lindenstrauss 1984). All layers then have one
+    size, and one program compares them.
+
+    Args:
+      key: of the projection.
+      queries: one array [m, channels] for each layer.
+      candidates: one array [k, channels] for each layer.
+      shares: as in `nearest`.
+
+    Returns:
+      int32 [layers, m].
+    """
+    sizes = [values.shape[-1] for values in queries]
+    directions = jax.random.normal(key, (sum(sizes), _PROJECTED))
+
+    def projected(layers):
+        parts = jnp.split(directions, np.cumsum(sizes)[:-1])
+        layers = [values @ part for values, part in zip(layers, parts, strict=True)]
+        return columns_lib.centered(jnp.stack(layers))
+
+    return jax.lax.map(
+        lambda pair: nearest(*pair, shares), (projected(queries), projected(candidates))
     )

@@ -25,11 +25,12 @@ anew. It sharpens what the layers together blur.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import struct
 from jax.sharding import PartitionSpec as P
@@ -175,19 +176,20 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     phases = [
         Phase(
-            f'scale_{scale:g}', count, _scale_step(config, columns, adam, index, scale, axis_name)
+            f'scale_{scale:g}', count, _scale_step(config, columns, adam, plan, index, axis_name)
         )
         for index, (scale, count) in enumerate(plan)
     ]
     if split_steps:
-        step = _split_step(config, columns, adam, axis_name)
+        step = _split_step(config, columns, adam, plan[-1][0], axis_name)
         phases.append(Phase('split', split_steps, step))
     frozen = columns.network.load(config.weights, config.preprocessing)
     return groups.over(Method(init, tuple(phases), sample, frozen=frozen, state_spec=P('data')))
 
 
-def _scale_step(config, columns, adam, index, scale, axis_name):
+def _scale_step(config, columns, adam, plan, index, axis_name):
     """Returns the step of one scale; the first one begins the image and matches it."""
+    scale, is_last = plan[index][0], index == len(plan) - 1
 
     def begin(state, frozen, batch):
         batch = scales_lib.scaled_batch(batch, scale)
@@ -200,20 +202,24 @@ def _scale_step(config, columns, adam, index, scale, axis_name):
         mixed = contents + config.strength**2 * (images - contents)
 
         def match(arguments):
-            targets = _targets(config, columns, frozen, *arguments)
-            return targets.astype(jnp.float16)
+            mixed, batch = arguments
+            banks = _banks(columns, frozen, batch)
+            weights = matching.style_weights(_style_weight(batch, len(banks)), banks)
+            targets = _targets(config, columns, frozen, mixed, batch, banks, weights)
+            kept = (_few(banks), weights) if is_last and state.banks else ()
+            return targets.astype(jnp.float16), kept
 
         # One image after the other, since each needs the hypercolumns of its styles.
-        targets = jax.lax.map(match, (mixed, batch))
-        return pyramid.split(images, _NUM_BANDS), targets
+        targets, kept = jax.lax.map(match, (mixed, batch))
+        return pyramid.split(images, _NUM_BANDS), targets, kept or (state.banks, state.weights)
 
     def step(key, state, frozen, batch):
         del key
         painting, targets = state.paintings[index], state.targets[index]
-        bands, targets = jax.lax.cond(
+        bands, targets, (banks, weights) = jax.lax.cond(
             jnp.all(painting.evaluations == 0),
             lambda: begin(state, frozen, batch),
-            lambda: (painting.bands, targets),
+            lambda: (painting.bands, targets, (state.banks, state.weights)),
         )
 
         def loss_fn(bands):
@@ -222,38 +228,31 @@ def _scale_step(config, columns, adam, index, scale, axis_name):
             return losses.sum(), losses.mean(-1)
 
         painting, losses = _update(adam, painting.replace(bands=bands), loss_fn)
-        state = state.replace(
+        state = State(
             paintings=_replaced(state.paintings, index, painting),
             targets=_replaced(state.targets, index, targets),
+            banks=banks,
+            weights=weights,
         )
         return state, train_state.mean_over(axis_name, {'loss': losses.mean()})
 
     return step
 
 
-def _split_step(config, columns, adam, axis_name):
+def _split_step(config, columns, adam, scale, axis_name):
     """Returns the step of the last phase, which matches each layer on its own."""
 
-    def begin(state, frozen, batch):
-        banks, weights = jax.lax.map(lambda one: _few_candidates(columns, frozen, one), batch)
-        return state.paintings[-2].bands, banks, weights
-
     def step(key, state, frozen, batch):
-        painting = state.paintings[-1]
-        bands, banks, weights = jax.lax.cond(
-            jnp.all(painting.evaluations == 0),
-            lambda: begin(state, frozen, batch),
-            lambda: (painting.bands, state.banks, state.weights),
-        )
-        contents = batch['image']
+        painting, before = state.paintings[-1], state.paintings[-2]
+        bands = jax.vmap(choose)(painting.evaluations == 0, before.bands, painting.bands)
+        contents = scales_lib.scaled_batch(batch, scale)['image']
         image_keys = keys.per_image(key, len(contents), axis_name=axis_name)
-        offsets = jax.vmap(jax.random.uniform)(image_keys)
         regions = jax.vmap(lambda one: _regions(one, contents.shape))(dict(batch))
 
         def loss_fn(bands):
             found = columns(frozen, pyramid.join(bands))
             losses = config.mixed * jax.vmap(_split_distance)(
-                offsets, found, regions, banks, weights
+                image_keys, found, regions, state.banks, state.weights
             )
             if config.mixed < 1.0:
                 losses += (1.0 - config.mixed) * _distance(found, state.targets[-1]).mean(-1)
@@ -261,9 +260,7 @@ def _split_step(config, columns, adam, axis_name):
             return losses.sum() * regions.shape[1], losses
 
         painting, losses = _update(adam, painting.replace(bands=bands), loss_fn)
-        state = state.replace(
-            paintings=(*state.paintings[:-1], painting), banks=banks, weights=weights
-        )
+        state = state.replace(paintings=(*state.paintings[:-1], painting))
         return state, train_state.mean_over(axis_name, {'loss': losses.mean()})
 
     return step
@@ -289,30 +286,29 @@ def _distance(found: Mapping[str, jax.Array], targets: jax.Array) -> jax.Array:
     return 1.0 - product * jax.lax.rsqrt(squares + 1e-12)
 
 
-def _split_distance(offset, found, regions, banks, weights) -> jax.Array:
+def _split_distance(key, found, regions, banks, weights) -> jax.Array:
     """Sums over layers the mean least 1 - cos between points of one image and the styles."""
-    points = matching.spread(len(regions), _NUM_POINTS, offset=offset)
-    regions, total, start = regions[points], 0.0, 0
-    for values in found.values():
-        values = columns_lib.centered(values.reshape(-1, values.shape[-1])[points])
-        part = slice(start, start + values.shape[-1])
-        start = part.stop
-        for bank, weight in zip(banks, weights, strict=True):
-            candidates = columns_lib.centered(bank.vectors[:, part].astype(jnp.float32))
-            for region in range(regions.shape[-1]):
-                rows = matching.nearest(
-                    jax.lax.stop_gradient(values), candidates, bank.shares[:, region]
-                )
-                distance = 1.0 - (values * candidates[rows]).sum(-1)
+    points = matching.spread(len(regions), _NUM_POINTS, offset=jax.random.uniform(key))
+    regions = regions[points]
+    layers = [values.reshape(-1, values.shape[-1])[points] for values in found.values()]
+    ends = np.cumsum([values.shape[-1] for values in layers])
+    total = 0.0
+    for bank, weight in zip(banks, weights, strict=True):
+        candidates = jnp.split(bank.vectors.astype(jnp.float32), ends[:-1], axis=-1)
+        for region in range(regions.shape[-1]):
+            rows = matching.nearest_of_layers(
+                key, jax.lax.stop_gradient(layers), candidates, bank.shares[:, region]
+            )
+            for values, vectors, row in zip(layers, candidates, rows, strict=True):
+                match = columns_lib.unit(vectors[row] - vectors.mean(0, keepdims=True))
+                distance = 1.0 - (columns_lib.centered(values) * match).sum(-1)
                 total += weight[region] * (regions[:, region] * distance).mean()
-    return total / len(found)
+    return total / len(layers)
 
 
-def _targets(config, columns, frozen, mixed, batch) -> jax.Array:
+def _targets(config, columns, frozen, mixed, batch, banks, weights) -> jax.Array:
     """Returns what the hypercolumns of one image should become: [points, channels]."""
     queries = columns_lib.flat(columns(frozen, mixed[None]))[0]
-    banks = _banks(columns, frozen, batch)
-    weights = matching.style_weights(_style_weight(batch, len(banks)), banks)
     targets = matching.matches(queries, _regions(batch, mixed[None].shape), banks, weights)
     if config.mixed < 1.0:
         own = columns_lib.unit(columns_lib.flat(columns(frozen, batch['image'][None]))[0])
@@ -320,16 +316,13 @@ def _targets(config, columns, frozen, mixed, batch) -> jax.Array:
     return targets
 
 
-def _few_candidates(columns, frozen, batch):
-    """Chooses the vectors of each style for the last phase, and weighs the styles."""
-    banks = _banks(columns, frozen, batch)
-    weights = matching.style_weights(_style_weight(batch, len(banks)), banks)
+def _few(banks: Sequence[matching.Bank]) -> tuple[matching.Bank, ...]:
+    """Chooses the vectors of each style for the last phase."""
     few = []
     for bank in banks:
         rows = matching.spread(len(bank.vectors), _NUM_CANDIDATES)
-        bank = jax.tree.map(lambda leaf, rows=rows: leaf[rows], bank)
-        few.append(bank.replace(vectors=bank.vectors.astype(jnp.float16)))
-    return tuple(few), weights
+        few.append(matching.Bank(bank.vectors[rows].astype(jnp.float16), bank.shares[rows]))
+    return tuple(few)
 
 
 def _banks(columns, frozen, batch) -> list[matching.Bank]:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.optimize
 
 from imggen.methods.style import adam, lbfgs
@@ -30,8 +31,9 @@ def test_lbfgs_is_as_good_as_scipys_at_the_same_number_of_evaluations():
     optimizer = lbfgs.make(memory_size=10)
     state, losses = minimize(optimizer, rosenbrock, start, 150)
     assert (np.diff(losses) <= 1e-6 * losses[:-1]).all(), 'an accepted loss never rises'
+    both = jax.jit(jax.value_and_grad(rosenbrock))
     reference = scipy.optimize.minimize(
-        lambda x: [np.float64(v) for v in jax.value_and_grad(rosenbrock)(jnp.float32(x))],
+        lambda x: [np.float64(v) for v in both(np.float32(x))],
         np.asarray(start).ravel(),
         jac=True,
         method='L-BFGS-B',
@@ -39,6 +41,33 @@ def test_lbfgs_is_as_good_as_scipys_at_the_same_number_of_evaluations():
     )
     assert losses[-1] < max(1e-4, 2 * reference.fun)
     np.testing.assert_allclose(optimizer.result(state), 1.0, atol=0.05)
+
+
+def inverse_hessian(steps, bends):
+    """The BFGS formula (Nocedal and Wright 2006, eq. 6.17), pair after pair, from gamma I."""
+    inverse = np.eye(steps.shape[1]) * (steps[-1] @ bends[-1]) / (bends[-1] @ bends[-1])
+    for s, y in zip(steps, bends, strict=True):
+        left = np.eye(len(s)) - np.outer(s, y) / (s @ y)
+        inverse = left @ inverse @ left.T + np.outer(s, s) / (s @ y)
+    return inverse
+
+
+@pytest.mark.parametrize('count', [2, 5, 8])
+def test_the_direction_of_lbfgs_is_that_of_the_last_pairs(count):
+    generator = np.random.default_rng(count)
+    steps = generator.normal(size=(count, 12))
+    bends = steps * generator.uniform(0.1, 10.0, size=12)
+    gradient = generator.normal(size=12)
+    precondition = jax.jit(lbfgs.precondition)
+    memory = lbfgs.empty(5, 12)
+    for s, y in zip(np.float32(steps), np.float32(bends), strict=True):
+        _, memory = precondition(memory, -9 * s, 9 * y, y, when=True)  # Not convex: left out.
+        _, memory = precondition(memory, np.full(12, np.nan, np.float32), y, s, when=False)
+        found, memory = precondition(memory, s, y, np.float32(gradient), when=True)
+    expected = inverse_hessian(steps[-5:], bends[-5:]) @ gradient
+    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
+    again, _ = precondition(memory, s, y, np.float32(gradient), when=False)
+    np.testing.assert_allclose(again, found, rtol=1e-5)
 
 
 def test_lbfgs_survives_losses_that_are_not_finite():
@@ -56,7 +85,7 @@ def test_lbfgs_starts_again_after_a_failed_line_search():
 
     state, losses = minimize(lbfgs.make(), broken, jnp.ones((2, 2, 1)), 30)
     assert np.isfinite(losses).all() and jnp.isfinite(state.image).all()
-    assert int(state.memory.count) == 1
+    assert int(state.memory.count) == 0
 
 
 def test_images_of_a_batch_are_optimized_independently():
