@@ -172,7 +172,8 @@ def precondition(
     change = matmul(weights[row], pair) + matmul(weights.at[row].set(0.0).reshape(-1), flat)
     found = gamma * gradient + change
 
-    pair = jnp.where(jnp.isfinite(jnp.vdot(found, gradient)), pair, 0.0)  # So it is written last.
+    # The write must follow all reads, so it depends on their result. Then XLA writes in place.
+    pair = jnp.where(jnp.isfinite(jnp.vdot(found, gradient)), pair, 0.0)
     return found, Memory(memory.pairs.at[row].set(pair), products, count)
 
 

@@ -159,7 +159,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         for shape in sizes[: len(plan)]:
             height, width = columns_lib.grid(shape)
             targets.append(jnp.zeros((n, height * width, channels), jnp.float16))
-        banks, weights = _blank_banks(batch, channels) if split_steps else ((), jnp.zeros((n, 0)))
+        banks, weights = (), jnp.zeros((n, 0))
+        if split_steps:
+            banks, weights = _blank_banks(scales_lib.scaled_batch(batch, plan[-1][0]), channels)
         return State(tuple(paintings), tuple(targets), banks, weights)
 
     def sample(image_keys, state, frozen, batch):
@@ -175,9 +177,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         return {'generated': result, 'original': contents, 'style': style}
 
     phases = [
-        Phase(
-            f'scale_{scale:g}', count, _scale_step(config, columns, adam, plan, index, axis_name)
-        )
+        Phase(f'scale_{scale:g}', count, _scale_step(config, columns, adam, plan, index, axis_name))
         for index, (scale, count) in enumerate(plan)
     ]
     if split_steps:
@@ -288,7 +288,8 @@ def _distance(found: Mapping[str, jax.Array], targets: jax.Array) -> jax.Array:
 
 def _split_distance(key, found, regions, banks, weights) -> jax.Array:
     """Sums over layers the mean least 1 - cos between points of one image and the styles."""
-    points = matching.spread(len(regions), _NUM_POINTS, offset=jax.random.uniform(key))
+    point_key, direction_key = jax.random.split(key)
+    points = matching.spread(len(regions), _NUM_POINTS, offset=jax.random.uniform(point_key))
     regions = regions[points]
     layers = [values.reshape(-1, values.shape[-1])[points] for values in found.values()]
     ends = np.cumsum([values.shape[-1] for values in layers])
@@ -297,7 +298,7 @@ def _split_distance(key, found, regions, banks, weights) -> jax.Array:
         candidates = jnp.split(bank.vectors.astype(jnp.float32), ends[:-1], axis=-1)
         for region in range(regions.shape[-1]):
             rows = matching.nearest_of_layers(
-                key, jax.lax.stop_gradient(layers), candidates, bank.shares[:, region]
+                direction_key, jax.lax.stop_gradient(layers), candidates, bank.shares[:, region]
             )
             for values, vectors, row in zip(layers, candidates, rows, strict=True):
                 match = columns_lib.unit(vectors[row] - vectors.mean(0, keepdims=True))

@@ -54,6 +54,6 @@ def double(x: jax.Array) -> jax.Array:
 def _doubling(side: int) -> np.ndarray:
     """Returns the matrix that interpolates `side` values to twice as many: [2 side, side]."""
     near = np.repeat(np.eye(side, dtype=np.float32), 2, axis=0)
-    # Of the two points in each half of an old one, one leans to the value before, one to that after.
+    # The first half of an old point leans to the one before it, the second to the one after.
     far = near[np.clip(np.arange(2 * side) + np.tile([-1, 1], side), 0, 2 * side - 1)]
     return 0.75 * near + 0.25 * far

@@ -66,6 +66,32 @@ def test_nearest_is_the_largest_cosine_inside_the_region():
     np.testing.assert_array_equal(inside, np.where(shares, cosines, -9).argmax(1))
 
 
+def test_the_vectors_of_a_style_are_those_of_its_four_rotations():
+    network = networks.NETWORKS['vgg16_random']
+    params, style = network.load('', None), pictures(count=1, size=(16, 32))['image'][0]
+    one = columns.Columns(network, ('block1_conv1',), 'edge')
+    mask = jnp.broadcast_to(jnp.linspace(0.0, 1.0, 32)[None, :, None], (16, 32, 1))
+    found = jax.jit(lambda style: matching.bank(one, params, style, mask))(style)
+    whole = jax.jit(lambda image: one(params, image[None])['block1_conv1'][0])
+    for turns, vectors in enumerate(found.vectors.reshape(4, 4, 8, -1)):
+        expected = np.rot90(whole(jnp.rot90(style, -turns)), turns)
+        np.testing.assert_allclose(vectors, expected, rtol=1e-3, atol=1e-5)
+    shares = matching.on_grid(mask, (4, 8))
+    np.testing.assert_array_equal(found.shares.reshape(4, 32, 1), jnp.stack([shares] * 4))
+
+
+def test_layers_are_matched_about_as_well_after_the_projection():
+    generator = np.random.default_rng(0)
+    candidates = [np.float32(generator.normal(size=(200, size))) for size in (16, 96)]
+    rows = generator.integers(200, size=50)
+    queries = [
+        values[rows] + 0.3 * np.float32(generator.normal(size=(50, 1))) for values in candidates
+    ]
+    found = matching.nearest_of_layers(jax.random.key(0), queries, candidates, jnp.ones(200))
+    for row in found:
+        assert (row == rows).mean() > 0.9
+
+
 def test_a_style_without_a_region_takes_no_part_there():
     shares = [jnp.array([[1.0, 0.0]]), jnp.array([[1.0, 1.0]])]
     banks = [matching.Bank(jnp.ones((1, 3)), share) for share in shares]
@@ -102,6 +128,16 @@ def test_contents_of_two_shapes_have_the_results_that_they_have_alone(painted):
     expected = results(method, advance(method, one)[0], one)
     np.testing.assert_allclose(found[:1, 8:24], expected, atol=2e-3)
     np.testing.assert_array_equal(found[0, :8], found[0, 8:16][::-1])
+
+
+def test_steps_too_few_for_the_full_size_end_at_a_coarser_one():
+    batch = pictures(count=1, size=(32, 64))
+    batch['style0'] = pictures(count=1, size=(64, 32), seed=1)['image']
+    few = {'num_steps': 2, 'scales': (0.25, 0.5, 1.0), 'split_fraction': 0.4}
+    method = methods.make({**CONFIG, **few})
+    assert [phase.name for phase in method.phases] == ['scale_0.5', 'split']
+    state, _ = advance(method, batch)
+    assert results(method, state, batch).shape == batch['image'].shape
 
 
 def test_pictures_of_one_color_and_no_strength_stay_finite():

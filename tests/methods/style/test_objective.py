@@ -1,5 +1,7 @@
 """Style transfer: losses, tiles, scales, and the images that the method makes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,6 +82,22 @@ def test_edge_padding_makes_no_edge():
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+@pytest.mark.parametrize(
+    ('image', 'kernel'), [((5, 6), (3, 3)), ((1, 4), (2, 5)), ((3, 1), (7, 1))]
+)
+def test_edge_padding_and_its_gradient_are_those_of_numpy(image, kernel):
+    generator = np.random.default_rng(0)
+    x = np.float32(generator.normal(size=(2, *image, 3)))
+    sides = [((side - 1) // 2, side // 2) for side in kernel]
+    padded = functools.partial(np.pad, pad_width=[(0, 0), *sides, (0, 0)], mode='edge')
+    found, pull_back = jax.vjp(lambda x: layers._edge_pad(x, *kernel), x)
+    np.testing.assert_array_equal(found, padded(x))
+    cotangent = np.float32(generator.normal(size=found.shape))
+    source = padded(np.arange(x.size).reshape(x.shape))  # Which pixel each padded one repeats.
+    expected = np.bincount(source.ravel(), weights=cotangent.ravel()).reshape(x.shape)
+    np.testing.assert_allclose(pull_back(jnp.asarray(cotangent))[0], expected, atol=1e-5)
 
 
 def test_reach_covers_all_pixels_that_an_activation_depends_on(params):

@@ -78,7 +78,7 @@ def test_frames_make_an_animation(finished, tmp_path):
     command = [sys.executable, '-m', 'experiments.animate', f'--workdir={finished}']
     subprocess.run([*command, f'--output={tmp_path}/a.gif', '--side=35'], check=True)
     with Image.open(tmp_path / 'a.gif') as animation:
-        assert animation.n_frames == 2 and animation.size == (35, 25)
+        assert animation.n_frames == 2 and animation.size == (350, 250)  # A tiny film is enlarged.
     done = subprocess.run([*command, f'--output={tmp_path}/a.mp3'], capture_output=True, text=True)
     assert done.returncode == 1 and 'give a .mp4, .gif or .webp' in done.stderr
 
