@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
 from imggen.methods.style import columns as columns_lib
@@ -17,7 +16,6 @@ from imggen.methods.style.networks import Params
 
 _MOST_VECTORS = 32768  # Of a style; of more, evenly spread ones are taken.
 _BLOCK = 512  # Queries at a time: a block of cosines has at most 64 MiB.
-_PROJECTED = 64  # Dimensions in which the last phase compares vectors.
 _TINY = 1e-8
 
 
@@ -128,34 +126,29 @@ def nearest(queries: jax.Array, candidates: jax.Array, shares: jax.Array) -> jax
 
 
 def nearest_of_layers(
-    key: jax.Array,
-    queries: Sequence[jax.Array],
-    candidates: Sequence[jax.Array],
-    shares: jax.Array,
-) -> jax.Array:
-    """Returns for each layer the row of the candidate with about the largest centered cosine.
+    queries: Sequence[jax.Array], candidates: Sequence[jax.Array], shares: jax.Array
+) -> list[jax.Array]:
+    """Returns for each layer the row of the candidate with the largest centered cosine.
 
-    Vectors are compared after a random projection to `_PROJECTED` dimensions, which keeps cosines
-    up to about 1 / sqrt(_PROJECTED) (Johnson and Lindenstrauss 1984). All layers then have one
-    size, and one program compares them.
+    Layers of one width are compared in one loop: the network has ten layers of four widths, and
+    four programs compile faster than ten.
 
     Args:
-      key: of the projection.
       queries: one array [m, channels] for each layer.
       candidates: one array [k, channels] for each layer.
       shares: as in `nearest`.
 
     Returns:
-      int32 [layers, m].
+      int32 [m] for each layer.
     """
-    sizes = [values.shape[-1] for values in queries]
-    directions = jax.random.normal(key, (sum(sizes), _PROJECTED))
-
-    def projected(layers):
-        parts = jnp.split(directions, np.cumsum(sizes)[:-1])
-        layers = [values @ part for values, part in zip(layers, parts, strict=True)]
-        return columns_lib.centered(jnp.stack(layers))
-
-    return jax.lax.map(
-        lambda pair: nearest(*pair, shares), (projected(queries), projected(candidates))
-    )
+    widths = [values.shape[-1] for values in queries]
+    rows = {}
+    for width in dict.fromkeys(widths):
+        layers = [layer for layer, own in enumerate(widths) if own == width]
+        pairs = [
+            columns_lib.centered(jnp.stack([side[layer] for layer in layers]))
+            for side in (queries, candidates)
+        ]
+        found = jax.lax.map(lambda pair: nearest(*pair, shares), tuple(pairs))
+        rows |= dict(zip(layers, found, strict=True))
+    return [rows[layer] for layer in range(len(widths))]

@@ -288,8 +288,7 @@ def _distance(found: Mapping[str, jax.Array], targets: jax.Array) -> jax.Array:
 
 def _split_distance(key, found, regions, banks, weights) -> jax.Array:
     """Sums over layers the mean least 1 - cos between points of one image and the styles."""
-    point_key, direction_key = jax.random.split(key)
-    points = matching.spread(len(regions), _NUM_POINTS, offset=jax.random.uniform(point_key))
+    points = matching.spread(len(regions), _NUM_POINTS, offset=jax.random.uniform(key))
     regions = regions[points]
     layers = [values.reshape(-1, values.shape[-1])[points] for values in found.values()]
     ends = np.cumsum([values.shape[-1] for values in layers])
@@ -298,7 +297,7 @@ def _split_distance(key, found, regions, banks, weights) -> jax.Array:
         candidates = jnp.split(bank.vectors.astype(jnp.float32), ends[:-1], axis=-1)
         for region in range(regions.shape[-1]):
             rows = matching.nearest_of_layers(
-                direction_key, jax.lax.stop_gradient(layers), candidates, bank.shares[:, region]
+                jax.lax.stop_gradient(layers), candidates, bank.shares[:, region]
             )
             for values, vectors, row in zip(layers, candidates, rows, strict=True):
                 match = columns_lib.unit(vectors[row] - vectors.mean(0, keepdims=True))

@@ -80,16 +80,17 @@ def test_the_vectors_of_a_style_are_those_of_its_four_rotations():
     np.testing.assert_array_equal(found.shares.reshape(4, 32, 1), jnp.stack([shares] * 4))
 
 
-def test_layers_are_matched_about_as_well_after_the_projection():
+def test_each_layer_is_matched_by_its_own_largest_cosine():
     generator = np.random.default_rng(0)
-    candidates = [np.float32(generator.normal(size=(200, size))) for size in (16, 96)]
-    rows = generator.integers(200, size=50)
-    queries = [
-        values[rows] + 0.3 * np.float32(generator.normal(size=(50, 1))) for values in candidates
+    shares = np.float32(generator.random(40) < 0.5)
+    layers = [  # Means that are not 0: they are subtracted.
+        [np.float32(generator.normal(1.0, size=(count, width))) for width in (4, 7, 4)]
+        for count in (30, 40)
     ]
-    found = matching.nearest_of_layers(jax.random.key(0), queries, candidates, jnp.ones(200))
-    for row in found:
-        assert (row == rows).mean() > 0.9
+    found = matching.nearest_of_layers(*layers, shares)
+    for rows, queries, candidates in zip(found, *layers, strict=True):
+        cosines = np.asarray(columns.centered(queries) @ columns.centered(candidates).T)
+        np.testing.assert_array_equal(rows, np.where(shares, cosines, -9).argmax(1))
 
 
 def test_a_style_without_a_region_takes_no_part_there():
