@@ -80,7 +80,7 @@ def test_frames_make_an_animation(finished, tmp_path):
     with Image.open(tmp_path / 'a.gif') as animation:
         assert animation.n_frames == 2 and animation.size == (35, 25)
     done = subprocess.run([*command, f'--output={tmp_path}/a.mp3'], capture_output=True, text=True)
-    assert done.returncode == 1 and 'give a .gif or a .webp' in done.stderr
+    assert done.returncode == 1 and 'give a .mp4, .gif or .webp' in done.stderr
 
 
 def test_a_broken_content_is_an_error_before_anything_is_written(tmp_path):
