@@ -105,6 +105,19 @@ def test_a_long_file_is_thinned_for_plots_and_keeps_what_is_rare(tmp_path, monke
     assert len(records.read_records(path).scalars['loss'].values) == 1999
 
 
+@pytest.mark.parametrize('kinds', [['"kid": 1, "frechet"'], ['"kid"', '"kid": NaN, "a"'] * 3])
+def test_a_long_file_is_thinned_even_if_its_lines_alternate(tmp_path, monkeypatch, kinds):
+    path = tmp_path / 'metrics.jsonl'
+    kinds = ['"loss"', *kinds]
+    lines = [f'{{"step": {step}, {kinds[step % len(kinds)]}: 1}}\n' for step in range(8000)]
+    path.write_text(''.join(lines))
+    monkeypatch.setattr(records, '_PLOT_BYTES', path.stat().st_size // 7)
+    thin = records.read_records(path, thin=True)
+    assert thin.every == 8
+    read = len({step for scalar in thin.scalars.values() for step in scalar.steps})
+    assert 800 < read < 1200
+
+
 @pytest.mark.parametrize(
     ('name', 'value'),
     [
