@@ -84,7 +84,7 @@ def _translate(restored, plan, output, *, in_folder):
     reasons = [*plan.skipped, *summary.skipped]
     if in_folder:
         skipped.write(output, reasons)
-    for line in skipped.lines(reasons):
+    for line in skipped.lines(reasons, folder=output if in_folder else None):
         print(line, file=sys.stderr)
     if summary.cut:
         count, side = len(summary.cut), translator.tile

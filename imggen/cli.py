@@ -15,7 +15,9 @@ Replacing a section is what swaps a network, whose options the next one may not 
 
 import ast
 import difflib
+import functools
 import importlib.util
+import math
 import os
 import pathlib
 import re
@@ -51,27 +53,11 @@ _HELP = (
 def run(main: Callable[[list[str]], int | None]) -> None:
     """Runs a command: absl flags, then `main(argv)`.
 
-    After a UserError, and after a flag or an option that does not exist, the process prints one
-    sentence on standard error and exits with status 1. After Ctrl-C the status is 130. If a
-    reader closed the pipe (`... | head`), it is the shell's 141.
+    After a UserError, after a file that cannot be read or written, and after a flag or an option
+    that does not exist, the process prints one sentence on standard error and exits with status 1.
+    After Ctrl-C the status is 130. If a reader closed the pipe (`... | head`), it is the shell's
+    141.
     """
-
-    def guarded(argv):
-        try:
-            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-            return main(argv)
-        except UserError as error:
-            print(f'error: {error}', file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print('interrupted; the same command continues a run or a sweep', file=sys.stderr)
-            return 130
-        except BrokenPipeError:
-            # Python flushes standard output once more when it exits.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
-
     # JAX and Orbax log a lot at the level INFO. XLA, in C++, also warns of what no user can mend.
     logging.set_verbosity(logging.WARNING)
     # A warning is a sentence, too, without the source line that logged it.
@@ -81,7 +67,35 @@ def run(main: Callable[[list[str]], int | None]) -> None:
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
     # The name of a file may be no text; it is printed byte for byte.
     sys.stdout.reconfigure(errors='surrogateescape')
-    app.run(guarded, flags_parser=_parse)
+    app.run(functools.partial(status, main), flags_parser=_parse)
+
+
+def status(main: Callable[[list[str]], int | None], argv: list[str]) -> int | None:
+    """Calls `main` as `run` does, and returns the status of the process."""
+    try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return main(argv)
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('interrupted; the same command continues a run or a sweep', file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Python flushes standard output once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        if error.strerror is None or isinstance(error, ConnectionError):
+            raise
+        named = 'a file' if error.filename is None else error.filename
+        print(
+            f'error: {named} cannot be read or written ({error.strerror}): make room, check the '
+            'rights, or name another place.',
+            file=sys.stderr,
+        )
+        return 1
 
 
 def command_line() -> str:
@@ -259,7 +273,9 @@ def _parse(argv: list[str]) -> list[str]:
         print(f'Flags:{flags.FLAGS.main_module_help()}')
         sys.exit(0)
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(argv)
+        _check_finite(flags.FLAGS)
+        return rest
     except KeyError as error:
         message = str(error.args[0] if error.args else error)
     except ZeroDivisionError:
@@ -268,6 +284,14 @@ def _parse(argv: list[str]) -> list[str]:
         message = str(error)
     print(f'error: {" ".join(message.split())}', file=sys.stderr)
     sys.exit(1)
+
+
+def _check_finite(values: flags.FlagValues) -> None:
+    """Refuses --strength=nan, which lies within all bounds since it compares with none."""
+    for name, value in values.flag_values_dict().items():
+        is_number = isinstance(value, float) and not name.startswith('config.')
+        if is_number and not math.isfinite(value):
+            raise UserError(f'--{name}={value} is no finite number.')
 
 
 def _as_typed(text: str) -> str:

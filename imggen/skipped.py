@@ -20,11 +20,15 @@ def write(folder: pathlib.Path, reasons: Sequence[str]) -> None:
         (folder / NAME).unlink(missing_ok=True)
 
 
-def lines(reasons: Sequence[str]) -> list[str]:
-    """Returns what a terminal shows of them: the first, and how many more there are."""
+def lines(reasons: Sequence[str], *, folder: pathlib.Path | None = None) -> list[str]:
+    """Returns what a terminal shows of them: the first, and how many more there are.
+
+    `folder` is where `write` has written all of them, if it has.
+    """
     shown = [f'skipped: {printable(reason)}' for reason in reasons[:_MAX_LISTED]]
     more = len(reasons) - len(shown)
-    return [*shown, f'skipped: {more:,} more, all in {NAME}'] if more else shown
+    where = '' if folder is None else f', all in {printable(str(folder / NAME))}'
+    return [*shown, f'skipped: {more:,} more{where}'] if more else shown
 
 
 def printable(text: str) -> str:

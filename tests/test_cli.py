@@ -1,5 +1,6 @@
 """Configs by name or file, and options of the command line."""
 
+import os
 import subprocess
 import sys
 
@@ -72,6 +73,32 @@ def test_text_in_braces_stays_text(parse):
 def test_mistakes_are_named(parse, options, message):
     with pytest.raises(UserError, match=message):
         parse('--config=gan_folder', *options)
+
+
+@pytest.mark.parametrize('value', ['nan', 'inf'])
+def test_a_number_that_compares_with_no_bound_is_refused(value):
+    values = flags.FlagValues()
+    flags.DEFINE_float('strength', 0.5, '', 0.0, flag_values=values)
+    values(['x'])
+    cli._check_finite(values)
+    values.strength = float(value)
+    with pytest.raises(UserError, match=f'--strength={value} is no finite number'):
+        cli._check_finite(values)
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
+    (tmp_path / 'a').write_text('')
+
+    def full(_):
+        os.write(os.open('/dev/full', os.O_WRONLY), b'x')
+
+    def below_a_file(_):
+        (tmp_path / 'a/b.png').write_bytes(b'x')
+
+    for main, named in ((below_a_file, tmp_path), (full, 'a file')):
+        assert cli.status(main, []) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f'error: {named}') and said.endswith('or name another place.\n')
 
 
 def test_a_file_of_ones_own_imports_the_shipped_configs(tmp_path):

@@ -96,7 +96,8 @@ def main(argv):
             with_filters=_FILTERS.value,
             advance=advance,
         )
-    for line in skipped.lines([reason for _, reason in summary.skipped]):
+    reasons = [reason for _, reason in summary.skipped]
+    for line in skipped.lines(reasons, folder=output):
         print(line)
     _note_small_faces(summary.longest)
     made = f'{summary.portraits} portraits of {summary.photographs} photographs'

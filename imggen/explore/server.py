@@ -9,6 +9,7 @@ machine is refused. No request names a file.
 import base64
 import hashlib
 import hmac
+import json
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from imggen.errors import UserError
@@ -132,7 +133,7 @@ class _Page:
     def stop(self, query, body) -> Response:
         name = requests.object_of(body).get('run')
         self._watch.stop(name if isinstance(name, str) else '')
-        return JSONResponse({})
+        return _json({})
 
     def _is_run(self) -> bool:
         return (self._path / 'config.json').is_file()
@@ -154,7 +155,7 @@ class _Page:
 
 
 def _pictures(made: Sequence[Any]) -> Response:
-    return JSONResponse({'pictures': [picture.to_json() for picture in made]})
+    return _json({'pictures': [picture.to_json() for picture in made]})
 
 
 def _guard(token: str, hosts: frozenset[str]):
@@ -186,15 +187,23 @@ def _guard(token: str, hosts: frozenset[str]):
 async def _received(request: Request) -> bytes:
     """Reads a body, and stops where it is too large, whatever its header says."""
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BYTES:
-            raise HTTPException(413, f'The file has more than {MAX_BYTES >> 20} MiB.')
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BYTES:
+                raise HTTPException(413, f'The file has more than {MAX_BYTES >> 20} MiB.')
+    except ClientDisconnect:
+        raise HTTPException(400, 'The request ended early.') from None  # Nobody reads this.
     return bytes(body)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return JSONResponse({'error': str(error)}, status_code=400)
+    return _json({'error': str(error)}, status_code=400)
+
+
+def _json(value: Any, *, status_code: int = 200) -> Response:
+    """Answers in ASCII, since the name of a folder may be no text."""
+    return Response(json.dumps(value), status_code, media_type='application/json')
 
 
 def _name(query) -> str:

@@ -214,7 +214,10 @@ class Session:
 
     def held(self) -> list[Picture]:
         """Returns the images that a search holds, each with its place on the map of an archive."""
-        count = min(sampling.num_held(self._restored), _MAX_HELD)
+        held = sampling.num_held(self._restored)
+        if held is None:
+            raise UserError('the run draws its images and holds none.')
+        count = min(held, _MAX_HELD)
         with self._lock:
             if evolution.evolves(self._restored):
                 found = evolution.find(self._restored, num_images=count)

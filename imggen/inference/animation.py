@@ -1,6 +1,7 @@
 """Animations as GIF, WebP or MP4, and the film of a run's sample sheets."""
 
 import contextlib
+import errno
 import itertools
 import os
 import pathlib
@@ -81,14 +82,28 @@ def _write_mp4(path: pathlib.Path, frames: np.ndarray, milliseconds: Sequence[in
             else:
                 raise UserError('This OpenCV cannot write MP4: name a .gif or a .webp file.')
             ends = np.rint(np.cumsum(milliseconds) * (_FRAMES_PER_SECOND / 1000)).astype(int)
-            for frame, count in zip(frames, np.diff(ends, prepend=0), strict=True):
+            counts = np.maximum(1, np.diff(ends, prepend=0))
+            for frame, count in zip(frames, counts, strict=True):
                 color = np.pad(decode.to_channels(frame, 3), odd, mode='edge')[..., ::-1]
-                for _ in itertools.repeat(None, max(1, int(count))):
+                for _ in itertools.repeat(None, int(count)):
                     film.write(color)
             film.release()
+            if (held := _num_frames(made)) != counts.sum():
+                raise OSError(errno.ENOSPC, f'holds {held} of {counts.sum()} frames', str(path))
         made.replace(path)
     finally:
         made.unlink(missing_ok=True)
+
+
+def _num_frames(path: pathlib.Path) -> int:
+    """Returns the number of frames of a film; OpenCV says nothing where it could not write."""
+    import cv2
+
+    film = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        return int(film.get(cv2.CAP_PROP_FRAME_COUNT))
+    finally:
+        film.release()
 
 
 @contextlib.contextmanager

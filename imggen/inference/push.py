@@ -40,13 +40,13 @@ def push(folder: pathlib.Path, name: str, *, endpoint: str | None = None) -> str
     """
     import httpx
     import huggingface_hub
-    from huggingface_hub import errors
 
     hub = huggingface_hub.HfApi(endpoint=endpoint)
     try:
         made = hub.create_repo(name, private=True, exist_ok=True)
         hub.upload_folder(repo_id=name, folder_path=folder, commit_message='Export of imggen')
-    except (errors.HfHubHTTPError, httpx.HTTPError, errors.HFValidationError) as error:
+    # Offline mode and a missing token are OSErrors, a bad name and a bad address ValueErrors.
+    except (OSError, ValueError, RuntimeError, httpx.HTTPError, httpx.InvalidURL) as error:
         reason = ' '.join(str(error).split())
         raise UserError(
             f'{name} was not uploaded ({reason}): {folder} is complete; `hf auth login` gives the '

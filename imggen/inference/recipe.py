@@ -10,9 +10,8 @@ import binascii
 import functools
 import io
 import json
-import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -27,6 +26,7 @@ from imggen.workdir.restore import Restored
 
 _TEXT = 'imggen'  # The keyword of the text in a PNG file.
 _LARGEST_SEED = 2**63
+_LARGEST = 1e6  # Of other numbers.
 
 
 class Recipe(NamedTuple):
@@ -134,20 +134,22 @@ def _key(seed: int, index: int):
     return keys.per_image(keys.stream(seed, 'sample'), 1, first=index)
 
 
-def _parsed(value: Mapping[str, Any]) -> Recipe:
+def _parsed(value: Any) -> Recipe:
+    if not isinstance(value, dict):
+        raise TypeError
     unknown = value.keys() - set(Recipe._fields)
     whole = [value[name] for name in ('seed', 'index', 'label') if name in value]
     real = [value[name] for name in ('truncation', 'guidance') if name in value]
     if (
         unknown
         or any(type(number) is not int or not 0 <= number < _LARGEST_SEED for number in whole)
-        or any(type(number) not in (int, float) or not math.isfinite(number) for number in real)
+        or any(type(number) not in (int, float) or not abs(number) < _LARGEST for number in real)
         or value.get('index', 0) >= 2**31
     ):
         raise ValueError
     given = {**value}
     if 'latent' in value:
         given['latent'] = np.frombuffer(base64.b64decode(value['latent'], validate=True), '<f4')
-        if not np.isfinite(given['latent']).all():
+        if not (np.abs(given['latent']) < _LARGEST).all():
             raise ValueError
     return Recipe(**given)

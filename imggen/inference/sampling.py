@@ -55,11 +55,12 @@ def class_number(restored: Restored, label: int | str) -> int:
     classes, names = num_classes(restored), restored.class_names
     if label in names:
         return names.index(label)
-    if str(label).isdecimal() and int(label) < classes:
-        return int(label)
+    text = str(label)
+    if text.isdecimal() and len(text) < 10 and int(text) < classes:
+        return int(text)
     numbers = f'its classes are 0 to {classes - 1}'
-    hint = f', {options.suggestion(str(label), list(names))}' if names else '.'
-    raise UserError(f'the run has no class {label!r}: {numbers}{hint}')
+    hint = f', {options.suggestion(text, list(names))}' if names else '.'
+    raise UserError(f'the run has no class {label!r:.80}: {numbers}{hint}')
 
 
 def generate(
@@ -232,7 +233,8 @@ def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
     sin((1 - t) a) / sin(a) start + sin(t a) / sin(a) end, where a is the angle between them.
     A straight line would pass through latents much shorter than those seen in training.
     """
-    cosine = jnp.dot(start, end) / (jnp.linalg.norm(start) * jnp.linalg.norm(end))
+    lengths = jnp.linalg.norm(start) * jnp.linalg.norm(end)
+    cosine = jnp.dot(start, end) / jnp.maximum(lengths, 1e-30)  # A vector may be zero.
     angle = jnp.arccos(jnp.clip(cosine, -1.0 + 1e-6, 1.0 - 1e-6))
     weights = jnp.stack([jnp.sin((1.0 - t) * angle), jnp.sin(t * angle)], axis=-1)
     return weights / jnp.sin(angle) @ jnp.stack([start, end])
@@ -269,7 +271,7 @@ def draw_latents(
         raise UserError(f'the method {name!r} has no latent space to walk through or to truncate.')
     if truncation is None:
         return latents.draw(image_keys, size)
-    if truncation <= 0:
+    if not truncation > 0:
         raise UserError(f'a truncation of {truncation} leaves no latents: make it greater than 0.')
 
     def one(key):

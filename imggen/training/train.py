@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from imggen import data, devices, features, methods, options
+from imggen import data, devices, features, methods, options, skipped
 from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.evaluation import distribution
@@ -209,6 +209,9 @@ class _Training:
             progress.say(parent.sentence(self.start))
         hardware = devices.hardware()
         progress.say(f'{self.source.description}; {hardware}; step {done} of {total}')
+        if self.source.skipped:
+            listed = self.writer.workdir / skipped.NAME
+            progress.say(f'{len(self.source.skipped):,} files were skipped: {listed}')
 
     def _run(self, progress: Progress, done: int, caught: signals.Signals, measure) -> loop.Result:
         """Runs the loop; after NaN again, from the last checkpoint, if it may."""

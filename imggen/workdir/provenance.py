@@ -16,6 +16,8 @@ _VERSIONED = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'im
 _VARIABLES = re.compile(r'(JAX|XLA|CUDA|CUDNN|NCCL|TPU|LIBTPU|TF|OMP|MKL|OPENBLAS)_\w+')
 _SECRET = re.compile(r'TOKEN|SECRET|PASS|KEY|CREDENTIAL', re.IGNORECASE)
 _PATCH_BYTES = 1 << 20
+_CHANGED_BYTES = 32 << 20  # Of all changed files; git holds them in memory.
+_LEFT_OUT = '# The changes are left out: '
 _DRIVER = pathlib.Path('/proc/driver/nvidia/version')
 
 
@@ -41,19 +43,24 @@ def revision() -> str:
 def patch() -> str:
     """Returns the changes as a patch that `git apply` takes; '' without any.
 
-    A patch of more than 1 MiB is left out, and one line says so.
+    A patch of more than 1 MiB, or of large files, is left out, and one line says so.
     """
     how = ('diff', '--binary', '--no-color', '--no-ext-diff', '--no-textconv')
     try:
+        size = sum(map(_size, changed()))
+        if size > _CHANGED_BYTES:
+            return f'{_LEFT_OUT}the files have {size:,} bytes.\n'
         parts = [_git(*how, 'HEAD')]
         for name in _new():
             parts.append(_git(*how, '--no-index', '--', os.devnull, name, differs=True))
+    except subprocess.TimeoutExpired as error:
+        return f'{_LEFT_OUT}git took more than {error.timeout:.0f} s.\n'
     except (OSError, subprocess.SubprocessError):
         return ''
     text = ''.join(parts)
     size = len(text.encode('utf-8', 'surrogateescape'))
     if size > _PATCH_BYTES:
-        return f'# The changes are left out: they have {size:,} bytes.\n'
+        return f'{_LEFT_OUT}they have {size:,} bytes.\n'
     return text
 
 
@@ -83,6 +90,14 @@ def driver() -> str:
     except OSError:
         return ''
     return found[0] if found else ''
+
+
+def _size(name: str) -> int:
+    """Returns the bytes of a file of the clone; 0 for one that was removed."""
+    try:
+        return os.lstat(os.path.join(_top(__file__), name)).st_size
+    except OSError:
+        return 0
 
 
 def _new() -> list[str]:

@@ -123,9 +123,10 @@ def test_the_training_command_lists_the_first_and_writes_down_all(corpus, tmp_pa
     config = processes.write_config(tmp_path, num_steps=1, data=data)
     (said,) = processes.finish(processes.start(config, tmp_path / 'run'))
     lines = [line for line in said.splitlines() if line.startswith('skipped: ')]
-    assert len(lines) == 21 and lines[-1].endswith(' more, all in skipped.txt')
+    assert len(lines) == 21 and lines[-1].endswith(' more')
     assert str(root / 'DDS.png') in said and 'Warning' not in said
     reasons = (tmp_path / 'run' / 'skipped.txt').read_text().splitlines()
+    assert f'{len(reasons)} files were skipped: {tmp_path / "run" / "skipped.txt"}\n' in said
     named = [skipped.printable(f'{root / name} ') for name in verdicts]
     written = [text for text in named if any(text in reason for reason in reasons)]
     assert len(reasons) == len(written) == 20 + int(lines[-1].split()[1])

@@ -1,15 +1,17 @@
 """What the server of the page answers, to whom, and what it refuses."""
 
+import asyncio
 import base64
 import io
+import json
+import os
 import shlex
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 import imggen
-from imggen import images
 from imggen.errors import UserError
 from imggen.explore import server
 from imggen.inference import load, recipe
@@ -136,6 +138,8 @@ def test_the_latent_of_a_picture_is_found(asked):
         ('/samples', b''),
         ('/samples', b'[' * 100_000),
         ('/samples', b'[]'),
+        ('/samples', b'{"recipes": [[]]}'),
+        ('/samples', b'{"recipes": [null]}'),
         ('/samples', b'{"recipes": [{"seed": 1e400}]}'),
         ('/samples', b'{"recipes": [{"seed": true}]}'),
         ('/samples', b'{"recipes": [{"seed": -1}]}'),
@@ -143,6 +147,7 @@ def test_the_latent_of_a_picture_is_found(asked):
         ('/samples', b'{"recipes": [{"seed": 0, "guidance": 2}]}'),
         ('/samples', b'{"recipes": [{"seed": 0, "truncation": NaN}]}'),
         ('/samples', b'{"recipes": [{"seed": 0, "truncation": -1}]}'),
+        ('/samples', b'{"recipes": [{"seed": 0, "truncation": 1%s}]}' % (b'0' * 300)),
         ('/samples', b'{"recipes": [{"seed": 0, "path": "/etc/passwd"}]}'),
         ('/samples', b'{"recipes": [{"seed": 0}], "count": 1000000}'),
         ('/between', b'{"recipes": [{"seed": 0}], "at": [0]}'),
@@ -154,6 +159,8 @@ def test_the_latent_of_a_picture_is_found(asked):
         ('/find', b''),
         ('/find', b'%!PS-Adobe-3.0 EPSF-3.0\n{} loop'),
         ('/find', hostile.encoded(hostile.photograph())[:100]),
+        ('/find?label=999999999', hostile.encoded(hostile.photograph())),
+        ('/held', b''),
         ('/translate', b'no translation'),
         ('/translate?seed=x', b''),
         ('/stop', b'{"run": "../gan"}'),
@@ -244,8 +251,56 @@ def test_the_server_listens_at_one_address():
                 explore._listening('127.0.0.1', port)
 
 
-def test_a_picture_without_a_recipe_is_refused(tmp_path):
-    file = tmp_path / 'picture.png'
-    images.write_png(file, np.zeros((4, 4, 3), np.uint8))
+@pytest.mark.parametrize(
+    'text',
+    [
+        None,
+        '',
+        '[]',
+        'null',
+        '{}',
+        '9' * 5000,
+        '[' * 100_000,
+        '{"seed": "0"}',
+        '{"seed": 0, "latent": 1}',
+        '{"seed": 0, "latent": "AACAfw=="}',  # Infinity.
+        '{"seed": 0, "latent": "//9/fw=="}',  # The largest number, whose square is infinite.
+        '{"seed": 0, "__class__": 1}',
+    ],
+)
+def test_a_picture_without_a_recipe_is_refused(tmp_path, text):
+    file, info = tmp_path / 'picture.png', PngImagePlugin.PngInfo()
+    if text is not None:
+        info.add_text('imggen', text)
+    Image.new('L', (4, 4)).save(file, pnginfo=info)
     with pytest.raises(UserError, match='does not say how it was made'):
         recipe.read_png(file)
+
+
+def test_a_folder_whose_name_is_no_text_is_answered(tmp_path):
+    folder = tmp_path / os.fsdecode(b'run\xff')
+    made_runs.write_run(folder, records=5, sheets=0)
+    with client(folder) as asked:
+        assert asked.get(f'/?token={TOKEN}').status_code == 200
+        answer = asked.post('/stop', json={'run': folder.name.encode(errors='replace').decode()})
+        assert answer.status_code == 400
+        answer = asked.post('/stop', content=json.dumps({'run': folder.name}))
+        assert answer.status_code == 400 and 'nothing was stopped' in answer.json()['error']
+
+
+def test_a_browser_that_leaves_is_no_error(asked):
+    """A tab that is closed during an upload must not print a traceback."""
+    host, token = HOST.encode(), TOKEN.encode()
+    headers = [(b'host', host), (b'x-imggen-token', token), (b'content-length', b'9')]
+    scope = {'type': 'http', 'method': 'POST', 'path': '/find', 'headers': headers}
+    parts = iter([{'type': 'http.request', 'body': b'x', 'more_body': True}])
+    sent = []
+
+    async def receive():
+        return next(parts, {'type': 'http.disconnect'})
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(asked.app({**scope, 'query_string': b'', 'root_path': ''}, receive, send))
+    assert sent[0]['status'] == 400

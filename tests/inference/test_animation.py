@@ -1,5 +1,7 @@
 """Animations: every format holds the frames, their times and what it can of opacity."""
 
+import resource
+
 import cv2
 import numpy as np
 import pytest
@@ -55,6 +57,19 @@ def test_webp_keeps_opacity_and_gif_gets_white(tmp_path):
         with Image.open(tmp_path / f'a{suffix}') as film:
             pixel = film.convert('RGBA').getpixel((9, 9))
         assert pixel[3] == expected and (suffix == '.webp' or pixel == (255,) * 4)
+
+
+def test_a_film_that_does_not_fit_is_no_film(tmp_path):
+    """OpenCV says nothing where it cannot write."""
+    noise = np.random.default_rng(0).integers(0, 256, (20, 256, 256, 3), np.uint8)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(OSError, match=r'holds \d+ of 60 frames'):
+            animation.write(tmp_path / 'a.mp4', noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_an_encoder_another_format_is_advised(tmp_path, monkeypatch):

@@ -89,6 +89,15 @@ def test_a_refusal_is_one_sentence_that_keeps_the_folder(tmp_path, monkeypatch):
     assert '\n' not in str(caught.value) and (tmp_path / 'README.md').is_file()
 
 
+def test_without_a_network_the_folder_is_kept_in_one_sentence(tmp_path, monkeypatch):
+    for endpoint in ('http://127.0.0.1:9', 'no address', 'http://[::1'):
+        with pytest.raises(UserError, match='me/model was not uploaded'):
+            push.push(tmp_path, 'me/model', endpoint=endpoint)
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
+    with pytest.raises(UserError, match='me/model was not uploaded'):
+        push.push(tmp_path, 'me/model')
+
+
 @pytest.mark.parametrize('target', ['me/model', 'hf:model', 'hf:a/b/c', 's3:me/model', 'hf:a/ b'])
 def test_other_targets_are_refused(target):
     with pytest.raises(UserError, match='write hf:USER/NAME'):

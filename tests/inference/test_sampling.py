@@ -110,6 +110,8 @@ def test_slerp_keeps_the_length_and_meets_its_ends():
     start, end = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
     path = sampling.slerp(start, end, jnp.array([0.0, 1 / 3, 1.0]))
     np.testing.assert_allclose(path, [[1, 0], [np.cos(np.pi / 6), 0.5], [0, 1]], atol=1e-6)
+    zero = jnp.zeros_like(start)
+    assert np.isfinite(sampling.slerp(zero, start, jnp.array([0.5]))).all()
 
 
 def test_measures_are_recorded_and_the_best_checkpoint_is_kept(workdir):

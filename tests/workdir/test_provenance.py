@@ -58,6 +58,8 @@ def test_a_large_patch_is_left_out_and_said(clone, monkeypatch):
     monkeypatch.setattr(provenance, '_PATCH_BYTES', 1000)
     (clone / 'imggen/table.py').write_text('x = 1\n' * 1000)
     assert re.fullmatch(r'# The changes are left out: they have .* bytes\.\n', provenance.patch())
+    monkeypatch.setattr(provenance, '_CHANGED_BYTES', 1000)
+    assert provenance.patch() == '# The changes are left out: the files have 6,000 bytes.\n'
 
 
 def test_variables_that_count_are_recorded_and_secrets_are_not(tmp_path, monkeypatch):

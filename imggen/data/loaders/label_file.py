@@ -12,11 +12,18 @@ import csv
 import io
 import json
 import pathlib
+import stat
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imggen import files
 from imggen.errors import UserError
+
+_MOST_DIGITS = 100  # Of a label that is a number.
+
+
+class _Pairs(list):
+    """The entries of a JSON object, of which a dict would keep the last of each name."""
 
 
 def read(path: pathlib.Path) -> dict[str, str]:
@@ -26,9 +33,11 @@ def read(path: pathlib.Path) -> dict[str, str]:
       UserError: the file cannot be read or has none of the three forms.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # A pipe would wait for ever.
+            raise UserError(f'{path} is no regular file: name a .csv or .json file of labels.')
         text = path.read_text(encoding='utf-8-sig')
         if path.suffix.lower() == '.json':
-            return _labels(_of_json(json.loads(text)))
+            return _labels(_of_json(json.loads(text, object_pairs_hook=_Pairs)))
         rows = list(csv.reader(io.StringIO(text, newline=''), strict=True))
         return _labels(rows[1:] if rows and rows[0] == ['file', 'label'] else filter(None, rows))
     except OSError as error:
@@ -61,16 +70,15 @@ def write(path: pathlib.Path, labels: Mapping[str, str | int]) -> None:
 def names(labels: Iterable[str]) -> tuple[str, ...]:
     """Returns the names of the classes in the order of their numbers: sorted, 10 after 9."""
     found = set(labels)
-    is_number = all(label.isdecimal() for label in found)
+    is_number = all(label.isdecimal() and len(label) <= _MOST_DIGITS for label in found)
     return tuple(sorted(found, key=(lambda label: (int(label), label)) if is_number else None))
 
 
 def _of_json(content: Any) -> Iterable[tuple[Any, Any]]:
-    if isinstance(content, dict) and isinstance(content.get('labels'), list):
-        return content['labels']
-    if not isinstance(content, dict):
+    if not isinstance(content, _Pairs):
         raise TypeError('it holds no object')
-    return content.items()
+    listed = dict(content).get('labels')
+    return content if isinstance(listed, _Pairs) or not isinstance(listed, list) else listed
 
 
 def _labels(rows: Iterable[Iterable[Any]]) -> dict[str, str]:
@@ -79,7 +87,10 @@ def _labels(rows: Iterable[Iterable[Any]]) -> dict[str, str]:
         if len(row := list(row)) != 2:
             raise ValueError(f'an entry has {len(row)} parts, not 2')
         file, label = row
-        if not isinstance(file, str) or not isinstance(label, (str, int)) or label == '':
-            raise TypeError(f'the label of {file!r} is {label!r}')
-        labels[pathlib.PurePosixPath(file.strip()).as_posix()] = str(label).strip()
+        if not isinstance(file, str) or not isinstance(label, (str, int)):
+            raise TypeError(f'the label of {file!r:.80} is {label!r:.80}')
+        file, label = pathlib.PurePosixPath(file.strip()).as_posix(), str(label).strip()
+        if not label or labels.setdefault(file, label) != label:
+            own = [label] if not label else [labels[file], label]
+            raise ValueError(f'the label of {file!r:.80} is {" and ".join(map(repr, own))}')
     return labels

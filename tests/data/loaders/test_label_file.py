@@ -1,6 +1,7 @@
 """Files of labels: the three forms, and what is said of others."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def test_each_form_gives_the_same_labels(tmp_path, name, text):
 def test_numbers_are_in_the_order_of_numbers():
     assert label_file.names(['10', '9', '2', '9']) == ('2', '9', '10')
     assert label_file.names(['10', '9', 'b']) == ('10', '9', 'b')
+    assert label_file.names(['9' * 5000, '9']) == ('9', '9' * 5000)  # Too long for `int`.
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,11 @@ def test_numbers_are_in_the_order_of_numbers():
         ('a.csv', b'a.png\n'),
         ('a.csv', b'a.png,1,2\n'),
         ('a.csv', b'a.png,\n'),
+        ('a.csv', b'a.png, \n'),
+        ('a.csv', b'a.png,1\n./a.png,2\n'),
         ('a.csv', b'"a.png,1\n'),
+        ('a.json', b'{"a.png": 1, "a.png": 2}'),
+        ('a.json', b'{"labels": [["a.png", 1], ["a.png", 2]]}'),
         ('a.csv', b'\xff\xfe\x00'),
         ('a.json', b'{"a.png": '),
         ('a.json', b'[1, 2]'),
@@ -50,6 +56,12 @@ def test_what_is_no_file_of_labels_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=rf'{name} is no file of labels .*: write lines of'):
         label_file.read(tmp_path / name)
+
+
+def test_a_pipe_is_no_file_of_labels(tmp_path):
+    os.mkfifo(tmp_path / 'a.csv')
+    with pytest.raises(UserError, match='is no regular file'):
+        label_file.read(tmp_path / 'a.csv')
 
 
 def test_pictures_without_a_label_are_skipped_and_told(tmp_path, monkeypatch, caplog):
