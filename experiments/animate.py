@@ -25,7 +25,7 @@ _NAME = flags.DEFINE_string('name', None, 'Which result, if the run has several.
 _SIDE = flags.DEFINE_integer(
     'side', 1024, 'Larger frames are shrunk to this longer side in pixels.', lower_bound=1
 )
-_SECONDS = flags.DEFINE_float('seconds', 5.0, 'Length of the film.', lower_bound=0.1)
+_SECONDS = flags.DEFINE_float('seconds', 5.0, 'Length of the film.', 0.1, 3600.0)
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a file at --output.')
 _HOLD_MILLISECONDS = 1500  # How long the last frame stays.
 
@@ -52,9 +52,11 @@ def _frames(workdir: pathlib.Path) -> Iterable[np.ndarray]:
     if name not in folders:
         there_are = f'choose one of {", ".join(sorted(folders))}' if folders else 'there are none'
         raise UserError(f'--name={name} is not a result of {workdir}: {there_are}.')
-    return [
-        decode.to_channels(decode.decode(path), 3) for path in sorted(folders[name].glob('*.png'))
-    ]
+    paths = sorted(folders[name].glob('*.png'))
+    if not paths:
+        raise UserError(f'{folders[name]} holds no .png files: name another result with --name.')
+    stages = [decode.to_channels(decode.decode(path), 3) for path in paths]
+    return [stage for stage in stages if stage.shape == stages[-1].shape]
 
 
 def _fit(frame: np.ndarray) -> np.ndarray:

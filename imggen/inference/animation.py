@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import itertools
+import math
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from imggen.errors import UserError
 from imggen.workdir import reader
 
 SUFFIXES = ('.gif', '.webp', '.mp4')
+_LARGEST_SIDES = {'.gif': 65_535, '.webp': 16_383}
 _CODECS = ('vp09', 'mp4v')  # VP9, which browsers play; MPEG-4, if this OpenCV lacks it.
 _FRAMES_PER_SECOND = 50
 
@@ -39,9 +41,12 @@ def write(
       min_height: smaller frames are enlarged by an integer factor.
 
     Raises:
-      UserError: this OpenCV cannot write MP4.
+      UserError: this OpenCV cannot write MP4, or the format holds no frames of this size.
     """
     path = pathlib.Path(path)
+    side, limit = max(frames.shape[1:3]), _LARGEST_SIDES.get(path.suffix, math.inf)
+    if side > limit:
+        raise UserError(f'{path} cannot have {side} pixels a side, but {limit}: name a .mp4 file.')
     scale = max(1, min_height // frames.shape[1])
     frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
     if frames.shape[-1] == 4 and path.suffix != '.webp':

@@ -193,9 +193,9 @@ def read_object(path: pathlib.Path) -> dict[str, Any] | None:
     Raises:
       UserError: the file is damaged.
     """
-    if not path.is_file():
-        return None
     try:
+        if not path.is_file():
+            return None
         if path.stat().st_size > _OBJECT_BYTES:
             raise ValueError(f'it has more than {_OBJECT_BYTES >> 20} MiB')
         value = json.loads(path.read_text(encoding='utf-8'))

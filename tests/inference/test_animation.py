@@ -72,6 +72,11 @@ def test_a_film_that_does_not_fit_is_no_film(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_side_that_the_format_cannot_have_is_told(tmp_path):
+    with pytest.raises(UserError, match='cannot have 16384 pixels a side, but 16383'):
+        animation.write(tmp_path / 'a.webp', np.zeros((2, 1, 16_384, 1), np.uint8))
+
+
 def test_without_an_encoder_another_format_is_advised(tmp_path, monkeypatch):
     monkeypatch.setattr(animation, '_CODECS', ('none',))
     with pytest.raises(UserError, match=r'cannot write MP4: name a \.gif or a \.webp'):

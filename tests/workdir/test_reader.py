@@ -184,6 +184,11 @@ def test_a_folder_without_runs_is_an_error(tmp_path):
         reader.find(tmp_path / 'missing')
 
 
+def test_a_name_that_is_too_long_is_one_sentence():
+    with pytest.raises(UserError, match='File name too long'):
+        reader.read('x' * 300)
+
+
 def test_find_takes_a_run_a_sweep_and_a_folder_of_both(tmp_path):
     sweep = tmp_path / 'all/sweep'
     made_runs.write_sweep(sweep, losses=['hinge', 'aux'], widths=[8], seeds=1, records=10, sheets=0)

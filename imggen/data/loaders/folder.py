@@ -232,7 +232,7 @@ def _count(names: tuple[str, ...], numbers: np.ndarray) -> str:
     shown = ', '.join(f'{name} ({count:,})' for name, count in zip(names, counts, strict=True))
     if len(names) > _MOST_NAMES:
         shown = f'{names[0]} to {names[-1]}, with {counts.min():,} to {counts.max():,} images each'
-    return f'{len(names)} classes: {shown}'
+    return f'{len(names)} classes: {skipped_files.printable(shown)}'
 
 
 def list_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:

@@ -79,6 +79,11 @@ def test_pictures_without_a_label_are_skipped_and_told(tmp_path, monkeypatch, ca
         assert '2 classes: cat (1), dog (1)' in dataset.description
         assert any('c.png has no label in' in line for line in dataset.skipped)
     assert 'c.png has no label' in caplog.text
+    # A name may hold what a terminal obeys, and what is no text.
+    (root / 'labels.json').write_text(r'{"b.png": "\u001b[2J\n", "c.png": "\ud800"}')
+    dataset = folder.load(path=str(root), size=(4, 4), labels='labels.json')
+    assert dataset.class_names == ('\x1b[2J', '\ud800')
+    assert dataset.description.isprintable()
     (root / 'labels.json').write_text('{"x.png": 1}')
     with pytest.raises(UserError, match=r'names no picture of .*, such as b\.png'):
         folder.load(path=str(root), size=(4, 4), labels='labels.json')
