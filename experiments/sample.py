@@ -138,8 +138,7 @@ def _project(key, restored, output: pathlib.Path) -> None:
     """Writes the given images, each with the result on its right."""
     height, width, channels = restored.batch['image'].shape[1:]
     kept = {'alpha': True} if channels == 4 else {'channels': channels}
-    given = fixed.load(files=tuple(_PROJECT.value), size=(height, width), **kept)
-    given = given.read(slice(None))['image']
+    given = fixed.read(_PROJECT.value, size=(height, width), option='--project', **kept)
     label, count = _given_label(restored), len(given)
     labels = None if label is None else np.full(count, label, np.int32)
     if label is None and restored.method.num_classes is not None:

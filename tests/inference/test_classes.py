@@ -1,6 +1,7 @@
 """A GAN on sub-folders with transparent pictures: names, sheets, samples and latents, as files."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -118,6 +119,12 @@ def test_all_classes_are_one_row_each(call):
     assert decode.decode(sheet).shape == (3 * 34 - 2, 4 * 34 - 2, 3)
     saved = np.load(sheet.with_suffix('.npz'))
     assert saved['label'].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_a_picture_that_cannot_be_projected_is_named_with_the_flag(call, tmp_path):
+    os.mkfifo(tmp_path / 'pipe.png')
+    with pytest.raises(UserError, match=r'pipe\.png cannot be read .*file in --project'):
+        call(f'--project={tmp_path / "pipe.png"}', name='out.png')
 
 
 def test_walks_and_projections_leave_latents(workdir, call):

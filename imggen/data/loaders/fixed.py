@@ -1,6 +1,7 @@
 """Sources without a data set: nothing at all, or the same images at every step."""
 
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,6 +40,26 @@ def load(
     decode.check_options(size=size, fit=fit, channels=channels, matte=matte)
     if not files:
         raise UserError('config.data.files is empty; name at least one picture.')
+    images = read(files, size=size, fit=fit, channels=channels, alpha=alpha, matte=matte)
+    description = f'{len(files)} fixed pictures of {images.shape[1]} x {images.shape[2]}'
+    return from_arrays(images, description=description, fixed=True)
+
+
+def read(
+    files: Sequence[str],
+    *,
+    size: tuple[int, int] | None,
+    fit: str = 'crop',
+    channels: int | None = None,
+    alpha: bool = False,
+    matte: tuple[int, int, int] = decode.WHITE,
+    option: str = 'config.data.files',
+) -> np.ndarray:
+    """Returns pictures as `load` takes them, uint8 [n, height, width, channels].
+
+    Raises:
+      UserError: a picture cannot be read, or sizes differ; it names the `option` of the files.
+    """
     paths = [pathlib.Path(file).expanduser() for file in files]
     try:
         pictures = [
@@ -46,7 +67,7 @@ def load(
             for path in paths
         ]
     except decode.DecodeError as error:
-        raise UserError(f'{error}; name another file in config.data.files.') from error
+        raise UserError(f'{error}; name another file in {option}.') from error
     if channels is None:
         channels = 1 if all(decode.is_gray(picture) for picture in pictures) else 3
     if not alpha:
@@ -58,6 +79,4 @@ def load(
             raise UserError(
                 f'{file} and {files[0]} differ in size; set config.data.size to (height, width).'
             )
-    images = np.stack(pictures)
-    description = f'{len(files)} fixed pictures of {images.shape[1]} x {images.shape[2]}'
-    return from_arrays(images, description=description, fixed=True)
+    return np.stack(pictures)
