@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from imggen.errors import UserError
 
@@ -84,7 +84,7 @@ def choose(choices: Mapping, name: str, *, where: str):
     Raises:
       UserError: there is no such choice; the message suggests one or lists all.
     """
-    if name not in choices:
+    if not isinstance(name, Hashable) or name not in choices:
         hint = suggestion(str(name), list(choices))
         raise UserError(f'{where}={name!r} is not a valid choice: {hint}')
     return choices[name]

@@ -53,6 +53,7 @@ def test_a_modules_own_fields_are_no_options():
     'config, message',
     [
         ({'name': 'gun'}, "config.method.name='gun' is not a valid choice: did you mean 'gan'"),
+        ({'name': ['gan']}, r"config.method.name=\['gan'\] is not a valid choice"),
         ({'name': 'gan', 'num_steps': 1, 'loss': 'hing'}, "did you mean 'hinge'"),
         (
             {'name': 'gan', 'num_steps': 1, 'network': 'x'},

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.torture import outside
 
-_EXAMPLES = {'damaged .h5': 3, 'names of folders': 3, 'damaged files of runs and sweeps': 60}
+_EXAMPLES = {'damaged .h5': 3, 'names of folders': 3, 'damaged exported models': 10}
+_EXAMPLES |= {'damaged files of runs and sweeps': 60}
 
 
 @pytest.mark.parametrize('fault', outside.ATTACKS)

@@ -275,7 +275,7 @@ _INFO = {
     **dict.fromkeys(('hardware', 'platform', 'driver', 'started', 'updated'), _TEXT),
     'seconds': _Kind('a time', lambda value: _is_number(value) and 0 <= value < _LONGEST),
     **dict.fromkeys(('versions', 'environment'), _OBJECT),
-    **dict.fromkeys(('sets', 'changed'), _NAMES),
+    **dict.fromkeys(('sets', 'changed', 'class_names'), _NAMES),
     'batch': _Kind('shapes and types by name', _are_shapes),
 }
 _EVALUATION = {

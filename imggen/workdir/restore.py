@@ -68,11 +68,7 @@ def restore(
         if not isinstance(run.config.get(name), Mapping):
             raise UserError(f'{run.path}/config.json has no section {name!r}: restore the file.')
     step, read = _saved(run, which)
-    method = make(run.config['method'])
-    if 'batch' not in run.info:
-        raise UserError(f'{run.path}/run.json does not describe a batch: restore it or train anew.')
-    batch = {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in run.info['batch'].items()}
-    shapes = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    method, batch, shapes = _made(run, make)
     if mesh is None:
         # A state whose leaves have a leading image axis is split by images.
         is_spread = method.state_spec != P()
@@ -84,8 +80,26 @@ def restore(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
     )
     batch.pop('label', None)
-    names = tuple(map(str, run.info.get('class_names', ())))
+    names = tuple(run.info.get('class_names', ()))
     return Restored(run.config, method, read(like), step, batch, mesh, names)
+
+
+def _made(run: reader.Run, make: Callable) -> tuple[Method, Batch, Any]:
+    """Returns the method of a run, zeros of a batch, and the shapes of the state."""
+    if 'batch' not in run.info:
+        raise UserError(f'{run.path}/run.json does not describe a batch: restore it or train anew.')
+    try:
+        method = make(run.config['method'])
+        batch = {name: jnp.zeros(*leaf) for name, leaf in run.info['batch'].items()}
+        return method, batch, jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    except UserError:
+        raise
+    except Exception as error:  # The files come from anywhere, and JAX refuses values in its way.
+        reason = ' '.join(str(error).split())
+        raise UserError(
+            f'{run.path} cannot be restored: config.json or run.json has a wrong value '
+            f'({reason:.200}).'
+        ) from error
 
 
 def _saved(run: reader.Run, which: str | int) -> tuple[int, Callable[[Any], Any]]:
@@ -106,7 +120,7 @@ def _step(checkpoints: Checkpoints, which: str | int, path: pathlib.Path) -> int
     steps = checkpoints.steps()
     if not steps:
         raise UserError(f'{path} has no checkpoint yet: train it further first.')
-    if isinstance(which, str) and which.isdecimal():
+    if isinstance(which, str) and which.isdecimal() and len(which) < 20:
         which = int(which)
     step = {'newest': checkpoints.newest, 'best': checkpoints.best}.get(which, which)
     if step not in steps:

@@ -7,6 +7,7 @@ what the file could need, counts as lost. The suite runs each attack a few times
 
 import contextlib
 import copy
+import functools
 import io
 import json
 import math
@@ -26,11 +27,12 @@ from absl import logging
 
 from imggen.errors import UserError
 from imggen.features import archive, pickles
+from imggen.inference import load
 from imggen.report import page
 from imggen.sweep import plan, points, table
 from imggen.workdir import reader
 from imggen.workdir import weights as exported
-from tests.helpers import made_runs, made_sweep, torch_file
+from tests.helpers import made_runs, made_sweep, torch_file, untrained
 from tests.torture.table import Row
 
 _ODD = (None, True, -1, 0, 2**53, 10**400, 1e308, math.nan, math.inf, '', 'x' * 300, '\ud800')
@@ -211,6 +213,28 @@ def axes(folder: pathlib.Path, rng: random.Random) -> None:
         json.dumps(points.override(config, point))
 
 
+@functools.cache
+def _model() -> dict[str, bytes]:
+    """Returns the files of an exported model."""
+    with tempfile.TemporaryDirectory() as folder:
+        shapes = {'image': (4, 8, 8, 1), 'label': (4,)}
+        written = untrained.write(pathlib.Path(folder), untrained.GAN, shapes)
+        return {path.name: path.read_bytes() for path in written.iterdir()}
+
+
+def models(folder: pathlib.Path, rng: random.Random) -> None:
+    """An exported model, as others share it: its config or its run.json is damaged."""
+    target = rng.choice(('config.json', 'run.json'))
+    for name, data in _model().items():
+        if name == target:
+            value = altered(json.loads(data), rng)
+            if name == 'config.json':
+                value['format'] = reader.FORMAT
+            data = json.dumps(value).encode()
+        (folder / name).write_bytes(data)
+    load.load(folder)
+
+
 ATTACKS: dict[str, Callable[[pathlib.Path, random.Random], None]] = {
     'damaged .pth': pth,
     'damaged .ckpt': ckpt,
@@ -218,14 +242,13 @@ ATTACKS: dict[str, Callable[[pathlib.Path, random.Random], None]] = {
     'damaged .h5': h5,
     'damaged .safetensors': safetensors,
     'damaged files of runs and sweeps': runs,
+    'damaged exported models': models,
     'names of folders': names,
     'axes of a sweep': axes,
 }
 _FOR_EACH_KILL = 5000
-_SHARES = {
-    'damaged .h5': 0.02,
-    'names of folders': 0.002,
-}  # A process reads each, or a page is written.
+# A process reads each, a method is made, or a page is written.
+_SHARES = {'damaged .h5': 0.02, 'damaged exported models': 0.02, 'names of folders': 0.002}
 
 
 def survives(attack: Callable, folder: pathlib.Path, seed: int) -> None:
