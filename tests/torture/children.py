@@ -86,14 +86,16 @@ def train(
     return Child(command, log or config.parent / f'{workdir.name}.log')
 
 
-def call(function: Callable[[], list[str]], log: pathlib.Path) -> list[str]:
+def call(
+    function: Callable[[], list[str]], log: pathlib.Path, *, seconds: float = 600.0
+) -> list[str]:
     """Calls a function in a process of its own, and returns the lines that it returns."""
 
     def command():
         print('\n'.join(function()))
 
     child = Child(command, log)
-    if child.wait():
+    if child.wait(seconds=seconds):
         return [f'status {child.status}: {child.said[-300:]!r}']
     return [line for line in child.said.splitlines() if line]
 
