@@ -10,8 +10,10 @@ that of StyleGAN's dataset.json.
 
 import csv
 import io
+import itertools
 import json
 import pathlib
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,6 +22,7 @@ from imggen import files
 from imggen.errors import UserError
 
 _MOST_DIGITS = 100  # Of a label that is a number.
+_PLAIN = re.compile(r'(?:[^/.][^/]*/)*[^/.][^/]*')  # A path is made of others, which takes long.
 
 
 class _Pairs(list):
@@ -38,8 +41,9 @@ def read(path: pathlib.Path) -> dict[str, str]:
         text = path.read_text(encoding='utf-8-sig')
         if path.suffix.lower() == '.json':
             return _labels(_of_json(json.loads(text, object_pairs_hook=_Pairs)))
-        rows = list(csv.reader(io.StringIO(text, newline=''), strict=True))
-        return _labels(rows[1:] if rows and rows[0] == ['file', 'label'] else filter(None, rows))
+        rows = filter(None, csv.reader(io.StringIO(text, newline=''), strict=True))
+        first = [row for row in itertools.islice(rows, 1) if row != ['file', 'label']]
+        return _labels(itertools.chain(first, rows))
     except OSError as error:
         raise UserError(
             f'{path} cannot be read ({error.strerror}): set config.data.labels to none, folders or '
@@ -89,7 +93,9 @@ def _labels(rows: Iterable[Iterable[Any]]) -> dict[str, str]:
         file, label = row
         if not isinstance(file, str) or not isinstance(label, (str, int)):
             raise TypeError(f'the label of {file!r:.80} is {label!r:.80}')
-        file, label = pathlib.PurePosixPath(file.strip()).as_posix(), str(label).strip()
+        file, label = file.strip(), str(label).strip()
+        if not _PLAIN.fullmatch(file):
+            file = pathlib.PurePosixPath(file).as_posix()
         if not label or labels.setdefault(file, label) != label:
             own = [label] if not label else [labels[file], label]
             raise ValueError(f'the label of {file!r:.80} is {" and ".join(map(repr, own))}')
