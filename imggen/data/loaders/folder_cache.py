@@ -29,9 +29,11 @@ from absl import logging
 from imggen import files as files_lib
 from imggen.data import decode
 from imggen.errors import UserError
+from imggen.progress import Progress
 
 _FORMAT = 2  # To increase when the contents of an entry change.
 _CHUNK = 256  # Files decoded between two writes.
+_MANY = 1000  # Files whose decoding shows progress.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +156,7 @@ def _build(
 
     origins, unreadable, all_gray = [], [], True
     shape = (*options.size, options.channels or 3)
+    progress = Progress(len(files), unit='file', active=len(files) >= _MANY)
     with (
         open(folder / 'images.npy', 'wb') as target,
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor,
@@ -170,13 +173,12 @@ def _build(
                 all_gray &= gray
                 origins += [file] * len(images)
                 target.write(images.tobytes())
-            logging.log_every_n_seconds(
-                logging.INFO, 'Decoded %d of %d.', 10, first + len(chunk), len(files)
-            )
+            progress.advance(first + len(chunk))
         target.seek(0)
         _write_header(target, (len(origins), *shape))
         target.flush()
         os.fsync(target.fileno())
+    progress.close()
     if options.channels is None and all_gray and origins:
         _drop_color(folder / 'images.npy')
     index = {'files': origins, 'unreadable': unreadable}

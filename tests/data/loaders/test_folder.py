@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
@@ -119,6 +120,14 @@ def test_pictures_are_decoded_once(root, cache, monkeypatch):
     np.testing.assert_array_equal(before['image'], after['image'])
     assert (entry / 'images.npy').stat().st_mtime_ns == written
     np.testing.assert_array_equal(np.load(entry / 'images.npy'), after['image'])
+
+
+def test_the_decoding_of_many_files_shows_progress(root, monkeypatch, capsys):
+    folder.load(path=str(root), size=(4, 4))
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(folder_cache, '_MANY', 2)
+    folder.load(path=str(root), size=(5, 5))
+    assert re.fullmatch(r'file (\d+)/\1, 0:00 left\n', capsys.readouterr().err)
 
 
 def test_the_cache_notices_changed_added_and_removed_files(root):
