@@ -64,7 +64,7 @@ def _transfer(size: int, method: dict, *, seconds: float | None = None):
         {'name': 'style', 'padding': 'zero', 'style_weight': _STYLE_WEIGHT.value, **method}
     )
     source = data.make(_data_section(size), seed=0)
-    spent = lambda: sum(record.seconds for record in records)  # noqa: E731
+    spent = lambda: sum(record.seconds for record in records)
     result = loop.run(
         made,
         source,

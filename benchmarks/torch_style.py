@@ -141,7 +141,7 @@ def with_pystiche(problem, image: torch.Tensor, evaluations: int) -> list[Clock]
     def style_loss(layer_encoder, layer_weight):
         return loss.GramLoss(layer_encoder, score_weight=layer_weight)
 
-    normalized = lambda features: pystiche.gram_matrix(features, normalize=True)  # noqa: E731
+    normalized = lambda features: pystiche.gram_matrix(features, normalize=True)
     style_weight = float(problem['style_weight']) / len(_STYLE_LAYERS)
     criterion = loss.PerceptualLoss(
         loss.FeatureReconstructionLoss(

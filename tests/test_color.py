@@ -21,7 +21,7 @@ def photographs():
 def test_brightness_of_one_and_chroma_of_the_other():
     cat, _ = photographs()
     mixed = color.with_chroma(jnp.flip(cat, 0) * 0.2, cat * 0.5)
-    yuv = lambda image: skimage.color.rgb2yuv(np.asarray(image, np.float64) / 2 + 0.5)  # noqa: E731
+    yuv = lambda image: skimage.color.rgb2yuv(np.asarray(image, np.float64) / 2 + 0.5)
     np.testing.assert_allclose(yuv(mixed)[..., 0], yuv(jnp.flip(cat, 0) * 0.2)[..., 0], atol=1e-3)
     np.testing.assert_allclose(yuv(mixed)[..., 1:], yuv(cat * 0.5)[..., 1:], atol=1e-3)
     np.testing.assert_allclose(color.with_chroma(cat, cat), cat, atol=1e-6)

@@ -22,7 +22,7 @@ def test_an_image_has_the_same_key_in_any_batch():
 
 def test_devices_together_draw_what_one_device_draws():
     key = jax.random.key(0)
-    draw = lambda keys: jax.vmap(lambda k: jax.random.normal(k, (2,)))(keys)  # noqa: E731
+    draw = lambda keys: jax.vmap(lambda k: jax.random.normal(k, (2,)))(keys)
     mapped = jax.pmap(
         lambda _: draw(keys.per_image(key, 2, axis_name='devices')), axis_name='devices'
     )(np.zeros(4))

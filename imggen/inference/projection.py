@@ -81,7 +81,7 @@ def project(
 
     @jax.jit
     def search(state, params, targets):
-        draw = lambda key: jax.random.normal(key, (method.latent_size,))  # noqa: E731
+        draw = lambda key: jax.random.normal(key, (method.latent_size,))
         features = _features(extractor, params)
         wanted = None if features is None else features(targets)
         loss_fn = functools.partial(

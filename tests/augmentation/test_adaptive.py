@@ -66,7 +66,7 @@ def test_colors_change_as_named():
             atol=1e-5,
         )
     turned = augment(['hue']) - gray
-    length = lambda x: jnp.linalg.norm(x, axis=-1)  # noqa: E731
+    length = lambda x: jnp.linalg.norm(x, axis=-1)
     np.testing.assert_allclose(length(turned), length(IMAGES - gray), rtol=1e-4, atol=1e-5)
     added = augment(['brightness']) - IMAGES
     assert float(added.std((1, 2, 3)).max()) < 1e-6 and float(added.std()) > 0.05

@@ -70,7 +70,7 @@ class Both:
         self.batch = {'image': jnp.asarray(self.images)}
         state = jax.jit(self.method.init, compiler_options=QUICK)(jax.random.key(1), (), self.batch)
         # Residual branches start at zero; with noise every parameter matters.
-        noise = lambda leaf: leaf + 0.1 * jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)  # noqa: E731
+        noise = lambda leaf: leaf + 0.1 * jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)
         networks = [
             network.replace(params=jax.tree.map(noise, network.params))
             for network in (state.generator, state.discriminator)

@@ -41,7 +41,7 @@ def test_agrees_with_scipys_density():
 
 def test_the_deviation_is_chosen_on_held_out_images():
     rng = np.random.default_rng(0)
-    near = lambda n: (0.5 + 0.2 * rng.normal(size=(n, 5))).astype(np.float32)  # noqa: E731
+    near = lambda n: (0.5 + 0.2 * rng.normal(size=(n, 5))).astype(np.float32)
     samples, validation, test = near(400), near(200), near(300)
     found = parzen.parzen(samples, validation, test)
     by_hand = parzen.log_likelihoods(samples, validation, sigmas=parzen.SIGMAS).mean(0)
@@ -66,7 +66,7 @@ def test_k_means_scores_higher_than_the_training_images_themselves():
     """Why the number says nothing about quality (Theis et al. 2016)."""
     rng = np.random.default_rng(0)
     # Many dimensions, in which neighbors are far: averages lie closer to unseen images.
-    draw = lambda n: (0.5 + 0.25 * rng.normal(size=(n, 60))).astype(np.float32)  # noqa: E731
+    draw = lambda n: (0.5 + 0.25 * rng.normal(size=(n, 60))).astype(np.float32)
     training, validation, test = draw(1000), draw(100), draw(200)
     centers = np.asarray(parzen.k_means(jax.random.key(0), training, clusters=50))
     of_training = parzen.parzen(training, validation, test).value

@@ -59,7 +59,7 @@ def test_only_wasserstein_losses_have_no_scale():
 def test_losses_stay_finite_at_extreme_logits(name):
     extreme = jnp.array([-1e4, 1e4])
     for side in sides(LOSSES[name]):
-        total = lambda x, side=side: side(x, x[::-1]).sum()  # noqa: E731
+        total = lambda x, side=side: side(x, x[::-1]).sum()
         value, gradient = jax.value_and_grad(total)(extreme)
         assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
 
@@ -81,7 +81,7 @@ def test_penalty_gradient_agrees_with_finite_differences():
     images = jax.random.normal(jax.random.key(0), (4, 3, 2, 1))
 
     def penalty(weight):
-        discriminator = lambda x: (jnp.tanh(weight * x).sum((1, 2, 3)), None)  # noqa: E731
+        discriminator = lambda x: (jnp.tanh(weight * x).sum((1, 2, 3)), None)
         return adversarial.squared_gradient_norm(discriminator, images)[1].mean()
 
     difference = (penalty(0.7 + 1e-2) - penalty(0.7 - 1e-2)) / 2e-2

@@ -122,7 +122,7 @@ def test_a_flow_trained_on_one_image_draws_it():
 
     @jax.jit
     def train(state):
-        step = lambda i, state: phase.step(jax.random.key(i), state, (), batch)[0]  # noqa: E731
+        step = lambda i, state: phase.step(jax.random.key(i), state, (), batch)[0]
         return jax.lax.fori_loop(0, 150, step, state)
 
     state = train(jax.jit(method.init)(jax.random.key(0), (), batch))

@@ -138,7 +138,7 @@ def test_every_discriminator_can_be_normalized_and_learns(module):
 def test_normalization_does_not_change_the_names_of_parameters():
     def shapes(flag):
         module = dcgan.Discriminator(features=4, normalize=False, spectral=flag)
-        init = lambda: module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False)  # noqa: E731
+        init = lambda: module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False)
         return jax.eval_shape(init)['params']
 
     assert jax.tree.structure(shapes(True)) == jax.tree.structure(shapes(False))

@@ -16,7 +16,7 @@ UNet = unet.UNet
 def shapes(network, size=(256, 256), channels=3):
     """The shapes of a network's parameters; nothing is allocated."""
     like = jax.ShapeDtypeStruct((1, *size, channels), jnp.float32)
-    init = lambda key, x: network.init(key, None, x, statistics='average')  # noqa: E731
+    init = lambda key, x: network.init(key, None, x, statistics='average')
     return jax.eval_shape(init, jax.random.key(0), like)['params']
 
 
@@ -95,7 +95,7 @@ def test_padding_adds_at_most_a_quarter_to_a_side(height, width):
 def test_the_output_has_the_size_of_the_input(size):
     network = UNet(3)
     like = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
-    run = lambda key, x: network.init_with_output(key, None, x, statistics='image')[0]  # noqa: E731
+    run = lambda key, x: network.init_with_output(key, None, x, statistics='image')[0]
     assert jax.eval_shape(run, jax.random.key(0), like).shape == (2, *size, 3)
 
 
@@ -114,7 +114,7 @@ def test_padding_mirrors_the_image():
     image = jax.random.uniform(jax.random.key(1), (1, 6, 8, 1), minval=-1)
     mirrored = jnp.concatenate([image[:, :1], image, image[:, -1:]], axis=1)
     variables = network.init(jax.random.key(0), None, image, statistics='image')
-    apply = lambda x: network.apply(variables, None, x, statistics='image')  # noqa: E731
+    apply = lambda x: network.apply(variables, None, x, statistics='image')
     np.testing.assert_allclose(apply(image), apply(mirrored)[:, 1:-1], atol=1e-6)
 
 
@@ -124,7 +124,7 @@ def small():
     network = UNet(1, features=2)
     images = jax.random.uniform(jax.random.key(1), (3, 8, 8, 1), minval=-1)
     variables = network.init(jax.random.key(0), None, images, statistics='average')
-    draw = lambda leaf: 0.5 + jax.random.uniform(jax.random.key(leaf.size), leaf.shape)  # noqa: E731
+    draw = lambda leaf: 0.5 + jax.random.uniform(jax.random.key(leaf.size), leaf.shape)
     variables = {
         'params': jax.tree.map(lambda leaf: 10.0 * leaf, variables['params']),
         'batch_stats': jax.tree.map(draw, variables['batch_stats']),

@@ -159,7 +159,7 @@ def test_what_cannot_go_on_says_why_and_loses_nothing(folder, config, whole):
 
     full = unfinished(whole, folder / 'full')
     # No file may grow beyond the limit: what a full disk is to a process.
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))  # noqa: E731
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
     unwritten = processes.start(config, full, preexec_fn=limit)
 
     diverging = folder / 'diverging'

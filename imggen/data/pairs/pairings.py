@@ -43,7 +43,7 @@ def noise() -> Pair:
     """Makes inputs of uniform 8-bit noise in the shape of the targets, one key for each image."""
 
     def pair(key, pictures):
-        draw = lambda key: jax.random.randint(key, pictures.shape[1:], 0, 256)  # noqa: E731
+        draw = lambda key: jax.random.randint(key, pictures.shape[1:], 0, 256)
         values = jax.vmap(draw)(keys.per_image(key, len(pictures)))
         return {'input': images.from_uint8(values), 'target': pictures}
 

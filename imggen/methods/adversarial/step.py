@@ -160,7 +160,7 @@ def make_optimizer(config: Config, num_steps: int) -> optax.GradientTransformati
     b2 = start
     if end is not None and not math.isclose(start, end):
         left = optax.cosine_decay_schedule(1.0, num_steps)
-        b2 = lambda step: end + (start - end) * left(step)  # noqa: E731
+        b2 = lambda step: end + (start - end) * left(step)
     learning_rate = optax.cosine_decay_schedule(
         config.learning_rate, num_steps, alpha=config.learning_rate_end
     )

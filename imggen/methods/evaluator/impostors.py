@@ -14,7 +14,7 @@ _PATCHES = 4  # Along each side.
 
 def noise(image_keys: jax.Array, images: jax.Array) -> jax.Array:
     """Returns uniform noise."""
-    draw = lambda key: jax.random.uniform(key, images.shape[1:], minval=-1.0, maxval=1.0)  # noqa: E731
+    draw = lambda key: jax.random.uniform(key, images.shape[1:], minval=-1.0, maxval=1.0)
     return jax.vmap(draw)(image_keys)
 
 

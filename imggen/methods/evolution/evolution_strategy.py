@@ -166,5 +166,5 @@ def _best(genomes, value, odds):
     """Returns the best of each generation: its genome [n, size], value [n] and log-odds [n]."""
     place = jnp.argmax(value, axis=1)[:, None]
     genome = jnp.take_along_axis(genomes, place[..., None], axis=1)[:, 0]
-    pick = lambda values: jnp.take_along_axis(values, place, axis=1)[:, 0]  # noqa: E731
+    pick = lambda values: jnp.take_along_axis(values, place, axis=1)[:, 0]
     return genome, pick(value), pick(odds)

@@ -35,7 +35,7 @@ def make_method(
         if 'index' in batch:
             index = batch['index']
         else:
-            draw = lambda key: jax.random.randint(key, (), 0, len(held))  # noqa: E731
+            draw = lambda key: jax.random.randint(key, (), 0, len(held))
             index = jax.vmap(draw)(image_keys)
         return {'generated': problem.images(frozen, held[index])}
 

@@ -174,7 +174,7 @@ def make_optimizer(config: Config, *, start: int = 0) -> optax.GradientTransform
     schedule = optax.linear_schedule(
         config.learning_rate, 0.0, config.num_steps - constant_steps, constant_steps
     )
-    learning_rate = lambda count: schedule(count + start)  # noqa: E731
+    learning_rate = lambda count: schedule(count + start)
     return train_state.adam(learning_rate, b1=config.b1, b2=config.b2)
 
 

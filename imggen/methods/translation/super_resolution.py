@@ -237,7 +237,7 @@ def _advance_adversarial(
 
 
 def _generate(setup: Setup, key, state: State, x) -> update.Generated:
-    apply = lambda variables, **how: setup.network.apply(variables, x, **how)  # noqa: E731
+    apply = lambda variables, **how: setup.network.apply(variables, x, **how)
     return update.generate(key, apply, state.generator, axis_name=setup.axis_name)
 
 

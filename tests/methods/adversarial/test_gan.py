@@ -106,7 +106,7 @@ def test_the_gradient_penalty_of_a_known_discriminator():
 
 def test_the_gradient_penalty_is_taken_everywhere_between_real_and_generated():
     real, fake = jnp.ones((2000, 2, 2, 1)), -jnp.ones((2000, 2, 2, 1))
-    quadratic = lambda images: (jnp.sum(images**2, (1, 2, 3)) / 2, None)  # noqa: E731
+    quadratic = lambda images: (jnp.sum(images**2, (1, 2, 3)) / 2, None)
     image_keys = jax.random.split(jax.random.key(0), 2000)
     penalties = np.asarray(adversarial.gradient_penalty(quadratic, image_keys, real, fake))
     # At y in [-1, 1], one number an image, the slope is 2 |y| and the penalty (2 |y| - 1)^2.
@@ -236,7 +236,7 @@ def test_a_conditional_generator_uses_the_class_or_draws_one():
     sample = jax.jit(
         lambda inputs: method.sample(image_keys, state, (), {'image': batch['image'], **inputs})
     )
-    given = lambda label: {'label': jnp.full(200, label, jnp.int32)}  # noqa: E731
+    given = lambda label: {'label': jnp.full(200, label, jnp.int32)}
     by_class = jnp.stack([sample(given(label))['generated'] for label in range(10)])
     assert not jnp.allclose(by_class[3], by_class[4])
     drawn = latents.draw_labels(image_keys, 10)

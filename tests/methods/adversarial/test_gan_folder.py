@@ -55,7 +55,7 @@ def run(tmp_path_factory):
     rng = np.random.default_rng(0)
     for kind in ('cats', 'dogs'):
         (root / kind).mkdir()
-    noise = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)  # noqa: E731
+    noise = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)
     Image.fromarray(noise(50, 70, 3)).save(root / 'cats' / 'a.jpg')
     Image.fromarray(noise(20, 20)).save(root / 'cats' / 'gray.png')
     Image.fromarray(noise(64, 33, 4)).save(root / 'dogs' / 'transparent.png')
@@ -104,7 +104,7 @@ def test_truncation_bounds_latents_and_keeps_images_independent(run):
     _, workdir, _ = run
     restored = load.load(workdir)
     key = keys.stream(0, 'sample')
-    make = lambda count, **asked: next(  # noqa: E731
+    make = lambda count, **asked: next(
         sampling.generate(key, restored, count, batch_size=8, label=0, **asked)
     )['generated']
     whole, near, nearly = make(8), make(8, truncation=0.5), make(3, truncation=0.5)

@@ -34,7 +34,7 @@ def both(request):
 def test_a_new_level_starts_as_the_level_below_enlarged(both):
     (generator, variables, latent), _ = both
     for level in range(1, len(generator.features)):
-        apply = lambda level, fade: generator.apply(  # noqa: E731
+        apply = lambda level, fade: generator.apply(
             variables, latent, level=level, fade=fade, train=False
         )
         before = growing.up(apply(level - 1, jnp.float32(1.0)))
@@ -48,7 +48,7 @@ def test_a_new_level_of_the_discriminator_starts_as_the_one_below_on_halved_imag
     for level in range(1, len(generator.features)):
         size = (base[0] * 2**level, base[1] * 2**level)
         images = jax.random.normal(jax.random.key(3), (2, *size, generator.shape[2]))
-        apply = lambda images, level, fade: discriminator.apply(  # noqa: E731
+        apply = lambda images, level, fade: discriminator.apply(
             variables, images, level=level, fade=fade, train=False
         )
         before = apply(growing.down(images), level - 1, jnp.float32(1.0))
@@ -61,13 +61,13 @@ def test_the_layers_of_the_old_size_have_no_gradient_after_the_fade():
     latent = jnp.ones((2, 3))
     grown = {'level': 1, 'fade': 1.0, 'train': False}
     variables = generator.init(jax.random.key(0), latent, **grown)
-    total = lambda v: jnp.sum(generator.apply(v, latent, **grown) ** 2)  # noqa: E731
+    total = lambda v: jnp.sum(generator.apply(v, latent, **grown) ** 2)
     gradients = jax.jit(jax.grad(total))(variables)
     assert not np.any(gradients['params']['to_image_0']['kernel'])
     assert np.any(gradients['params']['to_image_1']['kernel'])
     images = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
     variables = discriminator.init(jax.random.key(0), images, **grown)
-    total = lambda v: discriminator.apply(v, images, **grown).sum()  # noqa: E731
+    total = lambda v: discriminator.apply(v, images, **grown).sum()
     gradients = jax.jit(jax.grad(total))(variables)
     assert not np.any(gradients['params']['from_image_0']['kernel'])
     assert np.any(gradients['params']['from_image_1']['kernel'])
@@ -90,7 +90,7 @@ def test_steps_are_divided_by_shares_and_fades_follow_the_step():
     )
     starts = growing_gan.level_starts(config)
     assert starts == (0, 100, 200)
-    fade = lambda step, level: float(growing_gan.fade_at(step, level, starts, config))  # noqa: E731
+    fade = lambda step, level: float(growing_gan.fade_at(step, level, starts, config))
     assert [fade(step, 0) for step in (0, 50)] == [1.0, 1.0]  # There is no level below it.
     assert [fade(step, 1) for step in (100, 125, 150, 199)] == [0.0, 0.5, 1.0, 1.0]
     assert [fade(step, 2) for step in (200, 250, 300, 399)] == [0.0, 0.5, 1.0, 1.0]

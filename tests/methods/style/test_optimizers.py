@@ -113,7 +113,7 @@ def test_adams_average_of_a_constant_image_is_that_image():
 
 def test_adam_minimizes_and_stays_in_range():
     optimizer = adam.make(learning_rate=0.1, decay=0.5)
-    far = lambda x: jnp.square(x - jnp.array([0.3, 3.0, -3.0])[None, None]).sum()  # noqa: E731
+    far = lambda x: jnp.square(x - jnp.array([0.3, 3.0, -3.0])[None, None]).sum()
     state, losses = minimize(optimizer, far, jnp.zeros((2, 2, 3)), 60)
     np.testing.assert_allclose(optimizer.result(state)[0, 0], [0.3, 1.0, -1.0], atol=0.02)
     assert losses[-1] < losses[0]

@@ -31,7 +31,7 @@ def make(**options):
 
 def pairs(channels=3, *, seed=0):
     """Inputs with some channels, and targets in color."""
-    uniform = lambda key, shape: jax.random.uniform(key, shape, minval=-1.0)  # noqa: E731
+    uniform = lambda key, shape: jax.random.uniform(key, shape, minval=-1.0)
     one, two = jax.random.split(jax.random.key(seed))
     return {'input': uniform(one, (*SHAPE[:3], channels)), 'target': uniform(two, SHAPE)}
 
@@ -268,7 +268,7 @@ def test_the_full_size_is_the_published_one(size):
     like = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     batch = {'input': like, 'target': like}
     state = jax.eval_shape(method.init, jax.random.key(0), (), batch)
-    count = lambda one: sum(leaf.size for leaf in jax.tree.leaves(one.params))  # noqa: E731
+    count = lambda one: sum(leaf.size for leaf in jax.tree.leaves(one.params))
     assert count(state.discriminator) == 2_768_705
     if size == (256, 256):
         assert count(state.generator) == 54_413_955
