@@ -143,8 +143,9 @@ def run_name(point: Point, names: Sequence[str]) -> str:
 
 
 def is_run_name(name: str) -> bool:
-    """Returns whether `run_name` could have made this name: not a path, and not hidden."""
-    return _NAME.fullmatch(name) is not None and not name.startswith('.')
+    """Returns whether `run_name` could have made this name: no path, not hidden, not too long."""
+    fits = len(name) <= _MAX_NAME and not name.startswith('.')
+    return fits and _NAME.fullmatch(name) is not None
 
 
 def freeze(value: Any) -> Any:

@@ -161,7 +161,14 @@ def test_a_plan_is_read_as_it_was_written(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'content', ['', '[]', '{"runs": 1}', '{"runs": [{"name": "../x", "overrides": {}}]}']
+    'content',
+    [
+        '',
+        '[]',
+        '{"runs": 1}',
+        '{"runs": [{"name": "../x", "overrides": {}}]}',
+        '{"runs": [{"name": "%s", "overrides": {}}]}' % ('x' * 300),
+    ],
 )
 def test_a_damaged_plan_is_refused(tmp_path, content):
     (tmp_path / 'sweep.json').write_text(content)
