@@ -15,10 +15,9 @@ import json
 import pathlib
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from imggen import files
 from imggen.errors import UserError
 
 _MOST_DIGITS = 100  # Of a label that is a number.
@@ -54,21 +53,6 @@ def read(path: pathlib.Path) -> dict[str, str]:
             f'{path} is no file of labels ({error}): write lines of FILE,LABEL, or a JSON object '
             'of labels by file.'
         ) from error
-
-
-def write(path: pathlib.Path, labels: Mapping[str, str | int]) -> None:
-    """Writes the label of each file as CSV, atomically.
-
-    Raises:
-      UserError: the name of a file is not text.
-    """
-    table = io.StringIO()
-    csv.writer(table, lineterminator='\n').writerows([('file', 'label'), *labels.items()])
-    try:
-        files.write_text(path, table.getvalue())
-    except UnicodeEncodeError as error:
-        name = error.object[error.start - 40 : error.end + 40]
-        raise UserError(f'the name of the file at {name!a} is not text: rename it.') from error
 
 
 def names(labels: Iterable[str]) -> tuple[str, ...]:
