@@ -1,7 +1,6 @@
 """The page in a real browser, end to end: a generator, a translator, narrow and dark."""
 
 import io
-import shutil
 import socket
 import threading
 import time
@@ -11,15 +10,10 @@ import pytest
 from PIL import Image
 
 from imggen.inference import load, recipe
-from tests.helpers import hostile, untrained
+from tests.helpers import chromium, hostile, untrained
 
 playwright = pytest.importorskip('playwright.sync_api')
 uvicorn = pytest.importorskip('uvicorn')
-
-_CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
-pytestmark = pytest.mark.skipif(
-    _CHROMIUM is None, reason='no chromium; apt-get install chromium brings it'
-)
 
 
 @pytest.fixture(scope='module')
@@ -27,10 +21,7 @@ def opened():
     """Serves folders and opens their pages, which must not have complained in the end."""
     complaints, stops = [], []
     playwright.expect.set_options(timeout=120_000)  # The first picture waits for the compiler.
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=_CHROMIUM, args=['--no-sandbox', '--disable-gpu']
-        )
+    with chromium.launched() as browser:
 
         def note(message):
             refused = 'the server responded with a status of 400' in message.text
@@ -48,7 +39,6 @@ def opened():
             return page
 
         yield opened
-        browser.close()
     for stop in stops:
         stop()
     assert not complaints

@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -10,24 +9,15 @@ from PIL import Image
 
 from imggen import images, report
 from imggen.workdir import reader
-from tests.helpers import made_runs
+from tests.helpers import chromium, made_runs
 
 playwright = pytest.importorskip('playwright.sync_api')
-
-_CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
-pytestmark = pytest.mark.skipif(
-    _CHROMIUM is None, reason='no chromium; apt-get install chromium brings it'
-)
 
 
 @pytest.fixture(scope='module')
 def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=_CHROMIUM, args=['--no-sandbox', '--disable-gpu']
-        )
+    with chromium.launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

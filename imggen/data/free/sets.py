@@ -189,7 +189,7 @@ SETS = {
         _fluent,
     ),
     'landscapes': DataSet(
-        '273 photographs of landscapes from the game Endless Sky, 720 x 360',
+        '273 photographs from the game Endless Sky, most of landscapes, 720 x 360',
         'by picture: public domain, CC-BY-SA-3.0, CC-BY-SA-4.0 and others; LICENSE.txt says which',
         136,
         (

@@ -80,17 +80,8 @@ def load(
         raise UserError(f'config.data.size={size} is one number: give height,width.')
     size, matte = tuple(size), tuple(matte)
     check_split(split, test_fraction)
-    if labels not in ('none', 'folders') and not labels.lower().endswith(('.csv', '.json')):
-        raise UserError(
-            f'config.data.labels is {labels!r}; choose none, folders, or a .csv or .json file.'
-        )
     decode.check_options(size=size, fit=fit, channels=channels, matte=matte, fits=FITS)
-    if alpha and channels is not None:
-        raise UserError(
-            'config.data.alpha=True gives four channels: leave config.data.channels out.'
-        )
-    if split_by not in ('file', 'folder'):
-        raise UserError(f'config.data.split_by is {split_by!r}; choose one of file, folder.')
+    _check_options(labels=labels, split_by=split_by, alpha=alpha, channels=channels)
     root, channels = root_of(path), 4 if alpha else channels
     found = pictures(root)
     options = folder_cache.Options(size=size, fit=fit, channels=channels, matte=matte)
@@ -101,10 +92,7 @@ def load(
             f'None of the {len(found.files)} pictures in {root} can be read; the first: '
             f'{index.unreadable[0][1]}.'
         )
-    deciding = index.files
-    if split_by == 'folder':
-        deciding = [pathlib.PurePosixPath(file).parent.as_posix() for file in index.files]
-    kept = np.asarray([in_split(name, split, test_fraction) for name in deciding])
+    kept = _in_split(index.files, split, test_fraction, split_by)
     classes = None if labels == 'none' else _classes(root, index.files, labels)
     if classes is not None:
         unlabeled = [file for file, name in zip(index.files, classes, strict=True) if not name]
@@ -134,6 +122,26 @@ def load(
     files = tuple(index.files[row] for row in rows)
     reasons = tuple(reason for _, reason in skipped)
     return Dataset(read, shape, description, names, files=files, skipped=reasons)
+
+
+def _check_options(*, labels: str, split_by: str, alpha: bool, channels: int | None) -> None:
+    if labels not in ('none', 'folders') and not labels.lower().endswith(('.csv', '.json')):
+        raise UserError(
+            f'config.data.labels is {labels!r}; choose none, folders, or a .csv or .json file.'
+        )
+    if alpha and channels is not None:
+        raise UserError(
+            'config.data.alpha=True gives four channels: leave config.data.channels out.'
+        )
+    if split_by not in ('file', 'folder'):
+        raise UserError(f'config.data.split_by is {split_by!r}; choose one of file, folder.')
+
+
+def _in_split(files: Sequence[str], split: str, test_fraction: float, split_by: str) -> np.ndarray:
+    """Returns for each file whether it, or the folder that holds it, belongs to the split."""
+    if split_by == 'folder':
+        files = [pathlib.PurePosixPath(file).parent.as_posix() for file in files]
+    return np.asarray([in_split(name, split, test_fraction) for name in files])
 
 
 def root_of(path: str) -> pathlib.Path:
