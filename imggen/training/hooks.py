@@ -84,7 +84,7 @@ def write_samples(
 ) -> StateHook:
     """Writes a sheet of samples, with the same keys each time, so that sheets are comparable.
 
-    If the method has classes, each class has a row, in the order of their numbers.
+    If the method has classes, they follow in the order of their numbers; see `class_columns`.
 
     Args:
       writer: where sheets go.
