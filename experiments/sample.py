@@ -158,7 +158,8 @@ def _given_label(restored) -> int | None:
     """Returns the number of the class that --label names; None without it."""
     if _LABEL.value == _ALL:
         raise UserError(
-            '--label=all does not go with --interpolate or --project: name one class, or leave it out.'
+            '--label=all does not go with --interpolate or --project: name one class, or leave it '
+            'out.'
         )
     return None if _LABEL.value is None else sampling.class_number(restored, _LABEL.value)
 

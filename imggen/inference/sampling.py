@@ -59,7 +59,7 @@ def class_number(restored: Restored, label: int | str) -> int:
     if text.isdecimal() and len(text) < 10 and int(text) < classes:
         return int(text)
     numbers = f'its classes are 0 to {classes - 1}'
-    hint = f', {options.suggestion(text, list(names))}' if names else '.'
+    hint = f'; {options.suggestion(text, list(names))}' if names else '.'
     raise UserError(f'the run has no class {label!r:.80}: {numbers}{hint}')
 
 
