@@ -13,6 +13,7 @@ to its evaluations.jsonl, which reports and sweeps read.
 """
 
 import pathlib
+import textwrap
 from typing import Any
 
 from absl import flags
@@ -172,7 +173,7 @@ def _print(line: dict[str, Any]) -> None:
         cells = [line['spread'].get(name), line['floor'].get(name)]
         cells = ['' if cell is None else f'{cell:.4g}' for cell in cells]
         print(f'{name:>18} {value:>10.4g} {cells[0]:>10} {cells[1]:>10}')
-    print(line['note'], flush=True)
+    print(textwrap.fill(line['note'], 100), flush=True)
 
 
 if __name__ == '__main__':

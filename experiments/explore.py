@@ -17,6 +17,8 @@ The server listens on this machine alone. To reach a machine over SSH, forward t
 printed address can use the page.
 """
 
+import errno
+import importlib.util
 import os
 import pathlib
 import secrets
@@ -35,40 +37,46 @@ _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a
 def main(argv):
     if len(argv) != 2:
         raise UserError('name one folder: a run, an exported model or a folder of runs.')
-    try:
-        import uvicorn
-
-        from imggen.explore import server
-    except ImportError as error:
-        raise UserError(
-            f"{error.name} is missing: pip install 'imggen[explore]' brings it."
-        ) from error
+    for name in ('uvicorn', 'starlette'):
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f"{name} is missing: pip install 'imggen[explore]' brings it.")
     # On a GPU the run that is watched needs the memory.
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
     devices.cache_compilations()
+    try:
+        # The port comes first: to load a run takes seconds.
+        with _listening(_HOST.value, _PORT.value) as listener:
+            _serve(pathlib.Path(argv[1]), listener)
+    except KeyboardInterrupt:
+        print('ended')
+
+
+def _serve(path: pathlib.Path, listener: socket.socket) -> None:
+    """Answers requests until Ctrl-C or SIGTERM."""
+    import uvicorn
+
+    from imggen.explore import server
+
+    print(f'loading {path} ...', flush=True)
     token = secrets.token_urlsafe(16)
     names = [_HOST.value, 'localhost'] if _is_loopback(_HOST.value) else [_HOST.value]
     application = server.make(
-        pathlib.Path(argv[1]),
+        path,
         token=token,
         hosts=[f'{_bracketed(name).lower()}:{_PORT.value}' for name in names],
         which=_CHECKPOINT.value,
     )
-    with _listening(_HOST.value, _PORT.value) as listener:
-        where = f'http://{_bracketed(_HOST.value)}:{_PORT.value}/?token={token}'
-        print(f'{argv[1]}: open {where} (Ctrl-C ends it)', flush=True)
-        options = uvicorn.Config(
-            application,
-            log_level='warning',
-            lifespan='off',
-            ws='none',
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-        try:
-            uvicorn.Server(options).run(sockets=[listener])
-        except KeyboardInterrupt:
-            print('ended')
+    where = f'http://{_bracketed(_HOST.value)}:{_PORT.value}/?token={token}'
+    print(f'{path}: open {where} (Ctrl-C ends it)', flush=True)
+    options = uvicorn.Config(
+        application,
+        log_level='warning',
+        lifespan='off',
+        ws='none',
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    uvicorn.Server(options).run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -80,11 +88,18 @@ def _listening(host: str, port: int) -> socket.socket:
         )
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise UserError(f'--host={host}: {error.strerror}; give a name of this machine.') from error
+    try:
         return socket.create_server(address[:2], family=family)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            other = port + 1 if port < 65535 else port - 1
+            raise UserError(f'port {port} is in use: give --port={other}.') from error
+        reason = os.strerror(error.errno)
         raise UserError(
-            f'--host={host} --port={port} cannot be listened on ({error.strerror or error}): give '
-            'another --port, or a name of this machine.'
+            f'--host={host} --port={port} cannot be listened on ({reason}): give another --port, '
+            'or a name of this machine.'
         ) from error
 
 

@@ -15,9 +15,9 @@ of all images. --interpolate walks through latent space from one image to the ne
 result beside it. --label=all makes --num images of each class, one row a class. --again makes
 pictures that experiments.explore saved once more, by the recipe in their files.
 
-If the run has latents, they are saved, too: as latents.npz in the folder, or as .npz beside the
-file. `imggen.load(WORKDIR).sample(n, latent=...)` makes the images again. Images of runs that keep
-transparency are RGBA.
+If the run has latents, they are saved, too: as latents.npz in the folder, or beside the file, as
+grid.png.npz. `imggen.load(WORKDIR).sample(n, latent=...)` makes the images again. Images of runs
+that keep transparency are RGBA.
 
 What is at --output already is replaced only with --overwrite: a file, or the numbered images of a
 folder.
@@ -173,7 +173,7 @@ def _save_latents(output: pathlib.Path, restored, inputs: dict[str, np.ndarray])
 
 
 def _latents_path(output: pathlib.Path) -> pathlib.Path:
-    return output / 'latents.npz' if _is_folder(output) else output.with_suffix('.npz')
+    return output / 'latents.npz' if _is_folder(output) else output.with_name(f'{output.name}.npz')
 
 
 def _checked(output: pathlib.Path) -> pathlib.Path:
@@ -185,7 +185,7 @@ def _checked(output: pathlib.Path) -> pathlib.Path:
             f'--output={output} cannot be written: give a folder, a .png for a sheet or, '
             'with --interpolate, a .mp4, .gif or .webp.'
         )
-    for path in {output, _latents_path(output)}:
+    for path in (output, _latents_path(output)):  # The one that was typed first.
         files.refuse_foreign(path, overwrite=_OVERWRITE.value)
     return output
 

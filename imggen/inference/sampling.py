@@ -1,5 +1,6 @@
 """Images from a trained method, any number of them, in chunks of one compiled size."""
 
+import difflib
 import functools
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import keys, latents, options
+from imggen import keys, latents
 from imggen.errors import UserError
 from imggen.method import Images
 from imggen.workdir.restore import Restored
@@ -59,7 +60,12 @@ def class_number(restored: Restored, label: int | str) -> int:
     if text.isdecimal() and len(text) < 10 and int(text) < classes:
         return int(text)
     numbers = f'its classes are 0 to {classes - 1}'
-    hint = f'; {options.suggestion(text, list(names))}' if names else '.'
+    if not names:
+        hint = '.'
+    elif close := difflib.get_close_matches(text, names, n=1):
+        hint = f'; did you mean {close[0]!r}?'
+    else:
+        hint = f': {", ".join(names[:20])}{", ..." if len(names) > 20 else "."}'
     raise UserError(f'the run has no class {label!r:.80}: {numbers}{hint}')
 
 

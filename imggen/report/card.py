@@ -8,6 +8,7 @@ from imggen.report.formats import literal, markdown_table, number
 from imggen.workdir.reader import Run, flatten
 
 _MADE = ('command', 'source', 'revision', 'hardware')
+_MAX_CLASSES = 100
 
 
 def text(
@@ -35,6 +36,7 @@ def text(
         '![Samples, not selected](samples.png)\n' * has_sheet,
         f'Exported by imggen from step {number(step)} of {number(run.info.get("num_steps"))}.\n',
         _usage(arguments),
+        _classes(run.info.get('class_names') or ()) if 'label' in arguments else '',
         '## Files\n',
         markdown_table(('file', 'content'), [*files.items()], numbers=False),
         '## Measures\n',
@@ -79,6 +81,14 @@ levels. Image i depends on its own seed and arguments alone. With imggen,
 `imggen.load('this folder')` samples, measures and translates as a run does, and
 `--config.init_from` starts a training from these weights.
 """
+
+
+def _classes(names: Sequence[str]) -> str:
+    if not names:
+        return ''
+    rows = [(str(label), name) for label, name in enumerate(names[:_MAX_CLASSES])]
+    rest = f'`run.json` names all {len(names)} classes.\n' if len(names) > _MAX_CLASSES else ''
+    return '\n'.join([markdown_table(('label', 'class'), rows, numbers=False), rest])
 
 
 def _shape(shape: Sequence[object]) -> str:

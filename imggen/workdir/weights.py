@@ -27,8 +27,8 @@ def write(path: str | os.PathLike, state: Any, *, step: int) -> None:
         for name, leaf in named(state)
         if not is_of_optimizer(name)
     }
-    with files.writing(path) as partial:
-        safetensors.numpy.save_file(arrays, partial, metadata={'step': str(step)})
+    # Not `save_file`, whose files nobody else may read.
+    files.write_bytes(path, safetensors.numpy.save(arrays, metadata={'step': str(step)}))
 
 
 def step(path: pathlib.Path) -> int:

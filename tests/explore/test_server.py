@@ -247,7 +247,7 @@ def test_the_server_listens_at_one_address():
         with explore._listening('127.0.0.1', 0) as listener:
             address, port = listener.getsockname()
             assert address == '127.0.0.1'
-            with pytest.raises(UserError, match=r'cannot be listened on .*: give another --port'):
+            with pytest.raises(UserError, match=f'port {port} is in use: give --port={port + 1}'):
                 explore._listening('127.0.0.1', port)
 
 

@@ -53,10 +53,16 @@ def test_an_exported_model_is_loaded_as_a_run(folders):
         imggen.load(model, which=run.step + 1)
 
 
+def test_all_files_can_be_read_by_others(folders):
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folders[1].iterdir()}
+    assert len(set(modes.values())) == 1, modes
+
+
 def test_the_card_names_the_arguments_and_the_config(folders):
     text = (folders[1] / 'README.md').read_text()
     for part in ('| seeds | uint32 [n] |', '| label | int32 [n] |', '| method.num_classes | 10 |'):
         assert part in text
+    assert '| 3 | 3 |' in text  # Label and class: these are digits.
     assert 'was not measured' in text
     assert (folders[1] / 'samples.png').is_file()
 
