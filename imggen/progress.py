@@ -1,13 +1,15 @@
 """A progress line: how many steps are done, at what speed, and how much time is left."""
 
+import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
 _PLAIN_EVERY_SECONDS = 15.0
 _SMOOTHING = 0.3  # The weight of the newest pace in the moving average, as in tqdm.
+_RECENT = 10  # Records from which the pace of a run is taken.
 # Without tqdm's time left, which counts what happens once.
 _BAR_FORMAT = '{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]'
 
@@ -89,6 +91,21 @@ class Progress:
         """Ends the line."""
         if self._bar is not None:
             self._bar.close()
+
+
+def pace(steps: Sequence[float], seconds: Sequence[float]) -> float | None:
+    """Returns the seconds that a step of a run takes, from its last records; None without any.
+
+    Args:
+      steps: the step of each record.
+      seconds: the time of all steps until then, without compiling.
+    """
+    if not len(steps):
+        return None
+    first = max(0, len(steps) - 1 - _RECENT)
+    begin = (steps[first], seconds[first]) if len(steps) > 1 else (0.0, 0.0)
+    done, took = steps[-1] - begin[0], seconds[-1] - begin[1]
+    return float(took / done) if done > 0 and math.isfinite(took) else None
 
 
 def clock(seconds: float) -> str:
