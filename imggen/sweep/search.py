@@ -160,12 +160,17 @@ class Study:
         self._axes, self._seed = axes, seed
         folder.mkdir(parents=True, exist_ok=True)
         backend = optuna.storages.journal.JournalFileBackend(str(folder / _JOURNAL))
-        self._study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(backend),
-            study_name='imggen',
-            direction='minimize' if is_less_better(measure) else 'maximize',
-            load_if_exists=True,
-        )
+        direction = 'minimize' if is_less_better(measure) else 'maximize'
+        try:
+            self._study = optuna.create_study(
+                storage=optuna.storages.JournalStorage(backend),
+                study_name='imggen',
+                direction=direction,
+                load_if_exists=True,
+            )
+        except Exception as error:  # A damaged journal can fail in any way.
+            path, reason = folder / _JOURNAL, str(error) or type(error).__name__
+            raise UserError(f'{path} cannot be read ({reason}): restore or remove it.') from error
         asked = json.dumps([measure, seed, *axes])
         found = self._study.user_attrs.setdefault(_AXES, asked)
         if found != asked:
