@@ -19,7 +19,8 @@ class Progress:
 
     The time left is estimated from recent units with the same label, since the phases of a run
     may take very different times per step. A caller that knows how long a unit takes says so: the
-    clock also counts what happens once, such as compiling.
+    clock also counts what happens once, such as compiling. The first time that the clock gives for
+    a label is therefore forgotten as soon as there is a second one.
 
     Args:
       total: number of units.
@@ -31,6 +32,7 @@ class Progress:
     def __init__(self, total: int, *, unit: str = 'step', initial: int = 0, active: bool = True):
         self._total, self._unit = total, unit
         self._done, self._label, self._pace = initial, '', None
+        self._has_extras = False  # Whether the pace may count what happens once.
         self._advanced = self._said = time.monotonic()
         self._active = active
         self._bar = None
@@ -75,9 +77,10 @@ class Progress:
         """Updates the pace with the units since the last call."""
         if done > self._done:
             pace = (now - self._advanced) / (done - self._done) if seconds is None else seconds
-            if self._pace is not None and label == self._label:
+            is_first = self._pace is None or label != self._label
+            if not (is_first or self._has_extras):
                 pace = _SMOOTHING * pace + (1.0 - _SMOOTHING) * self._pace
-            self._pace = pace
+            self._pace, self._has_extras = pace, is_first and seconds is None
         self._done, self._label, self._advanced = done, label, now
 
     def say(self, line: str) -> None:

@@ -126,7 +126,9 @@ def _summary(found: list[Standing], plan: Plan) -> str:
     states = [each.state for each in found]
     counts = {state: states.count(state) for state in dict.fromkeys(states)}
     runs = 'run' if len(found) == 1 else 'runs'
-    line = f'{len(found)} {runs}: ' + ', '.join(f'{count} {state}' for state, count in counts.items())
+    line = f'{len(found)} {runs}: ' + ', '.join(
+        f'{count} {state}' for state, count in counts.items()
+    )
     if counts.keys() <= {'done'} or counts.keys() & {'running', 'measuring', 'queued'}:
         return line
     return f'{line}; nobody works on them, and the same command goes on:\n{plan.command}'
