@@ -106,19 +106,20 @@ def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND, check=valida
         return _write_table(folder)
     config, make_plan = _config()
     asked = {'extractor': _EXTRACTOR.value, 'num': _NUM.value, 'measure': _MEASURE.value}
+    measured = {name: value for name, value in asked.items() if value is not None}
     left = partial(
         plan.left,
         folder=folder,
         config=config,
         train=train,
         evaluate=evaluate if _EVALUATE.value else None,
-        measured={name: value for name, value in asked.items() if value is not None},
+        measured=measured,
     )
     axes, seeds = _read_search(config) if _SEARCH.value else ((), ())
     planned = make_plan(points.product([_trials(axes), seeds]) if axes else _points(config))
     plan.refuse_other(planned, folder)
     tasks = _tasks(planned, left)
-    check({task.name: points.override(config, planned.runs[task.name]) for task in tasks})
+    check({each.name: points.override(config, planned.runs[each.name]) for each in tasks}, measured)
     if _DRY_RUN.value:
         _print_tasks(planned, tasks)
         return 0

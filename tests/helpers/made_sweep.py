@@ -33,7 +33,7 @@ from imggen import cli
 program = (sys.executable, {stand_in!r})
 cli.run(functools.partial(
     sweep.main, train=(*program, 'train'), evaluate=(*program, 'evaluate'),
-    check=lambda configs: None))
+    check=lambda configs, measured: None))
 """
 
 
