@@ -61,6 +61,20 @@ def watch(
     return {name: reason for name, reason in ended.items() if reason}
 
 
+def seconds_left(running: Sequence[Course], num_left: int) -> float | None:
+    """Estimates the time to the end of a sweep from the paces of the runs at work.
+
+    A run that has not begun takes as long as these do on average. What happens once, such as
+    compiling and evaluating, does not count.
+    """
+    timed = [at for at in running if at.pace is not None]
+    if not timed:
+        return None
+    whole = sum(at.pace * at.num_steps for at in timed) / len(timed)
+    begun = sum(at.seconds_left for at in timed)
+    return (begun + whole * (num_left - len(timed))) / len(running)
+
+
 class _Line:
     """The progress line of the whole sweep."""
 
@@ -81,7 +95,7 @@ class _Line:
             for task in self._tasks
             if states[task.name].kind == 'running'
         }
-        left = _seconds_left(list(running.values()), len(self._tasks) - over)
+        left = seconds_left(list(running.values()), len(self._tasks) - over)
         if left is not None:
             parts.append(f'{clock(left)} left')
         parts += [f'{name} {at.step}/{at.num_steps or "?"}' for name, at in running.items()]
@@ -102,17 +116,3 @@ class _Line:
         else:
             self._out.write(f'{text}\n')
         self._out.flush()
-
-
-def _seconds_left(running: Sequence[Course], num_left: int) -> float | None:
-    """Estimates the time to the end of a sweep from the paces of the runs at work.
-
-    A run that has not begun takes as long as these do on average. What happens once, such as
-    compiling and evaluating, does not count.
-    """
-    timed = [at for at in running if at.pace is not None]
-    if not timed:
-        return None
-    whole = sum(at.pace * at.num_steps for at in timed) / len(timed)
-    begun = sum(at.seconds_left for at in timed)
-    return (begun + whole * (num_left - len(timed))) / len(running)

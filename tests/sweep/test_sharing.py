@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from imggen.sweep import claims, failures, plan, standing
+from imggen.sweep import claims, failures, monitor, plan, standing
 from imggen.sweep.points import sweep
 from tests.helpers.made_sweep import Sweep
 
@@ -139,3 +139,13 @@ def test_the_status_tells_runs_that_died_failed_or_wait_apart(tmp_path):
     assert found['a=failed'].note == 'exit status 1; no room'
     assert found['a=dead'].course == standing.Course(5, 20, 2.0, ('frechet', 7))
     assert found['a=dead'].course.seconds_left == 30.0
+
+
+def test_the_time_left_of_a_sweep_is_that_of_the_steps_that_are_left():
+    """However long its runs compile: that is over, or no run of it tells how long it takes."""
+    compiles = standing.Course(0, 200, None, None)
+    half = standing.Course(100, 200, 2.0, None)
+    assert monitor.seconds_left([compiles], 3) is None
+    assert monitor.seconds_left([half], 1) == 200.0
+    assert monitor.seconds_left([half], 3) == 200.0 + 2 * 400.0
+    assert monitor.seconds_left([half, compiles], 3) == (200.0 + 2 * 400.0) / 2
