@@ -102,7 +102,20 @@ def command_line() -> str:
     """Returns the command that started this process, as a user would type it."""
     spec = sys.modules['__main__'].__spec__
     program = f'python -m {spec.name}' if spec else f'python {sys.argv[0]}'
-    return f'{_as_typed(program)} {shlex.join(sys.argv[1:])}'
+    return f'{as_typed(program)} {shlex.join(sys.argv[1:])}'
+
+
+def as_typed(text: str) -> str:
+    """Writes commands as `imggen train --config=gan_folder` if this one was started like that."""
+    spec = sys.modules['__main__'].__spec__
+    if spec is None or not spec.name.startswith('imggen.'):
+        return text
+
+    def words(match):
+        return 'imggen ' + match[1].replace('.', ' ')
+
+    text = re.sub(r'python -m (?:imggen\.)?experiments\.([\w.]*\w)', words, text)
+    return re.sub(r'configs/(\w+)\.py', r'\1', text)
 
 
 def define_config(*, flag_values: flags.FlagValues = flags.FLAGS) -> flags.FlagHolder:
@@ -269,7 +282,7 @@ def _import_file(
 
 def _parse(argv: list[str]) -> list[str]:
     if {'--help', '-help', '-h'} & set(argv[1:]):
-        print(_as_typed(sys.modules['__main__'].__doc__ or ''))
+        print(as_typed(sys.modules['__main__'].__doc__ or ''))
         print(f'Flags:{flags.FLAGS.main_module_help()}')
         sys.exit(0)
     try:
@@ -292,16 +305,3 @@ def _check_finite(values: flags.FlagValues) -> None:
         is_number = isinstance(value, float) and not name.startswith('config.')
         if is_number and not math.isfinite(value):
             raise UserError(f'--{name}={value} is no finite number.')
-
-
-def _as_typed(text: str) -> str:
-    """Writes commands as `imggen train --config=gan_folder` if this one was started like that."""
-    spec = sys.modules['__main__'].__spec__
-    if spec is None or not spec.name.startswith('imggen.'):
-        return text
-
-    def words(match):
-        return 'imggen ' + match[1].replace('.', ' ')
-
-    text = re.sub(r'python -m (?:imggen\.)?experiments\.([\w.]*\w)', words, text)
-    return re.sub(r'configs/(\w+)\.py', r'\1', text)

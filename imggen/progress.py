@@ -1,13 +1,15 @@
 """A progress line: how many steps are done, at what speed, and how much time is left."""
 
+import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
 _PLAIN_EVERY_SECONDS = 15.0
 _SMOOTHING = 0.3  # The weight of the newest pace in the moving average, as in tqdm.
+_RECENT = 10  # Records from which the pace of a run is taken.
 # Without tqdm's time left, which counts what happens once.
 _BAR_FORMAT = '{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]'
 
@@ -17,7 +19,8 @@ class Progress:
 
     The time left is estimated from recent units with the same label, since the phases of a run
     may take very different times per step. A caller that knows how long a unit takes says so: the
-    clock also counts what happens once, such as compiling.
+    clock also counts what happens once, such as compiling. The first time that the clock gives for
+    a label is therefore forgotten as soon as there is a second one.
 
     Args:
       total: number of units.
@@ -29,6 +32,7 @@ class Progress:
     def __init__(self, total: int, *, unit: str = 'step', initial: int = 0, active: bool = True):
         self._total, self._unit = total, unit
         self._done, self._label, self._pace = initial, '', None
+        self._has_extras = False  # Whether the pace may count what happens once.
         self._advanced = self._said = time.monotonic()
         self._active = active
         self._bar = None
@@ -73,9 +77,10 @@ class Progress:
         """Updates the pace with the units since the last call."""
         if done > self._done:
             pace = (now - self._advanced) / (done - self._done) if seconds is None else seconds
-            if self._pace is not None and label == self._label:
+            is_first = self._pace is None or label != self._label
+            if not (is_first or self._has_extras):
                 pace = _SMOOTHING * pace + (1.0 - _SMOOTHING) * self._pace
-            self._pace = pace
+            self._pace, self._has_extras = pace, is_first and seconds is None
         self._done, self._label, self._advanced = done, label, now
 
     def say(self, line: str) -> None:
@@ -89,6 +94,21 @@ class Progress:
         """Ends the line."""
         if self._bar is not None:
             self._bar.close()
+
+
+def pace(steps: Sequence[float], seconds: Sequence[float]) -> float | None:
+    """Returns the seconds that a step of a run takes, from its last records; None without any.
+
+    Args:
+      steps: the step of each record.
+      seconds: the time of all steps until then, without compiling.
+    """
+    if not len(steps):
+        return None
+    first = max(0, len(steps) - 1 - _RECENT)
+    begin = (steps[first], seconds[first]) if len(steps) > 1 else (0.0, 0.0)
+    done, took = steps[-1] - begin[0], seconds[-1] - begin[1]
+    return float(took / done) if done > 0 and math.isfinite(took) else None
 
 
 def clock(seconds: float) -> str:

@@ -67,3 +67,12 @@ def test_a_run_that_goes_on_counts_from_where_it_stood(clock, capsys):
     assert lines(capsys) == ['step 95/100, 0:20 left']
     shown.advance(100)
     assert lines(capsys) == ['step 100/100, 0:00 left']
+
+
+def test_the_first_batch_compiles_and_the_second_one_tells_the_pace(clock, capsys):
+    shown = progress.Progress(100, unit='image')
+    clock.now += 60.0 + 15.0
+    shown.advance(10)
+    clock.now += 15.0
+    shown.advance(20)
+    assert lines(capsys)[-1] == 'image 20/100, 2:00 left'

@@ -1,9 +1,10 @@
 """Compares the generated images of a run, as a set, with the real images of its data set."""
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -55,7 +56,8 @@ def reference(
         return [pictures] if isinstance(pictures, np.ndarray) else pictures
 
     def of(split):
-        return cached_features(extractor, functools.partial(read, split), mesh=mesh)
+        shown = 'reference' if split == 'test' else 'training images'
+        return cached_features(extractor, partial(read, split), mesh=mesh, shown=shown)
 
     if data.has_held_out(section):
         return Reference(f'{section["name"]} test', of('test'), of('train'))
@@ -78,13 +80,15 @@ def distribution(
     sampling.check(restored)
     real = reference(restored.config['data'], extractor, mesh=restored.mesh)
     generated = samples(restored, num_images=num_images, seed=seed)
+    progress = Progress(num_images, unit='image', active=jax.process_index() == 0)
+    shown = {'mesh': restored.mesh, 'advance': partial(progress.advance, label='generated')}
     if set(only) == {'frechet'}:
         # Moments are enough, so features are not kept, however large `num_images` is.
-        moments = extract_moments(extractor, generated, mesh=restored.mesh)
+        moments = extract_moments(extractor, generated, **shown)
+        progress.close()
         found = moments_metrics(Moments.of(real.features.features), moments)
         return line(real.name, found, extractor)
-    progress = Progress(num_images, unit='image')
-    generated = extract(extractor, generated, mesh=restored.mesh, advance=progress.advance)
+    generated = extract(extractor, generated, **shown)
     progress.close()
     return compare(real, generated, extractor, only=only, seed=seed)
 

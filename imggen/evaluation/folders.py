@@ -20,7 +20,6 @@ from imggen.metrics.distribution import METRICS, moments_metrics
 from imggen.metrics.extraction import Features, cached_features
 from imggen.metrics.frechet import Moments
 from imggen.metrics.statistics import Statistics
-from imggen.progress import Progress
 
 _NEARLY_ALL = 0.95
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange height and width.
@@ -188,12 +187,4 @@ def _features(
     option: str,
 ) -> Features:
     read = functools.partial(_chunks, folders, option, size, channels)
-    progress = Progress(len(scan(folders, option)[1]), unit='image')
-    found = cached_features(
-        extractor,
-        read,
-        mesh=mesh,
-        advance=lambda done: progress.advance(done, label=option),
-    )
-    progress.close()
-    return found
+    return cached_features(extractor, read, mesh=mesh, shown=option)

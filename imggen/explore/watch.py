@@ -5,8 +5,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from imggen import progress
 from imggen.errors import UserError
 from imggen.explore.render import render
 from imggen.report import curves, facts, groups, plots, sheets
@@ -15,7 +14,6 @@ from imggen.workdir import lock, reader
 from imggen.workdir.reader import Run
 
 _FILES = ('config.json', 'run.json', 'metrics.jsonl', 'evaluations.jsonl', 'samples', '.lock')
-_RECENT = 10  # Records from which the pace is taken.
 
 
 class Watch:
@@ -89,14 +87,9 @@ def seconds_left(run: Run) -> float | None:
     """Estimates the time to the end of a run from its last records; None if it has none."""
     steps, seconds = run.records.scalars.get('seconds', ((), ()))
     planned = run.info.get('num_steps')
-    if planned is None or not len(steps):
+    if planned is None or (pace := progress.pace(steps, seconds)) is None:
         return None
-    first = max(0, len(steps) - 1 - _RECENT)
-    begin = (steps[first], seconds[first]) if len(steps) > 1 else (0.0, 0.0)
-    done, took = steps[-1] - begin[0], seconds[-1] - begin[1]
-    if not (done > 0 and np.isfinite(took)):
-        return None
-    return float(took / done) * max(0.0, planned - steps[-1])
+    return pace * max(0.0, planned - steps[-1])
 
 
 def _standing(run: Run, failure: str | None) -> dict[str, Any]:

@@ -12,7 +12,6 @@ The commands of a task run one after the other, each in a process of its own. Th
 
 import contextlib
 import ctypes
-import fcntl
 import math
 import os
 import pathlib
@@ -22,10 +21,12 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from imggen.sweep import claims, failures, logs
 from imggen.sweep.plan import Task, read_info
+from imggen.workdir import reader
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -34,12 +35,7 @@ class TaskState(NamedTuple):
     """The state of a task."""
 
     kind: str  # 'waiting', 'running' or 'ended'.
-    reason: str = ''  # Why an ended task failed; '' if it succeeded.
-
-
-def log_path(folder: pathlib.Path, name: str) -> pathlib.Path:
-    """Returns the file that holds the output of a task."""
-    return folder / 'logs' / f'{name}.txt'
+    reason: str = ''  # Why an ended task failed, in words; '' if it succeeded.
 
 
 class Local:
@@ -51,40 +47,59 @@ class Local:
     with one core differs from a run with two in the last digits. Runs are the same to the bit
     only with equally many cores, that is, with the same --jobs.
 
-    The processes inherit the folder's lock (`lock`, which the function `lock` yields) and, on
-    Linux, get SIGTERM if this process dies. A sweep that was killed and starts again therefore
-    waits until no process writes any more.
+    Each task is claimed before it starts, so that several processes, also on other machines, can
+    share the tasks. The started processes inherit the claim and, on Linux, get SIGTERM if this
+    process dies. Whoever takes the task over therefore waits until nobody writes any more.
+
+    Args:
+      tasks: the tasks.
+      folder: the sweep's folder.
+      jobs: number of tasks that run at a time.
+      left: returns what is left of a task that another process may have worked on meanwhile;
+        None if nothing is.
     """
 
-    def __init__(self, tasks: Sequence[Task], folder: pathlib.Path, *, jobs: int, lock: int):
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        folder: pathlib.Path,
+        *,
+        jobs: int,
+        left: Callable[[str], Task | None],
+    ):
         self.where = f'{jobs} at a time on this machine'
-        self._folder = folder
-        self._lock = lock
+        self._folder, self._left = folder, left
         self._slots = [_slot(index, jobs) for index in range(jobs)]
         self._free = deque(range(jobs))
-        self._waiting = deque(tasks)
-        self._running = {}  # name -> (slot, task, index of the command, process)
+        self._waiting = {task.name: task for task in tasks}
+        self._running = {}  # name -> _Work
         self._states = {task.name: TaskState('waiting') for task in tasks}
 
     def poll(self) -> dict[str, TaskState]:
-        for name, (slot, task, index, process) in list(self._running.items()):
-            if process.poll() is None:
+        for name, work in list(self._running.items()):
+            if work.process.poll() is None:
                 continue
             del self._running[name]
-            reason = why_ended(process.returncode, task)
-            if not reason and index + 1 < len(task.commands):
-                self._start(slot, task, index + 1)
+            reason = why_ended(work.process.returncode, work.task)
+            if not reason and work.index + 1 < len(work.task.commands):
+                self._start(work.task, work.index + 1, work.slot, work.claim)
                 continue
-            self._free.append(slot)
+            if reason:  # Before the claim ends, since another process would start the task again.
+                reason = logs.explain(self._folder, name, reason)
+                failures.note(self._folder, name, reason)
+            os.close(work.claim)
+            self._free.append(work.slot)
             self._states[name] = TaskState('ended', reason)
-        while self._waiting and self._free:
-            self._start(self._free.popleft(), self._waiting.popleft(), 0)
+        for name in list(self._waiting):
+            if not self._free:
+                break
+            self._begin(name)
         return dict(self._states)
 
     def stop(self) -> None:
         """Sends SIGTERM and waits until all runs have saved; a second Ctrl-C kills them."""
         self._waiting.clear()
-        processes = [process for *_, process in self._running.values()]
+        processes = [work.process for work in self._running.values()]
         for process in processes:
             process.terminate()
         try:
@@ -96,35 +111,42 @@ class Local:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def _start(self, slot: int, task: Task, index: int) -> None:
+    def _begin(self, name: str) -> None:
+        """Starts what is left of a task, unless another process works on it or has ended it."""
+        claim = claims.take(self._folder, name)
+        if claim is None:
+            self._states[name] = TaskState('running')
+            return
+        del self._waiting[name]
+        reason = reader.failures(self._folder).get(name, '')
+        task = None if reason else self._left(name)
+        if task is None:
+            os.close(claim)
+            self._states[name] = TaskState('ended', reason)
+        else:
+            self._start(task, 0, self._free.popleft(), claim)
+
+    def _start(self, task: Task, index: int, slot: int, claim: int) -> None:
         cores, environment = self._slots[slot]
         process = start(
             task.commands[index],
-            log_path(self._folder, task.name),
+            logs.log_path(self._folder, task.name),
             cores=cores,
             environment=environment,
-            keep=(self._lock,),
+            keep=(claim,),
         )
-        self._running[task.name] = (slot, task, index, process)
+        self._running[task.name] = _Work(task, index, slot, claim, process)
         self._states[task.name] = TaskState('running')
 
 
-@contextlib.contextmanager
-def lock(folder: pathlib.Path) -> Iterator[int]:
-    """Yields a locked file descriptor; waits until an earlier sweep and its runs have ended."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f'Waiting for runs of an earlier sweep in {folder}.', file=sys.stderr, flush=True)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError as error:
-        print(f'{folder} cannot be locked ({error.strerror}): run one sweep in it at a time.')
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+class _Work(NamedTuple):
+    """A task that runs: the index of its command, its slot and its claim."""
+
+    task: Task
+    index: int
+    slot: int
+    claim: int
+    process: subprocess.Popen
 
 
 def start(

@@ -69,13 +69,9 @@ def write_plan(plan: Plan, folder: str | os.PathLike) -> None:
     """Writes sweep.json.
 
     Raises:
-      UserError: the folder holds a sweep of another config.
+      UserError: as `refuse_other`.
     """
-    folder = pathlib.Path(folder)
-    if (folder / 'sweep.json').exists():
-        config = read_plan(folder).config
-        if config != plan.config:
-            raise UserError(f'{folder} holds a sweep of {config}: choose another --workdir.')
+    refuse_other(plan, folder)
     axes = [
         {
             'name': name,
@@ -91,7 +87,23 @@ def write_plan(plan: Plan, folder: str | os.PathLike) -> None:
         'axes': axes,
         'runs': runs,
     }
-    files.write_text(folder / 'sweep.json', json.dumps(content, indent=2) + '\n')
+    files.write_text(pathlib.Path(folder) / 'sweep.json', json.dumps(content, indent=2) + '\n')
+
+
+def refuse_other(plan: Plan, folder: str | os.PathLike) -> None:
+    """Raises UserError if the folder holds a sweep of another config."""
+    if (pathlib.Path(folder) / 'sweep.json').exists():
+        config = read_plan(folder).config
+        if config != plan.config:
+            raise UserError(f'{folder} holds a sweep of {config}: choose another --workdir.')
+
+
+def is_same(plan: Plan, folder: str | os.PathLike) -> bool:
+    """Returns whether sweep.json holds the same runs, whatever command they were planned by."""
+    try:
+        return read_plan(folder)._replace(command=plan.command) == plan
+    except UserError:
+        return False
 
 
 def read_plan(folder: str | os.PathLike) -> Plan:
@@ -117,16 +129,17 @@ def read_plan(folder: str | os.PathLike) -> Plan:
         raise UserError(f'{path} cannot be read ({error!r}): restore or remove it.') from None
 
 
-def make_tasks(
+def left(
     plan: Plan,
+    name: str,
     folder: pathlib.Path,
     config: ConfigDict,
     *,
     train: Sequence[str],
     evaluate: Sequence[str] | None,
     measured: Mapping[str, Any],
-) -> list[Task]:
-    """Returns one task for each run that is not done.
+) -> Task | None:
+    """Returns what is left to do for a run; None if it is done.
 
     A run is trained if run.json says 'finished' and config.json holds its config. It is
     evaluated if the last line of evaluations.jsonl belongs to its last step and to the flags
@@ -134,25 +147,21 @@ def make_tasks(
 
     Args:
       plan: the plan of the sweep.
+      name: the run.
       folder: the sweep's folder.
       config: the config with the plan's fixed overrides.
       train: the program that takes --config and --workdir.
       evaluate: the program that takes --workdir; None to train only.
       measured: the flags `extractor`, `num` and `measure` of `evaluate`, as far as they are given.
     """
-    tasks = []
-    how = [f'--{name}={value}' for name, value in measured.items()]
-    for name, point in plan.runs.items():
-        workdir = folder / name
-        commands = []
-        if not _is_trained(workdir, override(config, point)):
-            flags = [flag(*item) for item in (plan.fixed | point).items()]
-            commands.append((*train, f'--config={plan.config}', *flags, f'--workdir={workdir}'))
-        if evaluate and (commands or not _is_evaluated(workdir, measured)):
-            commands.append((*evaluate, f'--workdir={workdir}', *how))
-        if commands:
-            tasks.append(Task(name, workdir, tuple(commands)))
-    return tasks
+    point, workdir, commands = plan.runs[name], folder / name, []
+    if not _is_trained(workdir, override(config, point)):
+        flags = [flag(*item) for item in (plan.fixed | point).items()]
+        commands.append((*train, f'--config={plan.config}', *flags, f'--workdir={workdir}'))
+    if evaluate and (commands or not _is_evaluated(workdir, measured)):
+        how = [f'--{key}={value}' for key, value in measured.items()]
+        commands.append((*evaluate, f'--workdir={workdir}', *how))
+    return Task(name, workdir, tuple(commands)) if commands else None
 
 
 def read_info(workdir: pathlib.Path) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def parse_axis(text: str, config: ConfigDict) -> list[Point]:
     name, equals, values = text.partition('=')
     if not equals or not values:
         raise UserError(f'the axis {text!r} has no values: write name=value,value or name=0..4.')
-    kind = _kind(name, config)
+    kind = kind_of(name, config)
     bounds = re.fullmatch(r'(-?[0-9]{1,400})\.\.(-?[0-9]{1,400})', values)
     if kind is int and bounds:
         first, last = map(int, bounds.groups())
@@ -104,7 +104,9 @@ def check(points: Iterable[Point], config: ConfigDict) -> list[Point]:
     """
     checked = []
     for point in points:
-        typed = {name: _convert(value, _kind(name, config), name) for name, value in point.items()}
+        typed = {
+            name: _convert(value, kind_of(name, config), name) for name, value in point.items()
+        }
         if typed not in checked:
             checked.append(typed)
     if not checked:
@@ -148,6 +150,30 @@ def is_run_name(name: str) -> bool:
     return fits and _NAME.fullmatch(name) is not None
 
 
+def kind_of(name: str, config: ConfigDict) -> type:
+    """Returns the type of an option that a sweep may set.
+
+    Raises:
+      UserError: the config has no such option, or a sweep cannot set it.
+    """
+    section, *rest = config, *name.split('.')
+    for part in rest[:-1]:
+        section = section[part] if isinstance(section, ConfigDict) and part in section else None
+    if not isinstance(section, ConfigDict) or rest[-1] not in section:
+        known = [key for key, _ in _options(config)]
+        raise UserError(
+            f'the config has no {name!r}: {suggestion(name, known)} An option that it leaves at '
+            f'its default becomes an axis by --config.{name}=VALUE.'
+        )
+    kind = section.get_type(rest[-1])
+    if kind not in (bool, int, float, str, tuple):
+        raise UserError(
+            f'{name} cannot be an axis: it is a {kind.__name__}, not a bool, int, float, str '
+            'or tuple.'
+        )
+    return kind
+
+
 def freeze(value: Any) -> Any:
     """Turns lists into tuples, as configs hold them."""
     return tuple(map(freeze, value)) if isinstance(value, list | tuple) else value
@@ -169,26 +195,6 @@ def _check_count(count: int) -> None:
             f'the axes ask for {count:,} runs and a sweep has at most {_MOST_RUNS:,}: give fewer '
             'values.'
         )
-
-
-def _kind(name: str, config: ConfigDict) -> type:
-    """Returns the type of an option that a sweep may set."""
-    section, *rest = config, *name.split('.')
-    for part in rest[:-1]:
-        section = section[part] if isinstance(section, ConfigDict) and part in section else None
-    if not isinstance(section, ConfigDict) or rest[-1] not in section:
-        known = [key for key, _ in _options(config)]
-        raise UserError(
-            f'the config has no {name!r}: {suggestion(name, known)} An option that it leaves at '
-            f'its default becomes an axis by --config.{name}=VALUE.'
-        )
-    kind = section.get_type(rest[-1])
-    if kind not in (bool, int, float, str, tuple):
-        raise UserError(
-            f'{name} cannot be an axis: it is a {kind.__name__}, not a bool, int, float, str '
-            'or tuple.'
-        )
-    return kind
 
 
 def _options(config: Mapping, prefix: str = '') -> Iterable[tuple[str, Any]]:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -12,7 +13,8 @@ from typing import Any
 
 from imggen import files
 from imggen.errors import UserError
-from imggen.sweep.local import TaskState, log_path, start, why_ended
+from imggen.sweep import claims, failures, logs
+from imggen.sweep.local import TaskState, start, why_ended
 from imggen.sweep.plan import Task
 
 _MAX_TIMEOUTS = 1_000  # How often a job may reach its time limit and be requeued.
@@ -74,7 +76,8 @@ class Slurm:
         gone = self._gone.setdefault(name, time.monotonic())
         if time.monotonic() - gone < _SETTLE_SECONDS:
             return TaskState('running')
-        return TaskState('ended', 'the job left the queue; the same command continues it')
+        reason = 'the job left the queue; the same command continues it'
+        return TaskState('ended', logs.explain(self._root, name, reason))
 
 
 class Work:
@@ -85,13 +88,18 @@ class Work:
         self._process = None
 
     def __call__(self) -> None:
-        reason = ''
+        name, reason = self.task.name, ''
+        # A job that was requeued waits for what its last session still writes.
+        claim = claims.take(self.folder, name, wait=True)
         for command in self.task.commands:
-            self._process = start(command, log_path(self.folder, self.task.name))
+            self._process = start(command, logs.log_path(self.folder, name), keep=(claim,))
             reason = why_ended(self._process.wait(), self.task)
             if reason:
+                reason = logs.explain(self.folder, name, reason)
+                failures.note(self.folder, name, reason)
                 break
-        files.write_text(_status_path(self.folder, self.task.name), reason)
+        files.write_text(_status_path(self.folder, name), reason)
+        os.close(claim)
 
     def checkpoint(self):
         """Lets the run save before the time limit, then queues the same task again."""
@@ -102,6 +110,15 @@ class Work:
             os.kill(self._process.pid, signal.SIGTERM)
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         return submitit.helpers.DelayedSubmission(Work(self.task, self.folder))
+
+
+def queued(folder: pathlib.Path) -> set[str]:
+    """Returns the names of the runs whose jobs are in the queue, as far as SLURM says here."""
+    path = folder / 'slurm' / 'jobs.json'
+    if not path.exists() or shutil.which('squeue') is None:
+        return set()
+    queue = _queue()
+    return {name for name, job in json.loads(path.read_text()).items() if job in queue}
 
 
 def _status_path(folder: pathlib.Path, name: str) -> pathlib.Path:

@@ -6,6 +6,7 @@ numbers in full; table.md and table.html round them to four digits. Each file st
 command, the revision and how the metrics were measured.
 """
 
+import collections
 import csv
 import io
 import os
@@ -32,11 +33,15 @@ _COSTS = {
 
 
 class Row(NamedTuple):
-    """One variant: summaries by metric, and comparisons with the baseline by metric."""
+    """One variant: summaries by metric, and comparisons with the baseline by metric.
+
+    `num_failed` of its runs failed.
+    """
 
     variant: str
     summaries: dict[str, Summary]
     comparisons: dict[str, Comparison | None]
+    num_failed: int = 0
 
 
 class Table(NamedTuple):
@@ -44,7 +49,7 @@ class Table(NamedTuple):
 
     Attributes:
       header: lines with the command, the revision, the seeds, how the metrics were measured and
-        which runs are missing.
+        which runs failed or are missing.
       metrics: names of the columns, costs last.
       rows: variants in the order of the sweep.
       baseline: the variant that the others are compared with.
@@ -72,22 +77,27 @@ def write(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
 def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
     """Reads the sweep, or the sweeps, in `folder`.
 
-    Only runs that finished count; the header names the others.
+    Only runs that finished count; the header names the others, and why runs failed.
 
     Raises:
       UserError: there is no sweep in `folder`, or no variant of the baseline's name.
     """
     plans = _plans(pathlib.Path(folder))
     variants: dict[str, dict[int, reader.Run]] = {}
-    missing = []
+    missing, failed, num_failed = [], {}, collections.Counter()
     for place, plan in plans.items():
+        reasons = reader.failures(place)
         for name in plan.runs:
-            seeds = variants.setdefault(_variant(plan, name, place, folder), {})
-            run = _finished(place / name)
-            if run is None:
-                missing.append((place / name).relative_to(folder).as_posix())
-            else:
+            variant = _variant(plan, name, place, folder)
+            seeds = variants.setdefault(variant, {})
+            run, shown = _finished(place / name), (place / name).relative_to(folder).as_posix()
+            if run is not None:
                 seeds[run.config.get('seed', 0)] = run
+            if name in reasons:
+                failed[shown] = reasons[name]
+                num_failed[variant] += 1
+            elif run is None:
+                missing.append(shown)
     done = [run for seeds in variants.values() for run in seeds.values()]
     metrics = dict.fromkeys(key for run in done for key in _metrics(run))
     readers = {key: _reader(key) for key in metrics} | _COSTS
@@ -106,11 +116,12 @@ def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
             {}
             if variant == baseline
             else {key: seed_statistics.compare(own[key], values[baseline][key]) for key in metrics},
+            num_failed[variant],
         )
         for variant, own in values.items()
     ]
     commands = [plan.command for plan in plans.values()]
-    return Table(_header(commands, done, missing), list(readers), rows, baseline)
+    return Table(_header(commands, done, missing, failed), list(readers), rows, baseline)
 
 
 def to_csv(table: Table) -> str:
@@ -154,7 +165,7 @@ def _sheets(table: Table) -> Iterable[tuple[str, list[str], list[list[str]]]]:
         'Mean ± standard deviation over seeds (number of seeds)',
         ['variant', *table.metrics],
         [
-            [row.variant, *(_show_summary(row.summaries.get(key)) for key in table.metrics)]
+            [_show_variant(row), *(_show_summary(row.summaries.get(key)) for key in table.metrics)]
             for row in table.rows
         ],
     )
@@ -173,6 +184,10 @@ def _sheets(table: Table) -> Iterable[tuple[str, list[str], list[list[str]]]]:
 
 def _compared(table: Table) -> list[str]:
     return list(dict.fromkeys(key for row in table.rows for key in row.comparisons))
+
+
+def _show_variant(row: Row) -> str:
+    return f'{row.variant} ({row.num_failed} failed)' if row.num_failed else row.variant
 
 
 def _show_summary(summary: Summary | None) -> str:
@@ -239,7 +254,10 @@ def _speed(run: reader.Run) -> float | None:
 
 
 def _header(
-    commands: Sequence[str], done: Sequence[reader.Run], missing: Sequence[str]
+    commands: Sequence[str],
+    done: Sequence[reader.Run],
+    missing: Sequence[str],
+    failed: Mapping[str, str],
 ) -> list[str]:
     def distinct(values) -> str:
         return ', '.join(dict.fromkeys(str(value) for value in values)) or 'none'
@@ -267,6 +285,7 @@ def _header(
     if floors:
         text = ', '.join(f'{name} {value:.4g}' for name, value in floors.items())
         lines.append(f'real against real: {text}')
+    lines += [f'failed: {name}: {reason}' for name, reason in failed.items()]
     if missing:
         lines.append(f'not finished: {", ".join(missing)}')
     lines.append(

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +17,12 @@ from imggen import options
 from imggen.errors import UserError
 
 
-def check(configs: Mapping[str, Mapping[str, Any]]) -> None:
+def check(configs: Mapping[str, Mapping[str, Any]], measured: Mapping[str, Any]) -> None:
     """Checks the configs of several runs, by name of the run, in another process.
+
+    Args:
+      configs: the whole config of each run.
+      measured: the flags of the evaluation that follows the training, by name.
 
     Raises:
       UserError: names the first run whose config is wrong, and the option.
@@ -26,7 +31,7 @@ def check(configs: Mapping[str, Mapping[str, Any]]) -> None:
         return
     done = subprocess.run(
         [sys.executable, '-m', 'imggen.sweep.validate'],
-        input=json.dumps(configs),
+        input=json.dumps([configs, measured]),
         capture_output=True,
         text=True,
         env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
@@ -35,16 +40,24 @@ def check(configs: Mapping[str, Mapping[str, Any]]) -> None:
         raise UserError((done.stdout or done.stderr).strip().splitlines()[-1])
 
 
-def check_config(config: Mapping[str, Any]) -> None:
+def check_config(
+    config: Mapping[str, Any], *, measured: Mapping[str, Any] = types.MappingProxyType({})
+) -> None:
     """Builds what a run of the config builds before its first step, up to compilation.
 
+    Args:
+      config: the whole config.
+      measured: the flags of the evaluation that follows.
+
     Raises:
-      UserError: a section is missing, or an option is unknown or has a wrong value.
+      UserError: a section is missing, or an option or a flag is unknown or has a wrong value.
     """
     import jax
 
     from imggen import features, methods
-    from imggen.evaluation import evaluate
+    from imggen.evaluation import distribution, evaluate
+    from imggen.metrics.distribution import METRICS
+    from imggen.training import labels
     from imggen.training.train import RunConfig
 
     for name in ('method', 'data', 'run'):
@@ -56,32 +69,39 @@ def check_config(config: Mapping[str, Any]) -> None:
     if run.extractor:
         known = dict.fromkeys(features.EXTRACTORS)
         options.choose(known, run.extractor, where='config.run.extractor')
+    if extractor := measured.get('extractor'):
+        options.choose(dict.fromkeys(features.EXTRACTORS), extractor, where='--extractor')
+    if 'measure' in measured and not run.scores:  # What scores measure is known only afterwards.
+        distribution.check_names(measured['measure'].split(','), METRICS)
     method = methods.make(config['method'])
-    batch = _batch(json.dumps(config['data']))
+    source, batch = _source(json.dumps(config['data']))
+    labels.check(config, method, source)
     jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
 
 
 @functools.cache
-def _batch(section: str):
-    """Returns the shapes of a batch of a data section, given as JSON."""
+def _source(section: str):
+    """Returns the source of a data section, given as JSON, and the shapes of a batch."""
     import jax
 
     from imggen import data
 
     source = data.make(json.loads(section), seed=0)
-    return jax.eval_shape(lambda window: source.gather(window, 0), source.window(0, 1))
+    batch = jax.eval_shape(lambda window: source.gather(window, 0), source.window(0, 1))
+    return source, batch
 
 
 def _main() -> int:
     checked = set()
-    for name, config in json.load(sys.stdin).items():
+    configs, measured = json.load(sys.stdin)
+    for name, config in configs.items():
         # Runs that differ in the seed alone are right or wrong together.
         same = json.dumps({key: value for key, value in config.items() if key != 'seed'})
         if same in checked:
             continue
         checked.add(same)
         try:
-            check_config(config)
+            check_config(config, measured=measured)
         except Exception as error:  # The run would fail in the same way, but hours later.
             kind = '' if isinstance(error, UserError) else f'{type(error).__name__}: '
             print(' '.join(f'{name}: {kind}{error}'.split()))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from imggen.sweep import plan
+from imggen.sweep import plan, standing
 
 _HERE = pathlib.Path(__file__).parent
 _ROOT = _HERE.parents[1]
@@ -33,7 +33,7 @@ from imggen import cli
 program = (sys.executable, {stand_in!r})
 cli.run(functools.partial(
     sweep.main, train=(*program, 'train'), evaluate=(*program, 'evaluate'),
-    check=lambda configs: None))
+    check=lambda configs, measured: None))
 """
 
 
@@ -64,6 +64,10 @@ class Sweep:
         process = self.start(*options)
         out, errors = process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+    def status(self) -> list[str]:
+        """The lines of `sweep status`."""
+        return standing.report(self.folder).splitlines()
 
     def wait_for_step(self, name: str, step: int, *, seconds: float = 30.0) -> dict:
         for _ in range(int(seconds / 0.05)):

@@ -106,6 +106,22 @@ def test_reference_features_are_computed_once(cache, classes):
     assert list(cache.iterdir()) == [path]
 
 
+def test_what_is_computed_shows_progress_and_what_is_cached_does_not(cache, capsys):
+    extractor = Traced().extractor
+    for expected in (['reference image 53/53, 0:00 left'], []):
+        cached_features(extractor, lambda: [IMAGES], shown='reference')
+        assert capsys.readouterr().err.splitlines() == expected
+
+
+@pytest.mark.parametrize(('size', 'batch'), [(None, 256), (28, 256), (128, 32), (299, 32)])
+def test_batches_of_a_large_network_are_small_on_a_cpu(size, batch):
+    seen = []
+    extractor = Traced(classes=0).extractor._replace(size=size)
+    many = np.zeros((300, *IMAGES.shape[1:]), np.uint8)
+    extract(extractor, many, advance=seen.append)
+    assert seen[0] == batch and seen[-1] == 300
+
+
 def test_a_pixel_or_a_weight_makes_another_entry(cache):
     traced = Traced()
     first = cached(traced.extractor, IMAGES)

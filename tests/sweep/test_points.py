@@ -235,9 +235,9 @@ def test_configs_are_checked_before_a_run_starts():
     good = _config('gan_fashion_mnist')
     bad = _config('gan_fashion_mnist') | {'seed': 3}
     bad['method'] |= {'loss': 'no'}
-    validate.check({'seed=0': good})
+    validate.check({'seed=0': good}, {'measure': 'frechet,kid', 'extractor': 'pixels'})
     with pytest.raises(UserError, match=r"^loss=no: config\.method\.loss='no' .* hinge"):
-        validate.check({'seed=0': good, 'loss=no': bad})
+        validate.check({'seed=0': good, 'loss=no': bad}, {})
 
 
 @pytest.mark.parametrize(
@@ -254,6 +254,7 @@ def test_configs_are_checked_before_a_run_starts():
         ('run', {'scores': ('mode',)}, "config.run.scores='mode'"),
         ('method', {'generator': {'widht': 4}}, 'config.method.generator.widht'),
         ('method', {'generator': {'features': '8'}}, 'config.method.generator.features'),
+        ('method', {'num_classes': 3}, 'config.method.num_classes is 3'),
     ],
 )
 def test_a_wrong_option_is_named(section, options, message):
@@ -261,6 +262,18 @@ def test_a_wrong_option_is_named(section, options, message):
     config[section] |= options
     with pytest.raises(UserError, match=re.escape(message)):
         validate.check_config(config)
+
+
+@pytest.mark.parametrize(
+    ('measured', 'message'),
+    [
+        ({'measure': 'frechet,fid'}, '--measure=fid is unknown'),
+        ({'extractor': 'vgg'}, "--extractor='vgg'"),
+    ],
+)
+def test_a_wrong_evaluation_is_named_before_the_training(measured, message):
+    with pytest.raises(UserError, match=message):
+        validate.check_config(_config('gan_fashion_mnist'), measured=measured)
 
 
 def test_a_missing_section_is_named():

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from imggen.sweep import local, plan
+from imggen.sweep import local, logs, plan
 from imggen.sweep.monitor import watch
 from tests.helpers.made_sweep import CONFIG, Sweep
 
@@ -94,8 +94,11 @@ def test_a_failed_run_is_reported_and_the_others_go_on(runs):
     assert 'failed: loss=broken: exit status 1; ValueError: the loss is broken' in last
     assert [row['frechet n'] for row in runs.rows()] == ['1', '', '1']
     text = (runs.folder / 'table.html').read_text()
-    assert 'not finished: loss=broken' in text
-    log = local.log_path(runs.folder, 'loss=broken').read_text()
+    assert 'failed: loss=broken: exit status 1; ValueError: the loss is broken &lt;b&gt;' in text
+    assert '<td>loss=broken (1 failed)</td>' in text
+    page = (runs.folder / 'report.html').read_text()
+    assert 'exit status 1; ValueError: the loss is broken &lt;b&gt;' in page
+    log = logs.log_path(runs.folder, 'loss=broken').read_text()
     assert 'Traceback' in log and log.startswith('$ ')
 
 
@@ -272,7 +275,7 @@ def test_a_terminal_shows_one_line(tmp_path):
     (tmp_path / 'seed=0' / 'metrics.jsonl').write_text('{"step": 50}\n{"step": 6')
     out = Terminal()
     task = plan.Task('seed=0', tmp_path / 'seed=0', ())
-    failed = watch(Launcher(), [task], tmp_path, num_runs=3, every_seconds=0, out=out)
+    failed = watch(Launcher(), [task], num_runs=3, every_seconds=0, out=out)
     lines = out.getvalue().split('\r\x1b[K')
     assert failed == {}
     assert lines[1:4] == ['2 of 3 runs', '2 of 3 runs | seed=0 50/200', 'seed=0: done\n']
