@@ -296,6 +296,7 @@ def test_initial_images():
         ({'optimizer_options': {'memory': 3}}, r'config\.method\.optimizer_options\.memory'),
         ({'initial': 'black'}, r'config\.method\.initial'),
         ({'network': 'lite0', 'tile': 256}, r'does not work in tiles'),
+        ({'statistic': 'sliced', 'tile': 256}, r"statistic='sliced' does not work in tiles"),
         ({'network': 'vgg16_random', 'weights': 'x.h5'}, 'does not read a file'),
         ({'style_layers': {'relu1_1': 1.0}}, r'config\.method\.style_layers'),
         ({'pooling': 'mean'}, r'config\.method\.pooling'),
