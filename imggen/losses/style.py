@@ -16,6 +16,7 @@ from flax import struct
 
 from imggen.losses import sliced
 
+_FLATTEST = 1e-3  # Least spread of a style, relative to its second moment.
 _FLOOR = 1e-5  # Smallest eigenvalue relative to the largest: a root has no slope at 0.
 
 
@@ -126,10 +127,12 @@ def gram(image: Moments, style: Moments) -> jax.Array:
 
 
 def mean_covariance(image: Moments, style: Moments) -> jax.Array:
-    """(|C - C'|^2 / |C'|^2 + |mu - mu'|^2 / |mu'|^2) / 2."""
-    spread = _squares(covariance(image) - covariance(style)) / _positive(
-        _squares(covariance(style))
-    )
+    """(|C - C'|^2 / |C'|^2 + |mu - mu'|^2 / |mu'|^2) / 2, where |C'| is at least |S'| / 1000.
+
+    The bound matters for a style of one color, which has no covariance.
+    """
+    scale = jnp.maximum(_squares(covariance(style)), _FLATTEST**2 * _squares(style.second))
+    spread = _squares(covariance(image) - covariance(style)) / _positive(scale)
     shift = jnp.square(image.first - style.first).sum(-1)
     return (spread + shift / _positive(jnp.square(style.first).sum(-1))) / 2.0
 

@@ -139,7 +139,8 @@ def evaluate(objective: Objective, params: Params, targets: Targets, images: jax
     if objective.is_absolute:
         content_loss = error / 2.0 * (_PUBLISHED_PIXELS / (images.shape[1] * images.shape[2]))
     else:
-        content_loss = error / jnp.square(targets.content).sum((1, 2, 3))
+        scale = jnp.square(targets.content).sum((1, 2, 3))
+        content_loss = error / jnp.maximum(scale, 1e-20)  # A picture of one color may be all zeros.
     metrics = {'content_loss': content_loss, 'style_loss': jnp.zeros(len(images))}
     statistic = style_losses.STATISTICS[objective.statistic]
     total_weight = sum(objective.style_layers.values())
