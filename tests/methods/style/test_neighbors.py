@@ -123,6 +123,7 @@ def test_contents_of_two_shapes_have_the_results_that_they_have_alone(painted):
     mixed = {**batch, 'image': padded, 'group0': batch['image'][:1], 'group1': tall}
     method = methods.make({**CONFIG, 'num_steps': 3, 'split_fraction': 0.0})
     state, _ = advance(method, mixed)
+    assert all(leaf.size for leaf in jax.tree.leaves(state)), 'a checkpoint can hold it'
     found = results(method, state, mixed)
     assert found.shape == (2, 32, 32, 3)
     one = {name: leaf[:1] for name, leaf in batch.items()}
