@@ -123,7 +123,6 @@ def test_contents_of_two_shapes_have_the_results_that_they_have_alone(painted):
     mixed = {**batch, 'image': padded, 'group0': batch['image'][:1], 'group1': tall}
     method = methods.make({**CONFIG, 'num_steps': 3, 'split_fraction': 0.0})
     state, _ = advance(method, mixed)
-    assert all(leaf.size for leaf in jax.tree.leaves(state)), 'a checkpoint can hold it'
     found = results(method, state, mixed)
     assert found.shape == (2, 32, 32, 3)
     one = {name: leaf[:1] for name, leaf in batch.items()}
@@ -140,6 +139,13 @@ def test_steps_too_few_for_the_full_size_end_at_a_coarser_one():
     assert [phase.name for phase in method.phases] == ['scale_0.5', 'split']
     state, _ = advance(method, batch)
     assert results(method, state, batch).shape == batch['image'].shape
+
+
+@pytest.mark.parametrize('split_fraction', [0.0, 0.25])
+def test_no_array_of_a_state_is_empty_so_that_a_checkpoint_can_hold_it(split_fraction):
+    method = methods.make({**CONFIG, 'split_fraction': split_fraction})
+    state = jax.eval_shape(method.init, jax.random.key(0), method.frozen, pictures(size=(16, 32)))
+    assert all(leaf.size for leaf in jax.tree.leaves(state))
 
 
 def test_pictures_of_one_color_and_no_strength_stay_finite():
