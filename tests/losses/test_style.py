@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from imggen.losses import perceptual, style
+from imggen.errors import UserError
+from imggen.losses import perceptual, sliced, style
 
 
 @pytest.fixture(scope='module')
@@ -23,6 +24,19 @@ def means(features, **options):
     return style.means(style.moments(jnp.asarray(features), **options))
 
 
+def target_of(name, *styles, weights=None):
+    n, count = len(styles[0]), len(styles)
+    statistic = style.STATISTICS[name]
+    collected = [statistic.collect(jnp.asarray(one)) for one in styles]
+    weights = jnp.ones((n, count)) if weights is None else jnp.asarray(weights)
+    return statistic.target(jax.random.split(jax.random.key(0), n), collected, weights)
+
+
+def loss_of(name, image, target):
+    statistic = style.STATISTICS[name]
+    return statistic.loss(statistic.collect(jnp.asarray(image)), target)
+
+
 def test_gatys_loss_is_the_published_sum(features):
     image, _ = features
     target = image[::-1] + 1.0
@@ -36,12 +50,11 @@ def test_gatys_loss_is_the_published_sum(features):
 
 def test_relative_losses_are_zero_at_the_style_and_independent_of_units(features):
     image, target = features
-    for name in ('gram', 'mean_covariance', 'wasserstein'):
-        statistic = style.STATISTICS[name]
-        loss = statistic.loss(means(image), statistic.target(means(target)))
-        scaled = statistic.loss(means(10 * image), statistic.target(means(10 * target)))
+    for name in ('gram', 'mean_covariance', 'wasserstein', 'sliced'):
+        loss = loss_of(name, image, target_of(name, target))
+        scaled = loss_of(name, 10 * image, target_of(name, 10 * target))
         np.testing.assert_allclose(loss, scaled, rtol=1e-3, err_msg=name)
-        itself = statistic.loss(means(target), statistic.target(means(target)))
+        itself = loss_of(name, target, target_of(name, target))
         np.testing.assert_allclose(itself, 0.0, atol=1e-5, err_msg=name)
         assert (loss > 0.01).all(), name
 
@@ -54,11 +67,11 @@ def test_gram_loss_of_zero_features_is_one(features):
 def test_statistics_do_not_depend_on_the_order_of_positions(features):
     image, target = features
     shuffled = image.reshape(2, 20, 3)[:, np.random.default_rng(1).permutation(20)]
-    for name, statistic in style.STATISTICS.items():
-        goal = statistic.target(means(target))
+    for name in style.STATISTICS:
+        goal = target_of(name, target)
         np.testing.assert_allclose(
-            statistic.loss(means(image), goal),
-            statistic.loss(means(shuffled.reshape(image.shape)), goal),
+            loss_of(name, image, goal),
+            loss_of(name, shuffled.reshape(image.shape), goal),
             rtol=1e-4,
             err_msg=name,
         )
@@ -88,11 +101,50 @@ def test_gradient_of_the_root_matches_finite_differences_also_at_equal_eigenvalu
 
 def test_gradients_of_constant_features_are_finite():
     flat = jnp.ones((1, 4, 4, 3))
-    goal = means(np.random.default_rng(2).normal(size=(1, 4, 4, 3)))
-    for name, statistic in style.STATISTICS.items():
-        target = statistic.target(goal)
-        gradient = jax.grad(lambda x, s=statistic, t=target: s.loss(means(x), t).sum())(flat)
-        assert jnp.isfinite(gradient).all(), name
+    for goal in (np.random.default_rng(2).normal(size=(1, 4, 4, 3)), np.zeros((1, 4, 4, 3))):
+        for name in style.STATISTICS:
+            target = target_of(name, np.float32(goal))
+            gradient = jax.grad(lambda x, n=name, t=target: loss_of(n, x, t).sum())(flat)
+            assert jnp.isfinite(gradient).all(), name
+
+
+def test_sliced_distance_and_its_gradient_are_those_of_sorted_projections(features):
+    image, target = features  # 20 and 42 positions.
+    goal = target_of('sliced', target)
+    assert goal.directions.shape == (2, 3, 1)
+    found, gradient = jax.value_and_grad(lambda x: loss_of('sliced', x, goal).sum())(image)
+    expected, at = 0.0, (np.arange(20) + 0.5) / 20
+    for i in range(2):
+        direction = np.asarray(goal.directions[i, :, 0])
+        np.testing.assert_allclose(np.linalg.norm(direction), 1.0, rtol=1e-5)
+        whole = np.sort(target[i].reshape(-1, 3) @ direction)
+        quantiles = np.quantile(whole, at, method='hazen')
+        values = image[i].reshape(-1, 3) @ direction
+        error = np.sort(values) - quantiles
+        scale = np.square(whole).mean()
+        expected += np.square(error).mean() / scale
+        slopes = np.zeros(20)
+        slopes[np.argsort(values)] = 2 * error / 20 / scale
+        np.testing.assert_allclose(
+            gradient[i].reshape(-1, 3), slopes[:, None] * direction, rtol=1e-3, atol=1e-5
+        )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_sliced_styles_blend_to_their_barycenter(features):
+    _, target = features
+    shifted = np.concatenate([target, target], axis=1) + 1.0  # Other numbers of positions.
+    first, both, second = (
+        target_of('sliced', target, shifted, weights=np.float32([weights] * 2))
+        for weights in ((1.0, 0.0), (2.0, 2.0), (0.0, 3.0))
+    )
+    np.testing.assert_allclose(
+        both.quantiles, (first.quantiles + second.quantiles) / 2, rtol=1e-4, atol=1e-5
+    )
+    assert (loss_of('sliced', target, first) < 0.01).all()
+    assert (loss_of('sliced', target, second) > 0.01).all()
+    with pytest.raises(UserError, match='leave out the masks'):
+        sliced.positions(jnp.asarray(target), weight=jnp.ones((1, 6, 7, 2)))
 
 
 def test_styles_blend_as_their_images_side_by_side(features):
@@ -116,7 +168,9 @@ def test_regions_are_like_separate_images(features):
     np.testing.assert_allclose(apart.second[:, :1], means(image[:, :2]).second, rtol=1e-5)
     np.testing.assert_allclose(apart.second[:, 1:], means(image[:, 2:]).second, rtol=1e-5)
     losses = jnp.array([[1.0, 2.0]] * 2)
-    np.testing.assert_allclose(style.over_regions(losses, found), 0.4 * 1 + 0.6 * 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        style.over_regions(losses, found.weight), 0.4 * 1 + 0.6 * 2, rtol=1e-6
+    )
     whole = style.moments(jnp.asarray(image), weight=jnp.ones((1, 5, 4, 1)))
     np.testing.assert_allclose(style.means(whole).second, means(image).second, rtol=1e-5)
 

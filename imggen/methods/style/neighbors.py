@@ -122,14 +122,14 @@ class State:
       paintings: one for each phase.
       targets: the hypercolumns to reach at each scale, of length one: float16 [n, points,
         channels]. Half precision halves the checkpoint; the cosine changes by less than 1e-3.
-      banks: a `matching.Bank` of each style for the last phase, float16.
-      weights: of the styles in each region, for the last phase: [n, number of styles, r].
+      banks: a `matching.Bank` of each style for the last phase, float16; () without this phase.
+      weights: of the styles in each region, for the last phase: [n, number of styles, r], or ().
     """
 
     paintings: tuple[Painting, ...]
     targets: tuple[jax.Array, ...]
     banks: tuple[matching.Bank, ...]
-    weights: jax.Array
+    weights: jax.Array | tuple[()]
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
@@ -159,7 +159,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         for shape in sizes[: len(plan)]:
             height, width = columns_lib.grid(shape)
             targets.append(jnp.zeros((n, height * width, channels), jnp.float16))
-        banks, weights = (), jnp.zeros((n, 0))
+        banks, weights = (), ()  # A checkpoint cannot hold an array without elements.
         if split_steps:
             banks, weights = _blank_banks(scales_lib.scaled_batch(batch, plan[-1][0]), channels)
         return State(tuple(paintings), tuple(targets), banks, weights)

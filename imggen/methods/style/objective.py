@@ -77,7 +77,9 @@ class Objective(NamedTuple):
         return self.statistic == 'gram_absolute'
 
 
-def make_targets(objective: Objective, params: Params, batch: Batch) -> Targets:
+def make_targets(
+    objective: Objective, params: Params, batch: Batch, *, image_keys: jax.Array | None = None
+) -> Targets:
     """Computes the targets of the loss from a batch.
 
     Args:
@@ -85,6 +87,7 @@ def make_targets(objective: Objective, params: Params, batch: Batch) -> Targets:
       batch: 'image' [n, height, width, channels]; 'style0', ... of any size; optionally
         'style_weight' [n, number of styles], equal by default, and 'image_mask' and
         'style0_mask', ... [n, height, width, r], how much a pixel belongs to each region.
+      image_keys: one key for each image, [n], for the directions of the statistic 'sliced'.
     """
     content = batch['image']
     names = [f'style{i}' for i in range(len(batch)) if f'style{i}' in batch]
@@ -100,21 +103,25 @@ def make_targets(objective: Objective, params: Params, batch: Batch) -> Targets:
     seen = []
     for name in names:
         masks = _by_layer(objective, params, batch[name], batch.get(f'{name}_mask'))
-        sums = _over_tiles(
-            objective,
-            params,
-            batch[name],
-            tuple(objective.style_layers),
-            lambda found, place, masks=masks: _moments(objective, found, masks, place),
+        seen.append(
+            _over_tiles(
+                objective,
+                params,
+                batch[name],
+                tuple(objective.style_layers),
+                lambda found, place, masks=masks: _collect(objective, found, masks, place),
+            )
         )
-        seen.append({layer: style_losses.means(sums[layer]) for layer in sums})
-    statistic = style_losses.STATISTICS[objective.statistic]
-    blended = {
-        layer: statistic.target(style_losses.blend([one[layer] for one in seen], weights))
-        for layer in objective.style_layers
-    }
+    statistic, targets = style_losses.STATISTICS[objective.statistic], {}
+    for index, name in enumerate(objective.style_layers):
+        own = (
+            None
+            if image_keys is None
+            else jax.vmap(jax.random.fold_in, (0, None))(image_keys, index)
+        )
+        targets[name] = statistic.target(own, [one[name] for one in seen], weights)
     regions = _by_layer(objective, params, content, batch.get('image_mask'))
-    return Targets(features, blended, regions)
+    return Targets(features, targets, regions)
 
 
 def evaluate(objective: Objective, params: Params, targets: Targets, images: jax.Array):
@@ -126,19 +133,21 @@ def evaluate(objective: Objective, params: Params, targets: Targets, images: jax
         if place is not None:
             difference *= _core(objective, objective.content_layer, difference, place)
         error = jnp.square(difference).sum((1, 2, 3))
-        return _moments(objective, found, targets.regions, place), error
+        return _collect(objective, found, targets.regions, place), error
 
-    sums, error = _over_tiles(objective, params, images, objective.layers, part)
+    collected, error = _over_tiles(objective, params, images, objective.layers, part)
     if objective.is_absolute:
         content_loss = error / 2.0 * (_PUBLISHED_PIXELS / (images.shape[1] * images.shape[2]))
     else:
-        content_loss = error / jnp.square(targets.content).sum((1, 2, 3))
+        scale = jnp.square(targets.content).sum((1, 2, 3))
+        content_loss = error / jnp.maximum(scale, 1e-20)  # A picture of one color may be all zeros.
     metrics = {'content_loss': content_loss, 'style_loss': jnp.zeros(len(images))}
     statistic = style_losses.STATISTICS[objective.statistic]
     total_weight = sum(objective.style_layers.values())
     for layer, weight in objective.style_layers.items():
-        image = style_losses.means(sums[layer])
-        losses = style_losses.over_regions(statistic.loss(image, targets.style[layer]), image)
+        image = collected[layer]
+        losses = statistic.loss(image, targets.style[layer])
+        losses = style_losses.over_regions(losses, image.weight)
         metrics[f'style_{layer}'] = losses
         metrics['style_loss'] += weight / total_weight * losses
     metrics['total_variation'] = style_losses.total_variation(images)
@@ -185,9 +194,9 @@ def _over_tiles(objective, params, images, names, part):
     return jax.lax.scan(add, zeros, places)[0]
 
 
-def _moments(objective, found, regions, place):
-    """Sums the moments of each style layer over the core of a tile or over the whole image."""
-    sums = {}
+def _collect(objective, found, regions, place):
+    """Collects what the statistic needs of each style layer, of a tile's core or of the image."""
+    collect, collected = style_losses.STATISTICS[objective.statistic].collect, {}
     for layer in objective.style_layers:
         weight = regions.get(layer)
         if weight is not None:
@@ -195,8 +204,8 @@ def _moments(objective, found, regions, place):
         if place is not None:
             core = _core(objective, layer, found[layer], place)
             weight = core if weight is None else core * weight
-        sums[layer] = style_losses.moments(found[layer], weight=weight)
-    return sums
+        collected[layer] = collect(found[layer], weight=weight)
+    return collected
 
 
 def _stride(objective, layer):

@@ -119,19 +119,24 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def init(key, frozen, batch):
         contents = batch['image']
+        image_keys = keys.per_image(key, len(contents))
         scales = []
-        for scale, _ in plan:
+        for index, (scale, _) in enumerate(plan):
             shape = scales_lib.scaled(contents.shape, scale)
             scales.append(
                 Scale(
                     evaluations=jnp.zeros(len(contents), jnp.int32),
-                    targets=make_targets(objective, frozen, scales_lib.scaled_batch(batch, scale)),
+                    targets=make_targets(
+                        objective,
+                        frozen,
+                        scales_lib.scaled_batch(batch, scale),
+                        image_keys=jax.vmap(jax.random.fold_in, (0, None))(image_keys, index),
+                    ),
                     parts=dict.fromkeys(objective.parts, jnp.zeros(len(contents))),
                     search=jax.vmap(optimizer.init)(jnp.zeros(shape)),
                 )
             )
         shape = scales_lib.scaled(contents.shape, plan[0][0])[1:]
-        image_keys = keys.per_image(key, len(contents))
         first = jax.vmap(lambda key, batch: begin(key, shape, batch))(image_keys, batch)
         scales[0] = scales[0].replace(search=jax.vmap(optimizer.init)(first))
         return State(scales=tuple(scales))
@@ -200,6 +205,11 @@ def _optimizer(config: Config) -> Optimizer:
 def _objective(config: Config) -> Objective:
     network = options.choose(NETWORKS, config.network, where='config.method.network')
     options.choose(STATISTICS, config.statistic, where='config.method.statistic')
+    if config.tile and not STATISTICS[config.statistic].adds:
+        raise UserError(
+            f'config.method.statistic={config.statistic!r} does not work in tiles; set '
+            "config.method.tile=0 or config.method.statistic='gram'."
+        )
     if config.tile and network.reach is None:
         raise UserError(
             f'config.method.network={config.network!r} does not work in tiles; set '

@@ -271,6 +271,26 @@ def test_masks_become_regions(tmp_path, files):
         load(files, **masks)
 
 
+def test_a_line_a_tiny_style_and_masks_of_other_sizes_become_sound_arrays(tmp_path, files):
+    for name, (height, width) in {'line': (1, 70), 'tiny': (2, 3)}.items():
+        Image.fromarray(noise(height, width)).save(tmp_path / f'{name}.png')
+    for name, (height, width) in {'c': (5, 4), 's': (1, 2)}.items():
+        halves = np.zeros((height, width), np.uint8)
+        halves[:, width // 2 :] = 255
+        Image.fromarray(halves).save(tmp_path / f'{name}.png')
+    masks = {'content_mask': str(tmp_path / 'c.png'), 'style_masks': str(tmp_path / 's.png')}
+    dataset = load((str(tmp_path / 'line.png'), str(tmp_path / 'tiny.png')), detail=1.0, **masks)
+    found = batch(dataset)
+    assert found['image'].shape == (1, 32, 64, 3) and found['image_mask'].shape == (1, 32, 64, 2)
+    assert found['style0'].shape == (1, 32, 32, 3) and found['style0_mask'].shape == (1, 32, 32, 2)
+    for name, leaf in found.items():
+        assert np.isfinite(leaf).all(), name
+    for name in ('image_mask', 'style0_mask'):
+        np.testing.assert_allclose(found[name].sum(-1), 1.0, atol=0.01)
+    [pixels] = dataset.postprocess(found['image']).values()
+    assert pixels.shape == (1, 70, 3)
+
+
 def test_a_style_takes_part_only_where_its_mask_has_the_level(tmp_path, files):
     halves = np.zeros((90, 140), np.uint8)
     halves[:, 70:] = 255

@@ -141,6 +141,13 @@ def test_steps_too_few_for_the_full_size_end_at_a_coarser_one():
     assert results(method, state, batch).shape == batch['image'].shape
 
 
+@pytest.mark.parametrize('split_fraction', [0.0, 0.25])
+def test_no_array_of_a_state_is_empty_so_that_a_checkpoint_can_hold_it(split_fraction):
+    method = methods.make({**CONFIG, 'split_fraction': split_fraction})
+    state = jax.eval_shape(method.init, jax.random.key(0), method.frozen, pictures(size=(16, 32)))
+    assert all(leaf.size for leaf in jax.tree.leaves(state))
+
+
 def test_pictures_of_one_color_and_no_strength_stay_finite():
     flat = {'image': jnp.full((1, 16, 16, 3), 0.3), 'style0': jnp.full((1, 16, 16, 3), -0.5)}
     method = methods.make({**CONFIG, 'num_steps': 4, 'strength': 0.4})

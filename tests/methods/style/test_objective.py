@@ -152,6 +152,27 @@ def test_content_losses(params):
         np.testing.assert_allclose(metrics['content_loss'], losses, rtol=1e-4)
 
 
+@pytest.mark.parametrize('statistic', ['gram', 'mean_covariance'])
+def test_pictures_of_one_color_have_losses_of_ordinary_size(params, statistic):
+    size = (1, 8, 12, 3)
+    black = jnp.broadcast_to(params['input']['mean'], size)  # Every activation is 0.
+    batch = {'image': black, 'style0': jnp.full((1, 8, 8, 3), 0.5)}
+    goal = _objective(statistic=statistic)
+
+    @jax.jit
+    def evaluate(params, batch, image):
+        targets = objective.make_targets(goal, params, batch)
+        return objective.value_and_gradient(goal, params, targets, image)
+
+    at_content, _, _ = evaluate(params, batch, black)
+    assert 0 < at_content[0] < 100
+    colored = {**batch, 'image': jnp.full(size, -0.5)}
+    noisy = jnp.clip(jax.random.normal(jax.random.key(0), size), -1.0, 1.0)
+    loss, gradient, _ = evaluate(params, colored, noisy)
+    assert 0 < loss[0] < 1e9
+    assert 0 < jnp.linalg.norm(gradient) < 1e12
+
+
 @pytest.mark.parametrize(
     ('statistic', 'is_masked'), [('gram', True), ('gram_absolute', False), ('wasserstein', False)]
 )
@@ -296,6 +317,7 @@ def test_initial_images():
         ({'optimizer_options': {'memory': 3}}, r'config\.method\.optimizer_options\.memory'),
         ({'initial': 'black'}, r'config\.method\.initial'),
         ({'network': 'lite0', 'tile': 256}, r'does not work in tiles'),
+        ({'statistic': 'sliced', 'tile': 256}, r"statistic='sliced' does not work in tiles"),
         ({'network': 'vgg16_random', 'weights': 'x.h5'}, 'does not read a file'),
         ({'style_layers': {'relu1_1': 1.0}}, r'config\.method\.style_layers'),
         ({'pooling': 'mean'}, r'config\.method\.pooling'),
