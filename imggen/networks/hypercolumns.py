@@ -25,7 +25,7 @@ class Readout(nn.Module):
     """
 
     outputs: int
-    features: int = 256
+    features: int = 128
 
     @nn.compact
     def __call__(self, maps: Sequence[jax.Array]) -> jax.Array:
