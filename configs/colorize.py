@@ -4,7 +4,9 @@ python -m experiments.train --config=configs/colorize.py --config.data.path=DIR 
 python -m experiments.translate --workdir=W --input=black_and_white/ --output=colored/
 
 Pictures are learned whole, at 96 x 96; colors are joined with the lightness at full size.
-Pictures without color are skipped. `--config.method.chroma_quantile=0.75` gives livelier colors.
+Pictures without color are skipped. `--config.method.chroma_quantile=0.85` gives livelier colors.
+8,000 pictures take 21 minutes of one core. On 276 photographs LPIPS is 0.181, where gray has 0.237,
+and the colorfulness is 0.75 of the truth's (docs/translation.md).
 """
 
 from configs import common
@@ -16,7 +18,7 @@ def get_config(arg=None):
     larger = size + size // 8
     config = common.config(
         'colorize',
-        total_images=16 if arg.smoke else 24_000,
+        total_images=16 if arg.smoke else 8000,
         data={
             'name': 'pairs',
             'path': '',
