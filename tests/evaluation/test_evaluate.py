@@ -37,6 +37,7 @@ KINDS = {
     'gradient_ascent': SET | {'evolution'},
     'style': SET | {'style'},
     'style_neighbours': SET | {'style'},
+    'colorize': {'translation', 'translation_vgg16'},
     'pix2pix': {'translation', 'translation_vgg16'},
     'super_resolution': {'translation', 'translation_vgg16'},
     'classifier': {'classifier'},
@@ -71,7 +72,7 @@ def run_of():
 
 def untrained(name, section):
     method, config = cases.method(name), cases.CONFIGS[name]
-    shape = (28, 28, 3 if section is STACKED else 1)
+    shape = (28, 28, 3 if section is STACKED or name == 'colorize' else 1)
     batch = cases.source(shape=shape).batch(0)
     if not name.startswith('style'):
         del batch['style0']

@@ -38,6 +38,14 @@ CONFIGS = {
         'latent_size': 4,
     },
     'classifier': {'name': 'classifier', 'num_steps': 6, 'network': {'stages': (4, 8)}},
+    'colorize': {
+        'name': 'colorize',
+        'num_steps': 6,
+        'network': 'vgg16_random',
+        'layers': ('block1_conv2', 'block2_conv1'),
+        'features': 4,
+        'bins': 4,
+    },
     'ebgan': {
         'name': 'ebgan',
         'num_steps': 6,
@@ -219,11 +227,17 @@ CONFIGS |= {
     for name in methods.METHODS.keys() - {config['name'] for config in CONFIGS.values()}
 }
 SHAPE = (8, 8, 1)
+_SHAPES = {'colorize': (8, 8, 3)}
 
 
 def method(name: str, *, axis_name: str | None = None, **changes):
     """Returns the method of one case."""
     return methods.make({**CONFIGS[name], **changes}, axis_name=axis_name)
+
+
+def source_for(name: str) -> Source:
+    """Returns images of the shape that one case needs."""
+    return source(shape=_SHAPES.get(name, SHAPE))
 
 
 def source(*, seed: int = 0, shape=SHAPE) -> Source:

@@ -25,7 +25,7 @@ def traced_once(name):
         for function in (method.init, *(phase.step for phase in method.phases))
     )
     phases = [phase._replace(step=step) for phase, step in zip(method.phases, steps, strict=True)]
-    return method._replace(init=init, phases=tuple(phases)), cases.source()
+    return method._replace(init=init, phases=tuple(phases)), cases.source_for(name)
 
 
 def run(name, *, mesh=None, **options):
@@ -107,7 +107,7 @@ def test_pmap_gives_what_jit_gives(name):
     is_cut = method.state_spec != P()
     in_axes = (None, 0 if is_cut else None, None, 0)
     step = jax.pmap(method.phases[0].step, axis_name='devices', in_axes=in_axes)
-    batch = cut(cases.source().batch(1))
+    batch = cut(cases.source_for(name).batch(1))
     states, metrics = step(key, cut(state) if is_cut else state, method.frozen, batch)
     for device in range(4):
         actual = jax.tree.map(lambda leaf, device=device: leaf[device], states)
@@ -160,6 +160,7 @@ GOLDEN = {
         'generator_loss': 0.689472,
         'l1': 0.500102,
     },
+    'colorize': {'chroma': 1.51279, 'hue': 0.860798},
     'super_resolution': {'generator_gradient': 0.035159, 'l1': 0.431626},
     'style': {'loss': 6.250161},
     'style_neighbours': {'loss': 0.343355},
@@ -252,7 +253,7 @@ def test_first_step_has_its_golden_metrics(name):
 @SPREAD
 def test_sample_makes_the_set_that_is_named_as_the_result(name):
     whole, _, _ = uninterrupted(name)
-    method, batch = cases.method(name), cases.source().batch(0)
+    method, batch = cases.method(name), cases.source_for(name).batch(0)
     given = {key: leaf for key, leaf in batch.items() if key != 'label'}
     count = min(3, method.num_images or 3)
     if method.num_images is not None:
