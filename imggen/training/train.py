@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import math
 import pathlib
 import signal
@@ -17,7 +18,17 @@ from imggen.errors import UserError
 from imggen.evaluation import distribution
 from imggen.method import Batch, Method
 from imggen.progress import Progress
-from imggen.training import collapse, dispatch, hooks, labels, loop, parent, precision, signals
+from imggen.training import (
+    collapse,
+    dispatch,
+    hooks,
+    labels,
+    loop,
+    memory,
+    parent,
+    precision,
+    signals,
+)
 from imggen.training.dispatch import NotFiniteError
 from imggen.workdir import boards, lock
 from imggen.workdir.checkpoint import Checkpoints
@@ -260,6 +271,7 @@ class _Training:
             stop=lambda: bool(caught.came),
             unfinished=unfinished,
             restarts=[restart['from'] for restart in restarts],
+            check=functools.partial(memory.check, mesh=self.mesh, say=progress.say),
         )
 
     def _hooks(self, measure, detector, unfinished, caught) -> list[loop.StateHook]:
