@@ -42,9 +42,7 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, latent: jax.Array, label=None, *, train: bool) -> jax.Array:
         def gated(x):
-            norm = BatchNorm(
-                use_running_average=not train, momentum=0.9, axis_name=self.axis_name
-            )
+            norm = BatchNorm(use_running_average=not train, momentum=0.9, axis_name=self.axis_name)
             return nn.glu(norm(x))
 
         times, base = blocks.halvings(self.shape[:2], least=1)

@@ -62,13 +62,15 @@ def _limits() -> list[int]:
     found = []
     for line in _read(_PROC / 'self/cgroup').splitlines():
         _, controllers, path = line.split(':', 2)
-        file = 'memory.limit_in_bytes' if controllers else 'memory.max'
+        if controllers not in ('', 'memory'):
+            continue
+        name = 'memory.limit_in_bytes' if controllers else 'memory.max'
         root = _CGROUPS / controllers
         group = root / path.lstrip('/')
-        if controllers in ('', 'memory'):
-            groups = [group, *(parent for parent in group.parents if parent.is_relative_to(root))]
-            found += [int(text) for each in groups if (text := _read(each / file).strip()).isdigit()]
-    return found
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(root):
+                found.append(_read(folder / name).strip())
+    return [int(text) for text in found if text.isdigit()]
 
 
 def _mib(size: int) -> str:

@@ -1,11 +1,11 @@
 """Precision: the types in which a training step computes.
 
   float32         every product of matrices and every convolution in full precision
-  tensorfloat32   the operands of products are rounded: to TensorFloat-32 on a GPU, to three
-                  bfloat16 numbers on a TPU. A CPU computes as with float32.
+  tensorfloat32   a GPU rounds the operands of products to TensorFloat-32, and a TPU makes one
+                  product of three products in bfloat16. A CPU computes as with float32.
   bfloat16        the layers of networks, forward and backward, compute in bfloat16. All else is as
-                  with float32: parameters, optimizers, averages, batch statistics, losses, penalties,
-                  distances and frozen networks.
+                  with float32: parameters, optimizers, averages, batch statistics, losses,
+                  penalties, distances and frozen networks.
 
 The state is float32 in every precision, so a checkpoint continues in any of them. Samples, measures
 and exported models do not depend on it: they apply the float32 parameters.
@@ -29,7 +29,7 @@ PRECISIONS = {
 
 
 def check(precision: str, state) -> None:
-    """Raises UserError for bfloat16 if a method with this state, or its shapes, trains no network."""
+    """Raises UserError for bfloat16 if a method with this state, or shapes, trains no network."""
     dtype, _ = PRECISIONS[precision]
     if dtype is not None and not any(map(_is_network, jax.tree.leaves(state, is_leaf=_is_network))):
         raise UserError(
@@ -40,9 +40,7 @@ def check(precision: str, state) -> None:
 
 def stepping_in(precision: str, method: Method) -> Method:
     """Returns the method with steps that compute in one of PRECISIONS."""
-    phases = (
-        phase._replace(step=_stepping_in(precision, phase.step)) for phase in method.phases
-    )
+    phases = (phase._replace(step=_stepping_in(precision, phase.step)) for phase in method.phases)
     return method._replace(phases=tuple(phases))
 
 

@@ -63,7 +63,7 @@ def test_networks_compute_in_bfloat16_and_the_state_stays_float32(name):
 def test_networks_are_built_from_layers_that_have_the_type_of_the_step():
     known = {name for name, kind in vars(layers).items() if inspect.isclass(kind)}
     modules = pkgutil.walk_packages(networks.__path__, 'imggen.networks.')
-    for module in map(lambda found: pkgutil.resolve_name(found.name), modules):
+    for module in (pkgutil.resolve_name(found.name) for found in modules):
         # Evolved images have no training step that could be in another type.
         if module not in (layers, networks.cppn):
             used = set(re.findall(r'\bnn\.([A-Z]\w+)\(', inspect.getsource(module)))
