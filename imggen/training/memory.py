@@ -12,7 +12,9 @@ _MIB = 2**20
 _PROC, _CGROUPS = pathlib.Path('/proc'), pathlib.Path('/sys/fs/cgroup')
 
 
-def check(phase: str, program: jax.stages.Compiled, mesh: Mesh, *, say: Callable[[str], None]):
+def check(
+    phase: str, program: jax.stages.Compiled, mesh: Mesh, *, say: Callable[[str], None]
+) -> None:
     """Says what a compiled phase needs on each device.
 
     That is its arguments, its outputs and its temporary arrays, without the outputs that take the
@@ -51,10 +53,11 @@ def available(mesh: Mesh, *, held: int = 0) -> int | None:
     kilobytes = dict(line.split(':', 1) for line in _read(_PROC / 'meminfo').splitlines())
     if 'MemAvailable' not in kilobytes:
         return None
-    names = ('MemAvailable', 'SwapFree')
-    free = sum(1024 * int(kilobytes.get(name, '0').split()[0]) for name in names)
-    share = len(others) + 1
-    return min([free // share + held, *(limit // share for limit in _limits())])
+    free, swap = (
+        1024 * int(kilobytes.get(name, '0').split()[0]) for name in ('MemAvailable', 'SwapFree')
+    )
+    count = len(others) + 1
+    return min([free + count * held, *_limits()]) // count + swap // count
 
 
 def _limits() -> list[int]:
