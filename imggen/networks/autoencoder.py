@@ -9,6 +9,7 @@ from flax import linen as nn
 
 from imggen.networks import blocks
 from imggen.networks.conv.layers import Conv, ConvTranspose
+from imggen.networks.layers import Dense
 
 
 class Encoder(nn.Module):
@@ -35,7 +36,7 @@ class Encoder(nn.Module):
             width = min(self.features * 2**level, self.max_features)
             x = nn.elu(Conv(width, (4, 4), stride=2, padding=1)(x))
             maps.append(x)
-        return nn.Dense(self.code_size)(x.reshape(x.shape[0], -1)), tuple(maps)
+        return Dense(self.code_size)(x.reshape(x.shape[0], -1)), tuple(maps)
 
 
 class Decoder(nn.Module):
@@ -56,7 +57,7 @@ class Decoder(nn.Module):
     def __call__(self, codes: jax.Array) -> jax.Array:
         times, base = blocks.halvings(self.shape[:2], least=1)
         widths = [min(self.features * 2**level, self.max_features) for level in range(times)][::-1]
-        x = nn.elu(nn.Dense(base[0] * base[1] * widths[0])(codes))
+        x = nn.elu(Dense(base[0] * base[1] * widths[0])(codes))
         x = x.reshape(-1, *base, widths[0])
         for width in widths[1:]:
             x = nn.elu(ConvTranspose(width, (4, 4), stride=2, padding=1)(x))

@@ -6,6 +6,7 @@ from flax import linen as nn
 
 from imggen.networks import blocks
 from imggen.networks.conv.layers import Conv
+from imggen.networks.layers import BatchNorm, Dense
 
 
 class Classifier(nn.Module):
@@ -36,13 +37,13 @@ class Classifier(nn.Module):
                 x = blocks.max_pool(x)
             for _ in range(self.convolutions):
                 x = Conv(width, (3, 3), padding=1, use_bias=False)(x)
-                x = nn.BatchNorm(
+                x = BatchNorm(
                     use_running_average=not train, momentum=0.9, axis_name=self.axis_name
                 )(x)
                 x = nn.relu(x)
         features = jnp.mean(x, axis=(1, 2))
         x = nn.Dropout(self.dropout, deterministic=not train)(features)
-        return nn.Dense(self.num_classes)(x), features
+        return Dense(self.num_classes)(x), features
 
 
 class DenseClassifier(nn.Module):
@@ -64,6 +65,6 @@ class DenseClassifier(nn.Module):
     def __call__(self, images: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
         x = images.reshape(images.shape[0], -1)
         for width in self.hidden:
-            x = nn.relu(nn.Dense(width)(x))
+            x = nn.relu(Dense(width)(x))
         dropped = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(self.num_classes)(dropped), x
+        return Dense(self.num_classes)(dropped), x

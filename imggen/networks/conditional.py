@@ -9,13 +9,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from imggen.networks import spectral
+from imggen.networks.layers import Embed
 
 
 def with_class(latent: jax.Array, label: jax.Array | None, num_classes: int) -> jax.Array:
     """Appends the learned vector of the class to a latent [n, d]: [n, 2 d]."""
     if not num_classes:
         return latent
-    vectors = nn.Embed(num_classes, latent.shape[-1], embedding_init=nn.initializers.normal(1.0))
+    vectors = Embed(num_classes, latent.shape[-1], embedding_init=nn.initializers.normal(1.0))
     return jnp.concatenate([latent, vectors(label)], axis=-1)
 
 
@@ -40,6 +41,6 @@ def projected(
     if not num_classes:
         return logits
     init = nn.initializers.normal(features.shape[-1] ** -0.5)
-    vectors = nn.Embed(num_classes, features.shape[-1], embedding_init=init)
+    vectors = Embed(num_classes, features.shape[-1], embedding_init=init)
     vectors = spectral.apply(vectors, label, normalize=normalize, train=train)
     return logits + jnp.sum(vectors * features, axis=-1)

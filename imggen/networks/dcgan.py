@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from imggen.networks import blocks, conditional, spectral
 from imggen.networks.conv.layers import Conv, ConvTranspose
+from imggen.networks.layers import BatchNorm, Dense
 
 _init = nn.initializers.normal(0.02)
 
@@ -34,7 +35,7 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, latent: jax.Array, label=None, *, train: bool) -> jax.Array:
         def activate(x):
-            x = nn.BatchNorm(
+            x = BatchNorm(
                 use_running_average=not train,
                 momentum=0.9,
                 scale_init=lambda key, shape, dtype=jnp.float32: (
@@ -47,7 +48,7 @@ class Generator(nn.Module):
         times, base = blocks.halvings(self.shape[:2], least=1)
         widths = [min(self.features * 2**level, self.max_features) for level in range(times)][::-1]
         x = conditional.with_class(latent, label, self.num_classes)
-        x = nn.Dense(base[0] * base[1] * widths[0], use_bias=False, kernel_init=_init)(x)
+        x = Dense(base[0] * base[1] * widths[0], use_bias=False, kernel_init=_init)(x)
         x = activate(x.reshape(-1, *base, widths[0]))
         for width in widths[1:]:
             x = ConvTranspose(
@@ -92,12 +93,12 @@ class Discriminator(nn.Module):
             )
             x = layer(conv, x)
             if normalize:
-                x = nn.BatchNorm(
+                x = BatchNorm(
                     use_running_average=not train, momentum=0.9, axis_name=self.axis_name
                 )(x)
             x = nn.leaky_relu(x, 0.2)
         x = x.reshape(x.shape[0], -1)
-        logits = layer(nn.Dense(1, kernel_init=_init), x)[:, 0]
+        logits = layer(Dense(1, kernel_init=_init), x)[:, 0]
         return conditional.projected(
             logits, x, label, self.num_classes, normalize=self.spectral, train=train
         )

@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from imggen.networks import blocks
 from imggen.networks.conv.layers import Conv
+from imggen.networks.layers import Dense, Embed, GroupNorm, MultiHeadDotProductAttention
 
 _zeros = nn.initializers.zeros
 _FREQUENCIES = 32
@@ -31,7 +32,7 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, embedding: jax.Array) -> jax.Array:
         y = Conv(self.features, 3)(nn.silu(_normalize(x)))
-        change = nn.Dense(2 * self.features, kernel_init=_zeros)(embedding)[:, None, None]
+        change = Dense(2 * self.features, kernel_init=_zeros)(embedding)[:, None, None]
         scale, shift = jnp.split(change, 2, axis=-1)
         y = nn.silu(_normalize(y) * (1.0 + scale) + shift)
         y = Conv(self.features, 3, kernel_init=_zeros)(y)
@@ -84,17 +85,17 @@ class FlowUNet(nn.Module):
         frequencies = 2.0 * jnp.pi * jnp.exp(jnp.linspace(0.0, math.log(100.0), _FREQUENCIES))
         angles = time[:, None] * frequencies[None]
         width = 4 * self.features[0]
-        x = nn.Dense(width)(jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1))
+        x = Dense(width)(jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1))
         if self.num_classes:
-            x = x + nn.Embed(self.num_classes + 1, width)(label)
-        return nn.silu(nn.Dense(width)(nn.silu(x)))
+            x = x + Embed(self.num_classes + 1, width)(label)
+        return nn.silu(Dense(width)(nn.silu(x)))
 
     def _attend(self, x):
         n, height, width, channels = x.shape
         tokens = _normalize(x).reshape(n, height * width, channels)
-        attend = nn.MultiHeadDotProductAttention(self.heads, out_kernel_init=_zeros)
+        attend = MultiHeadDotProductAttention(self.heads, out_kernel_init=_zeros)
         return attend(tokens).reshape(x.shape)
 
 
 def _normalize(x):
-    return nn.GroupNorm(num_groups=math.gcd(_GROUPS, x.shape[-1]))(x)
+    return GroupNorm(num_groups=math.gcd(_GROUPS, x.shape[-1]))(x)

@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from imggen.networks import blocks, conditional
 from imggen.networks.conv.layers import Conv, ConvTranspose
+from imggen.networks.layers import BatchNorm, Dense
 
 _SKIPPED = 3  # Number of doublings from a map to the map that it gates.
 _init = nn.initializers.normal(0.02)
@@ -41,9 +42,7 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, latent: jax.Array, label=None, *, train: bool) -> jax.Array:
         def gated(x):
-            norm = nn.BatchNorm(
-                use_running_average=not train, momentum=0.9, axis_name=self.axis_name
-            )
+            norm = BatchNorm(use_running_average=not train, momentum=0.9, axis_name=self.axis_name)
             return nn.glu(norm(x))
 
         times, base = blocks.halvings(self.shape[:2], least=1)
@@ -51,7 +50,7 @@ class Generator(nn.Module):
         widths = [min(width, self.max_features) for width in doubled][::-1]
         latent = latent * jax.lax.rsqrt(jnp.mean(jnp.square(latent), -1, keepdims=True) + 1e-8)
         x = conditional.with_class(latent, label, self.num_classes)
-        x = nn.Dense(base[0] * base[1] * 2 * widths[0], use_bias=False, kernel_init=_init)(x)
+        x = Dense(base[0] * base[1] * 2 * widths[0], use_bias=False, kernel_init=_init)(x)
         maps = [gated(x.reshape(-1, *base, 2 * widths[0]))]
         for width in (*widths[1:], max(1, self.features // 2)):
             convolved = ConvTranspose(
@@ -77,5 +76,5 @@ class Excitation(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         pool = tuple(-(-side // 4) for side in x.shape[1:3])
         x = nn.avg_pool(x, pool, strides=pool)
-        x = nn.swish(nn.Dense(self.features)(x.reshape(x.shape[0], -1)))
-        return nn.sigmoid(nn.Dense(self.features)(x))[:, None, None]
+        x = nn.swish(Dense(self.features)(x.reshape(x.shape[0], -1)))
+        return nn.sigmoid(Dense(self.features)(x))[:, None, None]

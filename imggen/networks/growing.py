@@ -20,6 +20,7 @@ from flax import linen as nn
 from imggen.networks import conditional, spectral
 from imggen.networks.blocks import pad_to
 from imggen.networks.conv.layers import Conv
+from imggen.networks.layers import Dense
 
 _SLOPE = 0.2  # Of the leaky ReLU.
 _init = nn.initializers.he_normal()
@@ -79,7 +80,7 @@ class Generator(nn.Module):
         del train
         base = base_size(self.shape[:2], len(self.features))
         x = conditional.with_class(latent, label, self.num_classes)
-        x = nn.Dense(base[0] * base[1] * self.features[0], kernel_init=_linear, name='start')(x)
+        x = Dense(base[0] * base[1] * self.features[0], kernel_init=_linear, name='start')(x)
         x = _activate(x.reshape(-1, *base, self.features[0]))
         images = []
         for number in range(level + 1):
@@ -128,7 +129,7 @@ class Discriminator(nn.Module):
                 x = mix(old, x, fade) if number == level else x
         conv = Conv(self.features[0], 3, kernel_init=_init, name='conv_0')
         x = nn.leaky_relu(layer(conv, x), _SLOPE).reshape(x.shape[0], -1)
-        logits = layer(nn.Dense(1, kernel_init=_linear, name='logit'), x)[:, 0]
+        logits = layer(Dense(1, kernel_init=_linear, name='logit'), x)[:, 0]
         return conditional.projected(
             logits, x, label, self.num_classes, normalize=self.spectral, train=train
         )
@@ -137,4 +138,5 @@ class Discriminator(nn.Module):
 def _activate(x):
     """Applies a leaky ReLU and scales the features of every pixel to a mean square of 1."""
     x = nn.leaky_relu(x, _SLOPE)
-    return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-8)
+    square = jnp.mean(jnp.square(x.astype(jnp.float32)), axis=-1, keepdims=True)
+    return (x * jax.lax.rsqrt(square + 1e-8)).astype(x.dtype)

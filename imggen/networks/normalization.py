@@ -53,7 +53,7 @@ class Normalize(nn.Module):
         else:
             mean, variance = self._batch_moments(x, statistics)
         factor = scale[None, None, None] * lax.rsqrt(variance + _EPSILON)
-        return (x - mean) * factor + bias[None, None, None]
+        return ((x - mean) * factor + bias[None, None, None]).astype(x.dtype)
 
     def _batch_moments(self, x, statistics):
         average_mean = self.variable('batch_stats', 'mean', jnp.zeros, x.shape[-1:])
@@ -73,7 +73,8 @@ class Normalize(nn.Module):
 
 
 def _moments(x, axes, axis_name=None):
-    """Returns mean and variance over `axes`, which are kept with length 1."""
+    """Returns mean and variance over `axes`, float32, which are kept with length 1."""
+    x = x.astype(jnp.float32)
     mean = jnp.mean(x, axes, keepdims=True)
     square = jnp.mean(jnp.square(x), axes, keepdims=True)
     if axis_name is not None:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from imggen.networks import blocks, conditional, spectral
+from imggen.networks.layers import Dense
 
 
 class Generator(nn.Module):
@@ -33,8 +34,8 @@ class Generator(nn.Module):
         del train
         x = conditional.with_class(latent, label, self.num_classes)
         for width in self.features:
-            x = nn.relu(nn.Dense(width)(x))
-        x = nn.Dense(math.prod(self.shape))(x)
+            x = nn.relu(Dense(width)(x))
+        x = Dense(math.prod(self.shape))(x)
         return jnp.tanh(x).reshape(-1, *self.shape)
 
 
@@ -58,7 +59,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, label=None, *, train: bool) -> jax.Array:
         def linear(width, x):
-            return spectral.apply(nn.Dense(width), x, normalize=self.spectral, train=train)
+            return spectral.apply(Dense(width), x, normalize=self.spectral, train=train)
 
         x = images.reshape(images.shape[0], -1)
         for width in self.features:

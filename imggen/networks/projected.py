@@ -15,6 +15,7 @@ from flax import linen as nn
 
 from imggen.networks import spectral
 from imggen.networks.conv.layers import Conv
+from imggen.networks.layers import BatchNorm
 
 _LARGEST_LAST = 8  # Heads halve a map until its shorter side is below this.
 
@@ -89,7 +90,7 @@ class Heads(nn.Module):
             for left in reversed(range(halvings)):
                 width = max(1, 8 * self.features // 2**left)
                 x = layer(Conv(width, 4, stride=2, padding=1, use_bias=False), x)
-                x = nn.BatchNorm(
+                x = BatchNorm(
                     use_running_average=not train, momentum=0.9, axis_name=self.axis_name
                 )(x)
                 x = nn.leaky_relu(x, 0.2)

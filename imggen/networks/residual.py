@@ -11,6 +11,7 @@ from flax import linen as nn
 
 from imggen.networks import blocks, conditional, spectral
 from imggen.networks.conv.layers import Conv
+from imggen.networks.layers import Dense
 
 _SLOPE = 0.2  # Of the leaky ReLU.
 _linear = nn.initializers.variance_scaling(1.0, 'fan_in', 'normal')
@@ -80,8 +81,8 @@ class Generator(nn.Module):
         widths = stage_widths(self.features, times + 1)
         basis = self.param('basis', nn.initializers.normal(1.0), (1, *base, widths[0]))
         latent = conditional.with_class(latent, label, self.num_classes)
-        scale = nn.Dense(widths[0], use_bias=False, kernel_init=_linear)(latent)
-        x = basis * scale[:, None, None, :]
+        scale = Dense(widths[0], use_bias=False, kernel_init=_linear)(latent)
+        x = basis.astype(scale.dtype) * scale[:, None, None, :]
         for level, width in enumerate(widths):
             if level:
                 if width != x.shape[-1]:
@@ -135,7 +136,7 @@ class Discriminator(nn.Module):
         if self.spectral:  # Its singular values are the norms of the features.
             basis /= jnp.sqrt(jnp.max(jnp.sum(jnp.square(basis), axis=(0, 1, 2))))
         x = jnp.sum(x * basis, axis=(1, 2))
-        logits = layer(nn.Dense(1, use_bias=False, kernel_init=_linear), x)[:, 0]
+        logits = layer(Dense(1, use_bias=False, kernel_init=_linear), x)[:, 0]
         return conditional.projected(
             logits, x, label, self.num_classes, normalize=self.spectral, train=train
         )

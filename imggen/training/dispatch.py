@@ -103,8 +103,8 @@ class Programs:
         """Returns what a record of a compiled phase begins with."""
         return self._zeros[phase.name]
 
-    def compile(self, phase: Phase, loop_key, state, frozen, window) -> None:
-        """Compiles the dispatch of a phase for the shapes of the arguments."""
+    def compile(self, phase: Phase, loop_key, state, frozen, window) -> jax.stages.Compiled:
+        """Compiles the dispatch of a phase for the shapes of the arguments, and returns it."""
         # The program traces no step again: an inner jit keeps the trace.
         step = jax.jit(partial(_step, phase.step, self._source.gather), inline=True)
         index = devices.replicate(self._mesh, np.int32(0))
@@ -121,7 +121,9 @@ class Programs:
         )
         lowered = dispatch.lower(loop_key, state, frozen, window, index, index, zeros)
         compiler_options = devices.compiler_options(self._mesh)
-        self._programs[phase.name] = lowered.compile(compiler_options=compiler_options)
+        program = lowered.compile(compiler_options=compiler_options)
+        self._programs[phase.name] = program
+        return program
 
     def run(self, phase: Phase, loop_key, state, frozen, window, first: int, last: int, totals):
         """Runs the steps [first, last); returns the state and the totals. `state` is donated."""

@@ -83,6 +83,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     unfinished: dispatch.Unfinished | None = None,
     restarts: Sequence[int] = (),
+    check: Callable[[str, jax.stages.Compiled], None] = lambda phase, program: None,
 ) -> Result:
     """Advances `method` through its phases.
 
@@ -101,6 +102,7 @@ def run(
       unfinished: the record that an earlier stop cut. If a stop cuts another one, the loop
         leaves it here before the hooks run.
       restarts: steps from which the run was begun again with another key.
+      check: sees the name and the program of each phase before it runs, and may raise.
 
     Raises:
       NotFiniteError: a metric was not finite; names it and the first such step.
@@ -121,7 +123,8 @@ def run(
             arguments = (frozen, windows.at(first))
             if phase not in programs:
                 reader.flush()  # The time to compile does not belong to the dispatch before.
-                programs.compile(phase, loop_key(first), state, *arguments)
+                program = programs.compile(phase, loop_key(first), state, *arguments)
+                check(phase.name, program)
             totals = unfinished.totals(programs.zeros(phase))
             first = unfinished.get('first', first)
             unfinished.clear()

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import math
 import pathlib
 import signal
@@ -17,7 +18,17 @@ from imggen.errors import UserError
 from imggen.evaluation import distribution
 from imggen.method import Batch, Method
 from imggen.progress import Progress
-from imggen.training import collapse, dispatch, hooks, labels, loop, parent, signals
+from imggen.training import (
+    collapse,
+    dispatch,
+    hooks,
+    labels,
+    loop,
+    memory,
+    parent,
+    precision,
+    signals,
+)
 from imggen.training.dispatch import NotFiniteError
 from imggen.workdir import boards, lock
 from imggen.workdir.checkpoint import Checkpoints
@@ -28,7 +39,7 @@ MAX_RESTARTS = 3  # After NaN, in one run.
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Options of `config.run`. None changes what is computed.
+    """Options of `config.run`. None changes what is computed, but for rounding (`precision`).
 
     Attributes:
       log_every_steps: steps in one dispatch to the device, and in one record.
@@ -46,6 +57,7 @@ class RunConfig:
       wandb: whether a run of Weights & Biases is written, too, on this machine.
       on_nan: what follows NaN or infinity. 'stop' ends the run; 'restart' goes back to the last
         checkpoint and on with other random numbers, three times at most in a run.
+      precision: one of `precision.PRECISIONS`, the types in which a step computes.
     """
 
     log_every_steps: int = 50
@@ -61,6 +73,7 @@ class RunConfig:
     tensorboard: bool = False
     wandb: bool = False
     on_nan: str = 'stop'
+    precision: str = 'float32'
 
     def __post_init__(self):
         periods = ('log', 'sample', 'checkpoint', 'measure')
@@ -70,6 +83,7 @@ class RunConfig:
                 raise UserError(f'config.run.{name} is {steps}; set it to {least} or more.')
         if self.on_nan not in ('stop', 'restart'):
             raise UserError(f"config.run.on_nan={self.on_nan!r} is not 'stop' or 'restart'.")
+        options.choose(precision.PRECISIONS, self.precision, where='config.run.precision')
         if self.extractor and self.extractor not in features.EXTRACTORS:
             hint = options.suggestion(self.extractor, features.EXTRACTORS)
             raise UserError(f'config.run.extractor={self.extractor!r} is no extractor: {hint}')
@@ -115,7 +129,9 @@ def train(
     labels.check(config, method, source)
     batch = loop.first_batch(source, mesh)
     # An option that a network does not have is refused before anything is written.
-    jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    state = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    precision.check(run_config.precision, state)
+    method = precision.stepping_in(run_config.precision, method)
     leads = jax.process_index() == 0
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
     writer = Writer(workdir, config, command=command, active=leads, boards=wanted)
@@ -255,6 +271,7 @@ class _Training:
             stop=lambda: bool(caught.came),
             unfinished=unfinished,
             restarts=[restart['from'] for restart in restarts],
+            check=functools.partial(memory.check, mesh=self.mesh, say=progress.say),
         )
 
     def _hooks(self, measure, detector, unfinished, caught) -> list[loop.StateHook]:

@@ -321,7 +321,7 @@ def _feature_matching(apply: Callable, real: jax.Array, fake: jax.Array) -> jax.
 
     def features(images):
         _, changed = apply(images, statistics='batch', mutable=['batch_stats', 'intermediates'])
-        return jax.tree.leaves(changed['intermediates'])
+        return [leaf.astype(jnp.float32) for leaf in jax.tree.leaves(changed['intermediates'])]
 
     pairs = zip(features(real), features(fake), strict=True)
     return jnp.mean(jnp.stack([jnp.mean(jnp.abs(a - b)) for a, b in pairs]))

@@ -23,10 +23,12 @@ from typing import Literal
 
 import jax
 from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
 from jax import export, lax
 
 from imggen.networks.conv import kernels, rules
 from imggen.networks.conv.window import Window
+from imggen.networks.layers import compute_dtype
 
 Size = int | tuple[int, int]
 # The same amount on every side, or (low, high) of height and width, or flax's 'SAME'.
@@ -244,10 +246,12 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (*_pair(self.kernel_size), x.shape[-1] // self.groups, self.features)
         kernel = self.param('kernel', self.kernel_init, shape)
-        x = conv(x, kernel, stride=self.stride, padding=self.padding, groups=self.groups)
+        bias = None
         if self.use_bias:
-            x = x + self.param('bias', nn.initializers.zeros, (self.features,))[None, None, None]
-        return x
+            bias = self.param('bias', nn.initializers.zeros, (self.features,))
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=compute_dtype())
+        x = conv(x, kernel, stride=self.stride, padding=self.padding, groups=self.groups)
+        return x if bias is None else x + bias[None, None, None]
 
 
 class ConvTranspose(nn.Module):
@@ -268,7 +272,9 @@ class ConvTranspose(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (*_pair(self.kernel_size), self.features, x.shape[-1])
         kernel = self.param('kernel', self.kernel_init, shape)
-        x = conv_transpose(x, kernel, stride=self.stride, padding=self.padding)
+        bias = None
         if self.use_bias:
-            x = x + self.param('bias', nn.initializers.zeros, (self.features,))[None, None, None]
-        return x
+            bias = self.param('bias', nn.initializers.zeros, (self.features,))
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=compute_dtype())
+        x = conv_transpose(x, kernel, stride=self.stride, padding=self.padding)
+        return x if bias is None else x + bias[None, None, None]
