@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import devices
+from imggen import devices, train_state
 from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.method import Phase
@@ -90,10 +90,14 @@ class Totals(NamedTuple):
 
 
 class Programs:
-    """The compiled dispatch of each phase."""
+    """The compiled dispatch of each phase.
 
-    def __init__(self, source: Source, mesh: Mesh, state_sharding: NamedSharding):
-        self._source, self._mesh, self._state_sharding = source, mesh, state_sharding
+    `shapes` are those of the state, with shardings.
+    """
+
+    def __init__(self, source: Source, mesh: Mesh, shapes):
+        self._source, self._mesh = source, mesh
+        self._shardings = jax.tree.map(lambda leaf: leaf.sharding, shapes)
         self._programs, self._zeros = {}, {}
 
     def __contains__(self, phase: Phase) -> bool:
@@ -117,7 +121,7 @@ class Programs:
         dispatch = jax.jit(
             partial(_dispatch, step),
             donate_argnames='state',
-            out_shardings=(self._state_sharding, replicated),
+            out_shardings=(self._shardings, replicated),
         )
         lowered = dispatch.lower(loop_key, state, frozen, window, index, index, zeros)
         compiler_options = devices.compiler_options(self._mesh)
@@ -147,7 +151,7 @@ def _dispatch(step, loop_key, state, frozen, window, first, last, totals):
         )
         return state, Totals(sums, broken)
 
-    return jax.lax.fori_loop(first, last, body, (state, totals))
+    return jax.lax.fori_loop(first, last, body, (train_state.gathered(state), totals))
 
 
 class Unfinished(dict):

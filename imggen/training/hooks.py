@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import images, keys
+from imggen import images, keys, train_state
 from imggen.method import Batch, Method
 from imggen.progress import Progress
 from imggen.training.dispatch import NotFiniteError, Record
@@ -109,7 +109,7 @@ def write_samples(
         inputs['index'] = np.arange(count)
     replicated = NamedSharding(mesh, P())
     frozen = jax.device_put(method.frozen, replicated)
-    sample = jax.jit(method.sample, out_shardings=replicated)
+    sample = jax.jit(train_state.sees_whole(method.sample), out_shardings=replicated)
     real = np.asarray(batch['image'])[:num_samples] if 'image' in batch else None
     if real is not None:
         writer.sample('real', sheet({'real': real}))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import devices, keys
+from imggen import devices, keys, train_state
 from imggen.data.source import Source
 from imggen.method import Batch, Method
 from imggen.training import dispatch
@@ -83,6 +83,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     unfinished: dispatch.Unfinished | None = None,
     restarts: Sequence[int] = (),
+    shard_params: bool = False,
 ) -> Result:
     """Advances `method` through its phases.
 
@@ -101,6 +102,7 @@ def run(
       unfinished: the record that an earlier stop cut. If a stop cuts another one, the loop
         leaves it here before the hooks run.
       restarts: steps from which the run was begun again with another key.
+      shard_params: whether a state that is not split by images is split by parameters.
 
     Raises:
       NotFiniteError: a metric was not finite; names it and the first such step.
@@ -109,13 +111,14 @@ def run(
     unfinished = dispatch.Unfinished() if unfinished is None else unfinished
     windows = dispatch.Windows(source, mesh)
     periods = (log_every_steps, *(hook.every_steps for hook in hooks), *windows.periods)
-    with jax.set_mesh(mesh):
+    with jax.set_mesh(mesh), train_state.sharded(shard_params):
         loop_key = _loop_keys(seed, mesh, restarts)
         frozen = devices.replicate(mesh, method.frozen)
-        step, state = _start(method, source, windows, frozen, seed, mesh, restore)
+        shapes, begin = _start(method, source, windows, frozen, seed, mesh, shard_params)
+        step, state = restore(shapes) or (0, begin())
         reader = dispatch.Reader(observers, seconds=unfinished.get('seconds', 0.0))
         vote = dispatch.StopVote(stop, mesh)
-        programs = dispatch.Programs(source, mesh, NamedSharding(mesh, method.state_spec))
+        programs = dispatch.Programs(source, mesh, shapes)
         stopping = False
         for phase, first, last in dispatch.split(method.phases, step, periods, ends=restarts):
             arguments = (frozen, windows.at(first))
@@ -166,9 +169,8 @@ def _loop_keys(seed: int, mesh: Mesh, restarts: Sequence[int]) -> Callable[[int]
     return lambda step: after(bisect.bisect_right(restarts, step))
 
 
-def _start(method, source, windows, frozen, seed, mesh, restore):
-    """Returns the first step and its state, restored or new."""
-    sharding = NamedSharding(mesh, method.state_spec)
+def _start(method, source, windows, frozen, seed, mesh, shard_params):
+    """Returns the shapes of the state, with shardings, and what makes the first state."""
 
     @partial(jax.jit, inline=True)  # Traced once, for its shapes and for the program.
     def begin(frozen, window):
@@ -176,13 +178,12 @@ def _start(method, source, windows, frozen, seed, mesh, restore):
 
     shapes = jax.eval_shape(begin, frozen, windows.at(0))
     devices.check_population(mesh, method.state_spec, shapes)
-    shapes = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
-    )
-    if restored := restore(shapes):
-        return restored
-    init = jax.jit(begin, out_shardings=sharding, compiler_options=devices.quick_options(mesh))
-    return 0, init(frozen, windows.at(0))
+    shapes = devices.with_shardings(mesh, method.state_spec, shapes, shard_params=shard_params)
+    return shapes, lambda: jax.jit(
+        begin,
+        out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes),
+        compiler_options=devices.quick_options(mesh),
+    )(frozen, windows.at(0))
 
 
 def _is_due(hook: StateHook, step: int, end: int, stopping: bool) -> bool:

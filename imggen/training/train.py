@@ -44,6 +44,8 @@ class RunConfig:
       keep_best: whether the checkpoint with the smallest Fréchet distance is kept, too.
       tensorboard: whether TensorBoard event files are written, too.
       wandb: whether a run of Weights & Biases is written, too, on this machine.
+      shard_params: whether parameters, optimizer and EMA are split over the devices, so that each
+        holds a part; otherwise each holds a copy.
       on_nan: what follows NaN or infinity. 'stop' ends the run; 'restart' goes back to the last
         checkpoint and on with other random numbers, three times at most in a run.
     """
@@ -60,6 +62,7 @@ class RunConfig:
     keep_best: bool = False
     tensorboard: bool = False
     wandb: bool = False
+    shard_params: bool = False
     on_nan: str = 'stop'
 
     def __post_init__(self):
@@ -255,6 +258,7 @@ class _Training:
             stop=lambda: bool(caught.came),
             unfinished=unfinished,
             restarts=[restart['from'] for restart in restarts],
+            shard_params=self.run_config.shard_params,
         )
 
     def _hooks(self, measure, detector, unfinished, caught) -> list[loop.StateHook]:

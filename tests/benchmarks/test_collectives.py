@@ -1,5 +1,6 @@
 """What a step sends between eight devices: one sum of gradients per update, and no images."""
 
+import functools
 import json
 import os
 import subprocess
@@ -80,7 +81,8 @@ def test_collectives_are_parsed_from_a_program():
 
 def test_small_sums_use_trees_and_large_ones_rings():
     hop, bandwidth = 1e-6, 1e9
-    seconds = hlo.all_reduce_seconds
+    seconds = functools.partial(hlo.seconds, 'all-reduce')
     assert seconds(0, 256, bandwidth, hop) == pytest.approx(2 * 8 * hop)
     assert seconds(10**9, 2, bandwidth, hop) == pytest.approx(1.0 + 2 * hop)
     assert seconds(10**9, 4, bandwidth, hop) == pytest.approx(1.5 + 6 * hop)
+    assert hlo.seconds('all-gather', 10**9, 4, bandwidth, hop) == pytest.approx(0.75 + 3 * hop)
