@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from imggen import data, devices, features, methods, options, skipped
+from imggen import data, devices, features, files, methods, options, skipped
 from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.evaluation import distribution
@@ -112,7 +112,7 @@ def train(
       KeyboardInterrupt: Ctrl-C stopped the run, which has saved its state.
     """
     run_config = _check(config)
-    lock.refuse_remote(workdir)
+    files.refuse_address(workdir)
     method = methods.make(config['method'])
     source, mesh = _source(config)
     labels.check(config, method, source)
