@@ -22,6 +22,7 @@ from imggen.data.source import Source
 from imggen.method import Batch, Method
 from imggen.training import dispatch
 from imggen.training.dispatch import Record
+from imggen.training.profile import Profile
 
 
 class StateHook(NamedTuple):
@@ -84,6 +85,7 @@ def run(
     unfinished: dispatch.Unfinished | None = None,
     restarts: Sequence[int] = (),
     shard_params: bool = False,
+    profile: Profile | None = None,
 ) -> Result:
     """Advances `method` through its phases.
 
@@ -103,11 +105,12 @@ def run(
         leaves it here before the hooks run.
       restarts: steps from which the run was begun again with another key.
       shard_params: whether a state that is not split by images is split by parameters.
+      profile: traces some of the steps.
 
     Raises:
       NotFiniteError: a metric was not finite; names it and the first such step.
     """
-    end = num_steps(method)
+    end, profile = num_steps(method), profile or Profile()
     unfinished = dispatch.Unfinished() if unfinished is None else unfinished
     windows = dispatch.Windows(source, mesh)
     periods = (log_every_steps, *(hook.every_steps for hook in hooks), *windows.periods)
@@ -130,13 +133,19 @@ def run(
             unfinished.clear()
             while step < last and not stopping:
                 vote.cast()
-                until = min(last, step + reader.num_steps(phase.name))
+                until = profile.cut(step, min(last, step + reader.num_steps(phase.name)))
+                if profile.starts_at(step):
+                    reader.flush()  # What the device still does is not traced.
+                    profile.start()
                 started = time.perf_counter()
                 state, totals = programs.run(
                     phase, loop_key(step), state, *arguments, step, until, totals
                 )
                 reader.sent(dispatch.Sent(phase.name, step, until, (first, last), totals, started))
                 step = until
+                if profile.stops_at(step):
+                    reader.flush()
+                    profile.stop()
                 stopping = step < end and vote.result()
             if step < last:
                 reader.flush()

@@ -17,7 +17,7 @@ from imggen.errors import UserError
 from imggen.evaluation import distribution
 from imggen.method import Batch, Method
 from imggen.progress import Progress
-from imggen.training import collapse, dispatch, hooks, labels, loop, parent, signals
+from imggen.training import collapse, dispatch, hooks, labels, loop, parent, profile, signals
 from imggen.training.dispatch import NotFiniteError
 from imggen.workdir import boards, lock
 from imggen.workdir.checkpoint import Checkpoints
@@ -46,6 +46,8 @@ class RunConfig:
       wandb: whether a run of Weights & Biases is written, too, on this machine.
       shard_params: whether parameters, optimizer and EMA are split over the devices, so that each
         holds a part; otherwise each holds a copy.
+      profile_steps: 'FIRST..LAST', such as '100..110', writes a trace of these steps, without the
+        last, to the folder `profile` of the run; '' for none.
       on_nan: what follows NaN or infinity. 'stop' ends the run; 'restart' goes back to the last
         checkpoint and on with other random numbers, three times at most in a run.
     """
@@ -63,6 +65,7 @@ class RunConfig:
     tensorboard: bool = False
     wandb: bool = False
     shard_params: bool = False
+    profile_steps: str = ''
     on_nan: str = 'stop'
 
     def __post_init__(self):
@@ -71,6 +74,7 @@ class RunConfig:
             steps, least = getattr(self, name), int(name == 'log_every_steps')
             if steps < least:
                 raise UserError(f'config.run.{name} is {steps}; set it to {least} or more.')
+        profile.parse(self.profile_steps)
         if self.on_nan not in ('stop', 'restart'):
             raise UserError(f"config.run.on_nan={self.on_nan!r} is not 'stop' or 'restart'.")
         if self.extractor and self.extractor not in features.EXTRACTORS:
@@ -114,6 +118,7 @@ def train(
     run_config = _check(config)
     files.refuse_address(workdir)
     method = methods.make(config['method'])
+    profile.check(run_config.profile_steps, loop.num_steps(method))
     source, mesh = _source(config)
     labels.check(config, method, source)
     batch = loop.first_batch(source, mesh)
@@ -243,23 +248,29 @@ class _Training:
     def _loop(self, progress, done, caught, measure, detector, restarts) -> loop.Result:
         unfinished = dispatch.Unfinished(self.checkpoints.record(done) if done else {})
         images_per_step = self.config['data'].get('batch_size', 0)
-        return loop.run(
-            self.method,
-            self.source,
-            seed=self.config['seed'],
-            mesh=self.mesh,
-            log_every_steps=self.run_config.log_every_steps,
-            hooks=self._hooks(measure, detector, unfinished, caught),
-            observers=[
-                hooks.write_records(self.writer, progress, images_per_step=images_per_step),
-                lambda record: detector.record(record.step, record.metrics),
-            ],
-            restore=lambda shapes: done and (done, self.checkpoints.restore(shapes, step=done)),
-            stop=lambda: bool(caught.came),
-            unfinished=unfinished,
-            restarts=[restart['from'] for restart in restarts],
-            shard_params=self.run_config.shard_params,
-        )
+        folder = self.writer.workdir / 'profile' if jax.process_index() == 0 else None
+        traced = profile.parse(self.run_config.profile_steps)
+        if traced and traced.start < done:
+            progress.say(f'step {traced.start} has passed: config.run.profile_steps traces nothing')
+        with profile.Profile(traced, folder, say=progress.say) as tracing:
+            return loop.run(
+                self.method,
+                self.source,
+                seed=self.config['seed'],
+                mesh=self.mesh,
+                log_every_steps=self.run_config.log_every_steps,
+                hooks=self._hooks(measure, detector, unfinished, caught),
+                observers=[
+                    hooks.write_records(self.writer, progress, images_per_step=images_per_step),
+                    lambda record: detector.record(record.step, record.metrics),
+                ],
+                restore=lambda shapes: done and (done, self.checkpoints.restore(shapes, step=done)),
+                stop=lambda: bool(caught.came),
+                unfinished=unfinished,
+                restarts=[restart['from'] for restart in restarts],
+                shard_params=self.run_config.shard_params,
+                profile=tracing,
+            )
 
     def _hooks(self, measure, detector, unfinished, caught) -> list[loop.StateHook]:
         """Returns the hooks of a run, in the order in which they run."""
