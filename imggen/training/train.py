@@ -176,10 +176,12 @@ class _Training:
             with signals.caught(seconds=seconds, leave=self._leave) as caught, self._failures():
                 self._announce(progress, done, total)
                 result = self._run(progress, done, caught, measure)
+                self.checkpoints.wait()
             made = self.writer.workdir / 'results'
             if result.finished and made.is_dir():
                 progress.say(f'the result is in {made}')
         finally:
+            self.checkpoints.close()
             progress.close()
             self.writer.close()
         self.writer.status('finished' if result.finished else 'stopped', step=result.step)
@@ -318,7 +320,7 @@ class _Training:
         """Records a run that could not be stopped in time."""
         with contextlib.suppress(UserError):
             self.writer.status('stopped')
-        done = self.checkpoints.newest or 0
+        done = max(self.checkpoints.written(), default=0)
         _say(f'{signal.Signals(signum).name}: left; the same command continues from step {done}')
 
 
