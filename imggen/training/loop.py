@@ -124,7 +124,7 @@ def run(
         programs = dispatch.Programs(source, mesh, shapes)
         stopping = False
         for phase, first, last in dispatch.split(method.phases, step, periods, ends=restarts):
-            arguments = (frozen, windows.at(first))
+            arguments = (frozen, windows.at(first, wait=reader.wait))
             if phase not in programs:
                 reader.flush()  # The time to compile does not belong to the dispatch before.
                 programs.compile(phase, loop_key(first), state, *arguments)

@@ -263,7 +263,12 @@ class _Training:
                 log_every_steps=self.run_config.log_every_steps,
                 hooks=self._hooks(measure, detector, unfinished, caught),
                 observers=[
-                    hooks.write_records(self.writer, progress, images_per_step=images_per_step),
+                    hooks.write_records(
+                        self.writer,
+                        progress,
+                        images_per_step=images_per_step,
+                        streamed=self.source.max_window_steps is not None,
+                    ),
                     lambda record: detector.record(record.step, record.metrics),
                 ],
                 restore=lambda shapes: done and (done, self.checkpoints.restore(shapes, step=done)),

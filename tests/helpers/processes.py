@@ -125,7 +125,7 @@ def records(workdir: pathlib.Path) -> list[dict]:
     """Returns the records of a run without what depends on the clock."""
     file = workdir / 'metrics.jsonl'
     lines = file.read_text().splitlines() if file.exists() else []
-    timed = ('seconds', 'images_per_second')
+    timed = ('seconds', 'images_per_second', 'waiting')
     return [
         {name: value for name, value in json.loads(line).items() if name not in timed}
         for line in lines
