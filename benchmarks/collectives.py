@@ -3,6 +3,7 @@ r"""Lists what a compiled training step sends between devices, and what that cos
   python -m benchmarks.collectives
   python -m benchmarks.collectives --config=configs/r3gan_fashion_mnist.py
   python -m benchmarks.collectives --platform=tpu
+  python -m benchmarks.collectives --shard_params
 
 A step of the config's method is compiled, but not run, for several numbers of devices, with the
 same number of images on each device. `cpu` splits this machine into virtual devices, with one
@@ -14,8 +15,8 @@ Prints three Markdown tables:
 1. One row per number of devices: the collectives of a step, those that carry gradients of kernels,
    the bytes that a device sends in them, the memory of one device and the seconds of compilation.
 2. One row per collective for the first number of devices, in the order of the program: how many
-   kernels or gradients of kernels, vectors (gradients of scales and biases, statistics of batch normalization) and
-   scalars (metrics) it carries. XLA merges whatever is ready at the same time.
+   kernels or their gradients, vectors (gradients of scales and biases, statistics of batch
+   normalization) and scalars (metrics) it carries. XLA merges whatever is ready at the same time.
 3. The milliseconds of a step: of the computation, and of its collectives over links of a given
    bandwidth, without overlap. Bandwidth, latency and speed are assumptions, which the flags
    --links, --hop_microseconds and --teraflops set.

@@ -104,8 +104,14 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     'argument',
-    ['gs://a/b', '--workdir=gs://a', '--config=s3://a.py', '--config.data.path=hdfs://a/b']
-    + ['--axis=data.path=http://a/b', '--project=a.png,https://a/b.png'],
+    [
+        'gs://a/b',
+        '--workdir=gs://a',
+        '--config=s3://a.py',
+        '--config.data.path=hdfs://a/b',
+        '--axis=data.path=http://a/b',
+        '--project=a.png,https://a/b.png',
+    ],
 )
 def test_an_address_is_refused_before_a_command_starts(argument, tmp_path, capsys):
     (tmp_path / 'flags').write_text(argument)

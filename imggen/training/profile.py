@@ -20,8 +20,8 @@ def parse(text: str) -> range:
     steps = range(int(match[1]), int(match[2])) if match else range(0)
     if text and not steps:
         raise UserError(
-            f'config.run.profile_steps={text!r} is not FIRST..LAST: give two steps, the smaller one '
-            'first, such as 100..110.'
+            f'config.run.profile_steps={text!r} is not FIRST..LAST: give two steps, the smaller '
+            'one first, such as 100..110.'
         )
     return steps
 
@@ -46,9 +46,9 @@ class Profile:
 
     def __init__(
         self,
+        *,
         steps: range = range(0),
         folder: pathlib.Path | None = None,
-        *,
         say: Callable[[str], None] = print,
     ):
         self._steps, self._folder, self._say = steps, folder, say
@@ -63,7 +63,7 @@ class Profile:
         self.stop()
 
     def cut(self, step: int, until: int) -> int:
-        """Returns where a dispatch of the steps [step, until) ends, so that none is traced partly."""
+        """Returns where a dispatch of the steps [step, until) ends: the trace holds whole ones."""
         edges = (self._steps.start, self._steps.stop) if self._steps else ()
         return min(until, until, *(edge for edge in edges if edge > step))
 

@@ -254,7 +254,7 @@ class _Training:
         traced = profile.parse(self.run_config.profile_steps)
         if traced and traced.start < done:
             progress.say(f'step {traced.start} has passed: config.run.profile_steps traces nothing')
-        with profile.Profile(traced, folder, say=progress.say) as tracing:
+        with profile.Profile(steps=traced, folder=folder, say=progress.say) as tracing:
             return loop.run(
                 self.method,
                 self.source,

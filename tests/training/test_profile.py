@@ -44,7 +44,7 @@ def test_a_traced_run_is_the_same_run(config, tmp_path, capsys, monkeypatch):
 
 def test_a_run_that_stops_writes_what_was_traced(tmp_path):
     said = []
-    with profile.Profile(range(3, 8), tmp_path, say=said.append) as tracing:
+    with profile.Profile(steps=range(3, 8), folder=tmp_path, say=said.append) as tracing:
         tracing.start()
     assert len(list(tmp_path.rglob('*.xplane.pb'))) == len(said) == 1
 

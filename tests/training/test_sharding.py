@@ -57,14 +57,14 @@ def test_the_largest_axis_that_the_devices_divide_is_split():
     }
     state = {name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in shapes.items()}
 
-    def specs(state, spec=P(), **options):
+    def specs(state, spec, **options):
         placed = devices.with_shardings(mesh, spec, state, **options)
         return {name: leaf.sharding.spec for name, leaf in placed.items()}
 
     split = {'kernel': P(None, None, None, 'data'), 'first': P('data')}
     whole = dict.fromkeys(shapes, P())
-    assert specs(state, shard_params=True) == whole | split
-    assert specs(state) == whole
+    assert specs(state, P(), shard_params=True) == whole | split
+    assert specs(state, P()) == whole
     # A state that is split by images stays split by images.
     images = {'images': jax.ShapeDtypeStruct((8, 64), np.float32)}
     assert specs(images, P('data'), shard_params=True) == {'images': P('data')}
