@@ -45,7 +45,7 @@ class RunConfig:
       tensorboard: whether TensorBoard event files are written, too.
       wandb: whether a run of Weights & Biases is written, too, on this machine.
       shard_params: whether parameters, optimizer and EMA are split over the devices, so that each
-        holds a part; otherwise each holds a copy.
+        holds a part; otherwise each holds a copy. The results agree up to rounding.
       profile_steps: 'FIRST..LAST', such as '100..110', writes a trace of these steps, without the
         last, to the folder `profile` of the run; '' for none.
       on_nan: what follows NaN or infinity. 'stop' ends the run; 'restart' goes back to the last

@@ -12,19 +12,23 @@ from benchmarks import hlo
 
 SMALL = ('--devices=8', '--images_per_device=2', '--shape=8,8,1', '--json')
 FEATURES = {'gan': '4', 'r3gan': '(8, 4)'}
+# One kernel is large enough to be split.
+OPTIONS = {name: (name, features) for name, features in FEATURES.items()} | {
+    'split': ('gan', '4', '--shard_params', '--config.method.generator.features=64')
+}
 
 
 @pytest.fixture(scope='module')
 def reports():
-    """Compiles small versions of two configs, each in a process with eight devices."""
+    """Compiles small versions of configs, each in a process with eight devices."""
     started = {}
-    for name, features in FEATURES.items():
+    for name, (config, features, *options) in OPTIONS.items():
         command = [sys.executable, '-m', 'benchmarks.collectives', *SMALL]
-        command.append(f'--config=configs/{name}_fashion_mnist.py')
+        command.append(f'--config=configs/{config}_fashion_mnist.py')
         for network in ('generator', 'discriminator'):
             command.append(f'--config.method.{network}.features={features}')
         started[name] = subprocess.Popen(
-            command,
+            [*command, *options],
             env={**os.environ, 'JAX_NUM_CPU_DEVICES': '8'},
             stdout=subprocess.PIPE,
             text=True,
@@ -61,6 +65,16 @@ def test_the_bytes_sent_depend_on_the_parameters_and_not_on_the_batch(reports, n
     report = reports[name]
     sent = sum(one.bytes for one in report['collectives'])
     assert 0.9 * report['parameter_bytes'] < sent < terms * report['parameter_bytes']
+
+
+def test_a_split_state_adds_gathers_of_parameters_and_moves_no_images(reports):
+    split = reports['split']['collectives']
+    gathers = [one for one in split if one.kind == 'all-gather']
+    sums = [one.kind for one in split if one.kind != 'all-gather']
+    assert sums == [one.kind for one in reports['gan']['collectives']]
+    # Before the step, and after its update.
+    kernel = 4 * 64 * 1024
+    assert [(one.kernels, one.bytes) for one in gathers] == [(1, kernel)] * 2
 
 
 def test_collectives_are_parsed_from_a_program():
