@@ -37,6 +37,7 @@ def _times(folder: pathlib.Path, state) -> tuple[float, float]:
     step = (checkpoints.newest or 0) + 1
     started = time.process_time()
     checkpoints.save(step, jax.tree.map(jnp.copy, state))
+    checkpoints.wait()
     saved = time.process_time()
     checksums.write(folder / str(step))
     return saved - started, time.process_time() - saved

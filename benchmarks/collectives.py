@@ -3,6 +3,7 @@ r"""Lists what a compiled training step sends between devices, and what that cos
   python -m benchmarks.collectives
   python -m benchmarks.collectives --config=configs/r3gan_fashion_mnist.py
   python -m benchmarks.collectives --platform=tpu
+  python -m benchmarks.collectives --shard_params
 
 A step of the config's method is compiled, but not run, for several numbers of devices, with the
 same number of images on each device. `cpu` splits this machine into virtual devices, with one
@@ -14,8 +15,8 @@ Prints three Markdown tables:
 1. One row per number of devices: the collectives of a step, those that carry gradients of kernels,
    the bytes that a device sends in them, the memory of one device and the seconds of compilation.
 2. One row per collective for the first number of devices, in the order of the program: how many
-   kernel gradients, vectors (gradients of scales and biases, statistics of batch normalization) and
-   scalars (metrics) it carries. XLA merges whatever is ready at the same time.
+   kernels or their gradients, vectors (gradients of scales and biases, statistics of batch
+   normalization) and scalars (metrics) it carries. XLA merges whatever is ready at the same time.
 3. The milliseconds of a step: of the computation, and of its collectives over links of a given
    bandwidth, without overlap. Bandwidth, latency and speed are assumptions, which the flags
    --links, --hop_microseconds and --teraflops set.
@@ -35,7 +36,7 @@ from jax.sharding import PartitionSpec as P
 from ml_collections import config_flags
 
 from benchmarks import hlo
-from imggen import devices, methods
+from imggen import devices, methods, train_state
 from imggen.method import Method
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -52,24 +53,32 @@ _LINKS = flags.DEFINE_list(
 )
 _HOP = flags.DEFINE_float('hop_microseconds', 2.0, 'Latency from one device to the next.')
 _SPEED = flags.DEFINE_float('teraflops', 20.0, 'Sustained speed of a device.')
+_SHARD = flags.DEFINE_bool('shard_params', False, 'As config.run.shard_params.')
 _JSON = flags.DEFINE_bool('json', False, 'Compile for one number in this process; print JSON.')
 
 _TPU_SLICES = {4: '2x2', 8: '2x4', 16: '4x4', 32: '4x8', 64: '8x8', 128: '8x16', 256: '16x16'}
 
 
-def compile_step(method: Method, mesh: Mesh, batch) -> dict:
+def compile_step(method: Method, mesh: Mesh, batch, *, shard_params: bool = False) -> dict:
     """Compiles the step of the first phase for a mesh; returns what the tables show."""
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P('data'))
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = jax.eval_shape(method.init, key, method.frozen, batch)
+    state = devices.with_shardings(mesh, method.state_spec, state, shard_params=shard_params)
+    state_shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
+
+    def gathered_step(key, state, frozen, batch):
+        return method.phases[0].step(key, train_state.gathered(state), frozen, batch)
+
     step = jax.jit(
-        method.phases[0].step,
-        in_shardings=(replicated, replicated, replicated, sharded),
-        out_shardings=replicated,
+        gathered_step,
+        in_shardings=(replicated, state_shardings, replicated, sharded),
+        out_shardings=(state_shardings, replicated),
         donate_argnums=1,
     )
     started = time.perf_counter()
-    lowered = step.lower(key, state, method.frozen, batch)
+    with jax.set_mesh(mesh), train_state.sharded(shard_params):
+        lowered = step.lower(key, state, method.frozen, batch)
     compiled = lowered.compile(compiler_options=devices.compiler_options(mesh))
     seconds = time.perf_counter() - started
     parameters = jax.tree.leaves([state.generator.params, state.discriminator.params])
@@ -93,7 +102,8 @@ def _report(num_devices: int) -> dict:
     mesh = devices.make_mesh(devices=_tpus(num_devices) if _PLATFORM.value == 'tpu' else None)
     shape = (num_devices * _IMAGES.value, *map(int, _SHAPE.value))
     batch = {'image': jax.ShapeDtypeStruct(shape, np.float32)}
-    return compile_step(methods.make(_CONFIG.value.to_dict()['method']), mesh, batch)
+    method = methods.make(_CONFIG.value.to_dict()['method'])
+    return compile_step(method, mesh, batch, shard_params=_SHARD.value)
 
 
 def _tpus(num_devices: int):
@@ -125,8 +135,8 @@ def _table(rows: list[dict]) -> str:
 def _summary(reports: list[dict]) -> str:
     rows = []
     for report in reports:
-        carrying = [one for one in report['collectives'] if one.kernels]
-        others = [one for one in report['collectives'] if not one.kernels]
+        carrying = [one for one in report['collectives'] if _carries_gradients(one)]
+        others = [one for one in report['collectives'] if not _carries_gradients(one)]
         row = {'devices': report['devices']}
         row['images'] = report['devices'] * _IMAGES.value
         row['parameters KB'] = _kilobytes(report['parameter_bytes'])
@@ -139,6 +149,10 @@ def _summary(reports: list[dict]) -> str:
         row['compilation s'] = f'{report["seconds"]:.0f}'
         rows.append(row)
     return _table(rows)
+
+
+def _carries_gradients(one: hlo.Collective) -> bool:
+    return one.kernels > 0 and one.kind != 'all-gather'  # Which carries the parameters themselves.
 
 
 def _listing(report: dict) -> str:
@@ -159,7 +173,7 @@ def _times(reports: list[dict]) -> str:
             bandwidth, hop = float(gigabytes) * 1e9, _HOP.value * 1e-6
             row[f'{name} ms'] = _milliseconds(
                 sum(
-                    hlo.all_reduce_seconds(one.bytes, report['devices'], bandwidth, hop)
+                    hlo.seconds(one.kind, one.bytes, report['devices'], bandwidth, hop)
                     for one in report['collectives']
                 )
             )

@@ -54,8 +54,10 @@ def collectives(program: str, kernels: list[tuple[int, ...]]) -> list[Collective
     return found
 
 
-def all_reduce_seconds(size: int, num_devices: int, bandwidth: float, hop: float) -> float:
-    """Returns the seconds that a sum of `size` bytes over n devices takes, the better of two ways.
+def seconds(kind: str, size: int, num_devices: int, bandwidth: float, hop: float) -> float:
+    """Returns the seconds that a collective of `size` bytes over n devices takes.
+
+    That of a sum (all-reduce) is the better of two ways; the others take half of it.
 
     A ring, with a reduce-scatter and an all-gather of n - 1 hops that move size / n each:
       2 (n - 1) / n size / bandwidth + 2 (n - 1) hop.
@@ -65,7 +67,7 @@ def all_reduce_seconds(size: int, num_devices: int, bandwidth: float, hop: float
     hops = 2 * (num_devices - 1)
     ring = hops / num_devices * size / bandwidth + hops * hop
     tree = 2 * size / bandwidth + 2 * math.log2(num_devices) * hop
-    return min(ring, tree)
+    return min(ring, tree) / (1 if kind == 'all-reduce' else 2)
 
 
 def _essence(shape):

@@ -32,7 +32,7 @@ from typing import Any
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from imggen import options
+from imggen import files, options
 from imggen.errors import UserError
 
 flags.disclaim_key_flags()  # `define_config` defines a flag of the module that calls it.
@@ -53,8 +53,9 @@ _HELP = (
 def run(main: Callable[[list[str]], int | None]) -> None:
     """Runs a command: absl flags, then `main(argv)`.
 
-    After a UserError, after a file that cannot be read or written, and after a flag or an option
-    that does not exist, the process prints one sentence on standard error and exits with status 1.
+    After a UserError, after a file that cannot be read or written, after a flag or an option that
+    does not exist, and after an address where a path belongs, the process prints one sentence on
+    standard error and exits with status 1.
     After Ctrl-C the status is 130. If a reader closed the pipe (`... | head`), it is the shell's
     141.
     """
@@ -286,6 +287,8 @@ def _parse(argv: list[str]) -> list[str]:
         print(f'Flags:{flags.FLAGS.main_module_help()}')
         sys.exit(0)
     try:
+        for argument in flags.FLAGS.read_flags_from_files(argv[1:]):
+            files.refuse_address(argument)
         rest = flags.FLAGS(argv)
         _check_finite(flags.FLAGS)
         return rest

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 
@@ -20,6 +21,19 @@ def cache(*parts: str) -> pathlib.Path:
     """
     root = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
     return pathlib.Path(root).expanduser().joinpath('imggen', *parts)
+
+
+def refuse_address(given: str | os.PathLike) -> None:
+    """Raises UserError if a path is an address, such as gs://bucket/run: a folder called `gs:`.
+
+    `given` may also be an argument of a command: --flag=path,path.
+    """
+    if re.search(r'(^|[=,])[A-Za-z][A-Za-z0-9+.-]+:/', os.fspath(given)):
+        raise UserError(
+            f'{os.fspath(given)} is an address, and imggen reads and writes files only: mount the '
+            'bucket as a folder, for example with gcsfuse or s3fs, or copy what is there before '
+            'or after.'
+        )
 
 
 @contextlib.contextmanager

@@ -1,14 +1,20 @@
 """The train state of one network, its optimizer, and the moving average of its weights."""
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from jax.sharding import PartitionSpec as P
 
 Schedule = Callable[[jax.Array], jax.Array]  # Step (int32) -> value.
+
+_is_sharded = contextvars.ContextVar('is_sharded', default=False)
 
 
 @struct.dataclass
@@ -42,9 +48,48 @@ def create(variables, optimizer: optax.GradientTransformation) -> TrainState:
 
 def update(state: TrainState, gradients, optimizer, *, batch_stats=None) -> TrainState:
     """Applies one step of the optimizer; replaces the batch statistics if new ones are given."""
+    gradients = whole(gradients)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     batch_stats = state.batch_stats if batch_stats is None else batch_stats
-    return TrainState(optax.apply_updates(state.params, updates), batch_stats, opt_state)
+    params = optax.apply_updates(state.params, updates)
+    return TrainState(whole(params), batch_stats, opt_state)
+
+
+@contextlib.contextmanager
+def sharded(is_sharded: bool) -> Iterator[None]:
+    """Says whether the arrays of the states of steps that are traced meanwhile are split."""
+    token = _is_sharded.set(is_sharded)
+    try:
+        yield
+    finally:
+        _is_sharded.reset(token)
+
+
+def whole(tree):
+    """Within `sharded(True)`, puts whole arrays on every device. Elsewhere it is the identity.
+
+    Without it, XLA may move images to the parameters, which are mostly smaller.
+    """
+    return jax.lax.with_sharding_constraint(tree, P()) if _is_sharded.get() else tree
+
+
+def gathered(state):
+    """Returns a state whose `TrainState`s have `whole` parameters; all else stays split."""
+
+    def gather(node):
+        return node.replace(params=whole(node.params)) if isinstance(node, TrainState) else node
+
+    return jax.tree.map(gather, state, is_leaf=lambda node: isinstance(node, TrainState))
+
+
+def sees_whole(sample: Callable) -> Callable:
+    """Returns a method's `sample` such that what it reads of the state is `whole`."""
+
+    @functools.wraps(sample)
+    def wrapped(image_keys, state, frozen, batch):
+        return sample(image_keys, whole(state), frozen, batch)
+
+    return wrapped
 
 
 def adam(

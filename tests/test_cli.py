@@ -1,6 +1,7 @@
 """Configs by name or file, and options of the command line."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -99,6 +100,34 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
         assert cli.status(main, []) == 1
         said = capsys.readouterr().err
         assert said.startswith(f'error: {named}') and said.endswith('or name another place.\n')
+
+
+@pytest.mark.parametrize(
+    'argument',
+    [
+        'gs://a/b',
+        '--workdir=gs://a',
+        '--config=s3://a.py',
+        '--config.data.path=hdfs://a/b',
+        '--axis=data.path=http://a/b',
+        '--project=a.png,https://a/b.png',
+    ],
+)
+def test_an_address_is_refused_before_a_command_starts(argument, tmp_path, capsys):
+    (tmp_path / 'flags').write_text(argument)
+    for arguments in ([argument], [f'--flagfile={tmp_path}/flags']):
+        with pytest.raises(SystemExit, match='1'):
+            cli._parse(['command', *arguments])
+        said = capsys.readouterr().err
+        assert said.startswith(f'error: {argument} is an address') and said.count('\n') == 1
+
+
+def test_every_command_refuses_addresses():
+    """They all have the one parser of `cli.run`."""
+    files = list(pathlib.Path('experiments').rglob('[!_]*.py'))
+    assert len(files) > 15
+    for path in files:
+        assert '\n    cli.run(main)\n' in path.read_text(), path
 
 
 def test_a_file_of_ones_own_imports_the_shipped_configs(tmp_path):

@@ -96,3 +96,11 @@ def test_what_exists_is_only_replaced_if_told_so(tmp_path):
         files.refuse_overwrite([free, mine], overwrite=False)
     with pytest.raises(UserError, match='mine and 1 more exist: name another'):
         files.refuse_overwrite([mine, dangling], overwrite=False)
+
+
+def test_an_address_is_no_folder():
+    for address in ('gs://bucket/run', 's3:/bucket', '--output=https://host/run', 'a.png,hdfs://b'):
+        with pytest.raises(UserError, match=f'{address} is an address, .* mount the bucket'):
+            files.refuse_address(address)
+    for path in ('runs/gan', '/runs/a:b', 'runs/x:/y', './gs://x', 'C:/x', '--push=hf:me/model'):
+        files.refuse_address(path)

@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import keys, latents
+from imggen import keys, latents, train_state
 from imggen.errors import UserError
 from imggen.method import Images
 from imggen.workdir.restore import Restored
@@ -294,7 +294,8 @@ class _Sampler:
         self.batch_size = -(-batch_size // mesh.size) * mesh.size
         self._restored = restored
         self._sharded = NamedSharding(mesh, P('data'))
-        self._sample = jax.jit(restored.method.sample, out_shardings=NamedSharding(mesh, P()))
+        sample = train_state.sees_whole(restored.method.sample)
+        self._sample = jax.jit(sample, out_shardings=NamedSharding(mesh, P()))
 
     def __call__(self, image_keys, inputs):
         restored = self._restored

@@ -9,6 +9,8 @@ reads them after it has sent the next dispatch, so that the device never waits f
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -18,13 +20,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import devices
+from imggen import devices, train_state
 from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.method import Phase
 
 _NEVER = np.iinfo(np.int32).max
 _SECONDS = 1.0  # That a dispatch should take.
+_POLL_SECONDS = 0.001
 
 
 class Record(NamedTuple):
@@ -36,6 +39,7 @@ class Record(NamedTuple):
       num_steps: number of steps.
       seconds: time for which the device worked on them.
       metrics: mean of each metric over the steps.
+      waiting: share of the time in which the device waited for input; 0 for a set that lies there.
     """
 
     step: int
@@ -43,6 +47,7 @@ class Record(NamedTuple):
     num_steps: int
     seconds: float
     metrics: Mapping[str, float]
+    waiting: float = 0.0
 
 
 class NotFiniteError(UserError):
@@ -90,10 +95,14 @@ class Totals(NamedTuple):
 
 
 class Programs:
-    """The compiled dispatch of each phase."""
+    """The compiled dispatch of each phase.
 
-    def __init__(self, source: Source, mesh: Mesh, state_sharding: NamedSharding):
-        self._source, self._mesh, self._state_sharding = source, mesh, state_sharding
+    `shapes` are those of the state, with shardings.
+    """
+
+    def __init__(self, source: Source, mesh: Mesh, shapes):
+        self._source, self._mesh = source, mesh
+        self._shardings = jax.tree.map(lambda leaf: leaf.sharding, shapes)
         self._programs, self._zeros = {}, {}
 
     def __contains__(self, phase: Phase) -> bool:
@@ -117,7 +126,7 @@ class Programs:
         dispatch = jax.jit(
             partial(_dispatch, step),
             donate_argnames='state',
-            out_shardings=(self._state_sharding, replicated),
+            out_shardings=(self._shardings, replicated),
         )
         lowered = dispatch.lower(loop_key, state, frozen, window, index, index, zeros)
         compiler_options = devices.compiler_options(self._mesh)
@@ -149,7 +158,7 @@ def _dispatch(step, loop_key, state, frozen, window, first, last, totals):
         )
         return state, Totals(sums, broken)
 
-    return jax.lax.fori_loop(first, last, body, (state, totals))
+    return jax.lax.fori_loop(first, last, body, (train_state.gathered(state), totals))
 
 
 class Unfinished(dict):
@@ -178,20 +187,27 @@ class Windows:
         self._source, self._mesh = source, mesh
         self._first, self._placed = None, None
         self.periods = [] if source.max_window_steps is None else [source.max_window_steps]
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix='window')
 
-    def at(self, step: int):
-        """Returns the window that holds `step`."""
+    def at(self, step: int, *, wait: Callable[[Future], None] = lambda window: None):
+        """Returns the window that holds `step`; `wait` is called with one that is being read."""
         steps = self.periods[0] if self.periods else None
         first = 0 if steps is None else step // steps * steps
         if first != self._first:
-            self._first, self._placed = first, place(self._source, self._mesh, first, steps or 1)
+            window = self._reading.submit(self._source.window, first, steps or 1)
+            wait(window)
+            self._first, self._placed = first, _put(self._source, self._mesh, window.result())
         return self._placed
 
 
 def place(source: Source, mesh: Mesh, first: int, num_steps: int):
     """Returns the window of steps [first, first + num_steps) on the devices."""
+    return _put(source, mesh, source.window(first, num_steps))
+
+
+def _put(source: Source, mesh: Mesh, window):
     put = devices.replicate if source.max_window_steps is None else devices.shard_window
-    return put(mesh, source.window(first, num_steps))
+    return put(mesh, window)
 
 
 class Sent(NamedTuple):
@@ -209,16 +225,20 @@ class Sent(NamedTuple):
     totals: Totals
     started: float
 
+    def is_done(self) -> bool:
+        """Returns whether the device has made the steps."""
+        return all(leaf.is_ready() for leaf in jax.tree.leaves(self.totals))
+
 
 class Reader:
     """Reads the totals of each dispatch after the next one has been sent, and times it.
 
     Attributes:
-      seconds: time for which the device worked on the record that has not ended yet.
+      seconds: time for which the device worked on the record that has not ended yet, or waited.
     """
 
     def __init__(self, observers: Sequence[Callable[[Record], None]], *, seconds: float = 0.0):
-        self.seconds = seconds
+        self.seconds, self._waited = seconds, 0.0
         self._observers = observers
         self._pending = None
         self._ready = 0.0
@@ -237,6 +257,18 @@ class Reader:
         """Takes a dispatch that the device works on; reads the one before it."""
         pending, self._pending = self._pending, dispatch
         self._read(pending)
+
+    def wait(self, window: Future) -> None:
+        """Waits for input, and counts the time in which the device has nothing to do meanwhile."""
+        while self._pending and not self._pending.is_done():
+            if futures.wait([window], _POLL_SECONDS).done:
+                return
+        started = time.perf_counter()
+        futures.wait([window])
+        waited = time.perf_counter() - started
+        self._waited += waited
+        if self._pending is None:  # Otherwise it belongs to the time of that dispatch.
+            self.seconds += waited
 
     def flush(self) -> None:
         """Waits for the last dispatch and reads it.
@@ -262,9 +294,10 @@ class Reader:
         if pending.last < last:
             return
         metrics = {name: float(total) / (last - first) for name, total in sums.items()}
-        seconds, self.seconds = self.seconds, 0.0
+        waiting = min(1.0, self._waited / seconds) if (seconds := self.seconds) else 0.0
+        self.seconds = self._waited = 0.0
         for observe in self._observers:
-            observe(Record(last, pending.phase, last - first, seconds, metrics))
+            observe(Record(last, pending.phase, last - first, seconds, metrics, waiting))
 
 
 class StopVote:

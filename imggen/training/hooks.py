@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import images, keys
+from imggen import images, keys, train_state
 from imggen.method import Batch, Method
 from imggen.progress import Progress
 from imggen.training.dispatch import NotFiniteError, Record
@@ -21,9 +21,12 @@ from imggen.workdir.writer import Writer
 
 
 def write_records(
-    writer: Writer, progress: Progress, *, images_per_step: int
+    writer: Writer, progress: Progress, *, images_per_step: int, streamed: bool = False
 ) -> Callable[[Record], None]:
-    """Returns an observer that stores every record and shows it in the progress line."""
+    """Returns an observer that stores every record and shows it in the progress line.
+
+    With `streamed`, `waiting` is the share of the time in which the device waited for images.
+    """
     seconds = writer.info.get('seconds', 0.0)
 
     def observe(record: Record) -> None:
@@ -33,6 +36,8 @@ def write_records(
         if images_per_step:
             speed = {'images_per_second': images_per_step * record.num_steps / record.seconds}
         speed = {name: round(value, 2) for name, value in speed.items()}
+        if streamed:
+            speed['waiting'] = round(record.waiting, 4)
         elapsed = round(seconds, 3)
         writer.scalars(record.step, record.phase, {'seconds': elapsed, **speed, **record.metrics})
         writer.status('running', step=record.step, seconds=elapsed)
@@ -109,7 +114,7 @@ def write_samples(
         inputs['index'] = np.arange(count)
     replicated = NamedSharding(mesh, P())
     frozen = jax.device_put(method.frozen, replicated)
-    sample = jax.jit(method.sample, out_shardings=replicated)
+    sample = jax.jit(train_state.sees_whole(method.sample), out_shardings=replicated)
     real = np.asarray(batch['image'])[:num_samples] if 'image' in batch else None
     if real is not None:
         writer.sample('real', sheet({'real': real}))

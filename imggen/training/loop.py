@@ -17,11 +17,12 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from imggen import devices, keys
+from imggen import devices, keys, train_state
 from imggen.data.source import Source
 from imggen.method import Batch, Method
 from imggen.training import dispatch
 from imggen.training.dispatch import Record
+from imggen.training.profile import Profile
 
 
 class StateHook(NamedTuple):
@@ -84,6 +85,8 @@ def run(
     unfinished: dispatch.Unfinished | None = None,
     restarts: Sequence[int] = (),
     check: Callable[[str, jax.stages.Compiled], None] = lambda phase, program: None,
+    shard_params: bool = False,
+    profile: Profile | None = None,
 ) -> Result:
     """Advances `method` through its phases.
 
@@ -103,24 +106,27 @@ def run(
         leaves it here before the hooks run.
       restarts: steps from which the run was begun again with another key.
       check: sees the name and the program of each phase before it runs, and may raise.
+      shard_params: whether a state that is not split by images is split by parameters.
+      profile: traces some of the steps.
 
     Raises:
       NotFiniteError: a metric was not finite; names it and the first such step.
     """
-    end = num_steps(method)
+    end, profile = num_steps(method), profile or Profile()
     unfinished = dispatch.Unfinished() if unfinished is None else unfinished
     windows = dispatch.Windows(source, mesh)
     periods = (log_every_steps, *(hook.every_steps for hook in hooks), *windows.periods)
-    with jax.set_mesh(mesh):
+    with jax.set_mesh(mesh), train_state.sharded(shard_params):
         loop_key = _loop_keys(seed, mesh, restarts)
         frozen = devices.replicate(mesh, method.frozen)
-        step, state = _start(method, source, windows, frozen, seed, mesh, restore)
+        shapes, begin = _start(method, source, windows, frozen, seed, mesh, shard_params)
+        step, state = restore(shapes) or (0, begin())
         reader = dispatch.Reader(observers, seconds=unfinished.get('seconds', 0.0))
         vote = dispatch.StopVote(stop, mesh)
-        programs = dispatch.Programs(source, mesh, NamedSharding(mesh, method.state_spec))
+        programs = dispatch.Programs(source, mesh, shapes)
         stopping = False
         for phase, first, last in dispatch.split(method.phases, step, periods, ends=restarts):
-            arguments = (frozen, windows.at(first))
+            arguments = (frozen, windows.at(first, wait=reader.wait))
             if phase not in programs:
                 reader.flush()  # The time to compile does not belong to the dispatch before.
                 program = programs.compile(phase, loop_key(first), state, *arguments)
@@ -130,13 +136,19 @@ def run(
             unfinished.clear()
             while step < last and not stopping:
                 vote.cast()
-                until = min(last, step + reader.num_steps(phase.name))
+                until = profile.cut(step, min(last, step + reader.num_steps(phase.name)))
+                if profile.starts_at(step):
+                    reader.flush()  # What the device still does is not traced.
+                    profile.start()
                 started = time.perf_counter()
                 state, totals = programs.run(
                     phase, loop_key(step), state, *arguments, step, until, totals
                 )
                 reader.sent(dispatch.Sent(phase.name, step, until, (first, last), totals, started))
                 step = until
+                if profile.stops_at(step):
+                    reader.flush()
+                    profile.stop()
                 stopping = step < end and vote.result()
             if step < last:
                 reader.flush()
@@ -169,9 +181,8 @@ def _loop_keys(seed: int, mesh: Mesh, restarts: Sequence[int]) -> Callable[[int]
     return lambda step: after(bisect.bisect_right(restarts, step))
 
 
-def _start(method, source, windows, frozen, seed, mesh, restore):
-    """Returns the first step and its state, restored or new."""
-    sharding = NamedSharding(mesh, method.state_spec)
+def _start(method, source, windows, frozen, seed, mesh, shard_params):
+    """Returns the shapes of the state, with shardings, and what makes the first state."""
 
     @partial(jax.jit, inline=True)  # Traced once, for its shapes and for the program.
     def begin(frozen, window):
@@ -179,13 +190,12 @@ def _start(method, source, windows, frozen, seed, mesh, restore):
 
     shapes = jax.eval_shape(begin, frozen, windows.at(0))
     devices.check_population(mesh, method.state_spec, shapes)
-    shapes = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
-    )
-    if restored := restore(shapes):
-        return restored
-    init = jax.jit(begin, out_shardings=sharding, compiler_options=devices.quick_options(mesh))
-    return 0, init(frozen, windows.at(0))
+    shapes = devices.with_shardings(mesh, method.state_spec, shapes, shard_params=shard_params)
+    return shapes, lambda: jax.jit(
+        begin,
+        out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes),
+        compiler_options=devices.quick_options(mesh),
+    )(frozen, windows.at(0))
 
 
 def _is_due(hook: StateHook, step: int, end: int, stopping: bool) -> bool:

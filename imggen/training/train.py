@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from imggen import data, devices, features, methods, options, skipped
+from imggen import data, devices, features, files, methods, options, skipped
 from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.evaluation import distribution
@@ -27,6 +27,7 @@ from imggen.training import (
     memory,
     parent,
     precision,
+    profile,
     signals,
 )
 from imggen.training.dispatch import NotFiniteError
@@ -55,6 +56,10 @@ class RunConfig:
       keep_best: whether the checkpoint with the smallest Fréchet distance is kept, too.
       tensorboard: whether TensorBoard event files are written, too.
       wandb: whether a run of Weights & Biases is written, too, on this machine.
+      shard_params: whether parameters, optimizer and EMA are split over the devices, so that each
+        holds a part; otherwise each holds a copy. The results agree up to rounding.
+      profile_steps: 'FIRST..LAST', such as '100..110', writes a trace of these steps, without the
+        last, to the folder `profile` of the run; '' for none.
       on_nan: what follows NaN or infinity. 'stop' ends the run; 'restart' goes back to the last
         checkpoint and on with other random numbers, three times at most in a run.
       precision: one of `precision.PRECISIONS`, the types in which a step computes.
@@ -72,6 +77,8 @@ class RunConfig:
     keep_best: bool = False
     tensorboard: bool = False
     wandb: bool = False
+    shard_params: bool = False
+    profile_steps: str = ''
     on_nan: str = 'stop'
     precision: str = 'float32'
 
@@ -81,6 +88,7 @@ class RunConfig:
             steps, least = getattr(self, name), int(name == 'log_every_steps')
             if steps < least:
                 raise UserError(f'config.run.{name} is {steps}; set it to {least} or more.')
+        profile.parse(self.profile_steps)
         if self.on_nan not in ('stop', 'restart'):
             raise UserError(f"config.run.on_nan={self.on_nan!r} is not 'stop' or 'restart'.")
         options.choose(precision.PRECISIONS, self.precision, where='config.run.precision')
@@ -123,8 +131,9 @@ def train(
       KeyboardInterrupt: Ctrl-C stopped the run, which has saved its state.
     """
     run_config = _check(config)
-    lock.refuse_remote(workdir)
+    files.refuse_address(workdir)
     method = methods.make(config['method'])
+    profile.check(run_config.profile_steps, loop.num_steps(method))
     source, mesh = _source(config)
     labels.check(config, method, source)
     batch = loop.first_batch(source, mesh)
@@ -184,10 +193,12 @@ class _Training:
             with signals.caught(seconds=seconds, leave=self._leave) as caught, self._failures():
                 self._announce(progress, done, total)
                 result = self._run(progress, done, caught, measure)
+                self.checkpoints.wait()
             made = self.writer.workdir / 'results'
             if result.finished and made.is_dir():
                 progress.say(f'the result is in {made}')
         finally:
+            self.checkpoints.close()
             progress.close()
             self.writer.close()
         self.writer.status('finished' if result.finished else 'stopped', step=result.step)
@@ -256,23 +267,35 @@ class _Training:
     def _loop(self, progress, done, caught, measure, detector, restarts) -> loop.Result:
         unfinished = dispatch.Unfinished(self.checkpoints.record(done) if done else {})
         images_per_step = self.config['data'].get('batch_size', 0)
-        return loop.run(
-            self.method,
-            self.source,
-            seed=self.config['seed'],
-            mesh=self.mesh,
-            log_every_steps=self.run_config.log_every_steps,
-            hooks=self._hooks(measure, detector, unfinished, caught),
-            observers=[
-                hooks.write_records(self.writer, progress, images_per_step=images_per_step),
-                lambda record: detector.record(record.step, record.metrics),
-            ],
-            restore=lambda shapes: done and (done, self.checkpoints.restore(shapes, step=done)),
-            stop=lambda: bool(caught.came),
-            unfinished=unfinished,
-            restarts=[restart['from'] for restart in restarts],
-            check=functools.partial(memory.check, mesh=self.mesh, say=progress.say),
-        )
+        folder = self.writer.workdir / 'profile' if jax.process_index() == 0 else None
+        traced = profile.parse(self.run_config.profile_steps)
+        if traced and traced.start < done:
+            progress.say(f'step {traced.start} has passed: config.run.profile_steps traces nothing')
+        with profile.Profile(steps=traced, folder=folder, say=progress.say) as tracing:
+            return loop.run(
+                self.method,
+                self.source,
+                seed=self.config['seed'],
+                mesh=self.mesh,
+                log_every_steps=self.run_config.log_every_steps,
+                hooks=self._hooks(measure, detector, unfinished, caught),
+                observers=[
+                    hooks.write_records(
+                        self.writer,
+                        progress,
+                        images_per_step=images_per_step,
+                        streamed=self.source.max_window_steps is not None,
+                    ),
+                    lambda record: detector.record(record.step, record.metrics),
+                ],
+                restore=lambda shapes: done and (done, self.checkpoints.restore(shapes, step=done)),
+                stop=lambda: bool(caught.came),
+                unfinished=unfinished,
+                restarts=[restart['from'] for restart in restarts],
+                shard_params=self.run_config.shard_params,
+                profile=tracing,
+                check=functools.partial(memory.check, mesh=self.mesh, say=progress.say),
+            )
 
     def _hooks(self, measure, detector, unfinished, caught) -> list[loop.StateHook]:
         """Returns the hooks of a run, in the order in which they run."""
@@ -320,7 +343,7 @@ class _Training:
         """Records a run that could not be stopped in time."""
         with contextlib.suppress(UserError):
             self.writer.status('stopped')
-        done = self.checkpoints.newest or 0
+        done = max(self.checkpoints.written(), default=0)
         _say(f'{signal.Signals(signum).name}: left; the same command continues from step {done}')
 
 

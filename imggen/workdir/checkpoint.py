@@ -4,6 +4,8 @@ Orbax writes a checkpoint under a temporary name and renames it when it is compl
 killed process leaves no partial checkpoint. The newest few are kept, and on request the one
 with the smallest Fréchet distance. Each has checksums of its files, which are compared before it
 is restored; what is damaged is moved to the folder `damaged` of the run.
+
+A save copies the state to the host, and one thread writes the copy while training goes on.
 """
 
 import itertools
@@ -13,6 +15,7 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -84,6 +87,8 @@ class Checkpoints:
         self._read_only = read_only
         self._leads = jax.process_index() == 0
         self._say = say
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix='checkpoint')
+        self._writing: Future | None = None
         managers = ocp.checkpoint_managers
         policies = [managers.LatestN(keep_newest)]
         ranking = {}
@@ -101,8 +106,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             create=not read_only,
             cleanup_tmp_directories=not read_only,
-            # The next step donates the buffers that a background save would read.
-            enable_async_checkpointing=False,
+            enable_async_checkpointing=False,  # `save` has a thread of its own.
             preservation_policy=managers.AnyPreservationPolicy(policies),
             **ranking,
         )
@@ -136,6 +140,9 @@ class Checkpoints:
     ) -> None:
         """Saves a pytree of arrays, unless there is a checkpoint of this step already.
 
+        It returns when the state has been copied; whatever reads checkpoints waits until they are
+        written. The processes of a run write together, and return when that is done.
+
         Args:
           step: the number of steps that led to `state`.
           state: what is saved.
@@ -143,17 +150,43 @@ class Checkpoints:
           record: JSON values to store beside the state; `record` returns them.
 
         Raises:
-          UserError: the checkpoint could not be written, for example to a full disk.
+          UserError: this checkpoint or the one before it could not be written, for example to a
+            full disk.
         """
+        self.wait()
         if step in self._manager.all_steps():
             return
+        metrics = dict(metrics) if self._keep_best and metrics and _SCORE in metrics else None
+        record = dict(record or {})
+        if jax.process_count() > 1:  # Barriers of a thread would mix with those of the steps.
+            self._write(step, state, metrics, record)
+            return
+        # A copy, since the next step may reuse the buffers.
+        state = jax.tree.map(np.array, jax.device_get(state))
+        self._writing = self._writer.submit(self._write, step, state, metrics, record)
+
+    def wait(self) -> None:
+        """Waits until the last checkpoint is written.
+
+        Raises:
+          UserError: it could not be written.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def close(self) -> None:
+        """Waits as `wait` does, but raises nothing. Nothing can be saved after that."""
+        self._writer.shutdown()
+
+    def _write(self, step: int, state, metrics, record: Mapping[str, Any]) -> None:
         beside = {'record': ocp.args.JsonSave(record)} if record else {}
         hook, sys.unraisablehook = sys.unraisablehook, _without_stragglers(sys.unraisablehook)
         try:
             self._manager.save(
                 step,
                 args=ocp.args.Composite(state=ocp.args.StandardSave(state), **beside),
-                metrics=metrics if self._keep_best and metrics and _SCORE in metrics else None,
+                metrics=metrics,
             )
             self._manager.wait_until_finished()
             if self._leads:
@@ -175,10 +208,16 @@ class Checkpoints:
     @property
     def best(self) -> int | None:
         """The step with the smallest Fréchet distance; the newest if none was measured."""
+        self.wait()
         return self._manager.best_step() if self._keep_best else self.newest
 
     def steps(self) -> list[int]:
         """Returns the steps that have a checkpoint, in order."""
+        self.wait()
+        return self.written()
+
+    def written(self) -> list[int]:
+        """Returns what `steps` does, without those that are still being written."""
         steps = self._manager.all_steps()
         return sorted(step for step in steps if (self._folder / str(step) / 'state').is_dir())
 
@@ -188,6 +227,7 @@ class Checkpoints:
         Newer checkpoints, which are damaged, are moved to the folder `damaged` beside the
         checkpoints.
         """
+        self.wait()
         step = None
         if self._leads:
             for step in reversed(self.steps()):
@@ -203,6 +243,7 @@ class Checkpoints:
 
     def record(self, step: int) -> dict[str, Any]:
         """Returns what `save` stored beside the state; {} if nothing was."""
+        self.wait()
         if not (self._folder / str(step) / 'record').is_dir():
             return {}
         args = ocp.args.Composite(record=ocp.args.JsonRestore())
@@ -217,6 +258,7 @@ class Checkpoints:
         Raises:
           UserError: the checkpoint is damaged, or holds another structure.
         """
+        self.wait()
         step = self.newest if step is None else step
         path = self._folder / str(step)
         if fault := checksums.damage(path):

@@ -11,15 +11,6 @@ from collections.abc import Callable, Iterator
 from imggen.errors import UserError
 
 
-def refuse_remote(workdir: str | os.PathLike) -> None:
-    """Raises UserError if `workdir` is an address, such as gs://bucket/run, and not a folder."""
-    if re.match(r'[A-Za-z][A-Za-z0-9+.-]+:/', os.fspath(workdir)):
-        raise UserError(
-            f'--workdir={os.fspath(workdir)} is an address, and a run writes to folders only: '
-            'mount the bucket and name its folder, or train in a local folder and copy it.'
-        )
-
-
 @contextlib.contextmanager
 def held(workdir: pathlib.Path, *, say: Callable[[str], None]) -> Iterator[None]:
     """Holds the lock of a workdir, which is made if it does not exist.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from imggen import devices
@@ -74,11 +74,8 @@ def restore(
         is_spread = method.state_spec != P()
         counts = {leaf.shape[0] for leaf in jax.tree.leaves(shapes)} if is_spread else ()
         mesh = devices.mesh_over(math.gcd(*counts)) if is_spread else devices.make_mesh()
-    sharding = NamedSharding(mesh, method.state_spec)
     devices.check_population(mesh, method.state_spec, shapes)
-    like = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
-    )
+    like = devices.with_shardings(mesh, method.state_spec, shapes)
     batch.pop('label', None)
     names = tuple(run.info.get('class_names', ()))
     return Restored(run.config, method, read(like), step, batch, mesh, names)

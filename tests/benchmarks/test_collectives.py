@@ -1,5 +1,6 @@
 """What a step sends between eight devices: one sum of gradients per update, and no images."""
 
+import functools
 import json
 import os
 import subprocess
@@ -11,19 +12,23 @@ from benchmarks import hlo
 
 SMALL = ('--devices=8', '--images_per_device=2', '--shape=8,8,1', '--json')
 FEATURES = {'gan': '4', 'r3gan': '(8, 4)'}
+# One kernel is large enough to be split.
+OPTIONS = {name: (name, features) for name, features in FEATURES.items()} | {
+    'split': ('gan', '4', '--shard_params', '--config.method.generator.features=64')
+}
 
 
 @pytest.fixture(scope='module')
 def reports():
-    """Compiles small versions of two configs, each in a process with eight devices."""
+    """Compiles small versions of configs, each in a process with eight devices."""
     started = {}
-    for name, features in FEATURES.items():
+    for name, (config, features, *options) in OPTIONS.items():
         command = [sys.executable, '-m', 'benchmarks.collectives', *SMALL]
-        command.append(f'--config=configs/{name}_fashion_mnist.py')
+        command.append(f'--config=configs/{config}_fashion_mnist.py')
         for network in ('generator', 'discriminator'):
             command.append(f'--config.method.{network}.features={features}')
         started[name] = subprocess.Popen(
-            command,
+            [*command, *options],
             env={**os.environ, 'JAX_NUM_CPU_DEVICES': '8'},
             stdout=subprocess.PIPE,
             text=True,
@@ -62,6 +67,16 @@ def test_the_bytes_sent_depend_on_the_parameters_and_not_on_the_batch(reports, n
     assert 0.9 * report['parameter_bytes'] < sent < terms * report['parameter_bytes']
 
 
+def test_a_split_state_adds_gathers_of_parameters_and_moves_no_images(reports):
+    split = reports['split']['collectives']
+    gathers = [one for one in split if one.kind == 'all-gather']
+    sums = [one.kind for one in split if one.kind != 'all-gather']
+    assert sums == [one.kind for one in reports['gan']['collectives']]
+    # Before the step, and after its update.
+    kernel = 4 * 64 * 1024
+    assert [(one.kernels, one.bytes) for one in gathers] == [(1, kernel)] * 2
+
+
 def test_collectives_are_parsed_from_a_program():
     program = """
       %r = (f32[3,3,4,8]{3,2,1,0}, f32[8]{0}, f32[]) all-reduce(%a, %b, %c), channel_id=1
@@ -80,7 +95,8 @@ def test_collectives_are_parsed_from_a_program():
 
 def test_small_sums_use_trees_and_large_ones_rings():
     hop, bandwidth = 1e-6, 1e9
-    seconds = hlo.all_reduce_seconds
+    seconds = functools.partial(hlo.seconds, 'all-reduce')
     assert seconds(0, 256, bandwidth, hop) == pytest.approx(2 * 8 * hop)
     assert seconds(10**9, 2, bandwidth, hop) == pytest.approx(1.0 + 2 * hop)
     assert seconds(10**9, 4, bandwidth, hop) == pytest.approx(1.5 + 6 * hop)
+    assert hlo.seconds('all-gather', 10**9, 4, bandwidth, hop) == pytest.approx(0.75 + 3 * hop)

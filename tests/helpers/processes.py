@@ -23,7 +23,7 @@ def get_config():
 """
 BATCH_SIZE = 16
 # A GAN with batch normalization in the generator: what one device computes depends on all.
-_METHOD = {
+METHOD = {
     'name': 'gan',
     'network': 'dcgan',
     'generator': {'features': 4},
@@ -49,7 +49,7 @@ def write_set(folder: pathlib.Path, *, count: int = 40) -> pathlib.Path:
     return folder
 
 
-def write_config(folder: pathlib.Path, *, num_steps: int, method=_METHOD, data=None, **run):
+def write_config(folder: pathlib.Path, *, num_steps: int, method=METHOD, data=None, **run):
     """Writes a set and a config file that trains a small GAN on it; returns the file."""
     config = {
         'seed': 0,
@@ -125,7 +125,7 @@ def records(workdir: pathlib.Path) -> list[dict]:
     """Returns the records of a run without what depends on the clock."""
     file = workdir / 'metrics.jsonl'
     lines = file.read_text().splitlines() if file.exists() else []
-    timed = ('seconds', 'images_per_second')
+    timed = ('seconds', 'images_per_second', 'waiting')
     return [
         {name: value for name, value in json.loads(line).items() if name not in timed}
         for line in lines

@@ -10,7 +10,7 @@ from tests.helpers import cases, processes
 from tests.torture import children
 
 NUM_STEPS = 60
-_TIMED = ('seconds', 'images_per_second', 'steps_per_second')
+_TIMED = ('seconds', 'images_per_second', 'steps_per_second', 'waiting')
 
 
 def methods() -> dict[str, dict]:

@@ -45,6 +45,7 @@ def _saves(folder: pathlib.Path) -> tuple[float, float]:
         state = {'parameters': jnp.full((1000,), float(step))}
         started = time.process_time()
         checkpoints.save(step, state, {'frechet': float(_SAVES - step)})
+        checkpoints.wait()
         times.append(time.process_time() - started)
     tenth = _SAVES // 10
     return sum(times[:tenth]), sum(times[-tenth:])

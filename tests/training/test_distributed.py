@@ -14,6 +14,7 @@ from tests.helpers import cases, processes
 NUM_STEPS = 24
 # The set counts as too large for the memory: each process reads its part of every batch.
 STREAMED = '--config.data.memory_budget_mib=0'
+SPLIT = '--config.run.shard_params=True'
 
 
 def newest(workdir):
@@ -50,6 +51,8 @@ def config(folder):
     return processes.write_config(
         folder,
         num_steps=NUM_STEPS,
+        # The first kernel of the generator has 1024 x 64 elements, just enough to be split.
+        method={**processes.METHOD, 'latent_size': 1024},
         data={'memory_budget_mib': 2048},
         # Every step is kept, so that runs can be compared wherever one of them stopped.
         log_every_steps=4,
@@ -70,8 +73,11 @@ def whole(folder, config):
 
 @pytest.fixture(scope='module')
 def stopped(folder, config):
-    """A streamed run of two processes of two devices, one of which got a SIGTERM."""
-    leader, other = processes.start_two(config, folder / 'two', STREAMED)
+    """A streamed run of two processes of two devices, one of which got a SIGTERM.
+
+    Its state is split, so that each process writes a part of every checkpoint.
+    """
+    leader, other = processes.start_two(config, folder / 'two', STREAMED, SPLIT)
     processes.wait_until(lambda: processes.records(folder / 'two'), leader, other)
     other.send_signal(signal.SIGTERM)
     processes.finish(leader, other, status=143)

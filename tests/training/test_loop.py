@@ -144,6 +144,25 @@ def test_a_record_that_a_stop_cuts_goes_on_with_the_same_bits(monkeypatch):
     assert all(record.seconds > 0.0 for record in records)
 
 
+def test_a_record_says_for_which_share_of_its_time_the_device_waited_for_input():
+    streamed = numbers(streamed_steps=2)
+
+    def slow(first, count):
+        time.sleep(0.3)
+        return streamed.window(first, count)
+
+    shares = {}
+    for name, source in {'resident': numbers(), 'slow': streamed._replace(window=slow)}.items():
+        records = []
+        run(thirds(), source, log_every_steps=100, observers=[records.append])
+        assert all(record.seconds > 0.0 for record in records)
+        shares[name] = [record.waiting for record in records]
+    assert shares['resident'] == [0.0]
+    # A record ends with its window, and the wait for the next one belongs to its time.
+    *waited, end = shares['slow']
+    assert len(waited) == 5 and all(0.3 < share <= 1.0 for share in waited) and end == 0.0
+
+
 def test_a_restart_changes_the_key_from_its_step_on():
     first, again, twice = (
         np.abs(np.asarray(run(restarts=restarts).state.trace)) for restarts in ([], [4], [4, 4])

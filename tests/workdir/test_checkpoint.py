@@ -1,7 +1,9 @@
 """Checkpoints that are damaged, or that are none: what is said, and where a run goes on."""
 
+import errno
 import os
 import shutil
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ import pytest
 from imggen.errors import UserError
 from imggen.workdir import checksums
 from imggen.workdir.checkpoint import Checkpoints
+from tests.helpers import cases
 from tests.torture import damage
 
 
@@ -24,6 +27,7 @@ def made(tmp_path_factory):
     checkpoints = Checkpoints(folder, keep_best=True, keep_newest=3)
     for step in (10, 20, 30):
         checkpoints.save(step, state(step), {'frechet': float(step)}, record={'first': step})
+    checkpoints.wait()
     return folder
 
 
@@ -119,3 +123,43 @@ def test_who_only_reads_is_told_and_moves_nothing(copy):
 def test_a_checkpoint_of_an_earlier_version_has_no_checksums(copy):
     (copy / '30' / checksums.NAME).unlink()
     assert Checkpoints(copy).newest_sound() == 30
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
+    checkpoints, goes_on = Checkpoints(tmp_path / 'checkpoints'), threading.Event()
+    write = checksums.write
+    monkeypatch.setattr(checksums, 'write', lambda folder: goes_on.wait(60) and write(folder))
+    saved = state(10)
+    kept = jax.device_get(jax.tree.map(jnp.copy, saved))
+    checkpoints.save(10, saved, record={'first': 7})
+    # A step reuses the buffers of the state.
+    jax.jit(lambda tree: jax.tree.map(jnp.zeros_like, tree), donate_argnums=0)(saved)
+    assert not goes_on.is_set()
+    goes_on.set()
+    restored = checkpoints.restore(jax.eval_shape(lambda: state(0)))
+    cases.assert_equal_bits(restored, kept)
+    assert checkpoints.record(10) == {'first': 7}
+    assert checksums.damage(tmp_path / 'checkpoints/10') == ''
+    assert (tmp_path / 'checkpoints/10' / checksums.NAME).exists()
+
+
+def test_what_could_not_be_written_is_said_by_the_next_save_or_the_end(copy, monkeypatch):
+    checkpoints = Checkpoints(copy, keep_newest=3)
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(checksums, 'write', full)
+    sentence = 'step 40 could not be .* make room .* step 30 is kept'
+    checkpoints.save(40, state(40))
+    with pytest.raises(UserError, match=sentence):
+        checkpoints.save(50, state(50))
+    shutil.rmtree(copy / '40')
+    checkpoints = Checkpoints(copy, keep_newest=3)
+    checkpoints.save(40, state(40))
+    with pytest.raises(UserError, match=sentence):
+        checkpoints.wait()
+    shutil.rmtree(copy / '40')
+    checkpoints = Checkpoints(copy, keep_newest=3)
+    checkpoints.save(40, state(40))
+    checkpoints.close()  # After another error, which is the one that counts.

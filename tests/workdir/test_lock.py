@@ -71,11 +71,3 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, name):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match=r'cannot be written to \(.*\): take another folder'):
         lock.held(tmp_path / name, say=print).__enter__()
-
-
-def test_an_address_is_no_folder():
-    for address in ('gs://bucket/run', 's3:/bucket', 'https://host/run'):
-        with pytest.raises(UserError, match='is an address'):
-            lock.refuse_remote(address)
-    for folder in ('runs/gan', '/runs/a:b', 'runs/x:/y', './gs://x'):
-        lock.refuse_remote(folder)
