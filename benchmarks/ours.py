@@ -169,7 +169,7 @@ def folder(turns: Turns, *, count: int, size: int) -> None:
         def step():
             with tempfile.TemporaryDirectory(dir=root) as cache:
                 os.environ['XDG_CACHE_HOME'] = cache
-                found = folder_loader.load(str(pictures), size=(size, size), fit='crop')
+                found = folder_loader.load(path=str(pictures), size=(size, size), fit='crop')
                 if found.read(slice(None))['image'].shape != (count, size, size, 3):
                     raise ValueError(f'the folder gave images of {found.shape}')
 
@@ -254,7 +254,7 @@ def _train(turns: Turns, method: Method, source: Source, steps: int) -> None:
         del step, phase, metrics
         if going is None:
             turns.ready(sum(seconds), **_parameters(state), **_facts())
-        going = turns.wait()
+        going = going is not False and turns.wait()
 
     loop.run(
         method,

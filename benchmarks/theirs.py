@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from benchmarks import (
     rows,
@@ -40,7 +41,7 @@ from imggen.features import fashion_classifier, lite0
 from imggen.features import vgg16 as vgg16_features
 from imggen.methods.adversarial import gan as gan_method
 
-_LITE0_STRIDES = tuple(stride for stride, _ in lite0._BLOCKS)
+LITE0_STRIDES = tuple(stride for stride, _ in lite0._BLOCKS)
 
 
 def gan(
@@ -152,7 +153,7 @@ def evolution(
     """Climbs from noise to one class."""
     _begin()
     if classifier == 'lite0':
-        network = torch_classifier.Lite0(lite0.pretrained(), _LITE0_STRIDES)
+        network = torch_classifier.Lite0(lite0.pretrained(), LITE0_STRIDES)
         shape, target = (chains, 224, 224, 3), lite0.class_names().index('volcano')
     else:
         network = torch_classifier.Classifier()
@@ -168,8 +169,7 @@ def evolution(
 def vgg16(turns: Turns, *, size: int, steps: int, compiled: bool = False) -> None:
     """Evaluates the loss of `style_loss` and its gradient."""
     _begin()
-    modules = torch_style.network(vgg16_problem())
-    modules['input'] = torch_style.Input(vgg16_problem())
+    modules = vgg16_modules()
     image = (torch.rand(1, 3, size, size) * 2.0 - 1.0).to(memory_format=torch.channels_last)
     image.requires_grad_(True)
     loss = lambda image: style_loss(modules, image)
@@ -184,14 +184,20 @@ def vgg16(turns: Turns, *, size: int, steps: int, compiled: bool = False) -> Non
 
 def style_loss(modules: Mapping[str, nn.Module], image: torch.Tensor) -> torch.Tensor:
     """Returns mean F^2 of the content layer + the sum over style layers of |G|^2, a scalar."""
-    x, loss = modules['input'](image), 0.0
+    x, loss = image, 0.0
     for name, module in modules.items():
-        x = x if name == 'input' else module(x)
+        x = module(x)
         if name in STYLE_LAYERS:
             loss = loss + torch_style.gram(x).square().sum()
         if name == CONTENT_LAYER:
             loss = loss + x.square().mean()
     return loss
+
+
+def vgg16_modules() -> dict[str, nn.Module]:
+    """Returns VGG16's modules by name, in their order."""
+    problem = vgg16_problem()
+    return {'input': torch_style.Input(problem), **torch_style.network(problem)}
 
 
 def vgg16_problem() -> dict[str, np.ndarray]:
@@ -334,7 +340,26 @@ def _train(
 def _repeat(turns: Turns, step: Callable[[], object], steps: int, compiled: bool, **facts) -> None:
     """Serves all turns; counts the operations of a step that is not compiled."""
     if not compiled:
-        with FlopCounterMode(display=False) as counter:
+        with _Operations() as operations:
             step()
-        facts['flops'] = steps * counter.get_total_flops()
+        facts['flops'] = steps * operations.count
     turns.repeat(step, steps, version=f'PyTorch {torch.__version__}', **facts)
+
+
+class _Operations(TorchDispatchMode):
+    """Counts multiplications and additions of matrix products and convolutions.
+
+    PyTorch's FlopCounterMode also follows modules, which double backward passes do not allow.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        del types
+        kwargs = kwargs or {}
+        result = function(*args, **kwargs)
+        if count := flop_registry.get(function.overloadpacket):
+            self.count += count(*args, **kwargs, out_val=result)
+        return result

@@ -102,12 +102,15 @@ class Climb:
       logits: images [n, channels, height, width] -> logits [n, classes].
       shape: (n, height, width, channels).
       target: the class.
+
+    Attributes:
+      values: the log-odds of the class, [n].
     """
 
     def __init__(self, logits: Callable, shape: tuple[int, ...], target: int):
         self._logits, self._shape, self._target = logits, shape, target
         self._images = torch.rand(shape[0], int(np.prod(shape[1:]))) * 2.0 - 1.0
-        self._values = self._ask(self._images)
+        self.values = self._ask(self._images)
 
     def _ask(self, images):
         images = images.view(self._shape).permute(0, 3, 1, 2)
@@ -128,6 +131,6 @@ class Climb:
         values = torch.where(used, values, values[:, :1])
         changed = self._images.scatter(1, places, values)
         found = self._ask(changed)
-        kept = found >= self._values
+        kept = found >= self.values
         self._images = torch.where(kept[:, None], changed, self._images)
-        self._values = torch.where(kept, found, self._values)
+        self.values = torch.where(kept, found, self.values)

@@ -53,7 +53,7 @@ class FlowUNet(nn.Module):
         self.attention_norm = _norm(last)
         self.projections = nn.ModuleList(nn.Linear(last, last) for _ in range(4))
         self.up = nn.ModuleList(Block(2 * each, each, width) for each in reversed(features))
-        self.double = nn.ModuleList(
+        self.enlarge = nn.ModuleList(
             nn.Conv2d(b, a, 3, 1, 1) for a, b in reversed(list(itertools.pairwise(features)))
         )
         self.last_norm, self.last = _norm(features[0]), nn.Conv2d(features[0], channels, 3, 1, 1)
@@ -74,9 +74,9 @@ class FlowUNet(nn.Module):
         x = x + self._attend(x)
         for level, block in enumerate(self.up):
             x = block(torch.cat([x, kept.pop()], 1), embedding)
-            if level < len(self.double):
+            if level < len(self.enlarge):
                 x = functional.interpolate(x, scale_factor=2, mode='bilinear')
-                x = self.double[level](x)
+                x = self.enlarge[level](x)
         return self.last(functional.silu(self.last_norm(x)))
 
     def _attend(self, x):
@@ -99,7 +99,7 @@ def load(network: FlowUNet, params: Mapping[str, Any]) -> None:
         _copy(layer, {'kernel': kernel, 'bias': np.asarray(attention[name]['bias']).reshape(-1)})
     layers = {
         'Dense': network.embed,
-        'Conv': [network.first, *network.halve, *network.double, network.last],
+        'Conv': [network.first, *network.halve, *network.enlarge, network.last],
         'GroupNorm': [network.attention_norm, network.last_norm],
     }
     _copy_all(layers, params)

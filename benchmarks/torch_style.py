@@ -38,7 +38,7 @@ def network(problem) -> dict[str, nn.Module]:
             modules[f'pool before {block}'] = nn.MaxPool2d(2)
         kernel = torch.from_numpy(problem[f'{name}/kernel'].transpose(3, 2, 0, 1).copy())
         conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1)
-        conv.weight.data, conv.bias.data = kernel, torch.from_numpy(problem[f'{name}/bias'])
+        conv.weight.data, conv.bias.data = kernel, torch.tensor(problem[f'{name}/bias'])
         modules[f'{name} linear'] = conv
         modules[name] = nn.ReLU()
     for module in modules.values():
