@@ -176,6 +176,22 @@ def folder(turns: Turns, *, count: int, size: int) -> None:
         turns.repeat(step, 1, **_facts())
 
 
+def many_files(turns: Turns, *, count: int) -> None:
+    """Reads a folder of small files: for the first time in the first turn, then from its cache."""
+    with tempfile.TemporaryDirectory() as root:
+        pictures = pathlib.Path(root, 'pictures')
+        pictures.mkdir()
+        for index, image in enumerate(noise(100, 16, 16, 3)):
+            Image.fromarray(image).save(pictures / f'{index}.png')
+        contents = [path.read_bytes() for path in pictures.iterdir()]
+        for index in range(100, count):
+            (pictures / f'{index}.png').write_bytes(contents[index % len(contents)])
+        os.environ['XDG_CACHE_HOME'] = f'{root}/cache'
+        turns.ready(0.0, **_facts())
+        while turns.wait():
+            folder_loader.load(path=str(pictures), size=(16, 16), fit='crop')
+
+
 def sampling(turns: Turns, *, argument: str | None, count: int) -> None:
     """Draws samples from an untrained generator."""
     config = {'method': rows.section('gan_fashion_mnist', argument)}

@@ -122,3 +122,21 @@ def test_a_side_serves_turns_until_its_orders_end():
     assert ready['version'] == '1.0'
     assert len(turns) == 2
     assert all(turn['seconds'] > 0 and turn['peak_mib'] >= 0 for turn in turns)
+
+
+def test_growth_goes_on_after_the_points_that_it_has(monkeypatch, tmp_path):
+    with commands.imported('benchmarks.growth') as growth:
+        quick = growth.Curve(
+            'a title', 'x', (1, 2), f'{FUNCTIONS}.works', lambda x: {}, lambda x: x, 'unit'
+        )
+        curves = dict.fromkeys(('a', 'b', 'c', 'd'), quick)
+        monkeypatch.setattr(growth, 'CURVES', curves)
+        stored = tmp_path / 'growth.jsonl'
+        stored.write_text(json.dumps({'curve': 'a', 'value': 1, 'seconds': [1.0, 3.0, 2.0]}) + '\n')
+        growth.flags.FLAGS(['growth', f'--output={tmp_path}/growth.png', '--only=a'])
+        growth.main(['growth'])
+        growth.flags.FLAGS.unparse_flags()
+        points = growth.read(stored)
+    assert points['a', 1] == [1.0, 3.0, 2.0]
+    assert len(points['a', 2]) == 3
+    assert 0 < (tmp_path / 'growth.png').stat().st_size < 150_000
