@@ -3,6 +3,7 @@
 Every function takes its turns and options that JSON can hold.
 """
 
+import importlib
 import os
 import pathlib
 import subprocess
@@ -246,6 +247,21 @@ def _start(config: str) -> None:
         finally:
             process.kill()
             process.wait()
+
+
+def compilation(turns: Turns, *, config: str) -> None:
+    """Makes one step of every phase of a config; data that it lacks is noise."""
+    found = importlib.import_module(f'configs.{config}').get_config().to_dict()
+    method = methods.make(found['method'])
+    phases = tuple(phase._replace(num_steps=1) for phase in method.phases)
+    with tempfile.TemporaryDirectory() as root:
+        write_pictures(pathlib.Path(root), 64)
+        section, first = found['data'], f'{root}/class/00000.jpg'
+        for name, path in {'path': root, 'content': first, 'style': first}.items():
+            if section.get(name) == '':
+                section[name] = path
+        source = data.make(section, seed=found['seed'])
+        _train(turns, method._replace(phases=phases), source, len(phases))
 
 
 def matrix_product(turns: Turns) -> None:

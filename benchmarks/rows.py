@@ -2,10 +2,14 @@
 
 import dataclasses
 import importlib
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-MATRIX = ('benchmarks.ours.matrix_product', {})  # Takes turns in every row.
+import configs
+
+MATRIX = ('benchmarks.ours.matrix_product', {})  # Takes turns where there is PyTorch, too.
+COMPILATION = 'compile_'  # Names of rows that time compilation alone begin with it.
 _NUM_STEPS = 1_000_000  # Of every schedule: a row sees only its beginning.
 
 
@@ -20,7 +24,7 @@ class Row:
       theirs: the same for PyTorch; '' if there is nothing to compare with.
       options: keyword arguments of both functions.
       compiles: whether torch.compile is tried, too. PyTorch's function then takes `compiled`.
-      turns: the most turns of a side.
+      turns: the most turns of a side; 0 to time its start alone.
     """
 
     work: str
@@ -38,7 +42,7 @@ class Row:
             found['eager'] = (self.theirs, self.options)
         if self.theirs and self.compiles:
             found['compiled'] = (self.theirs, {**self.options, 'compiled': True})
-        return {**found, 'matrix': MATRIX}
+        return {**found, 'matrix': MATRIX} if self.theirs else found
 
 
 def section(config: str, argument: str | None = None, **changes) -> dict[str, Any]:
@@ -95,8 +99,8 @@ ROWS = {
     'flow': _row(
         'flow',
         'flow matching, U-Net, 28 x 28',
-        '5 training steps of 64 images',
-        {'features': (24, 48, 72), 'steps': 5},
+        '2 training steps of 64 images',
+        {'features': (24, 48, 72), 'steps': 2},
     ),
     'classifier': _row(
         'classifier', 'classifier, 28 x 28', '10 training steps of 128 images', {'steps': 10}
@@ -162,4 +166,11 @@ ROWS = {
         {'config': 'r3gan_fashion_mnist'},
         turns=3,
     ),
+    **{
+        f'{COMPILATION}{path.stem}': _ours(
+            'compilation', f'configs/{path.name}', 'no steps', {'config': path.stem}, turns=0
+        )
+        for path in sorted(pathlib.Path(configs.__file__).parent.glob('*.py'))
+        if path.stem not in ('__init__', 'common')
+    },
 }

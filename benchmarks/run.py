@@ -2,6 +2,7 @@ r"""The table of speeds: our code next to PyTorch's, written to benchmarks/RESUL
 
   python -m benchmarks.run
   python -m benchmarks.run --only=dcgan,pix2pix [--again] [--torch_python=/other/venv/bin/python]
+  python -m benchmarks.run --only='compile_*'
 
 A row is written as soon as it is measured, and the same command again goes on with the next one;
 --again measures rows anew. Every side of a row is a process of its own. All of them are alive at
@@ -10,16 +11,19 @@ nothing. A side that fails leaves a sentence in its row.
 
 PyTorch, which may be installed in another environment, runs eagerly in channels_last and by
 torch.compile; the table shows the faster one. Both sides compute the same, which tests/benchmarks
-checks. Run it on an idle machine.
+checks. Run it on an idle machine. The rows compile_* time how long each config of configs/ compiles
+all its phases; they take long, and are measured only if --only names them.
 """
 
 import contextlib
+import fnmatch
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 from absl import app, flags
@@ -27,7 +31,7 @@ from absl import app, flags
 from benchmarks import rows, sides, table
 from imggen import files
 
-_ONLY = flags.DEFINE_list('only', [], 'Names of rows; all by default.')
+_ONLY = flags.DEFINE_list('only', [], 'Names of rows, or patterns.')
 _AGAIN = flags.DEFINE_bool('again', False, 'Measure rows again that are in the table.')
 _TURNS = flags.DEFINE_integer('turns', 5, 'The most turns of each side.', lower_bound=1)
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', sys.executable, 'A Python with PyTorch.')
@@ -118,15 +122,24 @@ def write(output: pathlib.Path, stored: dict[str, dict[str, Any]]) -> None:
     files.write_text(output, table.render(stored))
 
 
+def _chosen(patterns: Sequence[str]) -> list[str]:
+    """Returns the rows that match one of the patterns; without any, all but the compilations."""
+    if not patterns:
+        return [name for name in rows.ROWS if not name.startswith(rows.COMPILATION)]
+    for pattern in patterns:
+        if not fnmatch.filter(rows.ROWS, pattern):
+            raise app.UsageError(f'--only={pattern}: there are {", ".join(rows.ROWS)}.')
+    return [name for name in rows.ROWS if any(fnmatch.fnmatch(name, one) for one in patterns)]
+
+
 def main(argv) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
-    if unknown := [name for name in _ONLY.value if name not in rows.ROWS]:
-        raise app.UsageError(f'--only={unknown[0]}: there are {", ".join(rows.ROWS)}.')
+    names = _chosen(_ONLY.value)
     output = pathlib.Path(_OUTPUT.value)
     stored = read(output.with_suffix('.jsonl'))
-    for name in rows.ROWS:
-        if (_ONLY.value and name not in _ONLY.value) or (name in stored and not _AGAIN.value):
+    for name in names:
+        if name in stored and not _AGAIN.value:
             continue
         print(f'{name} ...', file=sys.stderr, flush=True)
         measured = measure(rows.ROWS[name], turns=_TURNS.value, torch_python=_TORCH_PYTHON.value)

@@ -30,8 +30,11 @@ _HEAD = """# Speed next to PyTorch
 def render(stored: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the page of all stored rows, by their names."""
     lines = [f'| {" | ".join(COLUMNS)} |', f'| --- | --- | {"---: | " * 10}'.strip()]
-    lines += [line(name, stored[name]) for name in rows.ROWS if name in stored]
-    lines += ['', *_failures(stored), *_circumstances(stored)]
+    names = [name for name in rows.ROWS if name in stored]
+    compilations = [name for name in names if name.startswith(rows.COMPILATION)]
+    lines += [line(name, stored[name]) for name in names if name not in compilations]
+    lines += ['', *_compilations({name: stored[name] for name in compilations})]
+    lines += [*_failures(stored), *_circumstances(stored)]
     return '\n'.join([_HEAD, *lines]).rstrip() + '\n'
 
 
@@ -44,6 +47,15 @@ def line(name: str, measured: Mapping[str, Any]) -> str:
     cells += [*_speed(sides), _memory(ours), _memory(sides.get(theirs, {})), _start(ours)]
     cells.append(_start(sides.get('compiled', {})))
     return f'| {" | ".join(cells)} |'
+
+
+def _compilations(stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Returns the table of rows that time compilation alone."""
+    lines = [
+        f'| {rows.ROWS[name].work} | {_start(measured["sides"]["imggen"]) or "failed"} |'
+        for name, measured in stored.items()
+    ]
+    return ['| config | start s, cold / warm |', '| --- | ---: |', *lines, ''] if lines else []
 
 
 def _best(sides: Mapping[str, Any]) -> str:

@@ -110,6 +110,14 @@ def test_only_picks_rows_and_keeps_the_others(table_of):
     assert page.index('| first |') < page.index('| second |')
 
 
+def test_compilations_are_measured_if_they_are_named(table_of):
+    found = {'first': row(), 'compile_a': row(turns=0), 'compile_b': row('fails', turns=0)}
+    assert '| config |' not in table_of(found)
+    page = table_of(found, '--only=compile_*')
+    assert page.count('| some work | 0.0 / 0.0 |') == 1
+    assert page.count('| some work | failed |') == 1
+
+
 def test_an_unknown_row_is_refused(table_of, run):
     with pytest.raises(run.app.UsageError, match='--only=thrid: there are first'):
         table_of({'first': row()}, '--only=thrid')
