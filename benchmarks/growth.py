@@ -116,6 +116,9 @@ def draw(path: pathlib.Path, points: Mapping[tuple[str, int], Sequence[float]]) 
     figure, axes = pyplot.subplots(2, 2, figsize=(9, 7), layout='constrained')
     for axis, (name, curve) in zip(axes.flat, CURVES.items(), strict=True):
         values = [value for value in curve.values if (name, value) in points]
+        axis.set_title(curve.title, fontsize=10)
+        if not values:
+            continue
         for index, label in enumerate(curve.turns or ('median',)):
             seconds = [points[name, value] for value in values]
             times = [one[index] if curve.turns else statistics.median(one) for one in seconds]
@@ -125,12 +128,11 @@ def draw(path: pathlib.Path, points: Mapping[tuple[str, int], Sequence[float]]) 
             axis.plot(values, cost, 'o-', label=label)
         axis.set_xscale('log', base=10 if curve.turns else 2)
         axis.set_yscale('log')
-        axis.set_xticks(curve.values, [f'{value:,}' for value in curve.values], minor=False)
-        axis.set_title(curve.title, fontsize=10)
+        axis.set_xticks(values, [f'{value:,}' for value in values])
         axis.set_xlabel(curve.x)
         axis.set_ylabel(f'ms per {curve.unit}')
         axis.grid(alpha=0.3, which='both')
-        if curve.turns and values:
+        if curve.turns:
             axis.legend()
     with files.writing(path) as partial:
         figure.savefig(partial, format='png', dpi=80)

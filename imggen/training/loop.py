@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -57,6 +58,20 @@ def first_batch(source: Source, mesh: Mesh) -> Batch:
     replicated, options = NamedSharding(mesh, P()), devices.quick_options(mesh)
     gather = jax.jit(source.gather, out_shardings=replicated, compiler_options=options)
     return gather(dispatch.place(source, mesh, 0, 1), 0)
+
+
+def traced(method: Method, batch: Batch, mesh: Mesh) -> Method:
+    """Returns the method with the trace of its `init`, which `run` then uses; raises its errors."""
+    replicated, init = NamedSharding(mesh, P()), jax.jit(method.init, inline=True)
+
+    def shape(leaf):
+        leaf = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated)
+
+    # Traces are found again only for the same shardings under the same mesh.
+    with jax.set_mesh(mesh):
+        jax.eval_shape(init, *jax.tree.map(shape, (jax.random.key(0), method.frozen)), batch)
+    return method._replace(init=init)
 
 
 def broken_data(source: Source, mesh: Mesh, step: int) -> list[str]:

@@ -115,7 +115,7 @@ def train(
     labels.check(config, method, source)
     batch = loop.first_batch(source, mesh)
     # An option that a network does not have is refused before anything is written.
-    jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    method = loop.traced(method, batch, mesh)
     leads = jax.process_index() == 0
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
     writer = Writer(workdir, config, command=command, active=leads, boards=wanted)
