@@ -127,12 +127,16 @@ class Turns:
         self._started = time.perf_counter()
         return True
 
-    def repeat(self, step: Callable[[], Any], steps: int, **facts) -> None:
-        """Serves all turns with `steps` calls of a function; the first two calls are a warm-up."""
-        step()
+    def repeat(self, step: Callable[[], Any], steps: int, *, warmups: int = 1, **facts) -> None:
+        """Serves all turns with `steps` calls of a function.
+
+        Before that it is called `warmups` times, in which it compiles, and once more.
+        """
+        for _ in range(warmups):
+            step()
         begun = time.perf_counter()
         step()
-        self.ready(2 * (time.perf_counter() - begun), **facts)
+        self.ready((1 + warmups) * (time.perf_counter() - begun), **facts)
         while self.wait():
             for _ in range(steps):
                 step()

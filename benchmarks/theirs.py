@@ -343,6 +343,8 @@ def _repeat(turns: Turns, step: Callable[[], object], steps: int, compiled: bool
         with _Operations() as operations:
             step()
         facts['flops'] = steps * operations.count
+    # The second step compiles again what the first one has changed.
+    facts['warmups'] = 2 if compiled else 1
     turns.repeat(step, steps, version=f'PyTorch {torch.__version__}', **facts)
 
 

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -65,7 +64,7 @@ def traced(method: Method, batch: Batch, mesh: Mesh) -> Method:
     replicated, init = NamedSharding(mesh, P()), jax.jit(method.init, inline=True)
 
     def shape(leaf):
-        leaf = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+        leaf = leaf if isinstance(leaf, jax.Array) else jax.eval_shape(jnp.asarray, leaf)
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated)
 
     # Traces are found again only for the same shardings under the same mesh.
