@@ -134,7 +134,7 @@ class Trainer:
         half_life = min(self.config.ema_half_life_images, 0.05 * images_seen)
         decay = 0.5 ** (batch_size / half_life)
         with torch.no_grad():
-            torch._foreach_lerp_(_floats(self.ema), _floats(self.generator), 1.0 - decay)
+            torch._foreach_lerp_(floats(self.ema), floats(self.generator), 1.0 - decay)
 
 
 @contextlib.contextmanager
@@ -145,7 +145,7 @@ def _frozen(network: torch.nn.Module) -> Iterator[None]:
     network.requires_grad_(True)
 
 
-def _floats(network: torch.nn.Module) -> list[torch.Tensor]:
+def floats(network: torch.nn.Module) -> list[torch.Tensor]:
     """Returns parameters and running statistics, without the counters of batches."""
     return [*network.parameters(), *(b for b in network.buffers() if b.is_floating_point())]
 

@@ -1,18 +1,10 @@
 """The training step of `imggen.methods.translation.pix2pix` in PyTorch, for comparison.
 
-  python -m benchmarks.torch_pix2pix --size=256 --features=64 --steps=20
-
-It needs only PyTorch and NumPy, so that it can run in another environment. It is written for speed:
-channels_last, images resident as uint8, one translation for both updates, the discriminator frozen
+It is written for speed: channels_last, one translation for both updates, the discriminator frozen
 in the update of the generator, and fused Adam. Its networks are those of `imggen.networks.unet` and
 `imggen.networks.patchgan`; `load` copies their parameters.
 """
 
-import argparse
-import ctypes
-import json
-import os
-import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,7 +14,6 @@ from torch.nn import functional
 from torch.nn.utils import get_total_norm
 
 _WIDEST = 8
-_NUM_IMAGES = 32
 
 
 class UNet(nn.Module):
@@ -146,46 +137,3 @@ def load(trainer: Trainer, generator: Mapping, discriminator: Mapping) -> None:
     norms = [module for module in trainer.discriminator if isinstance(module, nn.BatchNorm2d)]
     for index, module in enumerate(norms):
         put_norm(module, discriminator[f'Normalize_{index}'])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (('size', 256), ('features', 64), ('depth', 8), ('batch_size', 1)):
-        parser.add_argument(f'--{name}', type=int, default=default)
-    parser.add_argument('--steps', type=int, default=20)
-    parser.add_argument('--warmup', type=int, default=5)
-    parser.add_argument('--mallopt', action='store_true')
-    options = parser.parse_args()
-    if options.mallopt:
-        library = ctypes.CDLL(None)
-        library.mallopt(-3, 2**30)
-        library.mallopt(-1, 2**31 - 1)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    torch.manual_seed(0)
-    trainer = Trainer(
-        inputs=3, outputs=3, features=options.features, depth=options.depth, dropout=0.5
-    )
-    shape = (_NUM_IMAGES, options.size, options.size, 6)
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-    for step in range(options.warmup + options.steps):
-        if step == options.warmup:
-            start = time.perf_counter()
-        rows = torch.randint(len(images), (options.batch_size,))
-        both = (images[rows].permute(0, 3, 1, 2).float() * 2.0 - 255.0) / 255.0
-        x, y = (side.contiguous(memory_format=torch.channels_last) for side in both.split(3, 1))
-        metrics = trainer.step(x, y)
-    values = {name: float(value) for name, value in metrics.items()}
-    seconds = time.perf_counter() - start
-    if any(value != value for value in values.values()):
-        raise ValueError(f"PyTorch's metrics are not numbers: {values}.")
-    networks = (trainer.generator, trainer.discriminator)
-    result = {
-        'seconds': seconds,
-        'parameters': [sum(p.numel() for p in network.parameters()) for network in networks],
-        'version': f'PyTorch {torch.__version__}',
-    }
-    print(json.dumps(result))
-
-
-if __name__ == '__main__':
-    main()

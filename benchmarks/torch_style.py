@@ -17,6 +17,7 @@ import json
 import os
 import resource
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +38,7 @@ def network(problem) -> dict[str, nn.Module]:
             modules[f'pool before {block}'] = nn.MaxPool2d(2)
         kernel = torch.from_numpy(problem[f'{name}/kernel'].transpose(3, 2, 0, 1).copy())
         conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1)
-        conv.weight.data, conv.bias.data = kernel, torch.from_numpy(problem[f'{name}/bias'])
+        conv.weight.data, conv.bias.data = kernel, torch.tensor(problem[f'{name}/bias'])
         modules[f'{name} linear'] = conv
         modules[name] = nn.ReLU()
     for module in modules.values():
@@ -75,8 +76,18 @@ def gram(features: torch.Tensor) -> torch.Tensor:
     return flat @ flat.T / flat.shape[1]
 
 
-def with_torch(problem, image: torch.Tensor, evaluations: int) -> list[Clock]:
-    """Runs PyTorch's L-BFGS with its line search; returns the clock after each evaluation."""
+def with_torch(
+    problem,
+    image: torch.Tensor,
+    evaluations: int,
+    *,
+    evaluated: Callable[[], None] = lambda: None,
+    compiled: bool = False,
+) -> list[Clock]:
+    """Runs PyTorch's L-BFGS with its line search; returns the clock after each evaluation.
+
+    `evaluated` is called after each of them, too. With `compiled` torch.compile makes the network.
+    """
     modules, prepare = network(problem), Input(problem)
 
     def activations(images):
@@ -86,6 +97,7 @@ def with_torch(problem, image: torch.Tensor, evaluations: int) -> list[Clock]:
             found[name] = x
         return found
 
+    activations = torch.compile(activations) if compiled else activations
     with torch.no_grad():
         content = activations(_tensor(problem['content']))[_CONTENT_LAYER]
         seen = activations(_tensor(problem['style']))
@@ -113,6 +125,7 @@ def with_torch(problem, image: torch.Tensor, evaluations: int) -> list[Clock]:
         if len(ends) < evaluations and loss.item() < best[0]:
             best[:] = [loss.item(), image.detach().clone()]
         ends.append(clock())
+        evaluated()
         return loss
 
     optimizer.step(closure)  # It completes its last line search, beyond `evaluations`.

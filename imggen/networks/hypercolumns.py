@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from imggen.networks.layers import Dense
+
 
 class Readout(nn.Module):
     """Maps [n, h_l, w_l, c_l], the largest first -> [n, h_0, w_0, outputs].
@@ -33,7 +35,7 @@ class Readout(nn.Module):
         x = self.param('bias', nn.initializers.zeros, (self.features,))[None, None, None]
         for index, one in reversed(list(enumerate(maps))):
             one = one * jax.lax.rsqrt(jnp.mean(jnp.square(one), (1, 2, 3), keepdims=True) + 1e-8)
-            dense = nn.Dense(self.features, use_bias=False, kernel_init=init, name=f'map{index}')
+            dense = Dense(self.features, use_bias=False, kernel_init=init, name=f'map{index}')
             shape = (*one.shape[:3], self.features)
             x = jax.image.resize(x, shape, 'linear') + dense(one)
-        return nn.Dense(self.outputs, name='last')(nn.relu(x))
+        return Dense(self.outputs, name='last')(nn.relu(x))

@@ -60,6 +60,24 @@ def first_batch(source: Source, mesh: Mesh) -> Batch:
     return gather(dispatch.place(source, mesh, 0, 1), 0)
 
 
+def traced(method: Method, batch: Batch, mesh: Mesh) -> tuple[Method, Any]:
+    """Returns the method with the trace of its `init`, which `run` then uses, and the state's shapes.
+
+    It raises what `init` raises, before anything runs.
+    """
+    replicated, init = NamedSharding(mesh, P()), jax.jit(method.init, inline=True)
+
+    def shape(leaf):
+        leaf = leaf if isinstance(leaf, jax.Array) else jax.eval_shape(jnp.asarray, leaf)
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated)
+
+    # Traces are found again only for the same shardings under the same mesh.
+    with jax.set_mesh(mesh):
+        arguments = jax.tree.map(shape, (jax.random.key(0), method.frozen))
+        shapes = jax.eval_shape(init, *arguments, batch)
+    return method._replace(init=init), shapes
+
+
 def broken_data(source: Source, mesh: Mesh, step: int) -> list[str]:
     """Names the parts of the batch of a step that hold NaN or infinity."""
     gather = jax.jit(source.gather, out_shardings=NamedSharding(mesh, P()))

@@ -35,8 +35,7 @@ def check(
     if needed > has:
         raise UserError(
             f'phase {phase!r} needs {_mib(needed)} MiB of memory on each device, which has '
-            f'{_mib(has)}: make config.data.batch_size, the images or the networks smaller, or set '
-            "config.run.precision='bfloat16'."
+            f'{_mib(has)}: make config.data.batch_size, the images or the networks smaller.'
         )
     say(f'phase {phase!r} needs {_mib(needed)} MiB of {_mib(has)}')
 

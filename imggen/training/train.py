@@ -80,7 +80,7 @@ class RunConfig:
     shard_params: bool = False
     profile_steps: str = ''
     on_nan: str = 'stop'
-    precision: str = 'float32'
+    precision: str = 'tensorfloat32'
 
     def __post_init__(self):
         periods = ('log', 'sample', 'checkpoint', 'measure')
@@ -138,8 +138,8 @@ def train(
     labels.check(config, method, source)
     batch = loop.first_batch(source, mesh)
     # An option that a network does not have is refused before anything is written.
-    state = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
-    precision.check(run_config.precision, state)
+    method, shapes = loop.traced(method, batch, mesh)
+    precision.check(run_config.precision, shapes)
     method = precision.stepping_in(run_config.precision, method)
     leads = jax.process_index() == 0
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]

@@ -276,3 +276,17 @@ def test_nan_is_found_at_its_step_before_any_hook_sees_the_state(log_every_steps
 def test_a_batch_that_does_not_divide_by_the_devices_is_refused():
     with pytest.raises(UserError, match='batch_size=6 is not a multiple of the 4 devices: take 4'):
         devices.check_batch_size(devices.make_mesh(), 6)
+
+
+def test_what_checks_the_initialization_leaves_its_trace_to_the_loop():
+    traces = []
+
+    def init(key, frozen, batch):
+        traces.append(key)
+        return State(trace=jnp.zeros(12) + frozen['offset'], step=jnp.int32(0))
+
+    method = counting()._replace(init=init, frozen={'offset': np.float32(0.0)})
+    source, mesh = numbers(), devices.make_mesh(devices=jax.devices()[:1])
+    method, _ = loop.traced(method, loop.first_batch(source, mesh), mesh)
+    loop.run(method, source, seed=0, mesh=mesh)
+    assert len(traces) == 1

@@ -1,4 +1,4 @@
-"""The PyTorch side of benchmarks/pix2pix.py computes what ours computes."""
+"""The PyTorch side of benchmarks/torch_pix2pix.py computes what ours computes."""
 
 import jax
 import jax.numpy as jnp
