@@ -61,7 +61,7 @@ def first_batch(source: Source, mesh: Mesh) -> Batch:
 
 
 def traced(method: Method, batch: Batch, mesh: Mesh) -> tuple[Method, Any]:
-    """Returns the method with the trace of its `init`, which `run` then uses, and the state's shapes.
+    """Returns the method with the trace of its `init`, for `run`, and the shapes of the state.
 
     It raises what `init` raises, before anything runs.
     """
