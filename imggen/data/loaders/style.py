@@ -58,7 +58,8 @@ def load(
       fit: 'keep' keeps proportions; 'stretch' makes contents and styles size x size.
       style_scale: longer side of the styles divided by `size`; no style is enlarged.
       style_weights: relative weights of several styles; () for equal weights.
-      trim: whether frames of the styles are cut off (see `frame.trim`).
+      trim: whether frames of the styles are cut off (see `frame.trim`). Styles with masks stay
+        whole, as their masks are.
       colors: 'style' takes the colors of the style; 'matched' also gives the result the mean and
         covariance of the first style's colors; 'content' combines the brightness of the result
         with the chroma of the content; 'luminance' does the same and optimizes only brightness;
@@ -77,7 +78,7 @@ def load(
     contents = _pictures(content, 'content')
     styles = _pictures(style, 'style')
     weights = _weights(style_weights, len(styles))
-    if trim:
+    if trim and not style_masks:
         styles = [_trimmed(picture) for picture in styles]
     groups: dict[tuple[int, int], list[Picture]] = {}
     for picture in contents:

@@ -194,6 +194,10 @@ def test_the_frame_of_a_style_is_cut_and_said(tmp_path, files, caplog):
     red = kept['style0'][0, :, -2]
     assert red[:, 0].min() > 0.2 and red[:, 2].max() < -0.6
     assert cut['style0'][0, :, -2, 0].min() < 0.2
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(mask := tmp_path / 'mask.png')
+    masks = {'content_mask': str(mask), 'style_masks': str(mask)}
+    masked = batch(load((files[0], str(path)), style_scale=4.0, **masks))
+    np.testing.assert_array_equal(masked['style0'], kept['style0'])
 
 
 def test_detail_of_the_content_is_added_and_colors_are_matched(tmp_path, files):
