@@ -60,9 +60,8 @@ def _imggen(config: str, num_steps: int, *options: str) -> Callable[[Pair], np.n
 
     def run(pair):
         workdir = pair.folder / 'run'
-        shutil.rmtree(
-            workdir, ignore_errors=True
-        )  # Of a method before, or of a run that was killed.
+        # Of a method before, or of a run that was killed.
+        shutil.rmtree(workdir, ignore_errors=True)
         _call(
             [sys.executable, '-m', 'experiments.train', f'--config=configs/{config}.py'],
             [f'--config.data.content={pair.folder / "content.png"}'],
