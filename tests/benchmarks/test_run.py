@@ -35,12 +35,8 @@ def table_of(run, monkeypatch, tmp_path):
 
     def make(found, *options):
         monkeypatch.setattr(rows, 'ROWS', found)
-        flags = [f'--output={tmp_path}/table.md', '--turns=2', *options]
-        run.flags.FLAGS(['run', *flags])
-        try:
+        with commands.flags_given(f'--output={tmp_path}/table.md', '--turns=2', *options):
             run.main(['run'])
-        finally:
-            run.flags.FLAGS.unparse_flags()
         return (tmp_path / 'table.md').read_text()
 
     return make
@@ -141,9 +137,8 @@ def test_growth_goes_on_after_the_points_that_it_has(monkeypatch, tmp_path):
         monkeypatch.setattr(growth, 'CURVES', curves)
         stored = tmp_path / 'growth.jsonl'
         stored.write_text(json.dumps({'curve': 'a', 'value': 1, 'seconds': [1.0, 3.0, 2.0]}) + '\n')
-        growth.flags.FLAGS(['growth', f'--output={tmp_path}/growth.png', '--only=a'])
-        growth.main(['growth'])
-        growth.flags.FLAGS.unparse_flags()
+        with commands.flags_given(f'--output={tmp_path}/growth.png', '--only=a'):
+            growth.main(['growth'])
         points = growth.read(stored)
     assert points['a', 1] == [1.0, 3.0, 2.0]
     assert len(points['a', 2]) == 3

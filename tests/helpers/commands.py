@@ -30,3 +30,14 @@ def imported(name: str) -> Iterator[ModuleType]:
             delattr(values, flag.name)
         for flag, value in taken.items():
             values[flag] = value
+
+
+@contextlib.contextmanager
+def flags_given(*arguments: str) -> Iterator[None]:
+    """Parses the arguments of a command, and forgets them at the end."""
+    try:
+        flags.FLAGS(['command', *arguments])
+        yield
+    finally:
+        flags.FLAGS.unparse_flags()
+        flags.FLAGS.mark_as_parsed()  # As they are for all tests (conftest.py).
