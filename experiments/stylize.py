@@ -33,16 +33,18 @@ class Quality(NamedTuple):
       steps: mean number of steps of a phase.
       shares: relative shares of the steps for each scale; () for equal shares.
       split: whether the last phase of the method runs. It takes most of the time.
+      learning_rate: of Adam. Few steps must be larger, or the picture hardly changes.
     """
 
     size: int
     steps: int
     shares: tuple[float, ...] = ()
     split: bool = True
+    learning_rate: float = 4e-3
 
 
 _QUALITIES = {
-    'draft': Quality(192, 30, shares=(2.0, 1.0), split=False),
+    'draft': Quality(192, 30, shares=(2.0, 1.0), split=False, learning_rate=0.012),
     'good': Quality(256, 200),
     'best': Quality(512, 200),
 }
@@ -95,6 +97,7 @@ def _config(photo: str, painting: str):
     config.method.num_steps = quality.steps * num_phases
     config.method.split_fraction = quality.split / num_phases
     config.method.shares = quality.shares
+    config.method.learning_rate = quality.learning_rate
     config.method.strength = _STRENGTH.value
     config.run.sample_every_steps = quality.steps // 4  # A few pictures of every phase.
     return config
