@@ -83,37 +83,17 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
     optimizer = train_state.adam(schedule)
 
-    def logits(variables, frozen, x):
-        """Returns the logits of the two histograms, [n, height, width, bins] each."""
-        found = vgg16.activations(frozen, x, config.layers)
-        maps = [found[layer] for layer in vgg16.CONVS if layer in config.layers]
-        maps = [jax.lax.stop_gradient(one) for one in maps]
-        return jnp.split(readout.apply(variables, maps), 2, axis=-1)
-
     def init(key, frozen, batch):
-        maps = jax.eval_shape(
-            lambda: [
-                vgg16.activations(frozen, _input(batch)[:1], (layer,))[layer]
-                for layer in vgg16.CONVS
-                if layer in config.layers
-            ]
-        )
+        maps = jax.eval_shape(lambda: _maps(config, frozen, _input(batch)[:1]))
         variables = readout.init(key, [jnp.zeros(one.shape) for one in maps])
         return State(jnp.int32(0), train_state.create(variables, optimizer), variables)
 
     def step(key, state, frozen, batch):
         del key
-        x, colors = _input(batch), color.color_target(_target(batch))
-
-        def loss_fn(params):
-            of_chroma, of_hue = logits({'params': params}, frozen, x)
-            chroma, hue = _polar(_resized(colors, of_hue))
-            for_chroma = _cross_entropy(of_chroma, _shared(_place(chroma), config.bins))
-            for_hue = _cross_entropy(of_hue, _shared_around(hue, config.bins))
-            metrics = {'chroma': jnp.mean(for_chroma), 'hue': jnp.mean(chroma * for_hue)}
-            return metrics['chroma'] + config.hue_weight * metrics['hue'], metrics
-
-        gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.readout.params)
+        x = _input(batch)
+        maps, colors = _maps(config, frozen, x), color.color_target(_target(batch))
+        loss = lambda params: _loss(config, readout.apply({'params': params}, maps), colors)
+        gradients, metrics = jax.grad(loss, has_aux=True)(state.readout.params)
         gradients, metrics = train_state.mean_over(axis_name, (gradients, metrics))
         new = train_state.update(state.readout, gradients, optimizer)
         ema = train_state.ema_update(
@@ -130,8 +110,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         """Colors the first images of a batch, one per key; returns inputs and targets too."""
         batch = {name: leaf[: len(image_keys)] for name, leaf in batch.items()}
         x = _input(batch)
-        chroma, hue = (jax.nn.softmax(one) for one in logits(state.ema, frozen, x))
-        colors = _colors(chroma, hue, config.chroma_quantile)
+        logits = jnp.split(readout.apply(state.ema, _maps(config, frozen, x)), 2, axis=-1)
+        colors = _colors(*map(jax.nn.softmax, logits), config.chroma_quantile)
         output = color.recombined(color.lightness_input(x), _resized(colors, x))
         sets = {'input': x, 'output': output}
         if (target := batch.get('target', batch.get('image'))) is not None:
@@ -177,6 +157,22 @@ def _target(batch) -> jax.Array:
             'config.data.channels=3.'
         )
     return target
+
+
+def _maps(config: Config, frozen: vgg16.Params, x: jax.Array) -> list[jax.Array]:
+    """Returns VGG16's activations of the chosen layers, the largest first."""
+    found = vgg16.activations(frozen, x, config.layers)
+    return [found[layer] for layer in vgg16.CONVS if layer in config.layers]
+
+
+def _loss(config: Config, logits: jax.Array, colors: jax.Array):
+    """Returns the loss of both histograms' logits, and its two parts as metrics."""
+    of_chroma, of_hue = jnp.split(logits, 2, axis=-1)
+    chroma, hue = _polar(_resized(colors, of_hue))
+    for_chroma = _cross_entropy(of_chroma, _shared(_place(chroma), config.bins))
+    for_hue = _cross_entropy(of_hue, _shared_around(hue, config.bins))
+    metrics = {'chroma': jnp.mean(for_chroma), 'hue': jnp.mean(chroma * for_hue)}
+    return metrics['chroma'] + config.hue_weight * metrics['hue'], metrics
 
 
 def _resized(colors: jax.Array, like: jax.Array) -> jax.Array:
