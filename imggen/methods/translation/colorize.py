@@ -171,8 +171,8 @@ def _loss(config: Config, logits: jax.Array, colors: jax.Array):
     chroma, hue = _polar(_resized(colors, of_hue))
     for_chroma = _cross_entropy(of_chroma, _shared(_place(chroma), config.bins))
     for_hue = _cross_entropy(of_hue, _shared_around(hue, config.bins))
-    metrics = {'chroma': jnp.mean(for_chroma), 'hue': jnp.mean(chroma * for_hue)}
-    return metrics['chroma'] + config.hue_weight * metrics['hue'], metrics
+    metrics = {'chroma_loss': jnp.mean(for_chroma), 'hue_loss': jnp.mean(chroma * for_hue)}
+    return metrics['chroma_loss'] + config.hue_weight * metrics['hue_loss'], metrics
 
 
 def _resized(colors: jax.Array, like: jax.Array) -> jax.Array:

@@ -85,7 +85,7 @@ def test_it_learns_the_colors_of_two_grays_where_their_mean_is_gray():
         return step(jax.random.key(0), state, method.frozen, batch)
 
     state, metrics = jax.jit(lambda state: jax.lax.scan(advance, state, length=150))(state)
-    assert metrics['hue'][-1] < 0.3 * metrics['hue'][0]
+    assert metrics['hue_loss'][-1] < 0.3 * metrics['hue_loss'][0]
     sets = jax.jit(method.sample)(
         jax.random.split(jax.random.key(0), 4), state, method.frozen, batch
     )
