@@ -5,8 +5,8 @@ python -m experiments.translate --workdir=W --input=black_and_white/ --output=co
 
 Pictures are learned whole, at 96 x 96; colors are joined with the lightness at full size.
 Pictures without color are skipped. `--config.method.chroma_quantile=0.85` gives livelier colors.
-8,000 pictures took 28 minutes of a busy machine. On 276 photographs LPIPS is 0.181, where gray has 0.237,
-and the colorfulness is 0.75 of the truth's (docs/translation.md).
+8,000 pictures took 28 minutes of a busy machine. On 276 photographs LPIPS is 0.181, where gray has
+0.237, and the colorfulness is 0.75 of the truth's (docs/translation.md).
 """
 
 from configs import common
