@@ -51,6 +51,8 @@ def gan(
     section = rows.section(config, argument)
     del section['name']
     _begin()
+    if compiled:  # Penalties differentiate gradients, whose buffers must stay.
+        torch._functorch.config.donated_buffer = False
     config = options.build(gan_method.Config, section, where='config.method')
     trainer = torch_gan.Trainer(config, tuple(shape))
     images = torch.from_numpy(noise(4096, *shape))
