@@ -128,7 +128,10 @@ def _walk(key, restored, output: pathlib.Path) -> None:
     label = _given_label(restored)
     if label is None and restored.method.num_classes is not None:
         label = int(sampling.draw_labels(key, restored, 1)[0])
-    frames = images.to_uint8(sampling.from_latents(key, restored, path, label=label))
+    progress = Progress(len(path), unit='frame')
+    frames = sampling.from_latents(key, restored, path, label=label, advance=progress.advance)
+    progress.close()
+    frames = images.to_uint8(frames)
     _write(output, frames)
     labels = {} if label is None else {'label': np.full(len(path), label, np.int32)}
     _save_latents(output, restored, {'latent': path, **labels})

@@ -102,7 +102,7 @@ def _standing(run: Run, failure: str | None) -> dict[str, Any]:
         left = seconds_left(run)
         sentence += f', {duration(left)} left' if left is not None else ''
     elif kind == 'running':
-        sentence += '; no process of this machine trains it'
+        kind, sentence = 'unknown', f'{sentence}; no process of this machine trains it'
     return {
         'name': run.name,
         'status': (kind, sentence),

@@ -2,7 +2,7 @@
 
 import difflib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -172,7 +172,12 @@ def drawn(
 
 
 def from_latents(
-    key: jax.Array, restored: Restored, given: jax.Array, *, label: int | str | None = None
+    key: jax.Array,
+    restored: Restored,
+    given: jax.Array,
+    *,
+    label: int | str | None = None,
+    advance: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:
     """Returns the images of latents float32 [n, latent_size]: [n, height, width, channels].
 
@@ -181,6 +186,7 @@ def from_latents(
       restored: a trained method that has latents.
       given: the latents.
       label: the class of all images, by number or name; each draws its own by default.
+      advance: is told how many images are done.
     """
     sample = _Sampler(restored, min(256, len(given)))
     image_keys = keys.per_image(key, sample.batch_size)
@@ -191,6 +197,7 @@ def from_latents(
         padded = jnp.pad(part, ((0, sample.batch_size - len(part)), (0, 0)))
         sets = sample(image_keys, {'latent': padded, **wanted})
         images.append(sets[restored.method.output][: len(part)])
+        advance(first + len(part))
     return np.concatenate(images)
 
 

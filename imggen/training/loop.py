@@ -154,19 +154,15 @@ def run(
             unfinished.clear()
             while step < last and not stopping:
                 vote.cast()
+                profile.before(step, flush=reader.flush)
                 until = profile.cut(step, min(last, step + reader.num_steps(phase.name)))
-                if profile.starts_at(step):
-                    reader.flush()  # What the device still does is not traced.
-                    profile.start()
                 started = time.perf_counter()
                 state, totals = programs.run(
                     phase, loop_key(step), state, *arguments, step, until, totals
                 )
                 reader.sent(dispatch.Sent(phase.name, step, until, (first, last), totals, started))
                 step = until
-                if profile.stops_at(step):
-                    reader.flush()
-                    profile.stop()
+                profile.after(step, flush=reader.flush)
                 stopping = step < end and vote.result()
             if step < last:
                 reader.flush()

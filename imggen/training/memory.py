@@ -35,7 +35,8 @@ def check(
     if needed > has:
         raise UserError(
             f'phase {phase!r} needs {_mib(needed)} MiB of memory on each device, which has '
-            f'{_mib(has)}: make config.data.batch_size, the images or the networks smaller.'
+            f'{_mib(has)}: make config.data.batch_size, the images or the networks smaller, or set '
+            'config.run.microbatch_size to a part of the batch.'
         )
     say(f'phase {phase!r} needs {_mib(needed)} MiB of {_mib(has)}')
 

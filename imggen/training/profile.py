@@ -67,13 +67,17 @@ class Profile:
         edges = (self._steps.start, self._steps.stop) if self._steps else ()
         return min(until, until, *(edge for edge in edges if edge > step))
 
-    def starts_at(self, step: int) -> bool:
-        """Returns whether the trace starts with this step."""
-        return bool(self._steps) and step == self._steps.start
+    def before(self, step: int, *, flush: Callable[[], None]) -> None:
+        """Starts the trace if its first step is next; `flush` waits for the device."""
+        if self._steps and step == self._steps.start:
+            flush()  # What the device still does is not traced.
+            self.start()
 
-    def stops_at(self, step: int) -> bool:
-        """Returns whether the trace ends before this step."""
-        return bool(self._steps) and step == self._steps.stop
+    def after(self, step: int, *, flush: Callable[[], None]) -> None:
+        """Writes the trace if it ends before this step."""
+        if self._steps and step == self._steps.stop:
+            flush()
+            self.stop()
 
     def start(self) -> None:
         """Starts the trace."""

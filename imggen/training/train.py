@@ -25,6 +25,7 @@ from imggen.training import (
     labels,
     loop,
     memory,
+    microbatches,
     parent,
     precision,
     profile,
@@ -40,7 +41,7 @@ MAX_RESTARTS = 3  # After NaN, in one run.
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Options of `config.run`. None changes what is computed, but for rounding (`precision`).
+    """Options of `config.run`. None changes what is computed, but for rounding.
 
     Attributes:
       log_every_steps: steps in one dispatch to the device, and in one record.
@@ -63,6 +64,8 @@ class RunConfig:
       on_nan: what follows NaN or infinity. 'stop' ends the run; 'restart' goes back to the last
         checkpoint and on with other random numbers, three times at most in a run.
       precision: one of `precision.PRECISIONS`, the types in which a step computes.
+      microbatch_size: images that a network sees at once, so that a large batch needs less memory
+        and more time; 0 for the whole batch.
     """
 
     log_every_steps: int = 50
@@ -81,6 +84,7 @@ class RunConfig:
     profile_steps: str = ''
     on_nan: str = 'stop'
     precision: str = 'tensorfloat32'
+    microbatch_size: int = 0
 
     def __post_init__(self):
         periods = ('log', 'sample', 'checkpoint', 'measure')
@@ -141,6 +145,14 @@ def train(
     method, shapes = loop.traced(method, batch, mesh)
     precision.check(run_config.precision, shapes)
     method = precision.stepping_in(run_config.precision, method)
+    microbatches.check(
+        run_config.microbatch_size,
+        shapes,
+        batch_size=config['data'].get('batch_size', 0),
+        num_devices=mesh.size,
+    )
+    platform = mesh.devices.flat[0].platform
+    method = microbatches.stepping_in(run_config.microbatch_size, method, platform=platform)
     leads = jax.process_index() == 0
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
     writer = Writer(workdir, config, command=command, active=leads, boards=wanted)

@@ -224,6 +224,7 @@ def test_a_run_that_trains_shows_its_time_left_and_can_be_stopped(tmp_path):
     with client(run) as asked:
         text = asked.post('/watch').text
         assert 'no process of this machine trains it' in text and 'class="stop"' not in text
+        assert '"chip unknown"' in text and '"chip running"' not in text
         with lock.held(run, say=print):
             text = asked.post('/watch').text
             assert '3 min 20 s left' in text and 'class="stop"' in text

@@ -17,7 +17,9 @@ others, so reverse derivatives of every order (a gradient penalty needs the seco
 same kernels. Forward mode (`jax.jvp`) is not supported.
 """
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal
 
@@ -38,6 +40,28 @@ Padding = int | tuple[tuple[int, int], tuple[int, int]] | Literal['SAME']
 Form = Literal['auto', 'fast', 'stock']
 
 kernel_init = nn.initializers.lecun_normal()
+_platform = contextvars.ContextVar('platform', default=None)
+
+
+@contextlib.contextmanager
+def compiled_for(platform: str) -> Iterator[None]:
+    """Lets layers that are built inside the context take the form for one platform, such as 'cpu'.
+
+    Otherwise the platform decides when the program is lowered. JAX 0.10 cannot differentiate that
+    choice twice inside a scan.
+    """
+    token = _platform.set(platform)
+    try:
+        yield
+    finally:
+        _platform.reset(token)
+
+
+def _layer_form() -> Form:
+    platform = _platform.get()
+    if platform is None:
+        return 'auto'
+    return 'fast' if platform == 'cpu' else 'stock'
 
 
 def conv(
@@ -250,7 +274,14 @@ class Conv(nn.Module):
         if self.use_bias:
             bias = self.param('bias', nn.initializers.zeros, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=compute_dtype())
-        x = conv(x, kernel, stride=self.stride, padding=self.padding, groups=self.groups)
+        x = conv(
+            x,
+            kernel,
+            stride=self.stride,
+            padding=self.padding,
+            groups=self.groups,
+            form=_layer_form(),
+        )
         return x if bias is None else x + bias[None, None, None]
 
 
@@ -276,5 +307,7 @@ class ConvTranspose(nn.Module):
         if self.use_bias:
             bias = self.param('bias', nn.initializers.zeros, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=compute_dtype())
-        x = conv_transpose(x, kernel, stride=self.stride, padding=self.padding)
+        x = conv_transpose(
+            x, kernel, stride=self.stride, padding=self.padding, form=_layer_form()
+        )
         return x if bias is None else x + bias[None, None, None]
