@@ -49,7 +49,8 @@ def test_a_size_must_fit_the_batch_and_the_devices(size):
 def test_a_divided_run_is_that_of_whole_batches(name):
     method, source, mesh = cases.method(name), cases.source_for(name), devices.make_mesh()
     whole = loop.run(method, source, seed=0, mesh=mesh)
-    divided = loop.run(microbatches.stepping_in(4, method, platform='cpu'), source, seed=0, mesh=mesh)
+    method = microbatches.stepping_in(4, method, platform='cpu')
+    divided = loop.run(method, source, seed=0, mesh=mesh)
     cases.assert_close(divided.state, whole.state, rtol=1e-2, atol=1e-3)
 
 

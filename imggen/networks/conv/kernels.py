@@ -54,6 +54,18 @@ def _space_to_depth(x: jax.Array, window: Window) -> jax.Array:
     return x.reshape(n, height // rows, width // columns, -1)
 
 
+def _depth_to_space(x: jax.Array, window: Window) -> jax.Array:
+    """[n, h', w', rows, columns, c] -> [n, h, w, c]: each pixel becomes a block of one stride.
+
+    What lies in the padding of the window is cut off.
+    """
+    n, height, width, rows, columns, channels = x.shape
+    x = x.transpose(0, 1, 3, 2, 4, 5).reshape(n, height * rows, width * columns, channels)
+    (top, _), (left, _) = window.padding
+    height, width = window.input_size
+    return _pad(x, ((-top, height + top - x.shape[1]), (-left, width + left - x.shape[2])))
+
+
 def turned(kernel: jax.Array) -> jax.Array:
     """Rotates a kernel by half a turn and exchanges its input channels and features."""
     return kernel[::-1, ::-1].transpose(0, 1, 3, 2)
@@ -145,10 +157,22 @@ def fold_input_gradient(g: jax.Array, kernel: jax.Array, window: Window) -> jax.
         for a in range(block_rows)
         for b in range(block_columns)
     )
-    x = x.transpose(0, 1, 3, 2, 4, 5)
-    x = x.reshape(n, x.shape[1] * rows, -1, channels)
-    (top, bottom), (left, right) = window.tight_padding
-    return _pad(x, ((-top, -bottom - spare[0]), (-left, -right - spare[1])))
+    return _depth_to_space(x, window)
+
+
+def block_input_gradient(g: jax.Array, kernel: jax.Array, window: Window) -> jax.Array:
+    """A convolution with stride 1, then depth to space: no products with zeros of a dilated g.
+
+    The stride divides the kernel size.
+    """
+    (rows, columns), (block_rows, block_columns) = window.stride, window.blocks
+    features, channels = kernel.shape[3], kernel.shape[2]
+    kernel = kernel.reshape(block_rows, rows, block_columns, columns, channels, features)
+    kernel = kernel[::-1, :, ::-1].transpose(0, 2, 5, 1, 3, 4)
+    kernel = kernel.reshape(block_rows, block_columns, features, -1)
+    sides = [(blocks - 1, blocks - 1) for blocks in window.blocks]
+    x = lax.conv_general_dilated(g, kernel, (1, 1), sides, dimension_numbers=_LAYOUT)
+    return _depth_to_space(x.reshape(*x.shape[:3], rows, columns, channels), window)
 
 
 # Weight gradient: (x, g) -> cotangent of kernel.

@@ -307,7 +307,5 @@ class ConvTranspose(nn.Module):
         if self.use_bias:
             bias = self.param('bias', nn.initializers.zeros, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=compute_dtype())
-        x = conv_transpose(
-            x, kernel, stride=self.stride, padding=self.padding, form=_layer_form()
-        )
+        x = conv_transpose(x, kernel, stride=self.stride, padding=self.padding, form=_layer_form())
         return x if bias is None else x + bias[None, None, None]

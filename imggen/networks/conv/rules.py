@@ -99,9 +99,12 @@ def input_gradient_form(g: Shape, kernel: Shape, window: Window) -> Form:
         return kernels.fold_input_gradient
     if not window.is_strided:
         return mirrored_input_gradient
-    if window.is_blocked and math.prod(g[:3]) * math.prod(kernel[:3]) <= _CACHED_VALUES:
+    if not window.is_blocked:
+        return kernels.dilated_input_gradient
+    is_cached = math.prod(g[:3]) * math.prod(kernel[:3]) <= _CACHED_VALUES
+    if is_cached or kernel[2] <= _FEW_CHANNELS:
         return kernels.fold_input_gradient
-    return kernels.dilated_input_gradient
+    return kernels.block_input_gradient
 
 
 def weight_gradient_form(x: Shape, g: Shape, window: Window) -> Form:
