@@ -107,6 +107,8 @@ def _check(photo: pathlib.Path, output: pathlib.Path) -> None:
     """Refuses an output that cannot hold the results, before any work."""
     if output.exists():
         raise UserError(f'{output} exists: name a new OUTPUT.')
+    if not photo.exists():
+        raise UserError(f'{photo} does not exist: name a photograph, or a folder, as PHOTO.')
     if photo.is_dir():
         if output.suffix:
             raise UserError(f'{photo} is a folder: name a folder, not {output}, as OUTPUT.')

@@ -139,7 +139,9 @@ def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND, check=valida
 
 def _folder(arguments):
     if arguments:
-        raise UserError(f'{arguments[0]!r} is not an option: write --axis name=value,value.')
+        raise UserError(
+            f'{arguments[0]!r} is not an option: write --axis name=value,value, or status WORKDIR.'
+        )
     if not _WORKDIR.value:
         raise UserError('--workdir is missing: name the folder of the sweep.')
     idle = [flag.name for flag in (_TRIALS, _SEARCH_SEED) if flag.present and not _SEARCH.value]
@@ -273,6 +275,8 @@ def _run(tasks, folder, *, num_runs, left):
 def _detach(folder):
     """Goes on in a process without a terminal; returns whether this is the old process."""
     folder.mkdir(parents=True, exist_ok=True)
+    if claims.is_running(folder):
+        print('Another process runs this sweep, too: they share its runs.')
     log = folder / 'sweep.log'
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     sys.stdout.flush()
@@ -322,7 +326,7 @@ def _slurm_options():
 def _print_tasks(planned, tasks):
     left = {task.name: task.commands for task in tasks}
     for name in planned.runs:
-        print(f'{name}: {"done" if name not in left else ""}')
+        print(f'{name}:' if name in left else f'{name}: done')
         for command in left.get(name, ()):
             print(f'  {shlex.join(command)}')
 

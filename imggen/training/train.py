@@ -247,7 +247,7 @@ class _Training:
             self.writer.status('running', init_from=self.start)
             progress.say(parent.sentence(self.start))
         hardware = devices.hardware()
-        progress.say(f'{self.source.description}; {hardware}; step {done} of {total}')
+        progress.say(f'{self.source.description}; {hardware}; step {done} of {total}; compiling')
         if self.source.skipped:
             listed = self.writer.workdir / skipped.NAME
             progress.say(f'{len(self.source.skipped):,} files were skipped: {listed}')
@@ -356,7 +356,8 @@ class _Training:
         with contextlib.suppress(UserError):
             self.writer.status('stopped')
         done = max(self.checkpoints.written(), default=0)
-        _say(f'{signal.Signals(signum).name}: left; the same command continues from step {done}')
+        left = f'the same command continues from step {done}' if done else 'nothing was trained yet'
+        _say(f'{signal.Signals(signum).name}: left; {left}')
 
 
 def _advice(error: NotFiniteError, done: int, num_restarts: int, *, in_data: bool) -> str:

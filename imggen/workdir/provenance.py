@@ -13,7 +13,7 @@ import subprocess
 _CODE = (':/imggen', ':/experiments', ':/configs')
 _VERSIONED = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'imggen')
 # Variables that change what is computed, or how fast. Others may hold secrets.
-_VARIABLES = re.compile(r'(JAX|XLA|CUDA|CUDNN|NCCL|TPU|LIBTPU|TF|OMP|MKL|OPENBLAS)_\w+')
+_VARIABLES = re.compile(r'(JAX|XLA|CUDA|CUDNN|NCCL|TPU|LIBTPU|OMP|MKL|OPENBLAS)_\w+')
 _SECRET = re.compile(r'TOKEN|SECRET|PASS|KEY|CREDENTIAL', re.IGNORECASE)
 _PATCH_BYTES = 1 << 20
 _CHANGED_BYTES = 32 << 20  # Of all changed files; git holds them in memory.

@@ -48,6 +48,8 @@ def test_a_quality_is_a_size_with_scales_down_to_about_64_pixels(
 
 def test_outputs_that_cannot_hold_the_results_are_refused(stylize, photo, tmp_path):
     stylize._check(photo, tmp_path / 'new.jpg')
+    with pytest.raises(UserError, match=r'none\.png does not exist: .* as PHOTO'):
+        stylize._check(tmp_path / 'none.png', tmp_path / 'new.png')
     with pytest.raises(UserError, match=r'photo\.png exists'):
         stylize._check(photo, photo)
     with pytest.raises(UserError, match=r'new\.txt cannot be written'):

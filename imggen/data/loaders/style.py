@@ -167,7 +167,10 @@ def _trimmed(picture: Picture) -> Picture:
         sides = zip(('top', 'bottom', 'left', 'right'), cut, strict=True)
         found = ', '.join(f'{side} {pixels}' for side, pixels in sides if pixels)
         logging.warning(
-            '%s: cut a frame (pixels: %s); --config.data.trim=False keeps it.', picture.path, found
+            '%s: cut a frame (pixels: %s); experiments.train keeps it with '
+            '--config.data.trim=False.',
+            picture.path,
+            found,
         )
     return picture._replace(rgb=rgb)
 
