@@ -103,6 +103,7 @@ def test_a_detached_sweep_outlives_its_command_and_is_watched_and_stopped(tmp_pa
     assert re.match(rf'seed=0  running  +\d+/20 .*, process {pid}$', lines[0])
     assert lines[2].split() == ['seed=2', 'waiting'] and '3 runs: 1 running, 2 waiting' in lines[3]
     os.kill(pid, signal.SIGTERM)
+    _until(lambda: claims.holder(runs.folder, 'seed=0') is None)
     _until(lambda: not claims.is_running(runs.folder))
     lines = runs.status()
     assert re.match(r'seed=0  stopped  +\d+/20$', lines[0])
