@@ -42,6 +42,7 @@ def watch(
     try:
         while len(ended) < len(tasks):
             states = launcher.poll()
+            line.time(states)
             for task in tasks:
                 state = states[task.name]
                 if state.kind != 'ended' or task.name in ended:
@@ -75,6 +76,23 @@ def seconds_left(running: Sequence[Course], num_left: int) -> float | None:
     return (begun + whole * (num_left - len(timed))) / len(running)
 
 
+def seconds_left_after(
+    finished: Sequence[float], at_work: Sequence[float], num_left: int
+) -> float | None:
+    """Estimates the time to the end of a sweep from its finished runs; None without any.
+
+    Args:
+      finished: seconds that each finished run took, with compiling and evaluating.
+      at_work: seconds that each run at work has taken so far.
+      num_left: number of runs that have not finished.
+    """
+    if not finished:
+        return None
+    whole = sum(finished) / len(finished)
+    left = whole * num_left - sum(min(seconds, whole) for seconds in at_work)
+    return left / max(1, len(at_work))
+
+
 class _Line:
     """The progress line of the whole sweep."""
 
@@ -82,6 +100,16 @@ class _Line:
         self._tasks, self._num_runs, self._out = tasks, num_runs, out
         self._is_terminal = out.isatty()
         self._shown = time.monotonic()
+        self._began, self._finished = {}, []
+
+    def time(self, states: Mapping[str, TaskState]) -> None:
+        """Notes when runs begin and end."""
+        now = time.monotonic()
+        for name, state in states.items():
+            if state.kind == 'running':
+                self._began.setdefault(name, now)
+            elif state.kind == 'ended' and (began := self._began.pop(name, None)) is not None:
+                self._finished += [] if state.reason else [now - began]
 
     def show(self, states: Mapping[str, TaskState]) -> None:
         now = time.monotonic()
@@ -95,10 +123,18 @@ class _Line:
             for task in self._tasks
             if states[task.name].kind == 'running'
         }
-        left = seconds_left(list(running.values()), len(self._tasks) - over)
+        num_left = len(self._tasks) - over
+        at_work = [now - began for began in self._began.values()]
+        left = seconds_left_after(self._finished, at_work, num_left)
+        if left is None:
+            left = seconds_left(list(running.values()), num_left)
         if left is not None:
             parts.append(f'{clock(left)} left')
-        parts += [f'{name} {at.step}/{at.num_steps or "?"}' for name, at in running.items()]
+        for name, at in running.items():
+            is_measured = at.num_steps and at.step >= at.num_steps
+            parts.append(
+                f'{name} ' + ('measuring' if is_measured else f'{at.step}/{at.num_steps or "?"}')
+            )
         self._print(' | '.join(parts), rewritten=True)
 
     def say(self, text: str) -> None:

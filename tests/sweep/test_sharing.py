@@ -151,3 +151,9 @@ def test_the_time_left_of_a_sweep_is_that_of_the_steps_that_are_left():
     assert monitor.seconds_left([half], 1) == 200.0
     assert monitor.seconds_left([half], 3) == 200.0 + 2 * 400.0
     assert monitor.seconds_left([half, compiles], 3) == (200.0 + 2 * 400.0) / 2
+
+
+def test_the_time_left_counts_all_of_a_run_once_one_has_finished():
+    assert monitor.seconds_left_after([], [10.0], 3) is None
+    # Four runs of 20 seconds are left, of which two have run for 5 seconds and for 30.
+    assert monitor.seconds_left_after([15.0, 25.0], [5.0, 30.0], 4) == (4 * 20 - 5 - 20) / 2
