@@ -118,6 +118,7 @@ def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND, check=valida
     axes, seeds = _read_search(config) if _SEARCH.value else ((), ())
     planned = make_plan(points.product([_trials(axes), seeds]) if axes else _points(config))
     plan.refuse_other(planned, folder)
+    _check_flags(planned)
     tasks = _tasks(planned, left)
     check({each.name: points.override(config, planned.runs[each.name]) for each in tasks}, measured)
     if _DRY_RUN.value:
@@ -148,6 +149,15 @@ def _folder(arguments):
     if idle:
         raise UserError(f'--{idle[0]} does nothing without --search: give --search=random.')
     return pathlib.Path(_WORKDIR.value)
+
+
+def _check_flags(planned):
+    """Refuses what would be noticed after the runs."""
+    _slurm_options()
+    if _SEARCH.value and _MEASURE.value:
+        search.is_less_better(_MEASURE.value.split(',')[0])
+    if _BASELINE.value and _SEARCH.value != 'optuna':  # It asks for its trials one by one.
+        table.check_baseline(_BASELINE.value, dict.fromkeys(map(planned.variant, planned.runs)))
 
 
 def _config():

@@ -8,12 +8,25 @@ samples). The key of a step is `fold_in(key, step)`, and the key of an image is
 import jax
 import jax.numpy as jnp
 
+from imggen.errors import UserError
+
 _STREAMS = {'init': 0, 'loop': 1, 'data': 2, 'sample': 3, 'measure': 4, 'restart': 5}
 
 
 def stream(seed: int, name: str) -> jax.Array:
-    """Returns the key for one purpose: 'init', 'loop', 'data', 'sample', 'measure' or 'restart'."""
-    return jax.random.fold_in(jax.random.key(seed), _STREAMS[name])
+    """Returns the key for one purpose: 'init', 'loop', 'data', 'sample', 'measure' or 'restart'.
+
+    Raises:
+      UserError: the seed is not a whole number of 64 bits.
+    """
+    try:
+        key = jax.random.key(seed)
+    except (OverflowError, TypeError):
+        raise UserError(
+            f'the seed {seed!r} is not a whole number of 64 bits, with sign: give another --seed '
+            'or config.seed.'
+        ) from None
+    return jax.random.fold_in(key, _STREAMS[name])
 
 
 def per_image(

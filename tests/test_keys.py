@@ -3,14 +3,23 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from imggen import keys
+from imggen.errors import UserError
 
 
 def test_streams_and_seeds_differ():
     names = ('init', 'loop', 'data', 'sample', 'measure')
     drawn = {jax.random.bits(keys.stream(seed, name)).item() for seed in range(3) for name in names}
     assert len(drawn) == 15
+
+
+@pytest.mark.parametrize('seed', [2**64, -(2**63) - 1, 1.5])
+def test_a_seed_that_makes_no_key_is_one_sentence(seed):
+    keys.stream(2**63 - 1, 'init')
+    with pytest.raises(UserError, match='is not a whole number of 64 bits'):
+        keys.stream(seed, 'init')
 
 
 def test_an_image_has_the_same_key_in_any_batch():

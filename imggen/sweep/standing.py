@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from imggen import progress
 from imggen.errors import UserError
-from imggen.report.formats import duration, number
+from imggen.report.formats import duration, is_number, number
 from imggen.report.groups import METRICS
 from imggen.sweep import claims, logs, slurm
 from imggen.sweep.plan import Plan, read_info, read_plan
@@ -55,7 +55,7 @@ class Standing(NamedTuple):
 def course(workdir: pathlib.Path) -> Course:
     """Reads how far a run has come from the ends of its files, whatever their length."""
     info, lines = read_info(workdir), list(_records(workdir / 'metrics.jsonl'))
-    timed = [(line['step'], line['seconds']) for line in lines if 'seconds' in line]
+    timed = [(line['step'], line['seconds']) for line in lines if is_number(line.get('seconds'))]
     steps, seconds = zip(*timed, strict=True) if timed else ((), ())
     return Course(
         max([info.get('step', 0), *(line['step'] for line in lines[-1:])]),

@@ -107,8 +107,7 @@ def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
     }
     if baseline is None:
         baseline = next(iter(values))
-    if baseline not in values:
-        raise UserError(f'no variant is called {baseline!r}: {suggestion(baseline, list(values))}')
+    check_baseline(baseline, values)
     rows = [
         Row(
             variant,
@@ -122,6 +121,13 @@ def make(folder: str | os.PathLike, *, baseline: str | None = None) -> Table:
     ]
     commands = [plan.command for plan in plans.values()]
     return Table(_header(commands, done, missing, failed), list(readers), rows, baseline)
+
+
+def check_baseline(baseline: str, variants: Iterable[str]) -> None:
+    """Raises UserError if no variant has the baseline's name."""
+    variants = list(variants)
+    if baseline not in variants:
+        raise UserError(f'no variant is called {baseline!r}: {suggestion(baseline, variants)}')
 
 
 def to_csv(table: Table) -> str:

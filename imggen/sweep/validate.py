@@ -57,13 +57,12 @@ def check_config(
     from imggen import features, methods
     from imggen.evaluation import distribution, evaluate
     from imggen.metrics.distribution import METRICS
-    from imggen.training import labels
-    from imggen.training.train import RunConfig
+    from imggen.training import labels, train
 
     for name in ('method', 'data', 'run'):
         if not isinstance(config.get(name), Mapping):
             raise UserError(f'the config has no section {name!r}: add it to the config file.')
-    run = options.build(RunConfig, config['run'], where='config.run')
+    run = options.build(train.RunConfig, config['run'], where='config.run')
     for score in run.scores:
         options.choose(evaluate.SCORES, score, where='config.run.scores')
     if run.extractor:
@@ -76,7 +75,9 @@ def check_config(
     method = methods.make(config['method'])
     source, batch = _source(json.dumps(config['data']))
     labels.check(config, method, source)
-    jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    shapes = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
+    # How many devices a run will have is not known here.
+    train.check_fit(config, run, method, shapes, num_devices=1)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from imggen import data, devices, features, files, methods, options, skipped
+from imggen import data, devices, features, files, keys, methods, options, skipped
 from imggen.data.source import Source
 from imggen.errors import UserError
 from imggen.evaluation import distribution
@@ -87,11 +87,12 @@ class RunConfig:
     microbatch_size: int = 0
 
     def __post_init__(self):
-        periods = ('log', 'sample', 'checkpoint', 'measure')
-        for name in (f'{period}_every_steps' for period in periods):
-            steps, least = getattr(self, name), int(name == 'log_every_steps')
-            if steps < least:
-                raise UserError(f'config.run.{name} is {steps}; set it to {least} or more.')
+        some = ('log_every_steps', 'num_samples', 'num_measured', 'keep_newest')
+        others = ('sample_every_steps', 'checkpoint_every_steps', 'measure_every_steps')
+        for name in some + others:
+            given, least = getattr(self, name), int(name in some)
+            if given < least:
+                raise UserError(f'config.run.{name} is {given}; set it to {least} or more.')
         profile.parse(self.profile_steps)
         if self.on_nan not in ('stop', 'restart'):
             raise UserError(f"config.run.on_nan={self.on_nan!r} is not 'stop' or 'restart'.")
@@ -137,20 +138,13 @@ def train(
     run_config = _check(config)
     files.refuse_address(workdir)
     method = methods.make(config['method'])
-    profile.check(run_config.profile_steps, loop.num_steps(method))
     source, mesh = _source(config)
     labels.check(config, method, source)
     batch = loop.first_batch(source, mesh)
     # An option that a network does not have is refused before anything is written.
     method, shapes = loop.traced(method, batch, mesh)
-    precision.check(run_config.precision, shapes)
+    check_fit(config, run_config, method, shapes, num_devices=mesh.size)
     method = precision.stepping_in(run_config.precision, method)
-    microbatches.check(
-        run_config.microbatch_size,
-        shapes,
-        batch_size=config['data'].get('batch_size', 0),
-        num_devices=mesh.size,
-    )
     platform = mesh.devices.flat[0].platform
     method = microbatches.stepping_in(run_config.microbatch_size, method, platform=platform)
     leads = jax.process_index() == 0
@@ -176,6 +170,31 @@ def train(
             config, run_config, method, source, batch, mesh, writer, checkpoints, start
         )
         return training.run(done, total, seconds_to_stop)
+
+
+def check_fit(
+    config: Mapping[str, Any], run_config: RunConfig, method: Method, shapes, *, num_devices: int
+) -> None:
+    """Checks options of the run against its method and the `shapes` of its state.
+
+    Raises:
+      UserError: a phase has less than 0 steps, the trace ends after the run, or the method cannot
+        have the precision or the microbatches.
+    """
+    for phase in method.phases:
+        if phase.num_steps < 0:
+            raise UserError(
+                f'phase {phase.name!r} has {phase.num_steps:,} steps: set its steps in '
+                'config.method to 0 or more.'
+            )
+    profile.check(run_config.profile_steps, loop.num_steps(method))
+    precision.check(run_config.precision, shapes)
+    microbatches.check(
+        run_config.microbatch_size,
+        shapes,
+        batch_size=config['data'].get('batch_size', 0),
+        num_devices=num_devices,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -384,6 +403,7 @@ def _check(config: Mapping[str, Any]) -> RunConfig:
     for name in ('seed', 'method', 'data', 'run'):
         if name not in config:
             raise UserError(f'config.{name} is missing: set it in the config.')
+    keys.stream(config['seed'], 'init')  # Raises if it is no seed.
     return options.build(RunConfig, config['run'], where='config.run')
 
 

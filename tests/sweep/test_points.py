@@ -252,8 +252,14 @@ def test_configs_are_checked_before_a_run_starts():
         ('run', {'num_steps': 5}, 'config.run.num_steps'),
         ('run', {'extractor': 'fid'}, "config.run.extractor='fid'"),
         ('run', {'scores': ('mode',)}, "config.run.scores='mode'"),
+        ('run', {'microbatch_size': 3}, 'config.run.microbatch_size=3'),
+        ('run', {'profile_steps': '0..9999999'}, "config.run.profile_steps='0..9999999' ends"),
+        ('run', {'num_samples': 0}, 'config.run.num_samples is 0'),
+        ('run', {'num_measured': -1}, 'config.run.num_measured is -1'),
+        ('run', {'keep_newest': 0}, 'config.run.keep_newest is 0'),
         ('method', {'generator': {'widht': 4}}, 'config.method.generator.widht'),
         ('method', {'generator': {'features': '8'}}, 'config.method.generator.features'),
+        ('method', {'num_steps': -1}, "phase 'train' has -1 steps"),
         ('method', {'num_classes': 3}, 'config.method.num_classes is 3'),
     ],
 )
@@ -262,6 +268,11 @@ def test_a_wrong_option_is_named(section, options, message):
     config[section] |= options
     with pytest.raises(UserError, match=re.escape(message)):
         validate.check_config(config)
+
+
+def test_a_precision_that_a_method_cannot_have_is_named():
+    with pytest.raises(UserError, match=r"config\.run\.precision='bfloat16' is for methods that"):
+        validate.check_config(_config('evolve_original', **{'run.precision': 'bfloat16'}))
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,9 @@ def get_hyper(h):
         (['--axis=seed=0', '--config=nowhere.py'], 'nowhere.py'),
         (['--table_only'], 'holds no sweep'),
         (['--axis=seed=0', 'method.loss=hinge'], 'is not an option'),
+        (['--axis=seed=0', '--baseline=bas'], "did you mean 'base'?"),
+        (['--axis=seed=0', '--launcher=slurm', '--slurm=gpus'], '--slurm=gpus has no value'),
+        (['--axis=method.sigma=0:1', '--search=random', '--measure=fid'], '--measure=fid is no'),
     ],
 )
 def test_bad_input_is_refused_before_anything_starts(runs, options, message):

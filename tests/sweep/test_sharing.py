@@ -131,7 +131,9 @@ def test_the_status_tells_runs_that_died_failed_or_wait_apart(tmp_path):
         (tmp_path / f'a={name}' / 'run.json').write_text(info)
     failures.note(tmp_path, 'a=failed', 'exit status 1;\nno room')
     records = ''.join(f'{{"step": {n}, "seconds": {2 * n}, "frechet": {9 - n}}}\n' for n in (1, 2))
-    (tmp_path / 'a=dead' / 'metrics.jsonl').write_text(records + '{"step": 7, "sec')
+    (tmp_path / 'a=dead' / 'metrics.jsonl').write_text(
+        records + '{"step": 3, "seconds": "4"}\n{"step": 7, "sec'
+    )
     claim = claims.take(tmp_path, 'a=measured')
     found = {each.name: each for each in standing.standings(tmp_path)}
     os.close(claim)
