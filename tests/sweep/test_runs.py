@@ -174,7 +174,7 @@ def get_hyper(h):
 """
     runs.config.write_text(CONFIG + hyper)
     result = runs.run('--axis=seed=0,1', '--dry_run')
-    names = re.findall(r'^(\S+): ', result.stdout, flags=re.M)
+    names = re.findall(r'^(\S+):(?: done)?$', result.stdout, flags=re.M)
     assert names == [
         f'{variant},seed={seed}'
         for variant in ('loss=wgan', 'widths=1,sigma=1.0', 'widths=2,sigma=2.0')
@@ -190,7 +190,7 @@ def get_hyper(h):
 """
     runs.config.write_text(CONFIG + hyper)
     result = runs.run('--axis=seed=7', '--dry_run')
-    names = re.findall(r'^(\S+): ', result.stdout, flags=re.M)
+    names = re.findall(r'^(\S+):(?: done)?$', result.stdout, flags=re.M)
     assert names == ['loss=wgan,seed=7', 'loss=hinge,seed=7']
 
 
