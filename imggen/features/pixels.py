@@ -28,7 +28,7 @@ def make(*, max_features: int = 1024) -> Extractor:
         small = jnp.einsum('ih,jw,nhwc->nijc', rows, columns, images, precision='highest')
         return {'features': small.reshape(count, -1)}
 
-    note = f'Images are shrunk by area averaging to at most {max_features} values.'
+    note = f'Larger images are shrunk by area averaging to at most {max_features} values.'
     return Extractor('pixels', {}, apply, digest({}), note)
 
 

@@ -36,7 +36,8 @@ from imggen.metrics.kid import kid
 from imggen.metrics.precision_recall import MIN_IMAGES, TIES_RULE, precision_recall
 
 _SPREAD = (
-    '+- is one standard error: over both sets for kid, over the generated images for the others.'
+    'In one evaluation, +- is one standard error: over both sets for kid, over the generated '
+    'images for the others.'
 )
 # Every name that `distribution_metrics` may return.
 METRICS = (
