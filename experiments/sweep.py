@@ -127,7 +127,7 @@ def main(argv, *, train=_TRAIN_COMMAND, evaluate=_EVALUATE_COMMAND, check=valida
     plans = [planned]
     if _SEARCH.value == 'optuna':
         plans = _rounds(folder, axes, seeds, make_plan)
-    if _DETACH.value and _detach(folder):
+    if _DETACH.value and _detach(folder, planned.runs):
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed = _run_all(plans, folder, left)
@@ -282,11 +282,11 @@ def _run(tasks, folder, *, num_runs, left):
     return watch(launcher, tasks, num_runs=num_runs, every_seconds=seconds)
 
 
-def _detach(folder):
+def _detach(folder, names):
     """Goes on in a process without a terminal; returns whether this is the old process."""
     folder.mkdir(parents=True, exist_ok=True)
-    if claims.is_running(folder):
-        print('Another process runs this sweep, too: they share its runs.')
+    for holder in sorted({claims.holder(folder, name) for name in names} - {None}):
+        print(f'{holder} works on runs of this sweep: the two share them.')
     log = folder / 'sweep.log'
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     sys.stdout.flush()

@@ -43,12 +43,6 @@ def sweeping(
         yield
 
 
-def is_running(folder: pathlib.Path) -> bool:
-    """Returns whether a process runs a sweep in a folder."""
-    with _opened(folder / '.lock') as lock:
-        return not _flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def take(folder: pathlib.Path, name: str, *, wait: bool = False) -> int | None:
     """Claims a run.
 

@@ -42,7 +42,7 @@ def watch(
     try:
         while len(ended) < len(tasks):
             states = launcher.poll()
-            line.time(states)
+            line.note(states)
             for task in tasks:
                 state = states[task.name]
                 if state.kind != 'ended' or task.name in ended:
@@ -102,7 +102,7 @@ class _Line:
         self._shown = time.monotonic()
         self._began, self._finished = {}, []
 
-    def time(self, states: Mapping[str, TaskState]) -> None:
+    def note(self, states: Mapping[str, TaskState]) -> None:
         """Notes when runs begin and end."""
         now = time.monotonic()
         for name, state in states.items():

@@ -375,8 +375,8 @@ class _Training:
         with contextlib.suppress(UserError):
             self.writer.status('stopped')
         done = max(self.checkpoints.written(), default=0)
-        left = f'the same command continues from step {done}' if done else 'nothing was trained yet'
-        _say(f'{signal.Signals(signum).name}: left; {left}')
+        where = f'continues from step {done}' if done else 'begins again, for nothing was saved yet'
+        _say(f'{signal.Signals(signum).name}: left; the same command {where}')
 
 
 def _advice(error: NotFiniteError, done: int, num_restarts: int, *, in_data: bool) -> str:

@@ -98,7 +98,9 @@ def test_a_walk_comes_back_and_takes_small_steps(workdir):
     restored = load.load(workdir)
     key = keys.stream(0, 'sample')
     path = sampling.walk(key, restored, 3, frames_between=5)
-    walk = sampling.from_latents(key, restored, path)
+    done = []
+    walk = sampling.from_latents(key, restored, path, advance=done.append)
+    assert done == [15]
     assert walk.shape == (15, 28, 28, 1)
     steps = np.abs(walk - np.roll(walk, -1, axis=0)).mean((1, 2, 3))  # The last one leads back.
     stops = walk[::5]

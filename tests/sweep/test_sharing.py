@@ -98,13 +98,11 @@ def test_a_detached_sweep_outlives_its_command_and_is_watched_and_stopped(tmp_pa
     pid = int(re.search(r'^stop:  kill (\d+)$', result.stdout, re.MULTILINE)[1])
     assert os.getsid(pid) == pid  # No terminal can hang up on it.
     runs.wait_for_step('seed=0', 2)
-    assert claims.is_running(runs.folder)
     lines = runs.status()
     assert re.match(rf'seed=0  running  +\d+/20 .*, process {pid}$', lines[0])
     assert lines[2].split() == ['seed=2', 'waiting'] and '3 runs: 1 running, 2 waiting' in lines[3]
     os.kill(pid, signal.SIGTERM)
     _until(lambda: claims.holder(runs.folder, 'seed=0') is None)
-    _until(lambda: not claims.is_running(runs.folder))
     lines = runs.status()
     assert re.match(r'seed=0  stopped  +\d+/20$', lines[0])
     assert lines[3].endswith('nobody works on them, and the same command goes on:')
@@ -114,6 +112,15 @@ def test_a_detached_sweep_outlives_its_command_and_is_watched_and_stopped(tmp_pa
     lines = runs.status()
     assert re.match(r'seed=0  done  20/20  frechet 0\.\d+$', lines[0]) and len(lines) == 4
     assert 'Stopping.' in (runs.folder / 'sweep.log').read_text()
+
+
+def test_a_detached_sweep_says_who_works_on_its_runs_already(tmp_path):
+    runs = Sweep(tmp_path)
+    claim = claims.take(runs.folder, 'seed=0')
+    result = runs.run('--axis=seed=0', '--detach')
+    assert f'process {os.getpid()} works on runs of this sweep' in result.stdout
+    os.kill(int(re.search(r'^stop:  kill (\d+)$', result.stdout, re.MULTILINE)[1]), signal.SIGTERM)
+    os.close(claim)
 
 
 def test_the_status_tells_runs_that_died_failed_or_wait_apart(tmp_path):
