@@ -6,8 +6,9 @@ python -m experiments.export --workdir=runs/gan --output=model/ --push=hf:USER/N
 
 The folder holds README.md, the card, whose three lines of Python make images; model.jax, the
 program with its weights, for CPU, CUDA and TPU; weights.safetensors, the weights by name, which
-other frameworks read; and samples.png. `imggen.load('model/')` takes the folder as it takes a run.
---push uploads the folder to the Hugging Face Hub, to a repository that is private at first.
+other frameworks read, with --half in float16; and samples.png. `imggen.load('model/')` takes the
+folder as it takes a run. --push uploads the folder to the Hugging Face Hub, to a repository that
+is private at first.
 """
 
 import json
@@ -24,6 +25,7 @@ from imggen.workdir import reader, weights
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
 _OUTPUT = flags.DEFINE_string('output', None, 'A folder that is not there yet, or is empty.')
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'newest', "'newest', 'best' or a step.")
+_HALF = flags.DEFINE_bool('half', False, 'Round weights.safetensors to float16: half the size.')
 _PUSH = flags.DEFINE_string('push', None, 'hf:USER/NAME, a repository of the Hugging Face Hub.')
 
 _PROGRAM = 'model.jax'
@@ -47,7 +49,8 @@ def main(argv):
     run = reader.read(_WORKDIR.value)
     with files.filling(output) as folder:
         (folder / _PROGRAM).write_bytes(export.program(restored).serialize())
-        weights.write(folder / weights.NAME, restored.state, step=restored.step)
+        path = folder / weights.NAME
+        weights.write(path, restored.state, step=restored.step, half=_HALF.value)
         shutil.copyfile(run.path / 'config.json', folder / 'config.json')
         info = {name: run.info[name] for name in _INFO if name in run.info}
         files.write_text(folder / 'run.json', json.dumps(info, indent=1))

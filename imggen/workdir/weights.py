@@ -20,13 +20,25 @@ from imggen.errors import UserError
 NAME = 'weights.safetensors'
 
 
-def write(path: str | os.PathLike, state: Any, *, step: int) -> None:
-    """Writes the arrays of a state, without its optimizers, atomically."""
+def write(path: str | os.PathLike, state: Any, *, step: int, half: bool = False) -> None:
+    """Writes the arrays of a state, without its optimizers, atomically.
+
+    Args:
+      path: the new file.
+      state: a pytree of arrays.
+      step: the step that they are of.
+      half: whether float32 arrays are rounded to float16.
+    """
     arrays = {
         name: np.asarray(jax.device_get(leaf), order='C')
         for name, leaf in named(state)
         if not is_of_optimizer(name)
     }
+    if half:
+        arrays = {
+            name: array.astype(np.float16) if array.dtype == np.float32 else array
+            for name, array in arrays.items()
+        }
     # Not `save_file`, whose files nobody else may read.
     files.write_bytes(path, safetensors.numpy.save(arrays, metadata={'step': str(step)}))
 
@@ -49,7 +61,7 @@ def read(path: pathlib.Path, like: Any) -> Any:
     """Returns the state in the structure and the shardings of `like`; optimizers are zeros.
 
     Args:
-      path: a file of `write`.
+      path: a file of `write`. Its arrays may have been rounded to float16.
       like: a pytree of arrays or ShapeDtypeStructs with shardings.
 
     Raises:
@@ -66,18 +78,23 @@ def read(path: pathlib.Path, like: Any) -> Any:
             array = jnp.zeros(leaf.shape, leaf.dtype)
         elif name not in arrays:
             raise UserError(f'{path} has no array {name!r}: it does not belong to its config.json.')
-        elif arrays[name].shape != leaf.shape or arrays[name].dtype != leaf.dtype:
+        elif arrays[name].shape != leaf.shape or not _is_kind(arrays[name].dtype, leaf.dtype):
             held = f'{arrays[name].dtype}{list(arrays[name].shape)}'
             raise UserError(
                 f'{path} holds {name!r} as {held} and not as {leaf.dtype}{list(leaf.shape)}: it '
                 'does not belong to its config.json.'
             )
         else:
-            array = arrays[name]
+            array = arrays[name].astype(leaf.dtype)
         return jax.device_put(array, leaf.sharding)
 
     leaves = [restored(name, leaf) for name, leaf in named(like)]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _is_kind(held: np.dtype, wanted: np.dtype) -> bool:
+    """Whether an array may be read as `wanted`: it has this type, or half of its bits."""
+    return held == wanted or (held, wanted) == (np.float16, np.float32)
 
 
 def _check_regular(path: pathlib.Path) -> None:

@@ -72,17 +72,6 @@ CONFIGS = {
         'discriminator': {'features': 4},
         'latent_size': 4,
     },
-    # The half-life of the average rises, too.
-    'gan_gated': {
-        'name': 'gan',
-        'num_steps': 6,
-        'network': 'gated',
-        'loss': 'hinge',
-        'generator': {'features': 4},
-        'discriminator': {'features': 4},
-        'latent_size': 4,
-        'ramp': True,
-    },
     'gan_residual': {
         'name': 'gan',
         'num_steps': 6,

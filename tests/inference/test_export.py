@@ -53,6 +53,18 @@ def test_an_exported_model_is_loaded_as_a_run(folders):
         imggen.load(model, which=run.step + 1)
 
 
+def test_weights_in_half_precision_are_half_as_large_and_as_close_as_they_can_be(folders, tmp_path):
+    run, model = folders
+    state = run._restored.state
+    weights.write(tmp_path / weights.NAME, state, step=run.step, half=True)
+    sizes = [(folder / weights.NAME).stat().st_size for folder in (tmp_path, model)]
+    assert sizes[0] < 0.6 * sizes[1]
+    read = weights.read(tmp_path / weights.NAME, state)
+    for one, other in zip(jax.tree.leaves(read.ema), jax.tree.leaves(state.ema), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(one, other, rtol=2**-11, atol=2**-25)
+
+
 def test_all_files_can_be_read_by_others(folders):
     modes = {path.name: path.stat().st_mode & 0o777 for path in folders[1].iterdir()}
     assert len(set(modes.values())) == 1, modes

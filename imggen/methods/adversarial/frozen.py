@@ -1,8 +1,7 @@
-"""Discriminators on the features of a frozen network.
+"""A second discriminator, on the features of a frozen network.
 
-`Config.joins` chooses between two uses. A projected discriminator (Sauer et al. 2021) replaces the
-usual discriminator. A vision-aided one (Kumari et al. 2022) joins it, and the generator learns from
-both.
+It joins the usual one, and the generator learns from both (vision-aided training, Kumari et al.
+2022). Its heads look at random mixtures of the maps, as projected GANs do (Sauer et al. 2021).
 
 The frozen weights and the random mixing are part of `Method.frozen`, not of the state.
 """
@@ -33,19 +32,17 @@ class Config:
     """Options of `config.method.frozen`.
 
     Attributes:
-      network: one of NETWORKS; '' for none.
+      network: one of NETWORKS.
       size: images are resized to this height and width for the network; MIN_SIZE or more.
       features: F of networks/projected.py, for the mixing and the heads.
-      joins: whether the heads join the usual discriminator; otherwise they replace it.
-      weight: weight of the heads in the loss of the generator, if they join.
-      learning_rate: learning rate of the heads, if they join.
-      warmup: the fraction of the run after which the generator learns from heads that join.
+      weight: weight of the heads in the loss of the generator.
+      learning_rate: learning rate of the heads.
+      warmup: the fraction of the run after which the generator learns from the heads.
     """
 
-    network: str = ''
+    network: str = 'alexnet'
     size: int = 128
     features: int = 64
-    joins: bool = False
     weight: float = 1.0
     learning_rate: float = 2e-4
     warmup: float = 0.1

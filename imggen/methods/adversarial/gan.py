@@ -17,12 +17,11 @@ from imggen.method import Method, Phase
 from imggen.methods.adversarial import frozen as frozen_discriminator
 from imggen.methods.adversarial import step as adversarial_step
 from imggen.methods.adversarial.update import apply_per_image
-from imggen.networks import dcgan, gated, perceptron, residual
+from imggen.networks import dcgan, perceptron, residual
 
 NETWORKS = {
     'perceptron': (perceptron.Generator, perceptron.Discriminator),
     'dcgan': (dcgan.Generator, dcgan.Discriminator),
-    'gated': (gated.Generator, dcgan.Discriminator),
     'residual': (residual.Generator, residual.Discriminator),
 }
 
@@ -34,8 +33,8 @@ class Config(adversarial_step.Config):
     Attributes:
       network: one of NETWORKS.
       generator, discriminator: options of the two modules.
-      frozen: options of `adversarial.frozen.Config`, a discriminator on frozen features; {} for
-        none. Unless it joins, it takes the place of the discriminator of `network`.
+      frozen: options of `adversarial.frozen.Config`, a second discriminator, which looks at frozen
+        features; {} for none.
     """
 
     network: str = 'dcgan'
@@ -52,7 +51,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     )
     modules = options.choose(NETWORKS, config.network, where='config.method.network')
     networks = functools.partial(_networks, config, modules, axis_name)
-    heads, aid = _on_frozen_features(setup)
+    heads, aid = _on_frozen_features(setup) if config.frozen else (None, None)
 
     def init(key, frozen, batch):
         generator, discriminator = networks(batch['image'].shape[1:])
@@ -62,11 +61,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         latent = jnp.zeros((1, config.latent_size))
         image = batch['image'][:1]
         generator_variables = generator.init(generator_key, latent, label, train=False)
+        variables = discriminator.init(discriminator_key, image, label, train=False)
         aid_state = None
-        if heads and not aid:
-            variables = heads.init(discriminator_key, frozen, image)
-        else:
-            variables = discriminator.init(discriminator_key, image, label, train=False)
         if aid:
             aid_key = jax.random.fold_in(discriminator_key, 1)
             aid_state = train_state.create(heads.init(aid_key, frozen, image), aid.optimizer)
@@ -74,13 +70,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def step(key, state, frozen, batch):
         generator, discriminator = networks(batch['image'].shape[1:])
-        apply, joined = discriminator.apply, None
-        if aid:
-            joined = aid._replace(apply=functools.partial(aid.apply, frozen))
-        elif heads:
-            apply = functools.partial(_apply_without_label, heads, frozen)
+        joined = aid and aid._replace(apply=functools.partial(aid.apply, frozen))
         return adversarial_step.advance(
-            key, setup, state, batch, generator.apply, apply, aid=joined
+            key, setup, state, batch, generator.apply, discriminator.apply, aid=joined
         )
 
     def sample(image_keys, state, frozen, batch):
@@ -104,51 +96,19 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
 
 def _on_frozen_features(setup: adversarial_step.Setup):
-    """Builds what `config.frozen` asks for.
-
-    Returns:
-      The discriminator, and the aid if it joins the usual one; None for what is not asked for. The
-      aid's `apply` takes the frozen weights first.
-    """
+    """Builds the second discriminator (its `apply` takes the frozen weights first), and its aid."""
     config, where = setup.config, 'config.method.frozen'
+    if setup.augmentation.target:
+        raise UserError(
+            'config.method.augment.target follows one discriminator, and config.method.frozen adds '
+            'a second one: set config.method.augment.target=0.0.'
+        )
     looks = options.build(frozen_discriminator.Config, config.frozen, where=where)
-    if not looks.network:
-        return None, None
-    _check_frozen(setup, looks.joins)
     heads = frozen_discriminator.make(looks, axis_name=setup.axis_name)
-    if not looks.joins:
-        return heads, None
     schedule = dataclasses.replace(config, learning_rate=looks.learning_rate)
     optimizer = adversarial_step.make_optimizer(schedule, max(1, config.num_steps))
     first_step = round(looks.warmup * config.num_steps)
     return heads, adversarial_step.Aid(heads.apply, optimizer, looks.weight, first_step)
-
-
-def _apply_without_label(heads, frozen, variables, images, label, **how):
-    """Applies the heads in place of a discriminator that takes a label."""
-    del label
-    return heads.apply(frozen, variables, images, **how)
-
-
-def _check_frozen(setup: adversarial_step.Setup, joins: bool) -> None:
-    """Refuses options that a discriminator on frozen features does not have."""
-    config = setup.config
-    if config.num_classes and not joins:
-        raise UserError(
-            'config.method.frozen looks at images without their labels: set '
-            'config.method.frozen.joins=True, so that the usual discriminator looks at them, or '
-            'config.method.num_classes=0.'
-        )
-    if joins and setup.augmentation.target:
-        raise UserError(
-            'config.method.augment.target follows one discriminator, and '
-            'config.method.frozen.joins adds a second one: set config.method.augment.target=0.0.'
-        )
-    if not joins and (used := _penalties(config)):
-        raise UserError(
-            f'config.method.{used[0]} penalizes the gradient of single images, which the batch '
-            f'normalization of config.method.frozen mixes: set config.method.{used[0]}=0.0.'
-        )
 
 
 def _networks(config: Config, modules, axis_name: str | None, shape: tuple[int, int, int]):
@@ -168,15 +128,10 @@ def _networks(config: Config, modules, axis_name: str | None, shape: tuple[int, 
 
 def _check(config: Config, discriminator) -> None:
     """Refuses gradient penalties, which are per image, with batch normalization."""
-    used = _penalties(config)
+    names = ('r1_gamma', 'r2_gamma', 'gradient_penalty')
+    used = [name for name in names if getattr(config, name)]
     if used and getattr(discriminator, 'normalize', False):
         raise UserError(
             f'config.method.{used[0]} penalizes the gradient of single images, which batch '
             'normalization mixes: set config.method.discriminator.normalize=False.'
         )
-
-
-def _penalties(config: Config) -> list[str]:
-    """Returns the names of the gradient penalties that a config uses."""
-    names = ('r1_gamma', 'r2_gamma', 'gradient_penalty')
-    return [name for name in names if getattr(config, name)]

@@ -50,8 +50,6 @@ class Config:
       b1, b2: decay rates of Adam's moments.
       b2_end: b2 at the end, along a cosine; None for a constant b2.
       ema_half_life_images: half-life of the moving average of the generator, in images.
-      ramp: whether this half-life and the probability of augmentation rise from 0 to their values
-        along a cosine. A probability that adapts to a target does not.
     """
 
     num_steps: int
@@ -72,7 +70,6 @@ class Config:
     b2: float = 0.999
     b2_end: float | None = None
     ema_half_life_images: float = 10_000.0
-    ramp: bool = False
 
 
 @struct.dataclass
@@ -248,7 +245,7 @@ def advance(
         state.ema,
         generator.variables,
         images=len(real),
-        half_life_images=config.ema_half_life_images * _risen(config, state.step),
+        half_life_images=config.ema_half_life_images,
         step=state.step,
         axis_name=setup.axis_name,
     )
@@ -259,13 +256,6 @@ def advance(
         metrics['augment_probability'] = state.control.probability
     state = state.replace(step=state.step + 1, **new)
     return state, train_state.mean_over(setup.axis_name, metrics)
-
-
-def _risen(config: Config, step: jax.Array) -> jax.Array | float:
-    """Returns the fraction of a value that `ramp` has reached."""
-    if not config.ramp:
-        return 1.0
-    return 1.0 - optax.cosine_decay_schedule(1.0, max(1, config.num_steps))(step)
 
 
 def _update_aid(setup: Setup, state: AidedState, aid: Aid, key, real, fake, loss_fn: Callable):
@@ -317,9 +307,7 @@ def _augment(setup: Setup, state: State):
     augmentation = setup.augmentation
     if not augmentation.kinds:
         return None
-    probability = augmentation.probability * _risen(setup.config, state.step)
-    if augmentation.target:
-        probability = state.control.probability
+    probability = state.control.probability if augmentation.target else augmentation.probability
     return lambda image_keys, images: adaptive.augment(
         image_keys, images, probability, augmentation.kinds
     )

@@ -9,7 +9,6 @@ import optax
 import pytest
 
 from imggen import keys, latents, methods, options, train_state
-from imggen.augmentation import adaptive
 from imggen.errors import UserError
 from imggen.losses import adversarial
 from imggen.methods.adversarial import gan, growing_gan
@@ -265,30 +264,6 @@ def test_logits_have_a_scale_unless_the_loss_is_wasserstein(method):
         assert made.logits_have_scale == (loss != 'wasserstein')
 
 
-def test_a_ramp_raises_the_half_life_and_the_augmentation_from_zero(monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        adaptive,
-        'augment',
-        lambda image_keys, images, probability, kinds: (
-            jax.debug.callback(lambda p: seen.append(float(p)), probability) or images
-        ),
-    )
-    options = {'kinds': ('flip',), 'probability': 0.6, 'target': 0.0}
-    states, _ = train(8, ramp=True, augment=options, ema_half_life_images=1e9)
-    jax.effects_barrier()
-    rise = (1.0 - np.cos(np.pi * np.arange(8) / 8)) / 2.0
-    np.testing.assert_allclose(sorted(set(seen)), 0.6 * rise, rtol=1e-5)
-    # A half-life of 0 keeps nothing of the average; one of half a step keeps a quarter.
-    first = states[1]
-    assert float(first.ema['params']['v']) == float(first.generator.params['v'])
-    short, _ = train(5, ramp=True, ema_half_life_images=6.0)
-    before, after = short[-2], short[-1]
-    kept = 0.5 ** (6 / min(6.0 * rise[4], 0.05 * 5 * 6))
-    expected = kept * before.ema['params']['v'] + (1 - kept) * after.generator.params['v']
-    np.testing.assert_allclose(after.ema['params']['v'], expected, rtol=1e-5)
-
-
 def aid(**changes):
     def apply(variables, images, **how):
         return Toy.discriminator_apply(variables, images, None)
@@ -333,13 +308,11 @@ FROZEN = {'network': 'alexnet', 'size': 48}
 @pytest.mark.parametrize(
     'frozen, changes, sentence',
     [
-        ({}, {'num_classes': 10}, r'without their labels: set config\.method\.frozen\.joins'),
         (
-            {'joins': True},
+            {},
             {'augment': {'kinds': ('flip',), 'target': 0.6}},
             r'augment\.target follows one .* set config\.method\.augment\.target=0\.0',
         ),
-        ({}, {'r1_gamma': 1.0}, r'r1_gamma penalizes .* set config\.method\.r1_gamma=0\.0'),
         ({'size': 47}, {}, r'frozen\.size=47 is too small: set it to 48 or more'),
     ],
 )
