@@ -21,11 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imggen import data, images, keys
+from imggen import data, images, keys, tiling
 from imggen.data import bit_depth, decode
 from imggen.data.pairs import pairings
 from imggen.errors import UserError
-from imggen.inference import recolor, tiling
+from imggen.inference import recolor
 from imggen.workdir.restore import Restored
 
 _MULTIPLE = 32

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imggen import color, data, devices, images, keys, methods
+from imggen import color, data, devices, images, keys, methods, tiling
 from imggen.errors import UserError
-from imggen.inference import tiling
 from imggen.inference import translate as translating
 from imggen.report import translation_page
 from imggen.workdir.restore import Restored

