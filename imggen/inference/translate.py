@@ -229,8 +229,8 @@ def _preparation(restored: Restored, channels: int, filtered: bool) -> Callable:
 
     Both are uint8 or uint16; filters work on 8 bits.
     """
-    chosen = data.input_filter(restored.config['data'])
-    if chosen is not None and not filtered:
+    chosen = None if filtered else data.input_filter(restored.config['data'])
+    if chosen is not None:
         return lambda image: chosen(bit_depth.to_8_bits(image))
     if channels not in (1, 3):
         raise UserError(

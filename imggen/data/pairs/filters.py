@@ -91,9 +91,10 @@ def canny(
 
 
 def hed(image: np.ndarray) -> np.ndarray:
-    """Returns the probability of an edge by the network HED, from 0 to 255: 1 channel.
+    """Returns the probability of an edge by the network HED, as 0 to 255: 1 channel.
 
-    A larger picture than 1024 x 1024 is seen in overlapping tiles.
+    The edges stay as soft as they come. A picture whose side is above 1024 pixels is cut into
+    overlapping tiles.
 
     Raises:
       UserError: the weights are not installed.
@@ -103,7 +104,8 @@ def hed(image: np.ndarray) -> np.ndarray:
         del index
         return np.asarray(apply(params, images.from_uint8(part)[None])[0])
 
-    # Pictures are decoded by many threads. One at a time compiles once, in the memory of one tile.
+    image = decode.to_channels(image, 3)  # Gray and color pictures of a size are compiled once.
+    # Many threads decode pictures. One at a time, they compile once and hold one tile in memory.
     with _HED_LOCK:
         params, apply = _hed()
         return np.uint8(np.rint(255 * tiling.in_tiles(one_tile, image, _HED_TILE, _HED_OVERLAP)))
