@@ -2,8 +2,9 @@
 
 A filter maps uint8 [height, width, channels], with 1 (gray) or 3 (RGB) channels, to uint8 of
 the same height and width, whose number of channels depends on the filter. Filters that draw lines
-or layers treat each color channel by itself, white on black. If there are several levels, the
-layers come level by level: red, green and blue of the first level, then of the second.
+or layers treat each color channel by itself, white on black; HED sees all of them at once. If there
+are several levels, the layers come level by level: red, green and blue of the first level, then of
+the second.
 """
 
 import functools
