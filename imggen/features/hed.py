@@ -61,13 +61,16 @@ def pretrained() -> Params:
         block, _, index = name.partition('_conv')
         suffix = '' if index == '1' else f'_{int(index) - 1}'
         params[name] = tree[f'{block}/layers/conv2d{suffix}']
-    first = params['block1_conv1']
+    first = params['block1_conv1']  # It takes BGR; reversed, RGB.
     params['block1_conv1'] = first | {'kernel': np.ascontiguousarray(first['kernel'][:, :, ::-1])}
     return params
 
 
 def _blocks(params: Params, images: jax.Array) -> Iterator[jax.Array]:
-    """Yields the last activations of each block of VGG16, whose pools here round sizes up."""
+    """Yields the last activations of each block of VGG16.
+
+    Unlike those of `vgg16.activations`, the pools round sizes up, as in the training of HED.
+    """
     x = layers.normalize(images, params['input'])
     for name in vgg16.LAYERS:
         if name.endswith('pool'):
