@@ -4,7 +4,8 @@ python -m experiments.preview --config=configs/gan_folder.py:moved --config.data
     --output=preview.png [--num=8] [--versions=7]
 
 Each row holds an image and then versions of it, augmented by config.data.augment. If the
-discriminator's images are augmented too (config.method.augment), a second row shows that.
+discriminator's images are augmented too (config.method.augment), a second row shows that. Of
+pairs, each row holds four times input and target, augmented.
 """
 
 from absl import flags

@@ -26,13 +26,18 @@ def preview(config: Mapping[str, Any], *, num_images: int = 8, versions: int = 7
     discriminator's images are augmented too, by config.method.augment, a second row shows that
     augmentation, at full strength if its strength adapts.
 
+    Of pairs, the first ones that a run reads are shown as the networks see them, augmented: four
+    times input and target in each row.
+
     Raises:
-      UserError: the config has no single images.
+      UserError: the config reads no images.
     """
     source = data.make({**config['data'], 'augment': {}}, seed=config['seed'])
     batch = source.batch(0)
+    if 'target' in batch:
+        return Preview(_pairs(config, num_images), source.description)
     if 'image' not in batch:
-        raise UserError('The config reads no single images: there is nothing to preview.')
+        raise UserError('The config reads no images: there is nothing to preview.')
     shown = batch['image'][:num_images]
     key = keys.stream(config['seed'], 'data')
 
@@ -53,3 +58,17 @@ def preview(config: Mapping[str, Any], *, num_images: int = 8, versions: int = 7
         rows.append(row(change))
     sheet = np.stack(rows, axis=1).reshape(-1, *rows[0].shape[2:])
     return Preview(images.grid(sheet, columns=versions + 1), source.description)
+
+
+def _pairs(config: Mapping[str, Any], count: int) -> np.ndarray:
+    source = data.make(config['data'], seed=config['seed'])
+    batches = [source.batch(0)]
+    while sum(len(batch['target']) for batch in batches) < count:
+        batches.append(source.batch(len(batches)))
+    inputs, targets = (
+        images.visible(images.to_uint8(np.concatenate([batch[side] for batch in batches])[:count]))
+        for side in ('input', 'target')
+    )
+    scale = targets.shape[1] // inputs.shape[1]  # Of super-resolution; otherwise 1.
+    pairs = np.broadcast_arrays(inputs.repeat(scale, 1).repeat(scale, 2), targets)
+    return images.grid(np.stack(pairs, axis=1).reshape(-1, *pairs[0].shape[1:]), columns=8)

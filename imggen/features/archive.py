@@ -37,8 +37,9 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
 def read_keras(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     """Reads the layers of a Keras .h5 weight file: {layer: {'kernel': array, 'bias': array}}.
 
-    A layer's arrays are told apart by their rank, so that old (`..._W_1:0`) and new
-    (`kernel:0`) names are both read. Layers without weights are left out.
+    A layer's arrays are told apart by their rank, so that all namings are read: `..._W_1:0`,
+    `kernel:0`, and `vars/0` of Keras 3, where a layer's name is the path before `/vars`, such as
+    'block1/layers/conv2d_1'. Layers without weights are left out.
 
     Raises:
       UserError: h5py is not installed, the file is not an HDF5 file, or it holds anything but

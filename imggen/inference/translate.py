@@ -21,11 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imggen import data, images, keys
+from imggen import data, images, keys, tiling
 from imggen.data import bit_depth, decode
 from imggen.data.pairs import pairings
 from imggen.errors import UserError
-from imggen.inference import recolor, tiling
+from imggen.inference import recolor
 from imggen.workdir.restore import Restored
 
 _MULTIPLE = 32
@@ -229,8 +229,8 @@ def _preparation(restored: Restored, channels: int, filtered: bool) -> Callable:
 
     Both are uint8 or uint16; filters work on 8 bits.
     """
-    chosen = data.input_filter(restored.config['data'])
-    if chosen is not None and not filtered:
+    chosen = None if filtered else data.input_filter(restored.config['data'])
+    if chosen is not None:
         return lambda image: chosen(bit_depth.to_8_bits(image))
     if channels not in (1, 3):
         raise UserError(

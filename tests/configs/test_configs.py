@@ -10,6 +10,7 @@ import pytest
 
 from imggen import cli, devices, images, keys, methods, options
 from imggen.data.loaders import idx
+from imggen.data.pairs import filters
 from imggen.errors import UserError
 from imggen.training import hooks, train
 from imggen.workdir.checkpoint import Checkpoints
@@ -66,6 +67,11 @@ def small(path, pictures, request):
     if config.data.get('path') == '':
         config.data.path = str(pictures)
         config.data.size = (16, 16)
+    if config.data.get('filter') == 'hed':
+        try:
+            filters.make('hed', {})
+        except UserError as error:
+            pytest.skip(str(error))
     if config.data.get('target_path') == '':
         config.data.target_path = str(pictures)
     if config.data.get('style') == '':

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from imggen import images
+from imggen.data.pairs import filters
 from imggen.data.preview import preview
 
 
@@ -50,3 +51,20 @@ def test_what_the_discriminator_sees_stands_below(pictures):
     np.testing.assert_array_equal(sheet[:32, :32], sheet[34:, :32])
     np.testing.assert_array_equal(sheet[:32, :32], sheet[:32, 34:66])  # The data stay as they are.
     assert (sheet[:32, :32] != sheet[34:, 34:66]).any()
+
+
+@pytest.mark.parametrize('name', ['pix2pix_contours', 'super_resolution_x2'])
+def test_pairs_stand_side_by_side_as_the_networks_see_them(pictures, name):
+    config = config_of(name, 'smoke', pictures)
+    config['data'] |= {'test_fraction': 0.0, 'augment': {}}
+    sheet = preview(config, num_images=3).sheet[::2, ::2]  # Sheets enlarge 16 pixels twice.
+    tiles = [sheet[:, 17 * column :][:, :16] for column in range(6)]
+    seen = {tile.tobytes() for tile in tiles[1::2]}
+    assert seen == {Image.open(path).tobytes() for path in pictures.iterdir()}
+    for shown, target in zip(tiles[::2], tiles[1::2], strict=True):
+        if name == 'pix2pix_contours':
+            expected = images.visible(filters.contours(target))
+        else:
+            small = images.downscale(images.from_uint8(target[None]), 2)
+            expected = images.to_uint8(small[0]).repeat(2, 0).repeat(2, 1)
+        np.testing.assert_array_equal(shown, expected)

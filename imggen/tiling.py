@@ -32,9 +32,9 @@ def in_tiles(
     """Applies a function to overlapping tiles and blends what comes out.
 
     Args:
-      function: (index of the tile, float [h, w, channels]) -> float [scale * h, scale * w,
+      function: (index of the tile, [h, w, channels]) -> float [scale * h, scale * w,
         any channels].
-      image: float [height, width, channels].
+      image: [height, width, channels].
       tile: the largest side of a tile, in pixels of the image.
       overlap: the least number of pixels that neighboring tiles share.
 
