@@ -4,18 +4,20 @@ L1 and mean squares are of pixels in [-1, 1], rounded to 8 bits as a file would 
 Smaller is better for l1 and lpips, larger for psnr (in dB) and ssim.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
+from jax.sharding import Mesh
 
 from imggen import color, data, images
 from imggen.errors import UserError
 from imggen.inference import translate
 from imggen.inference.translate import check
+from imggen.method import Batch, Method
 from imggen.metrics import paired
 from imggen.metrics.lpips import load as load_lpips
 from imggen.metrics.lpips import lpips
@@ -76,6 +78,43 @@ def measure_vgg16(restored: Restored, *, num_images: int, seed: int) -> dict[str
             sums[key] = sums.get(key, 0.0) + float(distances.sum())
         count += len(target)
     return {name: total / count for name, total in sums.items()}
+
+
+def during_training(
+    method: Method, config: Mapping[str, Any], batch: Batch, *, mesh: Mesh, num_images: int
+) -> Callable[[int, Any], dict[str, float]]:
+    """Returns (step, state) -> {'lpips': ...}, to measure while a run trains.
+
+    It is the mean over held-out images, by the network that judges the run: VGG16 if its scores
+    have 'translation_vgg16', and AlexNet otherwise. `config` is the whole config of the run. Only
+    the shapes of `batch` are used.
+
+    Raises:
+      UserError: the data holds no images out, they are too small, or the weights are not installed.
+    """
+    run = Restored(config, method, None, 0, batch, mesh)
+    held_out = data.held_out(config['data'])
+    for pictures in held_out.values():
+        if min(pictures.shape[1:3]) < _MIN_LPIPS_SIDE:
+            raise UserError(
+                f'LPIPS needs images of {_MIN_LPIPS_SIDE} x {_MIN_LPIPS_SIDE} pixels or more: set '
+                'config.run.measure_every_steps=0.'
+            )
+    is_vgg16 = 'translation_vgg16' in config['run'].get('scores', ())
+    params = load_lpips('vgg16' if is_vgg16 else 'alexnet')
+
+    def measure(step, state):
+        total, count = 0.0, 0
+        restored = run._replace(state=state, step=step)
+        for sets in translate.validation(
+            restored, num_images=num_images, spread=True, seed=config['seed'], held_out=held_out
+        ):
+            output, target = _rgb(sets[method.output]), _rgb(sets['target'])
+            total += float(_jitted_lpips(params, output, target).sum())
+            count += len(target)
+        return {'lpips': total / count}
+
+    return measure
 
 
 class _Baselines:

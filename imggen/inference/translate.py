@@ -151,6 +151,7 @@ def validation(
     spread: bool = False,
     seed: int = 0,
     batch_size: int = 8,
+    held_out: Mapping[str, np.ndarray] | None = None,
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Translates the held-out images of a run's data set, in their order.
 
@@ -161,6 +162,7 @@ def validation(
         instead of the first: neighbors may be tiles of one photograph.
       seed: of what the method draws, such as dropout.
       batch_size: images at a time.
+      held_out: what `data.held_out` returns, if it was read already.
 
     Yields:
       The sets of the method's `sample` and 'target', float32 [n, height, width, channels] in
@@ -170,7 +172,7 @@ def validation(
       UserError: the run does not translate images, or its data set has no held-out images.
     """
     check(restored)
-    batches = data.held_out(restored.config['data'])
+    batches = data.held_out(restored.config['data']) if held_out is None else held_out
     total = min(map(len, batches.values()))
     count = min(num_images, total)
     places = spread_evenly(count, total) if spread else np.arange(count)

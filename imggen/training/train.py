@@ -15,7 +15,7 @@ import jax
 from imggen import data, devices, features, files, keys, methods, options, skipped
 from imggen.data.source import Source
 from imggen.errors import UserError
-from imggen.evaluation import distribution
+from imggen.evaluation import distribution, translation
 from imggen.method import Batch, Method
 from imggen.progress import Progress
 from imggen.training import (
@@ -54,7 +54,8 @@ class RunConfig:
         for no comparison.
       scores: what else an evaluation measures: names of `evaluate.SCORES`.
       keep_newest: number of newest checkpoints that are kept.
-      keep_best: whether the checkpoint with the smallest Fréchet distance is kept, too.
+      keep_best: whether the checkpoint with the smallest Fréchet distance is kept, too; of a
+        method that translates, the one with the smallest LPIPS on held-out images.
       tensorboard: whether TensorBoard event files are written, too.
       wandb: whether a run of Weights & Biases is written, too, on this machine.
       shard_params: whether parameters, optimizer and EMA are split over the devices, so that each
@@ -100,8 +101,6 @@ class RunConfig:
         if self.extractor and self.extractor not in features.EXTRACTORS:
             hint = options.suggestion(self.extractor, features.EXTRACTORS)
             raise UserError(f'config.run.extractor={self.extractor!r} is no extractor: {hint}')
-        if self.measure_every_steps and not self.extractor:
-            raise UserError('config.run.measure_every_steps needs config.run.extractor.')
         measured = self.measure_every_steps
         if self.keep_best and (not measured or self.checkpoint_every_steps % measured):
             raise UserError(
@@ -178,8 +177,8 @@ def check_fit(
     """Checks options of the run against its method and the `shapes` of its state.
 
     Raises:
-      UserError: a phase has less than 0 steps, the trace ends after the run, or the method cannot
-        have the precision or the microbatches.
+      UserError: a phase has less than 0 steps, a measurement has no extractor, the trace ends
+        after the run, or the method cannot have the precision or the microbatches.
     """
     for phase in method.phases:
         if phase.num_steps < 0:
@@ -187,6 +186,9 @@ def check_fit(
                 f'phase {phase.name!r} has {phase.num_steps:,} steps: set its steps in '
                 'config.method to 0 or more.'
             )
+    measures = run_config.measure_every_steps and not method.translation
+    if measures and not run_config.extractor:
+        raise UserError('config.run.measure_every_steps needs config.run.extractor.')
     profile.check(run_config.profile_steps, loop.num_steps(method))
     precision.check(run_config.precision, shapes)
     microbatches.check(
@@ -241,14 +243,11 @@ class _Training:
         """Returns what measures the state, or None."""
         if not self.run_config.measure_every_steps:
             return None
-        return distribution.during_training(
-            self.method,
-            self.config,
-            self.batch,
-            extractor=self.run_config.extractor,
-            mesh=self.mesh,
-            num_images=self.run_config.num_measured,
-        )
+        run = (self.method, self.config, self.batch)
+        how = {'mesh': self.mesh, 'num_images': self.run_config.num_measured}
+        if self.method.translation:
+            return translation.during_training(*run, **how)
+        return distribution.during_training(*run, extractor=self.run_config.extractor, **how)
 
     def _announce(self, progress: Progress, done: int, total: int) -> None:
         """Records what the run starts from, and says it."""

@@ -10,7 +10,6 @@ A save copies the state to the host, and one thread writes the copy while traini
 
 import itertools
 import logging
-import operator
 import pathlib
 import re
 import sys
@@ -36,7 +35,11 @@ def _is_wanted(record: logging.LogRecord) -> bool:
 
 logging.getLogger('absl').addFilter(_is_wanted)
 
-_SCORE = 'frechet'  # The metric that ranks checkpoints. Smaller is better.
+_SCORES = ('frechet', 'lpips')  # The metrics that rank checkpoints; a run has one of them.
+
+
+def _score(metrics: Mapping[str, float]) -> float:
+    return next(metrics[name] for name in _SCORES if name in metrics)
 
 
 def _without_stragglers(hook: Callable) -> Callable:
@@ -63,7 +66,7 @@ class Checkpoints:
     Args:
       folder: made if it does not exist.
       keep_newest: how many of the newest checkpoints are kept.
-      keep_best: whether the checkpoint with the smallest Fréchet distance is kept too.
+      keep_best: whether the checkpoint with the smallest Fréchet distance or LPIPS is kept too.
       read_only: whether this process only reads, for example while another one still trains.
         Otherwise what is no checkpoint, or has damaged metrics, is moved away first.
       say: is told what was damaged.
@@ -93,11 +96,10 @@ class Checkpoints:
         policies = [managers.LatestN(keep_newest)]
         ranking = {}
         if keep_best:
-            score = operator.itemgetter(_SCORE)
-            ranking = {'best_fn': score, 'best_mode': 'min'}
+            ranking = {'best_fn': _score, 'best_mode': 'min'}
             policies.append(
                 managers.BestN(
-                    get_metric_fn=score,
+                    get_metric_fn=_score,
                     reverse=True,
                     n=1,
                     keep_checkpoints_without_metrics=False,
@@ -146,7 +148,7 @@ class Checkpoints:
         Args:
           step: the number of steps that led to `state`.
           state: what is saved.
-          metrics: `keep_best` reads 'frechet'.
+          metrics: `keep_best` reads 'frechet' or 'lpips'. Smaller is better.
           record: JSON values to store beside the state; `record` returns them.
 
         Raises:
@@ -156,7 +158,8 @@ class Checkpoints:
         self.wait()
         if step in self._manager.all_steps():
             return
-        metrics = dict(metrics) if self._keep_best and metrics and _SCORE in metrics else None
+        is_ranked = self._keep_best and metrics and not metrics.keys().isdisjoint(_SCORES)
+        metrics = dict(metrics) if is_ranked else None
         record = dict(record or {})
         if jax.process_count() > 1:  # Barriers of a thread would mix with those of the steps.
             self._write(step, state, metrics, record)

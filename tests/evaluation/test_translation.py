@@ -1,5 +1,7 @@
 """Measures of translations: the same as scikit-image's, and the same for output and baseline."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,9 +9,11 @@ import pytest
 
 from imggen import data, devices, images, methods
 from imggen.data.loaders import folder
+from imggen.errors import UserError
 from imggen.evaluation import translation
-from imggen.inference import translate
+from imggen.inference import load, translate
 from imggen.metrics import lpips
+from imggen.training import train
 from imggen.workdir.restore import Restored
 
 skimage = pytest.importorskip('skimage.metrics')
@@ -211,3 +215,30 @@ def test_a_perfect_baseline_has_a_finite_score(section):
     assert metrics['input_l1'] == 0.0
     assert metrics['input_psnr'] == 100.0
     assert metrics['input_ssim'] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_run_keeps_the_checkpoint_with_the_smallest_lpips(tmp_path):
+    try:
+        lpips.load('alexnet')
+    except UserError as error:
+        pytest.skip(str(error))
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        picture = rng.integers(0, 256, (40, 40, 3), np.uint8)
+        images.write_png(tmp_path / 'photographs' / f'{index}.png', picture)
+    section = {'name': 'pairs', 'path': str(tmp_path / 'photographs'), 'size': (32, 32)}
+    section |= {'task': 'filter', 'filter': 'gray', 'test_fraction': 0.5, 'batch_size': 4}
+    network = {'features': 2}
+    method = {'name': 'pix2pix', 'num_steps': 3, 'generator': network, 'discriminator': network}
+    run = {'keep_best': True, 'checkpoint_every_steps': 1, 'measure_every_steps': 1}
+    run |= {'log_every_steps': 1, 'sample_every_steps': 0, 'keep_newest': 3, 'num_measured': 2}
+    config = {'seed': 0, 'method': {**method, 'learning_rate': 0.3}, 'data': section, 'run': run}
+    train.train(config, tmp_path / 'run')
+    lines = (tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines()
+    found = {line['step']: line['lpips'] for line in map(json.loads, lines) if 'lpips' in line}
+    assert sorted(found) == [1, 2, 3] and len(set(found.values())) == 3
+    best = load.load(tmp_path / 'run', which='best')
+    assert best.step == min(found, key=found.get)
+    # The same pictures, measured as an evaluation does.
+    again = translation.measure(best, num_images=2, seed=0)['lpips']
+    assert again == pytest.approx(found[best.step], rel=1e-4)
