@@ -21,8 +21,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imggen import data, images, keys, tiling
-from imggen.data import bit_depth, decode
+from imggen import data, images, keys
+from imggen.data import bit_depth, decode, tiling
 from imggen.data.pairs import pairings
 from imggen.errors import UserError
 from imggen.inference import recolor

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imggen import color, data, devices, images, keys, methods, tiling
+from imggen import color, data, devices, images, keys, methods
+from imggen.data import tiling
 from imggen.data.pairs import filters
 from imggen.errors import UserError
 from imggen.features import hed

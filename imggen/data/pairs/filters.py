@@ -17,8 +17,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from imggen import images, options, tiling
-from imggen.data import decode
+from imggen import images, options
+from imggen.data import decode, tiling
 from imggen.errors import UserError
 from imggen.features import hed as hed_network
 
