@@ -96,6 +96,11 @@ def _check_flags() -> None:
 
 
 def _evaluate_run() -> None:
+    if load.folder(_WORKDIR.value) != pathlib.Path(_WORKDIR.value):
+        raise UserError(
+            f'measures are written beside a model, and {_WORKDIR.value} is part of the package: '
+            f'copy it by python -m experiments.export --workdir={_WORKDIR.value} --output=DIR.'
+        )
     restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
     how = evaluate.protocol(
         restored,

@@ -43,10 +43,12 @@ def main(argv):
     # On a GPU the run that is watched needs the memory.
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
     devices.cache_compilations()
+    from imggen.inference import load
+
     try:
         # The port comes first: to load a run takes seconds.
         with _listening(_HOST.value, _PORT.value) as listener:
-            _serve(pathlib.Path(argv[1]), listener)
+            _serve(load.folder(argv[1]), listener)
     except KeyboardInterrupt:
         print('ended')
 

@@ -30,7 +30,16 @@ _PUSH = flags.DEFINE_string('push', None, 'hf:USER/NAME, a repository of the Hug
 
 _PROGRAM = 'model.jax'
 # What the folder keeps of run.json: what imggen.load needs, and how the run was made.
-_INFO = ('batch', 'class_names', 'num_steps', 'source', 'revision', 'hardware', 'versions')
+_INFO = (
+    'batch',
+    'class_names',
+    'num_steps',
+    'source',
+    'init_from',
+    'revision',
+    'hardware',
+    'versions',
+)
 _FILES = {
     _PROGRAM: 'the program with its weights (StableHLO, serialized by jax.export)',
     weights.NAME: "the weights by name, optimizers' states left out",
@@ -46,7 +55,7 @@ def main(argv):
     output = pathlib.Path(_OUTPUT.value)
     restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
     export.check(restored)
-    run = reader.read(_WORKDIR.value)
+    run = reader.read(load.folder(_WORKDIR.value))
     with files.filling(output) as folder:
         (folder / _PROGRAM).write_bytes(export.program(restored).serialize())
         path = folder / weights.NAME

@@ -26,9 +26,11 @@ def build(kind, section: Mapping, *, where: str):
       where: the name of the section in messages, for example 'config.method'.
 
     Raises:
-      UserError: names an option that `kind` does not have, a value whose type differs from that
-        of the default, or a required option that is missing.
+      UserError: `section` is no mapping; or names an option that `kind` does not have, a value
+        whose type differs from that of the default, or a required option that is missing.
     """
+    if not hasattr(section, 'keys'):
+        raise UserError(f'{where}={section!r} holds no options: give a dictionary.')
     fields = [field for field in dataclasses.fields(kind) if field.init]
     names = [field.name for field in fields if field.name not in ('parent', 'name')]
     for key in section:

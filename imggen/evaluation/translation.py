@@ -97,8 +97,9 @@ def during_training(
     for pictures in held_out.values():
         if min(pictures.shape[1:3]) < _MIN_LPIPS_SIDE:
             raise UserError(
-                f'LPIPS needs images of {_MIN_LPIPS_SIDE} x {_MIN_LPIPS_SIDE} pixels or more: set '
-                'config.run.measure_every_steps=0.'
+                f'LPIPS needs {_MIN_LPIPS_SIDE} x {_MIN_LPIPS_SIDE} pixels, and held-out images '
+                f'have {pictures.shape[1]} x {pictures.shape[2]}: set config.data.test_size, '
+                'or config.run.measure_every_steps=0 and config.run.keep_best=False.'
             )
     is_vgg16 = 'translation_vgg16' in config['run'].get('scores', ())
     params = load_lpips('vgg16' if is_vgg16 else 'alexnet')

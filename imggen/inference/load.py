@@ -7,7 +7,18 @@ from jax.sharding import Mesh
 from imggen import methods
 from imggen.workdir.restore import Restored, restore
 
-SHIPPED = pathlib.Path(__file__).parent / 'models'
+_SHIPPED = pathlib.Path(__file__).parent / 'models'
+
+
+def folder(workdir: str | pathlib.Path) -> pathlib.Path:
+    """Returns the folder that a name means: of a run, or of the model 'drawings', which is shipped.
+
+    A run or a model in a folder of that name comes first; pictures in it do not count.
+    """
+    path = pathlib.Path(workdir)
+    names = [model.name for model in _SHIPPED.iterdir()]
+    is_run = (path / 'config.json').exists()
+    return _SHIPPED / path if str(workdir) in names and not is_run else path
 
 
 def load(
@@ -16,15 +27,11 @@ def load(
     """Restores a run of any method.
 
     Args:
-      workdir: the folder of the run or of an exported model; or, where there is no such folder,
-        the name of a model that is shipped: 'drawings'.
+      workdir: the folder of the run or of an exported model, or 'drawings' (see `folder`).
       which: the checkpoint: 'newest', 'best' or the number of a step.
       mesh: the devices; all of them by default.
 
     Raises:
       UserError: no run, no checkpoint, or no such step.
     """
-    shipped = {folder.name: folder for folder in SHIPPED.iterdir()}
-    if not pathlib.Path(workdir).exists():
-        workdir = shipped.get(str(workdir), workdir)
-    return restore(workdir, methods.make, which=which, mesh=mesh)
+    return restore(folder(workdir), methods.make, which=which, mesh=mesh)

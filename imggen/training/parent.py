@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from imggen.errors import UserError
 from imggen.inference import load
@@ -33,16 +34,23 @@ def adopt(
     Raises:
       UserError: there is no run, no checkpoint, or no network that fits.
     """
-    restored = load.load(workdir)
+    try:
+        restored = load.load(workdir)
+    except UserError as error:
+        raise UserError(f'config.init_from: {error}') from None
     given = _networks(restored.state)
     wanted = _networks(jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch))
     taken = [name for name in wanted if _shapes(given.get(name, {})) == _shapes(wanted[name])]
     if not taken:
         raise UserError(
-            f'config.init_from={workdir} has no network of the same name and shapes as this '
-            "config's: name a run with the same network options and image size."
+            f'config.init_from={workdir} has no network that fits: {_why(given, wanted)}.'
         )
     arrays = jax.device_get({key: leaf for name in taken for key, leaf in given[name].items()})
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise UserError(
+                f'config.init_from={workdir} has NaN or infinity in {name}: name another.'
+            )
 
     def init(key, frozen, batch):
         state = method.init(key, frozen, batch)
@@ -69,6 +77,23 @@ def _networks(state: Any) -> dict[str, dict[str, Any]]:
         if is_variable and not weights.is_of_optimizer(name):
             networks.setdefault(network, {})[name] = leaf
     return networks
+
+
+def _why(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Says the first difference of networks that do not fit."""
+    name = next((name for name in wanted if name in given), None)
+    if name is None:
+        return f'it has {", ".join(given)}, and this config trains {", ".join(wanted)}'
+    held, needed = _shapes(given[name]), _shapes(wanted[name])
+    for array, (shape, _) in needed.items():
+        if array not in held:
+            return f'it has no {array}; use its network options'
+        if held[array][0] != shape:
+            return (
+                f'{array} is {list(held[array][0])} there and {list(shape)} here; use its image '
+                'size, channels, classes and network options'
+            )
+    return f'it has more in {name}; use its network options'
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple]:

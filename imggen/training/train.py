@@ -148,6 +148,9 @@ def train(
     method = microbatches.stepping_in(run_config.microbatch_size, method, platform=platform)
     leads = jax.process_index() == 0
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
+    adopted = None
+    if config.get('init_from') and not any(pathlib.Path(workdir).glob('checkpoints/[0-9]*')):
+        adopted = parent.adopt(method, config['init_from'], batch)  # Refused before files appear.
     writer = Writer(workdir, config, command=command, active=leads, boards=wanted)
     with lock.held(writer.workdir, say=_say) if leads else contextlib.nullcontext():
         checkpoints = Checkpoints(
@@ -164,7 +167,7 @@ def train(
             return loop.Result(done, None, True)
         start = None
         if not done and config.get('init_from'):
-            method, start = parent.adopt(method, config['init_from'], batch)
+            method, start = adopted or parent.adopt(method, config['init_from'], batch)
         training = _Training(
             config, run_config, method, source, batch, mesh, writer, checkpoints, start
         )

@@ -28,6 +28,9 @@ def write(path: str | os.PathLike, state: Any, *, step: int, half: bool = False)
       state: a pytree of arrays.
       step: the step that they are of.
       half: whether float32 arrays are rounded to float16.
+
+    Raises:
+      UserError: an array is too large for float16.
     """
     arrays = {
         name: np.asarray(jax.device_get(leaf), order='C')
@@ -35,10 +38,7 @@ def write(path: str | os.PathLike, state: Any, *, step: int, half: bool = False)
         if not is_of_optimizer(name)
     }
     if half:
-        arrays = {
-            name: array.astype(np.float16) if array.dtype == np.float32 else array
-            for name, array in arrays.items()
-        }
+        arrays = {name: _rounded(name, array) for name, array in arrays.items()}
     # Not `save_file`, whose files nobody else may read.
     files.write_bytes(path, safetensors.numpy.save(arrays, metadata={'step': str(step)}))
 
@@ -90,6 +90,14 @@ def read(path: pathlib.Path, like: Any) -> Any:
 
     leaves = [restored(name, leaf) for name, leaf in named(like)]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _rounded(name: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.float32:
+        return array
+    if np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:
+        raise UserError(f'{name} is too large for float16: leave --half out.')
+    return array.astype(np.float16)
 
 
 def _is_kind(held: np.dtype, wanted: np.dtype) -> bool:

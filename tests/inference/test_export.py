@@ -65,6 +65,13 @@ def test_weights_in_half_precision_are_half_as_large_and_as_close_as_they_can_be
         np.testing.assert_allclose(one, other, rtol=2**-11, atol=2**-25)
 
 
+def test_what_half_precision_cannot_hold_is_named(tmp_path):
+    state = {'ema': jnp.asarray([1.0, 1e6]), 'step': jnp.asarray(3)}
+    with pytest.raises(UserError, match='ema is too large for float16: leave --half out'):
+        weights.write(tmp_path / weights.NAME, state, step=3, half=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_all_files_can_be_read_by_others(folders):
     modes = {path.name: path.stat().st_mode & 0o777 for path in folders[1].iterdir()}
     assert len(set(modes.values())) == 1, modes

@@ -1,10 +1,13 @@
 """The shipped model draws pictures, and trainings start from it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import imggen
 from imggen import methods
+from imggen.inference import load
 from imggen.training import parent
 
 
@@ -26,8 +29,27 @@ def test_trainings_on_folders_start_from_all_of_its_networks(config):
     assert not record['drawn']
 
 
-def test_a_folder_of_the_same_name_is_meant(tmp_path, monkeypatch):
+def test_a_run_of_the_same_name_is_meant_and_a_folder_of_pictures_is_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'drawings').mkdir()
-    with pytest.raises(imggen.UserError, match='drawings'):
-        imggen.load('drawings')
+    assert load.folder('drawings') == load.folder(load.folder('drawings')) != Path('drawings')
+    (tmp_path / 'drawings' / 'config.json').write_text('{}')
+    assert load.folder('drawings') == Path('drawings')
+    assert load.folder('runs/drawings') == Path('runs/drawings')
+
+
+@pytest.mark.parametrize(
+    'changes, shape, sentence',
+    [
+        ({}, (32, 32, 3), r'is \[256\] there and \[128\] here; use its image size'),
+        ({}, (64, 64, 4), r'there and .* here; use its image size, channels'),
+        ({'network': 'residual'}, (64, 64, 3), r'use its network options'),
+    ],
+)
+def test_a_parent_that_does_not_fit_says_why(changes, shape, sentence):
+    section = imggen.load_config('gan_folder').method.to_dict() | changes
+    batch = {'image': np.zeros((2, *shape), np.float32)}
+    if changes:
+        section |= {'generator': {}, 'discriminator': {}}
+    with pytest.raises(imggen.UserError, match=f'init_from=drawings .*{sentence}'):
+        parent.adopt(methods.make({**section, 'num_steps': 1}), 'drawings', batch)
