@@ -34,6 +34,7 @@ def test_builds_dataclasses_and_modules():
             r'config\.thing\.zebra is not an option: there are height, width',
         ),
         ({}, r'config\.thing\.width is missing'),
+        ('width', r"config\.thing='width' holds no options: give a dictionary"),
         ({'width': 'x'}, r"config\.thing\.width='x' is not an int"),
         ({'width': 1, 'height': 'x'}, r"config\.thing\.height='x' is not an int"),
         ({'width': 1, 'height': True}, r'config\.thing\.height=True is not an int'),

@@ -1,5 +1,8 @@
 """The shipped model draws pictures, and trainings start from it."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,17 @@ def test_a_run_of_the_same_name_is_meant_and_a_folder_of_pictures_is_not(tmp_pat
     (tmp_path / 'drawings' / 'config.json').write_text('{}')
     assert load.folder('drawings') == Path('drawings')
     assert load.folder('runs/drawings') == Path('runs/drawings')
+
+
+def test_the_shipped_model_is_exported_with_its_origin_and_not_measured_in_place(tmp_path):
+    command = [sys.executable, '-m', 'experiments.export', '--workdir=drawings', '--half']
+    subprocess.run([*command, f'--output={tmp_path / "copy"}'], check=True, capture_output=True)
+    info = json.loads((tmp_path / 'copy' / 'run.json').read_text())
+    assert info['num_steps'] == 23437 and 'fluent' in info['source']
+    assert load.load(tmp_path / 'copy').step == 23437
+    command = [sys.executable, '-m', 'experiments.evaluate', '--workdir=drawings']
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and 'experiments.export --workdir=drawings' in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,16 @@ def test_a_network_that_the_parent_does_not_have_is_drawn(config, parent):
     assert parents.sentence(record).endswith('generator, ema; drawn anew: discriminator')
 
 
+def test_a_parent_with_nan_is_refused_by_the_name_of_the_array(config, parent, tmp_path):
+    restored = load.load(parent)
+    for name in ('config.json', 'run.json'):
+        shutil.copyfile(parent / name, tmp_path / name)
+    state = restored.state.replace(ema=jax.tree.map(lambda leaf: leaf + np.nan, restored.state.ema))
+    weights.write(tmp_path / weights.NAME, state, step=restored.step)
+    with pytest.raises(UserError, match=r'init_from=.* has NaN or infinity in ema\.'):
+        first_state(config, tmp_path)
+
+
 def test_what_is_no_parent_is_refused_before_anything_is_written(config, parent, tmp_path):
     other = {name: {'features': 5} for name in ('generator', 'discriminator')}
     with pytest.raises(UserError, match=r'parent has no network that fits: .* there and .* here'):
