@@ -168,15 +168,15 @@ def evaluator(arg: str | None, *, method: str, scores: tuple[str, ...]) -> Confi
 
 
 def parse_translation(arg: str | None, **defaults) -> ConfigDict:
-    """Reads the keys of every translation, `smoke`, `full` and `size`, and those of `defaults`."""
-    return parse(arg, smoke=False, full=False, size='', **defaults)
+    """Reads the keys of every translation, as `translation` has them, and those of `defaults`."""
+    return parse(arg, smoke=False, full=False, bridge=False, size='', **defaults)
 
 
 def translation(arg: ConfigDict, **data) -> ConfigDict:
-    """Returns the config of pix2pix.
+    """Returns the config of pix2pix, or that of the flow from inputs to targets on the same data.
 
     Args:
-      arg: the result of `parse_translation`.
+      arg: the result of `parse_translation`: `smoke`, `full`, `size` and `bridge`.
       **data: options of the source 'pairs' that say what input and target are.
     """
     cut, whole = _sizes(arg)
@@ -195,6 +195,10 @@ def translation(arg: ConfigDict, **data) -> ConfigDict:
             **data,
         },
     )
+    result.run = paired_run(arg)
+    if arg.bridge:
+        _set_bridge(result, arg)
+        return result
     # In a batch of one image, batch statistics are those of the image, as in the paper.
     shared = {'features': 64 if arg.full else 32, 'norm': 'batch' if arg.full else 'instance'}
     result.method.generator = ConfigDict({**shared, 'skips': True, 'dropout': 0.5})
@@ -210,8 +214,18 @@ def translation(arg: ConfigDict, **data) -> ConfigDict:
     result.method.test_statistics = 'image'
     result.method.learning_rate = 2e-4
     result.method.constant_fraction = 0.5
-    result.run = paired_run(arg)
     return result
+
+
+def _set_bridge(config: ConfigDict, arg: ConfigDict) -> None:
+    """Makes the config of pix2pix that of the method 'bridge'."""
+    config.method.name = 'bridge'
+    features = (4, 8) if arg.smoke else (32, 64, 96, 128)
+    config.method.network = ConfigDict({'features': features, 'heads': 0})
+    config.method.noise = 0.5
+    config.method.evaluations = 10
+    config.method.learning_rate = 1e-3
+    config.method.ema_half_life_images = 1000.0
 
 
 def paired_run(arg: ConfigDict) -> ConfigDict:

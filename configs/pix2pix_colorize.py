@@ -39,7 +39,8 @@ EXPECTED = {
 def get_config(arg=None):
     arg = common.parse_translation(arg, colors='lab')
     config = common.translation(arg, task='filter', filter='gray', require_color=True)
-    config.method.colors = arg.colors
+    if not arg.bridge:
+        config.method.colors = arg.colors
     if not arg.smoke:
         config.total_images = 200 * 64 * config.data.batch_size
     return config

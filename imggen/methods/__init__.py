@@ -8,10 +8,11 @@ from imggen.method import Method
 from imggen.methods import classifier, flow_matching, generators, pixel_average
 from imggen.methods.evolution import evolution_strategy, gradient_ascent, hill_climb, map_elites
 from imggen.methods.style import neighbors, style_transfer
-from imggen.methods.translation import colorize, pix2pix, super_resolution
+from imggen.methods.translation import bridge, colorize, pix2pix, super_resolution
 
 METHODS = {
     **generators.GENERATORS,
+    'bridge': bridge.make,
     'classifier': classifier.make,
     'colorize': colorize.make,
     'evolution_strategy': evolution_strategy.make,

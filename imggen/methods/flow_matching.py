@@ -124,7 +124,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         {**config.network, 'num_classes': config.num_classes},
         where='config.method.network',
     )
-    optimizer = _optimizer(config)
+    optimizer = make_optimizer(config)
     is_guided = bool(config.num_classes) and config.guidance != 1.0
     if config.evaluations < (2 if is_guided else 1):
         raise UserError(
@@ -207,7 +207,11 @@ def _step(config: Config, network: FlowUNet, optimizer, axis_name):
     return step
 
 
-def _optimizer(config: Config) -> optax.GradientTransformation:
+def make_optimizer(config: Any) -> optax.GradientTransformation:
+    """Returns Adam with a clipped gradient, whose rate rises from 0 and decays along a cosine.
+
+    `config` has the options num_steps, learning_rate, warmup_steps and clip_norm of `Config`.
+    """
     learning_rate = optax.warmup_cosine_decay_schedule(
         0.0,
         config.learning_rate,

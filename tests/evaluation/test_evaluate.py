@@ -37,6 +37,7 @@ KINDS = {
     'gradient_ascent': SET | {'evolution'},
     'style': SET | {'style'},
     'style_neighbours': SET | {'style'},
+    'bridge': {'translation', 'translation_vgg16'},
     'colorize': {'translation', 'translation_vgg16'},
     'pix2pix': {'translation', 'translation_vgg16'},
     'super_resolution': {'translation', 'translation_vgg16'},

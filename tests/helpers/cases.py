@@ -38,6 +38,12 @@ CONFIGS = {
         'latent_size': 4,
     },
     'classifier': {'name': 'classifier', 'num_steps': 6, 'network': {'stages': (4, 8)}},
+    'bridge': {
+        'name': 'bridge',
+        'num_steps': 6,
+        'network': {'features': (4, 8), 'heads': 0},
+        'evaluations': 2,
+    },
     'colorize': {
         'name': 'colorize',
         'num_steps': 6,

@@ -160,6 +160,7 @@ GOLDEN = {
         'generator_loss': 0.689472,
         'l1': 0.500102,
     },
+    'bridge': {'gradient': 0.29296, 'loss': 0.248046},
     'colorize': {'chroma_loss': 1.51279, 'hue_loss': 0.860798},
     'super_resolution': {'generator_gradient': 0.035159, 'l1': 0.431626},
     'style': {'loss': 6.250161},

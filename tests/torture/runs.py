@@ -51,7 +51,7 @@ def _data(folder: pathlib.Path, name: str) -> dict:
             images.write_png(pictures / file, picture)
         files = {part: str(pictures / f'{part}.png') for part in ('content', 'style')}
         return {'name': 'style', 'size': 32, **files}
-    if name in ('colorize', 'pix2pix', 'super_resolution'):
+    if name in ('bridge', 'colorize', 'pix2pix', 'super_resolution'):
         for index in range(12):
             picture = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
             images.write_png(pictures / f'{index}.png', picture)
