@@ -47,6 +47,7 @@ def enlargement(arg: ConfigDict, *, scale: int) -> ConfigDict:
             'size': (size, size),
             'task': 'downscale',
             'scale': scale,
+            'degrade': False,
             'fit': 'tiles',
             'max_enlargement': 1.0,
             'test_fraction': 0.1,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imggen import images, keys
+from imggen.data.pairs import degradation
 
 Pair = Callable[[jax.Array, jax.Array], dict[str, jax.Array]]
 Partner = Callable[[jax.Array, jax.Array], jax.Array]
@@ -50,11 +51,15 @@ def noise() -> Pair:
     return pair
 
 
-def downscale(scale: int) -> Pair:
-    """Makes inputs that are small copies of the targets; see `images.downscale`."""
+def downscale(scale: int, *, degrade: bool = False) -> Pair:
+    """Makes inputs that are small copies of the targets; see `images.downscale`.
+
+    With `degrade` they are blurred, noisy and compressed, too; see `degradation.degrade`.
+    """
 
     def pair(key, pictures):
-        del key
+        if degrade:
+            return {'input': degradation.degrade(key, pictures, scale), 'target': pictures}
         return {'input': images.downscale(pictures, scale), 'target': pictures}
 
     return pair

@@ -10,7 +10,8 @@ Batches are {'input': float32 [n, height, width, input channels], 'target': floa
     two_folders    each picture under `path`          the one of its name in `target_path`
     another        each picture                       another one from its folder
     noise          uniform noise                      each picture
-    downscale      the target, scaled down bicubic    each picture
+    downscale      the target, scaled down bicubic,   each picture
+                   with `degrade` also degraded
 
 With direction='BtoA' the sides of the first three change places.
 """
@@ -93,6 +94,7 @@ def load(
     target_path: str = '',
     direction: str = 'AtoB',
     scale: int = 4,
+    degrade: bool = False,
     split: str = 'train',
     test_fraction: float = 0.0,
     test_size: tuple[int, int] | None = None,
@@ -115,6 +117,8 @@ def load(
       target_path: for the task 'two_folders', the folder of the targets.
       direction: 'AtoB' or 'BtoA'.
       scale: for the task 'downscale', an integer that divides the size and the crop.
+      degrade: for the task 'downscale', whether inputs also get the blur, the noise and the JPEG
+        of pictures that people have; see data/pairs/degradation.py.
       split: 'train' or 'test'.
       test_fraction: fraction of the files that is held out for 'test', chosen by their names.
       test_size: (height, width) of the pictures of 'test', which are not cropped; `size` by
@@ -146,11 +150,11 @@ def load(
         'two_folders': lambda pictures: _two_folders(pictures, target_path, swap),
         'another': _another,
         'noise': lambda pictures: _single(pictures, pairings.noise()),
-        'downscale': lambda pictures: _single(pictures, pairings.downscale(scale)),
+        'downscale': lambda pictures: _single(pictures, pairings.downscale(scale, degrade=degrade)),
     }
     if task not in tasks:
         raise UserError(f'config.data.task is {task!r}; choose one of {", ".join(tasks)}.')
-    _check(task, filter, settings, target_path, direction)
+    _check(task, filter, settings, target_path, direction, degrade)
     options = pair_files.Options(
         layout='picture',
         size=size,
@@ -355,7 +359,12 @@ def _subsets(
 
 
 def _check(
-    task: str, filter: str, settings: Mapping[str, Any], target_path: str, direction: str
+    task: str,
+    filter: str,
+    settings: Mapping[str, Any],
+    target_path: str,
+    direction: str,
+    degrade: bool,
 ) -> None:
     """Raises UserError if an option of the task is missing, or one belongs to another task."""
     if direction not in _DIRECTIONS:
@@ -366,6 +375,7 @@ def _check(
         'filter': filter != 'identity' and task != 'filter',
         'filter_options': bool(settings) and task != 'filter',
         'target_path': bool(target_path) and task != 'two_folders',
+        'degrade': degrade and task != 'downscale',
         'direction': direction != 'AtoB' and task in ('another', 'noise', 'downscale'),
     }
     for name, given in foreign.items():
