@@ -64,20 +64,20 @@ def jpeg(x: jax.Array, quality: jax.Array) -> jax.Array:
     to_ycc = jnp.asarray(_YCC if channels == 3 else np.eye(1, dtype=np.float32))
     padded = jnp.pad(x, ((0, -height % 8), (0, -width % 8), (0, 0)), mode='edge')
     rows, columns = padded.shape[0] // 8, padded.shape[1] // 8
-    blocks = (jnp.dot(padded, to_ycc.T, precision='highest') * 127.5).reshape(
-        rows, 8, columns, 8, channels
-    )
+    # Luma counts from level 128, and chroma from its middle.
+    middle = jnp.array([-0.5, 0.0, 0.0])[None, None, :channels]
+    ycc = jnp.dot(padded, to_ycc.T, precision='highest') * 127.5 + middle
+    blocks = ycc.reshape(rows, 8, columns, 8, channels)
     dct = jnp.asarray(_dct())
     coefficients = jnp.einsum('ui,risjc,vj->rscuv', dct, blocks, dct, precision='highest')
     percent = jnp.where(quality < 50.0, 5000.0 / quality, 200.0 - 2.0 * quality) / 100.0
     tables = np.stack([_LUMA_STEPS, _CHROMA_STEPS, _CHROMA_STEPS][:channels])
-    steps = jnp.clip(jnp.floor(percent * tables + 0.5), 1.0, 255.0)
+    steps = jnp.clip(jnp.floor(percent * tables + 0.5), 1.0, 255.0)[None, None]
     coefficients = jnp.round(coefficients / steps) * steps
     blocks = jnp.einsum('ui,rscuv,vj->risjc', dct, coefficients, dct, precision='highest')
-    whole = jnp.dot(
-        blocks.reshape(padded.shape), jnp.linalg.inv(to_ycc).T, precision='highest'
-    )
-    return jnp.clip(whole[:height, :width] / 127.5, -1.0, 1.0)
+    ycc = (blocks.reshape(padded.shape) - middle)[:height, :width] / 127.5
+    rgb = jnp.dot(ycc, jnp.linalg.inv(to_ycc).T, precision='highest')
+    return jnp.clip(rgb, -1.0, 1.0)
 
 
 def _fold(image_keys: jax.Array, number: int) -> jax.Array:

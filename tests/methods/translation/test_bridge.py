@@ -38,7 +38,9 @@ def test_an_input_with_two_answers_gets_either_where_their_mean_is_neither():
     def advance(state, key):
         return method.phases[0].step(key, state, (), batch)
 
-    run = jax.jit(lambda state: jax.lax.scan(advance, state, jax.random.split(jax.random.key(1), 400)))
+    run = jax.jit(
+        lambda state: jax.lax.scan(advance, state, jax.random.split(jax.random.key(1), 400))
+    )
     state, _ = run(state)
     draw = jax.jit(method.sample)
     made = draw(jax.random.split(jax.random.key(2), 16), state, (), batch)['output']
