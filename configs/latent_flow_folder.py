@@ -44,6 +44,7 @@ def get_config(arg=None):
     config.run = common.run(
         smoke=arg.smoke,
         extractor='lite0',
+        scores=('reconstruction',),
         log_every_steps=25,
         sample_every_steps=500,
         checkpoint_every_steps=500,

@@ -123,8 +123,12 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         drawn = flow.sample(image_keys, state.flow, frozen, {**batch, 'image': latents})
         return {
             'generated': _decode_standard(config, state, drawn[flow.output], image.shape),
-            'reconstructed': _decode_standard(config, state, latents, image.shape),
+            'reconstructed': reconstruct(state, image),
         }
+
+    def reconstruct(state, images):
+        latents = _standard_latents(config, state, images)
+        return _decode_standard(config, state, latents, images.shape)
 
     autoencoder_step = _autoencoder_step(config, optimizer, axis_name)
     return flow._replace(
@@ -135,6 +139,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         ),
         sample=sample,
         frozen=_frozen(config),
+        reconstruct=reconstruct,
     )
 
 
