@@ -117,9 +117,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     Raises:
       UserError: an option has an unknown value, or there are too few evaluations for a step.
     """
-    flow = unbounded(
-        options.build(Config, config, where='config.method'), axis_name=axis_name
-    )
+    flow = unbounded(options.build(Config, config, where='config.method'), axis_name=axis_name)
 
     def sample(image_keys, state, frozen, batch):
         generated = flow.sample(image_keys, state, frozen, batch)[flow.output]

@@ -66,10 +66,11 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
         *larger, smallest = self.features
+        finest = max(1, self.features[0] // 4)  # Without them the output has a pattern of pixels.
         x = Conv(smallest, 3)(latents)
-        for features in (*larger[::-1], None):
+        for features in (*larger[::-1], finest):
             for _ in range(self.blocks):
                 x = Block()(x)
-            x = nn.silu(x) if features is None else x
-            x = pixel_shuffle(Conv(4 * (features or self.shape[2]), 3)(x), 2)
+            x = pixel_shuffle(Conv(4 * features, 3)(x), 2)
+        x = Conv(self.shape[2], 3)(nn.silu(x))
         return blocks.crop(x, self.shape[:2])

@@ -14,7 +14,15 @@ from tests.helpers import cases
 
 # Networks of all others have statistics of a batch, or they train none.
 DIVIDED = {
-    *('colorize', 'flow_matching', 'gan_perceptron', 'gan_residual', 'growing_gan', 'latent_flow', 'vae'),
+    *(
+        'colorize',
+        'flow_matching',
+        'gan_perceptron',
+        'gan_residual',
+        'growing_gan',
+        'latent_flow',
+        'vae',
+    ),
 }
 
 
