@@ -6,8 +6,8 @@ python -m experiments.train --config=configs/latent_flow_folder.py --config.data
 DIR is as for configs/gan_folder.py. A quarter of the images trains the autoencoder, the others the
 flow. Every sheet shows samples next to reconstructions, which are as good as samples can become.
 Set --config.data.augment.flip=False if mirrored pictures would be wrong, such as letters. The
-perceptual loss takes AlexNet's weights (the extra `pretrained`) and pictures of at least 31 pixels a
-side; --config.method.perceptual_weight=0 leaves it out.
+perceptual loss takes AlexNet's weights (the extra `pretrained`) and pictures of at least 31 x 31
+pixels; --config.method.perceptual_weight=0 leaves it out.
 """
 
 from ml_collections import ConfigDict
