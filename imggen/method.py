@@ -151,6 +151,8 @@ class Method(NamedTuple):
       translation: set if `sample` maps batch['input'] to the output; None if it generates.
       energy: (state, images [n, height, width, channels]) -> float32 [n], small for images
         like those of the data set; None without an evaluator.
+      reconstruct: (state, images [n, height, width, channels]) -> the same images, in [-1, 1], by
+        the autoencoder whose decoder makes all samples; None without one.
       threshold: state -> the energy, a scalar, above which an image is rejected; None without
         one.
       logits_have_scale: whether the gap between the metrics `real_logit` and `fake_logit` can
@@ -169,5 +171,6 @@ class Method(NamedTuple):
     guidance: float | None = None
     translation: Translation | None = None
     energy: Callable[[State, jax.Array], jax.Array] | None = None
+    reconstruct: Callable[[State, jax.Array], jax.Array] | None = None
     threshold: Callable[[State], jax.Array] | None = None
     logits_have_scale: bool = True

@@ -23,6 +23,7 @@ from imggen.evaluation import (
     flow_nfe,
     modes,
     parzen,
+    reconstruction,
     style,
     translation,
 )
@@ -60,6 +61,7 @@ SCORES = {
     'flow_evaluations': Score(flow_nfe.measure, flow_nfe.check, uses_extractor=True),
     'modes': Score(modes.measure, modes.check, num_images=modes.NUM_IMAGES),
     'parzen': Score(parzen.measure, sampling.check),
+    'reconstruction': Score(reconstruction.measure, reconstruction.check, uses_extractor=True),
     'references': Score(diversity.measure, sampling.check),
     'rejection': Score(detection.measure, detection.check),
     'style': Score(style.measure, style.check),

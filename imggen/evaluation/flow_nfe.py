@@ -1,11 +1,10 @@
 """The quality of a flow by the number of network evaluations (NFE) that a sample may take."""
 
-from imggen import methods, options
+from imggen import methods
 from imggen.errors import UserError
 from imggen.evaluation import distribution
 from imggen.features.extractor import Extractor
 from imggen.inference import sampling
-from imggen.methods import flow_matching
 from imggen.metrics.extraction import extract
 from imggen.metrics.frechet import Moments, frechet_distance
 from imggen.workdir.restore import Restored
@@ -75,7 +74,4 @@ def _with_solver(restored: Restored, solver: str, evaluations: int) -> Restored:
 
 def _evaluations_per_call(restored: Restored) -> int:
     """Returns the network evaluations of one velocity: 2 with guidance, with and without label."""
-    section = dict(restored.config['method'])
-    section.pop('name')
-    config = options.build(flow_matching.Config, section, where='config.method')
-    return 2 if config.num_classes and config.guidance != 1.0 else 1
+    return 1 if restored.method.guidance in (None, 1.0) else 2

@@ -5,7 +5,7 @@ from typing import Any
 
 from imggen import options
 from imggen.method import Method
-from imggen.methods import classifier, flow_matching, generators, pixel_average
+from imggen.methods import classifier, flow_matching, generators, latent_flow, pixel_average
 from imggen.methods.evolution import evolution_strategy, gradient_ascent, hill_climb, map_elites
 from imggen.methods.style import neighbors, style_transfer
 from imggen.methods.translation import bridge, colorize, pix2pix, super_resolution
@@ -19,6 +19,7 @@ METHODS = {
     'flow_matching': flow_matching.make,
     'gradient_ascent': gradient_ascent.make,
     'hill_climb': hill_climb.make,
+    'latent_flow': latent_flow.make,
     'map_elites': map_elites.make,
     'pix2pix': pix2pix.make,
     'pixel_average': pixel_average.make,

@@ -117,14 +117,30 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     Raises:
       UserError: an option has an unknown value, or there are too few evaluations for a step.
     """
-    config = options.build(Config, config, where='config.method')
+    flow = unbounded(options.build(Config, config, where='config.method'), axis_name=axis_name)
+
+    def sample(image_keys, state, frozen, batch):
+        generated = flow.sample(image_keys, state, frozen, batch)[flow.output]
+        return {flow.output: jnp.clip(generated, -1, 1)}
+
+    return flow._replace(sample=sample)
+
+
+def unbounded(config: Config, *, axis_name: str | None = None) -> Method:
+    """Builds the method for arrays of any range in place of images, which are not clipped.
+
+    Raises:
+      UserError: as `make` does.
+    """
     solver = options.choose(SOLVERS, config.solver, where='config.method.solver')
     network = options.build(
         FlowUNet,
         {**config.network, 'num_classes': config.num_classes},
         where='config.method.network',
     )
-    optimizer = make_optimizer(config)
+    optimizer = make_optimizer(
+        config, learning_rate=config.learning_rate, num_steps=config.num_steps
+    )
     is_guided = bool(config.num_classes) and config.guidance != 1.0
     if config.evaluations < (2 if is_guided else 1):
         raise UserError(
@@ -159,7 +175,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             )
             return without + guidance * (with_class - without)
 
-        return {'generated': jnp.clip(solver(velocity, noise, num_evaluations), -1, 1)}
+        return {'generated': solver(velocity, noise, num_evaluations)}
 
     phase = Phase('train', config.num_steps, _step(config, network, optimizer, axis_name))
     return Method(
@@ -207,18 +223,14 @@ def _step(config: Config, network: FlowUNet, optimizer, axis_name):
     return step
 
 
-def make_optimizer(config: Any) -> optax.GradientTransformation:
-    """Returns Adam with a clipped gradient, whose rate rises from 0 and decays along a cosine.
-
-    `config` has the options num_steps, learning_rate, warmup_steps and clip_norm of `Config`.
-    """
-    learning_rate = optax.warmup_cosine_decay_schedule(
-        0.0,
-        config.learning_rate,
-        config.warmup_steps,
-        max(config.num_steps, config.warmup_steps + 1),
+def make_optimizer(
+    config: Config, *, learning_rate: float, num_steps: int
+) -> optax.GradientTransformation:
+    """Returns Adam on clipped gradients, with a rise and a cosine decay over `num_steps`."""
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, learning_rate, config.warmup_steps, max(num_steps, config.warmup_steps + 1)
     )
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(learning_rate))
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(schedule))
 
 
 def between(noise: jax.Array, image: jax.Array, time: jax.Array) -> jax.Array:

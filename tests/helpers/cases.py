@@ -141,6 +141,17 @@ CONFIGS = {
         'evaluations': 4,
         'warmup_steps': 1,
     },
+    'latent_flow': {
+        'name': 'latent_flow',
+        'num_steps': 6,
+        'autoencoder_fraction': 0.5,
+        'autoencoder': {'features': (4, 4)},
+        'latent_channels': 2,
+        'perceptual_weight': 0.0,  # AlexNet needs larger images.
+        'network': {'features': (8,), 'heads': 2},
+        'evaluations': 4,
+        'warmup_steps': 1,
+    },
     'hill_climb': {
         'name': 'hill_climb',
         'num_steps': 6,

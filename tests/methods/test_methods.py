@@ -220,6 +220,7 @@ GOLDEN = {
         'r1': 0.0791153,
     },
     'flow_matching': {'gradient': 1.28667, 'loss': 1.27777},
+    'latent_flow': {'divergence': 0.0148568, 'gradient': 0.120419, 'l1': 0.511891},
     'gan_residual': {
         'discriminator_gradient': 3.79953,
         'discriminator_loss': 0.828837,

@@ -21,6 +21,7 @@ DIVIDED = {
         'gan_perceptron',
         'gan_residual',
         'growing_gan',
+        'latent_flow',
         'vae',
     ),
 }

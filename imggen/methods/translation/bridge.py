@@ -85,7 +85,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             '1 or more and to 0 or more.'
         )
     network = options.build(FlowUNet, config.network, where='config.method.network')
-    optimizer = flow_matching.make_optimizer(config)
+    optimizer = flow_matching.make_optimizer(
+        config, learning_rate=config.learning_rate, num_steps=config.num_steps
+    )
 
     def velocity(variables, y, time, x):
         return network.apply(variables, jnp.concatenate([y, x], -1), time)[..., : y.shape[-1]]

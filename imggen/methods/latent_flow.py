@@ -1,0 +1,240 @@
+"""Flow matching in the latents of an autoencoder (Rombach et al. 2022): few numbers to generate.
+
+The phase 'autoencoder' trains an encoder and a decoder with
+
+  E |x - D(z)| + perceptual_weight E d(x, D(z)) + kl_weight KL(q(z | x) || N(0, 1)),
+
+where z = mean(x) + deviation(x) noise is a small map of latents, d is LPIPS in AlexNet's features,
+and the divergence is a mean over the numbers of z. A small kl_weight keeps latents bounded and the
+decoder smooth. The state tracks mean and deviation of each channel of mean(x).
+
+The phase 'flow' leaves the autoencoder as it is and trains the flow of methods/flow_matching.py on
+mean(x), shifted and scaled to mean 0 and deviation 1. A sample integrates that flow and is decoded
+once. What the autoencoder loses is lost for every sample: `reconstructed` shows it.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from imggen import keys, options, train_state
+from imggen.errors import UserError
+from imggen.features import alexnet
+from imggen.losses import perceptual, reconstruction
+from imggen.method import Method, Phase
+from imggen.methods import flow_matching
+from imggen.networks.latent_autoencoder import Decoder, Encoder
+from imggen.train_state import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(flow_matching.Config):
+    """Options of `config.method`, in addition to those of `flow_matching.Config`.
+
+    Those describe the flow of the latents; `num_steps` counts the steps of both phases.
+
+    Attributes:
+      autoencoder_fraction: the fraction of the steps that train the autoencoder.
+      autoencoder: options `features` and `blocks` of networks.latent_autoencoder.
+      latent_channels: number of channels of the latents.
+      perceptual_weight: weight of LPIPS; at 0, AlexNet's weights are not needed.
+      kl_weight: weight of the divergence.
+      autoencoder_learning_rate: learning rate of Adam in the first phase, with the same rise and
+        decay as that of the flow.
+    """
+
+    time: str = 'logit_normal'
+    autoencoder_fraction: float = 0.25
+    autoencoder: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    latent_channels: int = 8
+    perceptual_weight: float = 1.0
+    kl_weight: float = 1e-3
+    autoencoder_learning_rate: float = 1e-3
+
+
+@struct.dataclass
+class State:
+    """What a checkpoint holds.
+
+    Attributes:
+      autoencoder: the encoder and the decoder.
+      moments: 'mean' and 'square', the means of each channel of the latents and of its square,
+        [latent_channels] each.
+      flow: the state of the flow.
+    """
+
+    step: jax.Array
+    autoencoder: TrainState
+    moments: Mapping[str, jax.Array]
+    flow: flow_matching.State
+
+
+def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
+    """Builds the method from the options of `Config`.
+
+    Raises:
+      UserError: an option has an unknown or impossible value.
+    """
+    config = options.build(Config, config, where='config.method')
+    learning = round(config.autoencoder_fraction * config.num_steps)
+    if not 0 < learning < config.num_steps:
+        raise UserError(
+            f'config.method.autoencoder_fraction={config.autoencoder_fraction} of '
+            f'num_steps={config.num_steps} leaves a phase without steps: change one of them.'
+        )
+    optimizer = flow_matching.make_optimizer(
+        config, learning_rate=config.autoencoder_learning_rate, num_steps=learning
+    )
+    generating = config.num_steps - learning
+    flow = flow_matching.unbounded(
+        dataclasses.replace(config, num_steps=generating), axis_name=axis_name
+    )
+
+    def init(key, frozen, batch):
+        image = batch['image'][:1]
+        encoder_key, decoder_key, flow_key = jax.random.split(key, 3)
+        encoder, decoder = _networks(config, image.shape)
+        (latents, _), encoder = encoder.init_with_output(encoder_key, image)
+        params = {
+            'encoder': encoder['params'],
+            'decoder': decoder.init(decoder_key, latents)['params'],
+        }
+        return State(
+            step=jnp.int32(0),
+            autoencoder=train_state.create({'params': params}, optimizer),
+            moments={name: jnp.zeros(config.latent_channels) for name in ('mean', 'square')},
+            flow=flow.init(flow_key, frozen, {**batch, 'image': latents}),
+        )
+
+    def flow_step(key, state, frozen, batch):
+        batch = {**batch, 'image': _standard_latents(config, state, batch['image'])}
+        advanced, metrics = flow.phases[0].step(key, state.flow, frozen, batch)
+        return state.replace(step=state.step + 1, flow=advanced), metrics
+
+    def sample(image_keys, state, frozen, batch):
+        """Returns generated images, and what the autoencoder makes of the images of the batch."""
+        image = batch['image'][: len(image_keys)]
+        latents = _standard_latents(config, state, image)
+        drawn = flow.sample(image_keys, state.flow, frozen, {**batch, 'image': latents})
+        return {
+            'generated': _decode_standard(config, state, drawn[flow.output], image.shape),
+            'reconstructed': reconstruct(state, image),
+        }
+
+    def reconstruct(state, images):
+        latents = _standard_latents(config, state, images)
+        return _decode_standard(config, state, latents, images.shape)
+
+    autoencoder_step = _autoencoder_step(config, optimizer, axis_name)
+    return flow._replace(
+        init=init,
+        phases=(
+            Phase('autoencoder', learning, autoencoder_step),
+            Phase('flow', generating, flow_step),
+        ),
+        sample=sample,
+        frozen=_frozen(config),
+        reconstruct=reconstruct,
+    )
+
+
+def _autoencoder_step(config: Config, optimizer: optax.GradientTransformation, axis_name):
+    """Returns the step that trains the autoencoder."""
+
+    def step(key, state, frozen, batch):
+        image = batch['image']
+        image_keys = keys.per_image(key, len(image), axis_name=axis_name)
+
+        def loss_fn(params):
+            means, log_variances = _encode(config, params, image)
+            noise, _ = flow_matching.draw_noise(image_keys, means.shape[1:])
+            latents = means + jnp.exp(log_variances / 2.0) * noise
+            output = _decode(config, params, latents, image.shape)
+            flat = (part.reshape(len(image), -1) for part in (means, log_variances))
+            metrics = {
+                'l1': reconstruction.absolute(output, image).mean(),
+                'divergence': reconstruction.divergence(*flat).mean() / means[0].size,
+            }
+            total = metrics['l1'] + config.kl_weight * metrics['divergence']
+            if config.perceptual_weight:
+                metrics['perceptual'] = _perceptual(frozen, output, image)
+                total += config.perceptual_weight * metrics['perceptual']
+            return total, (metrics, means)
+
+        gradients, (metrics, means) = jax.grad(loss_fn, has_aux=True)(state.autoencoder.params)
+        gradients = train_state.mean_over(axis_name, gradients)
+        metrics['gradient'] = optax.tree.norm(gradients)
+        moments = {'mean': means.mean((0, 1, 2)), 'square': jnp.square(means).mean((0, 1, 2))}
+        moments = train_state.ema_update(
+            state.moments,
+            train_state.mean_over(axis_name, moments),
+            images=len(image),
+            half_life_images=config.ema_half_life_images,
+            step=state.step,
+            axis_name=axis_name,
+        )
+        updated = train_state.update(state.autoencoder, gradients, optimizer)
+        state = state.replace(step=state.step + 1, autoencoder=updated, moments=moments)
+        return state, train_state.mean_over(axis_name, metrics)
+
+    return step
+
+
+def _frozen(config: Config) -> Mapping[str, Any] | tuple[()]:
+    """Returns AlexNet and the heads of LPIPS; () without the perceptual term."""
+    if not config.perceptual_weight:
+        return ()
+    return {'network': alexnet.pretrained(), 'heads': alexnet.lpips_heads()}
+
+
+def _perceptual(frozen: Mapping[str, Any], output: jax.Array, target: jax.Array) -> jax.Array:
+    """Returns the mean LPIPS of images [n, height, width, channels] to their targets."""
+    heads = frozen['heads']
+    of_output, of_target = (
+        alexnet.activations(frozen['network'], images, tuple(heads)) for images in (output, target)
+    )
+    return perceptual.lpips(of_output, of_target, heads=heads).mean()
+
+
+def _standard_latents(config: Config, state: State, images: jax.Array) -> jax.Array:
+    """Encodes images to latents whose channels have mean 0 and deviation 1."""
+    means, _ = _encode(config, state.autoencoder.params, images)
+    mean, deviation = _scale(state)
+    return (means - mean) / deviation
+
+
+def _decode_standard(config: Config, state: State, latents: jax.Array, shape) -> jax.Array:
+    """Decodes such latents to images in [-1, 1] of `shape` [..., height, width, channels]."""
+    mean, deviation = _scale(state)
+    images = _decode(config, state.autoencoder.params, latents * deviation + mean, shape)
+    return jnp.clip(images, -1.0, 1.0)
+
+
+def _scale(state: State) -> tuple[jax.Array, jax.Array]:
+    """Returns mean and deviation of each channel of the latents, [1, 1, 1, latent_channels]."""
+    mean, square = (state.moments[name][None, None, None] for name in ('mean', 'square'))
+    return mean, jnp.sqrt(jnp.maximum(square - jnp.square(mean), 1e-8))
+
+
+def _encode(config: Config, params, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    encoder, _ = _networks(config, images.shape)
+    return encoder.apply({'params': params['encoder']}, images)
+
+
+def _decode(config: Config, params, latents: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    _, decoder = _networks(config, shape)
+    return decoder.apply({'params': params['decoder']}, latents)
+
+
+def _networks(config: Config, shape: tuple[int, ...]) -> tuple[Encoder, Decoder]:
+    encoder = {**config.autoencoder, 'channels': config.latent_channels}
+    decoder = {**config.autoencoder, 'shape': shape[1:]}
+    return (
+        options.build(Encoder, encoder, where='config.method.autoencoder'),
+        options.build(Decoder, decoder, where='config.method.autoencoder'),
+    )

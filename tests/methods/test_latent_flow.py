@@ -1,0 +1,132 @@
+"""The flow of latents: their scale, what each phase changes, and what a sample is made of."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imggen import devices, features, keys
+from imggen.errors import UserError
+from imggen.evaluation import reconstruction
+from imggen.methods import flow_matching
+from imggen.networks.latent_autoencoder import Decoder, Encoder
+from imggen.workdir.restore import Restored
+from tests.helpers import cases
+
+SOURCE = cases.source()
+
+
+def start(**changes):
+    method = cases.method('latent_flow', **changes)
+    return method, jax.jit(method.init)(jax.random.key(0), (), SOURCE.batch(0))
+
+
+@functools.cache
+def after_the_autoencoder():
+    """Returns the method and its state after the first phase."""
+    method, state = start()
+    step = jax.jit(method.phases[0].step)
+    for index in range(method.phases[0].num_steps):
+        state, _ = step(jax.random.key(index), state, (), SOURCE.batch(index))
+    return method, state
+
+
+def encode(state, images):
+    encoder = Encoder(channels=2, features=(4, 4))
+    return encoder.apply({'params': state.autoencoder.params['encoder']}, images)[0]
+
+
+def decode(state, latents):
+    decoder = Decoder(shape=cases.SHAPE, features=(4, 4))
+    images = decoder.apply({'params': state.autoencoder.params['decoder']}, latents)
+    return jnp.clip(images, -1.0, 1.0)
+
+
+def scale(state):
+    mean, square = (np.asarray(state.moments[name]) for name in ('mean', 'square'))
+    return mean, np.sqrt(square - mean**2)
+
+
+def test_each_phase_trains_its_own_networks():
+    method, state = after_the_autoencoder()
+    lengths = [(phase.name, phase.num_steps) for phase in method.phases]
+    assert lengths == [('autoencoder', 3), ('flow', 3)]
+    _, untrained = start()
+    cases.assert_equal_bits(state.flow, untrained.flow)
+    for part in ('encoder', 'decoder'):
+        pair = (jax.tree.leaves(each.autoencoder.params[part]) for each in (untrained, state))
+        assert not all(map(jnp.array_equal, *pair))
+    step, after = jax.jit(method.phases[1].step), state
+    for index in (3, 4):  # The first step of a rising learning rate is 0.
+        after, _ = step(jax.random.key(index), after, (), SOURCE.batch(index))
+    cases.assert_equal_bits(after.autoencoder, state.autoencoder)
+    cases.assert_equal_bits(after.moments, state.moments)
+    pair = (jax.tree.leaves(each.flow.ema) for each in (after, state))
+    assert not all(map(jnp.array_equal, *pair))
+
+
+def test_the_state_tracks_the_moments_of_each_channel():
+    method, state = start(autoencoder_learning_rate=0.0)
+    step, seen = jax.jit(method.phases[0].step), []
+    for index in range(30):
+        seen.append(encode(state, SOURCE.batch(index)['image']))
+        state, _ = step(jax.random.key(index), state, (), SOURCE.batch(index))
+    mean, deviation = scale(state)
+    seen = np.concatenate(seen[-10:])
+    np.testing.assert_allclose(deviation, seen.std((0, 1, 2)), rtol=0.1)
+    np.testing.assert_allclose((mean - seen.mean((0, 1, 2))) / deviation, 0.0, atol=0.1)
+
+
+def test_the_flow_learns_latents_shifted_and_scaled_by_the_moments():
+    method, state = after_the_autoencoder()
+    image, key = SOURCE.batch(5)['image'], jax.random.key(5)
+    _, metrics = jax.jit(method.phases[1].step)(key, state, (), {'image': image})
+    means, (mean, deviation) = np.asarray(encode(state, image)), scale(state)
+    noise, _ = flow_matching.draw_noise(keys.per_image(key, len(image)), means.shape[1:])
+    # The untrained velocity is 0.
+    expected = np.square((means - mean) / deviation - np.asarray(noise)).mean()
+    np.testing.assert_allclose(metrics['loss'], expected, rtol=1e-4)
+
+
+def test_a_sample_is_decoded_once_and_stands_next_to_a_reconstruction():
+    method, state = after_the_autoencoder()
+    batch, image_keys = {'image': SOURCE.batch(5)['image']}, keys.per_image(jax.random.key(1), 3)
+    sets = jax.jit(method.sample)(image_keys, state, (), batch)
+    means, (mean, deviation) = np.asarray(encode(state, batch['image'][:3])), scale(state)
+    np.testing.assert_allclose(sets['reconstructed'], decode(state, means), atol=1e-4)
+    noise, _ = flow_matching.draw_noise(image_keys, means.shape[1:])
+    expected = decode(state, np.asarray(noise) * deviation + mean)  # The untrained velocity is 0.
+    np.testing.assert_allclose(sets['generated'], expected, atol=1e-4)
+
+
+def test_reconstructions_have_the_distance_of_what_is_lost():
+    method, state = after_the_autoencoder()
+    extractor = features.make('pixels')
+    config = {'method': cases.CONFIGS['latent_flow'], 'data': {'name': 'digits'}}
+    run = Restored(config, method, state, 0, {}, devices.make_mesh())
+
+    def measure(reconstruct):
+        changed = run._replace(method=method._replace(reconstruct=reconstruct))
+        found = reconstruction.measure(changed, num_images=200, seed=0, extractor=extractor)
+        return found['frechet_reconstructed']
+
+    perfect = measure(lambda state, images: images)
+    assert 0 <= perfect < 0.5 * measure(lambda state, images: 0.8 * images)
+    with pytest.raises(UserError, match='reconstructs no images'):
+        measure(None)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'autoencoder_fraction': 1.0}, 'fraction=1.0 of num_steps=6 leaves a phase without'),
+        ({'autoencoder_fraction': 0.0}, 'leaves a phase without steps'),
+        ({'autoencoder': {'width': 3}}, 'autoencoder.width is not an option'),
+        ({'solver': 'newton'}, 'config.method.solver'),
+    ],
+)
+def test_wrong_options_are_errors(changes, message):
+    with pytest.raises(UserError, match=message):
+        start(**changes)
