@@ -57,9 +57,7 @@ def lpips_maps(
     }
 
 
-def lpips_levels(
-    features: Features, *, heads: Mapping[str, jax.Array]
-) -> tuple[jax.Array, ...]:
+def lpips_levels(features: Features, *, heads: Mapping[str, jax.Array]) -> tuple[jax.Array, ...]:
     """sqrt(w_l / (h w)) u(F_l): vectors whose squared distances, summed over l, are `lpips`.
 
     Args:

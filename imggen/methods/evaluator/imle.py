@@ -11,8 +11,8 @@ chooses; there is no adversary, and nothing is averaged over unlike images as lo
 differ.
 
 The paper draws one pool for the whole data set, keeps the choices for some epochs and searches in
-random projections. Here the pool is that of a batch, a choice is used once, and the search is exact,
-by one matrix product. The state holds the generator alone.
+random projections. Here the pool is that of a batch, a choice is used once, and the search is
+exact, by one matrix product. The state holds the generator alone.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from imggen import keys, latents, options
+from imggen import keys, latents, options, train_state
 from imggen.errors import UserError
 from imggen.losses import energy
 from imggen.method import Method, Phase
@@ -61,21 +61,16 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def step(key, state, frozen, batch):
         real = batch['image']
-        embed = functools.partial(
-            pretrained.embed,
-            config.network,
-            frozen,
-            size=config.size,
-            pixel_weight=config.pixel_weight,
-        )
+        embed = functools.partial(pretrained.embed, config.network, frozen, **config.distance)
         targets = embed(real)
         latent, rejected = _chosen(config, key, state, targets, embed, real.shape, axis_name)
+        generated = student.generate(config, key, state, latent, real.shape, axis_name=axis_name)
 
         def loss_fn(fake):
-            distance = jnp.square(embed(fake) - targets).sum(1).mean()
-            return distance, {'rejected': rejected}
+            return jnp.square(embed(fake) - targets).sum(1).mean()
 
-        return student.advance(config, state, real.shape, latent, loss_fn, axis_name=axis_name)
+        state, metrics = student.learn(config, state, generated, loss_fn, axis_name=axis_name)
+        return state, train_state.mean_over(axis_name, {**metrics, 'rejected': rejected})
 
     def sample(image_keys, state, frozen, batch):
         del frozen
@@ -116,8 +111,7 @@ def _chosen(config: Config, key, state, targets, embed, shape, axis_name):
     """Returns the latents that the real images choose, [n, latent_size], and the share rejected."""
     pool_keys = keys.per_image(key, config.pool_factor * len(targets), axis_name=axis_name)
     latent = latents.draw(pool_keys, config.latent_size)
-    generator = student.network(config, shape, axis_name=axis_name)
-    images, _ = student.draw(generator, state.generator.variables, latent)
-    latent, pool = (energy.gather_batch(rows, axis_name) for rows in (latent, embed(images)))
+    pool = student.generate(config, key, state, latent, shape, axis_name=axis_name).images
+    latent, pool = (energy.gather_batch(rows, axis_name) for rows in (latent, embed(pool)))
     index, rejected = nearest(targets, pool, config.epsilon, axis_name=axis_name)
     return latent[index], jnp.mean(rejected, dtype=jnp.float32)

@@ -1,8 +1,8 @@
 """A pretrained network as the evaluator: it says how far two images are apart.
 
-The distance of two images is their LPIPS (Zhang et al. 2018) plus a little of their squared error. It
-is a squared Euclidean distance of `embed`, so that a matrix product finds the nearest of many images.
-LPIPS alone hardly sees a shift of tone.
+The distance of two images is their LPIPS (Zhang et al. 2018) plus a little of their squared error,
+because LPIPS hardly sees a shift of tone. It is a squared Euclidean distance of `embed`, so that a
+matrix product finds the nearest of many images.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from imggen import options
 from imggen.features import alexnet, layers, lite0, vgg16
 from imggen.losses import perceptual
 
-NETWORKS = {'alexnet': alexnet, 'lite0': lite0, 'vgg16': vgg16}
+NETWORKS = {'alexnet': alexnet, 'lite0': lite0, 'vgg16': vgg16, 'pixels': None}
 # LPIPS has learned no weights for Lite0: these layers count alike.
 _LITE0_CHANNELS = {'block2': 24, 'block4': 40, 'block10': 112, 'block15': 320}
 
@@ -28,11 +28,15 @@ def load(name: str) -> Mapping[str, Any]:
       UserError: the network is unknown, or its weights are not installed.
     """
     network = options.choose(NETWORKS, name, where='config.method.network')
+    if network is None:
+        return {}
     return {'network': network.pretrained(), 'heads': _heads(name)}
 
 
 def levels(name: str, frozen: Mapping[str, Any], images: jax.Array, *, size: int) -> tuple:
     """Returns the features of images at every level: ([n, d], ...), the shallowest first.
+
+    'pixels' has none.
 
     The sum of the squared distances of the levels of two images is their LPIPS.
 
@@ -42,6 +46,8 @@ def levels(name: str, frozen: Mapping[str, Any], images: jax.Array, *, size: int
       images: [n, height, width, channels] in [-1, 1].
       size: images are resized to this height and width for the network.
     """
+    if not frozen:
+        return ()
     heads = frozen['heads']
     resized = layers.resize(images, size, size)
     maps = NETWORKS[name].activations(frozen['network'], resized, tuple(heads))

@@ -10,6 +10,7 @@ import optax
 from flax import struct
 
 from imggen import latents, options, train_state
+from imggen.methods.adversarial import update
 from imggen.networks.dcgan import Generator
 from imggen.train_state import TrainState
 
@@ -20,7 +21,7 @@ class Config:
 
     Attributes:
       num_steps: number of steps, over all phases.
-      network: one of pretrained.NETWORKS.
+      network: one of pretrained.NETWORKS; 'pixels' leaves only the squared error.
       size: images are resized to this height and width for the network.
       pixel_weight: weight of the mean squared error of pixels beside LPIPS.
       generator: options of networks.dcgan.Generator.
@@ -39,6 +40,11 @@ class Config:
     learning_rate: float = 1e-3
     b1: float = 0.5
     ema_half_life_images: float = 5_000.0
+
+    @property
+    def distance(self) -> Mapping[str, Any]:
+        """The options of `pretrained.embed`."""
+        return {'size': self.size, 'pixel_weight': self.pixel_weight}
 
 
 @struct.dataclass
@@ -67,51 +73,56 @@ def network(config: Config, shape: tuple[int, ...], *, axis_name: str | None = N
     return options.build(Generator, section, where='config.method.generator')
 
 
-def draw(generator: Generator, variables, latent: jax.Array) -> tuple[jax.Array, Any]:
-    """Returns images with the statistics of their batch, and the new running statistics."""
-    return generator.apply(variables, latent, train=True, mutable=['batch_stats'])
-
-
-def advance(
+def generate(
     config: Config,
+    key: jax.Array,
     state: State,
-    shape: tuple[int, ...],
     latent: jax.Array,
-    loss_fn: Callable[[jax.Array], tuple[jax.Array, Mapping[str, jax.Array]]],
+    shape: tuple[int, ...],
     *,
     axis_name: str | None,
-) -> tuple[State, Mapping[str, jax.Array]]:
-    """Updates the generator once; returns the new state and metrics, averaged over devices.
+) -> update.Generated:
+    """Returns one image per latent [n, latent_size], with the statistics of their batch."""
+    generator = network(config, shape, axis_name=axis_name)
+    return update.generate(
+        key,
+        lambda variables, **how: generator.apply(variables, latent, train=True, **how),
+        state.generator,
+        axis_name=axis_name,
+    )
+
+
+def learn(
+    config: Config,
+    state: State,
+    generated: update.Generated,
+    loss_fn: Callable[[jax.Array], jax.Array],
+    *,
+    axis_name: str | None,
+) -> tuple[State, dict[str, jax.Array]]:
+    """Updates the generator once; returns the new state and metrics of this device.
 
     Args:
-      shape: [n, height, width, channels] of the images on this device.
-      latent: [n, latent_size].
-      loss_fn: generated images -> (loss, metrics).
+      generated: the result of `generate` for this state.
+      loss_fn: images [n, height, width, channels] -> a scalar.
     """
-    generator = network(config, shape, axis_name=axis_name)
 
-    def loss_of(params):
-        variables = {'params': params, **state.generator.batch_stats}
-        fake, batch_stats = draw(generator, variables, latent)
-        loss, metrics = loss_fn(fake)
-        return loss, ({**metrics, 'generator_loss': loss}, batch_stats)
+    def with_metrics(fake):
+        loss = loss_fn(fake)
+        return loss, {'generator_loss': loss}
 
-    gradients, (metrics, batch_stats) = jax.grad(loss_of, has_aux=True)(state.generator.params)
-    gradients = train_state.mean_over(axis_name, gradients)
-    metrics['generator_gradient'] = optax.tree.norm(gradients)
-    updated = train_state.update(
-        state.generator, gradients, _optimizer(config), batch_stats=batch_stats
+    generator, metrics = update.update_generator(
+        state.generator, generated, with_metrics, optimizer=_optimizer(config), axis_name=axis_name
     )
     ema = train_state.ema_update(
         state.ema,
-        updated.variables,
-        images=len(latent),
+        generator.variables,
+        images=len(generated.images),
         half_life_images=config.ema_half_life_images,
         step=state.step,
         axis_name=axis_name,
     )
-    state = state.replace(step=state.step + 1, generator=updated, ema=ema)
-    return state, train_state.mean_over(axis_name, metrics)
+    return state.replace(step=state.step + 1, generator=generator, ema=ema), metrics
 
 
 def sample(config: Config, image_keys: jax.Array, state: State, batch) -> Mapping[str, jax.Array]:
