@@ -8,7 +8,7 @@ from imggen.method import Method
 from imggen.methods import vae
 from imggen.methods.adversarial import gan, growing_gan
 from imggen.methods.energy_based import began, ebgan
-from imggen.methods.evaluator import evaluator, imle
+from imggen.methods.evaluator import evaluator, imle, moments
 
 GENERATORS = {
     'began': began.make,
@@ -17,6 +17,7 @@ GENERATORS = {
     'gan': gan.make,
     'growing_gan': growing_gan.make,
     'imle': imle.make,
+    'moments': moments.make,
     'vae': vae.make,
 }
 
