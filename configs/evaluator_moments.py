@@ -10,6 +10,6 @@ def get_config(arg=None):
     config = evaluator_imle.get_config(arg)
     config.method.name = 'moments'
     config.method.measure_share = 0.1
-    config.method.average_learning_rate = 1e-5
+    config.method.average_learning_rate = 1e-3
     del config.method['pool_factor'], config.method['epsilon']
     return config

@@ -30,6 +30,8 @@ KINDS = {
     'ebgan': SET | {'rejection'},
     'evaluator': SET | {'rejection'},
     'vae': SET | {'rejection'},
+    'imle': SET,
+    'moments': SET,
     'flow_matching': SET | {'flow_evaluations'},
     'hill_climb': SET | {'evolution'},
     'evolution_strategy': SET | {'evolution'},
