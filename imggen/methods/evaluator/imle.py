@@ -57,14 +57,14 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def init(key, frozen, batch):
         del frozen
-        return student.create(config, key, batch['image'].shape)
+        return student.create(key, config, batch['image'].shape)
 
     def step(key, state, frozen, batch):
         real = batch['image']
         embed = functools.partial(pretrained.embed, config.network, frozen, **config.distance)
         targets = embed(real)
         latent, rejected = _chosen(config, key, state, targets, embed, real.shape, axis_name)
-        generated = student.generate(config, key, state, latent, real.shape, axis_name=axis_name)
+        generated = student.generate(key, config, state, latent, real.shape, axis_name=axis_name)
 
         def loss_fn(fake):
             return jnp.square(embed(fake) - targets).sum(1).mean()
@@ -111,7 +111,7 @@ def _chosen(config: Config, key, state, targets, embed, shape, axis_name):
     """Returns the latents that the real images choose, [n, latent_size], and the share rejected."""
     pool_keys = keys.per_image(key, config.pool_factor * len(targets), axis_name=axis_name)
     latent = latents.draw(pool_keys, config.latent_size)
-    pool = student.generate(config, key, state, latent, shape, axis_name=axis_name).images
+    pool = student.generate(key, config, state, latent, shape, axis_name=axis_name).images
     latent, pool = (energy.gather_batch(rows, axis_name) for rows in (latent, embed(pool)))
     index, rejected = nearest(targets, pool, config.epsilon, axis_name=axis_name)
     return latent[index], jnp.mean(rejected, dtype=jnp.float32)

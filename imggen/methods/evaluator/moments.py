@@ -78,7 +78,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         zeros = jnp.zeros(jax.eval_shape(embed, images[:1]).shape[1])
         average = {'mean': zeros, 'variance': zeros}
         return State(
-            student=student.create(config, key, images.shape),
+            student=student.create(key, config, images.shape),
             measured=jnp.float32(0.0),
             real={'mean': zeros, 'square': zeros},
             average=average,
@@ -125,7 +125,7 @@ def _generator_step(config: Config, axis_name):
         latent = latents.draw(
             keys.per_image(key, shape[0], axis_name=axis_name), config.latent_size
         )
-        generated = student.generate(config, key, state.student, latent, shape, axis_name=axis_name)
+        generated = student.generate(key, config, state.student, latent, shape, axis_name=axis_name)
         embed = functools.partial(_features, config, frozen)
         fake = _moments(_means(embed(generated.images), axis_name))
         gap = jax.tree.map(jnp.subtract, _moments(state.real), fake)

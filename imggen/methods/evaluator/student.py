@@ -60,7 +60,7 @@ class State:
     ema: Any
 
 
-def create(config: Config, key: jax.Array, shape: tuple[int, ...]) -> State:
+def create(key: jax.Array, config: Config, shape: tuple[int, ...]) -> State:
     """Returns the initial state for images of `shape` [n, height, width, channels]."""
     latent = jnp.zeros((1, config.latent_size))
     variables = network(config, shape).init(key, latent, train=False)
@@ -74,8 +74,8 @@ def network(config: Config, shape: tuple[int, ...], *, axis_name: str | None = N
 
 
 def generate(
-    config: Config,
     key: jax.Array,
+    config: Config,
     state: State,
     latent: jax.Array,
     shape: tuple[int, ...],
