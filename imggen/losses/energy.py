@@ -78,6 +78,13 @@ def convergence(real: jax.Array, fake: jax.Array, *, gamma: float) -> jax.Array:
     return real + jnp.abs(gamma * real - fake)
 
 
+def squared_distances(rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """|r - c|^2 of all pairs, [n, d] and [m, d] -> [n, m]; rounding may make it negative."""
+    products = jnp.dot(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
+    norms = [jnp.sum(jnp.square(side), axis=1) for side in (rows, columns)]
+    return norms[0][:, None] + norms[1][None] - 2.0 * products
+
+
 def gather_batch(rows: jax.Array, axis_name: str | None) -> jax.Array:
     """Gathers a batch over the devices of a pmap axis, for losses over pairs of images.
 
@@ -111,7 +118,5 @@ def _mean_where(values, chosen):
 
 def _distances(rows, columns):
     """[n, d], [m, d] -> [n, m]: root mean squared differences, with a finite gradient at 0."""
-    products = jnp.dot(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
-    norms = [jnp.sum(jnp.square(side), axis=1) for side in (rows, columns)]
-    squares = norms[0][:, None] + norms[1][None] - 2.0 * products
+    squares = squared_distances(rows, columns)
     return jnp.sqrt(jnp.maximum(squares / rows.shape[1], 0.0) + 1e-8)

@@ -57,6 +57,24 @@ def lpips_maps(
     }
 
 
+def lpips_levels(features: Features, *, heads: Mapping[str, jax.Array]) -> tuple[jax.Array, ...]:
+    """sqrt(w_l / (h w)) u(F_l): vectors whose squared distances, summed over l, are `lpips`.
+
+    Args:
+      features: features of n images.
+      heads: {layer: w_l}, with w_l float32 [c], at least 0.
+
+    Returns:
+      One [n, h w c] per layer, in the order of `heads`.
+    """
+    found = []
+    for layer, head in heads.items():
+        n, height, width, _ = features[layer].shape
+        weights = jnp.sqrt(head / (height * width))[None, None, None]
+        found.append((_unit(features[layer]) * weights).reshape(n, -1))
+    return tuple(found)
+
+
 def _unit(x: jax.Array) -> jax.Array:
     """Scales each pixel's features to length 1. Zeros stay zeros, with a gradient of zero."""
     squares = jnp.square(x).sum(-1, keepdims=True)

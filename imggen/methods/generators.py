@@ -8,7 +8,7 @@ from imggen.method import Method
 from imggen.methods import vae
 from imggen.methods.adversarial import gan, growing_gan
 from imggen.methods.energy_based import began, ebgan
-from imggen.methods.evaluator import evaluator
+from imggen.methods.evaluator import evaluator, imle, moments
 
 GENERATORS = {
     'began': began.make,
@@ -16,6 +16,8 @@ GENERATORS = {
     'evaluator': evaluator.make,
     'gan': gan.make,
     'growing_gan': growing_gan.make,
+    'imle': imle.make,
+    'moments': moments.make,
     'vae': vae.make,
 }
 

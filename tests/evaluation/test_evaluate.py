@@ -30,6 +30,8 @@ KINDS = {
     'ebgan': SET | {'rejection'},
     'evaluator': SET | {'rejection'},
     'vae': SET | {'rejection'},
+    'imle': SET,
+    'moments': SET,
     'flow_matching': SET | {'flow_evaluations'},
     'latent_flow': SET | {'flow_evaluations', 'reconstruction'},
     'hill_climb': SET | {'evolution'},

@@ -186,6 +186,24 @@ CONFIGS = {
         'noise': 1e-3,
         'problem': EVOLVED,
     },
+    'imle': {
+        'name': 'imle',
+        'num_steps': 6,
+        'network': 'pixels',
+        'generator': {'features': 4},
+        'latent_size': 4,
+        'pool_factor': 3,
+        'epsilon': 0.0275,
+    },
+    # Two phases: 2 steps and 4 steps.
+    'moments': {
+        'name': 'moments',
+        'num_steps': 6,
+        'network': 'pixels',
+        'generator': {'features': 4},
+        'latent_size': 4,
+        'measure_share': 0.34,
+    },
     'pix2pix': {
         'name': 'pix2pix',
         'num_steps': 6,

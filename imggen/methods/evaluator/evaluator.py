@@ -7,12 +7,14 @@ one of three kinds of guidance:
 
   threshold   max(0, energy(G(z)) - threshold)
   reference   (evaluator(G(z)) - r)^2, where r is a real image that changes every few epochs
-  features    mean distance of G(z) and r, in the pixels and at every level of the evaluator
+  features    mean distance of G(z) and r, in the pixels and at every level of a network
 
 The first two score each image on its own, so one good image is as good as many different ones.
 `diversity` subtracts the mean distance between the images of a batch, in the same features. With
 the guidance `features`, new references at every step and a weight of 1/2, the loss is an energy
-distance between distributions.
+distance between distributions. The network is the evaluator itself or a pretrained one. Energies
+stay those of the evaluator: a pretrained network has none, and the distance to the nearest real
+image, which could be one, is what `methods.evaluator.imle` lowers.
 """
 
 import dataclasses
@@ -27,7 +29,7 @@ from flax import struct
 from imggen import keys, latents, options, train_state
 from imggen.errors import UserError
 from imggen.method import Method, Phase
-from imggen.methods.evaluator import calibration, guidance, networks, references
+from imggen.methods.evaluator import calibration, guidance, networks, pretrained, references
 from imggen.networks.dcgan import Generator
 from imggen.train_state import TrainState
 
@@ -43,6 +45,9 @@ class Config:
       evaluator_network: one of networks.EVALUATORS.
       evaluator, generator: options of the two networks.
       guidance: one of guidance.GUIDANCE.
+      features: the network whose features `guidance='features'` and `diversity` compare:
+        'evaluator' or one of pretrained.NETWORKS.
+      features_size: images are resized to this height and width for a pretrained network.
       diversity: weight of the mean distance between the images of a batch.
       false_reject_rate: fraction of the held-out images that the threshold rejects.
       num_epochs: number of equal parts into which the generator's training is divided.
@@ -65,6 +70,8 @@ class Config:
     evaluator: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     generator: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     guidance: str = 'threshold'
+    features: str = 'evaluator'
+    features_size: int = 64
     diversity: float = 0.0
     false_reject_rate: float = 0.05
     num_epochs: int = 50
@@ -132,6 +139,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         ),
         sample,
         latent_size=config.latent_size,
+        frozen=() if config.features == 'evaluator' else pretrained.load(config.features),
         energy=energy,
         threshold=lambda state: _threshold(config, state),
     )
@@ -214,7 +222,6 @@ def _generator_step(config: Config, optimizer, axis_name):
     imitates = _num_references(config) > 0
 
     def step(key, state, frozen, batch):
-        del frozen
         real = batch['image']
         generator = _generator(config, real.shape, axis_name)
         image_keys = keys.per_image(key, len(real), axis_name=axis_name)
@@ -232,7 +239,7 @@ def _generator_step(config: Config, optimizer, axis_name):
             fake, batch_stats = generator.apply(
                 variables, latent, train=True, mutable=['batch_stats']
             )
-            loss, metrics = _guidance_loss(config, state, fake, targets, axis_name)
+            loss, metrics = _guidance_loss(config, state, frozen, fake, targets, axis_name)
             return loss, ({**metrics, 'generator_loss': loss}, batch_stats)
 
         gradient = jax.grad(loss_fn, has_aux=True)
@@ -254,11 +261,13 @@ def _generator_step(config: Config, optimizer, axis_name):
     return step
 
 
-def _guidance_loss(config: Config, state: State, fake, targets, axis_name):
+def _guidance_loss(config: Config, state: State, frozen, fake, targets, axis_name):
     """Returns the generator's loss, a scalar, and metrics of the images `fake`."""
     evaluator, params = _evaluator(config, fake.shape), state.evaluator.params
     threshold = _threshold(config, state)
     energies = evaluator.energy(params, fake)
+    if config.features != 'evaluator':
+        evaluator = evaluator._replace(features=lambda _, images: _levels(config, frozen, images))
     metrics = {
         'energy': jnp.mean(energies),
         'accepted': jnp.mean(energies <= threshold, dtype=jnp.float32),
@@ -269,6 +278,15 @@ def _guidance_loss(config: Config, state: State, fake, targets, axis_name):
         spread = guidance.diversity(evaluator, params, fake, axis_name=axis_name)
         loss, metrics['diversity'] = loss - config.diversity * spread, spread
     return loss, metrics
+
+
+def _levels(config: Config, frozen, images: jax.Array) -> tuple[jax.Array, ...]:
+    """Returns the pixels and the levels of the pretrained network, [n, d] each.
+
+    The mean squared difference of a level is its part of LPIPS.
+    """
+    levels = pretrained.levels(config.features, frozen, images, size=config.features_size)
+    return (images.reshape(len(images), -1), *(level * level.shape[1] ** 0.5 for level in levels))
 
 
 def _threshold(config: Config, state: State) -> jax.Array:

@@ -1,0 +1,22 @@
+r"""RS-IMLE: every real picture chooses its nearest sample, in features of a pretrained network.
+
+python -m experiments.train --config=configs/evaluator_imle.py --workdir=runs/imle
+python -m experiments.train --config=configs/evaluator_imle.py:data=folder,size=64 \
+    --config.data.path=DIR --workdir=runs/imle_mine
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    config = common.evaluator(arg, method='imle', scores=('references',))
+    config.method.network = 'alexnet'
+    config.method.pixel_weight = 1.0
+    config.method.generator = ConfigDict({'features': 32})
+    config.method.pool_factor = 10
+    config.method.epsilon = 0.02
+    config.method.learning_rate = 1e-3
+    config.method.ema_half_life_images = 5_000.0
+    return config

@@ -1,0 +1,15 @@
+r"""GFMN: mean and variance of a pretrained network's features should be those of real pictures.
+
+python -m experiments.train --config=configs/evaluator_moments.py --workdir=runs/moments
+"""
+
+from configs import evaluator_imle
+
+
+def get_config(arg=None):
+    config = evaluator_imle.get_config(arg)
+    config.method.name = 'moments'
+    config.method.measure_share = 0.1
+    config.method.average_learning_rate = 1e-3
+    del config.method['pool_factor'], config.method['epsilon']
+    return config
