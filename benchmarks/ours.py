@@ -37,7 +37,7 @@ from imggen.method import Method
 from imggen.metrics.kid import kid_subsets
 from imggen.metrics.precision_recall import precision_recall as measure_precision_recall
 from imggen.train_state import TrainState
-from imggen.training import loop
+from imggen.training import loop, precision
 from imggen.workdir.restore import Restored
 
 _MATRIX = 2048
@@ -113,6 +113,8 @@ def evolution(turns: Turns, *, classifier: str, chains: int, steps: int) -> None
 
 def vgg16(turns: Turns, *, size: int, steps: int) -> None:
     """Evaluates the loss of `style_loss` and its gradient."""
+    if turns.precision == 'bfloat16':
+        raise ValueError('frozen networks such as VGG16 compute in float32 also with bfloat16')
     params = vgg16_features.pretrained()
     image = jax.random.uniform(jax.random.key(0), (1, size, size, 3), minval=-1.0)
     evaluate = jax.jit(
@@ -120,7 +122,9 @@ def vgg16(turns: Turns, *, size: int, steps: int) -> None:
         compiler_options=devices.compiler_options(devices.make_mesh()),
     )
     params = jax.device_put(params)
-    turns.repeat(lambda: jax.block_until_ready(evaluate(image, params)), steps, **_facts())
+    with _products(turns):
+        step = lambda: jax.block_until_ready(evaluate(image, params))
+        turns.repeat(step, steps, **_facts(turns))
 
 
 def style_loss(params, image: jax.Array) -> jax.Array:
@@ -174,7 +178,7 @@ def folder(turns: Turns, *, count: int, size: int) -> None:
                 if found.read(slice(None))['image'].shape != (count, size, size, 3):
                     raise ValueError(f'the folder gave images of {found.shape}')
 
-        turns.repeat(step, 1, **_facts())
+        turns.repeat(step, 1, **_facts(turns))
 
 
 def many_files(turns: Turns, *, count: int) -> None:
@@ -188,7 +192,7 @@ def many_files(turns: Turns, *, count: int) -> None:
         for index in range(100, count):
             (pictures / f'{index}.png').write_bytes(contents[index % len(contents)])
         os.environ['XDG_CACHE_HOME'] = f'{root}/cache'
-        turns.ready(0.0, **_facts())
+        turns.ready(0.0, **_facts(turns))
         while turns.wait():
             folder_loader.load(path=str(pictures), size=(16, 16), fit='crop')
 
@@ -208,7 +212,8 @@ def sampling(turns: Turns, *, argument: str | None, count: int) -> None:
         if total != count:
             raise ValueError(f'{total} samples, not {count}')
 
-    turns.repeat(step, 1, **_facts())
+    with _products(turns):
+        turns.repeat(step, 1, **_facts(turns))
 
 
 def kid(turns: Turns, *, count: int, dim: int) -> None:
@@ -216,19 +221,19 @@ def kid(turns: Turns, *, count: int, dim: int) -> None:
     real, generated = feature_sets(count, dim)
     size, key = min(1000, count), jax.random.key(0)
     step = lambda: kid_subsets(key, real, generated, subset_size=size)
-    turns.repeat(step, 1, **_facts())
+    turns.repeat(step, 1, **_facts(turns))
 
 
 def precision_recall(turns: Turns, *, count: int, dim: int) -> None:
     """Measures precision and recall."""
     sets = feature_sets(count, dim)
-    turns.repeat(lambda: measure_precision_recall(*sets, inclusive=True), 1, **_facts())
+    turns.repeat(lambda: measure_precision_recall(*sets, inclusive=True), 1, **_facts(turns))
 
 
 def start(turns: Turns, *, config: str) -> None:
     """Starts `experiments.train` until the record of its first step is on disk."""
     _start(config)
-    turns.ready(0.0, **_facts())
+    turns.ready(0.0, **_facts(turns))
     while turns.wait():
         _start(config)
 
@@ -264,11 +269,12 @@ def compilation(turns: Turns, *, config: str) -> None:
         _train(turns, method._replace(phases=phases), source, len(phases))
 
 
-def matrix_product(turns: Turns) -> None:
+def matrix_product(turns: Turns, *, steps: int) -> None:
     """Multiplies two large matrices: what this machine can do at best."""
     matrix = jax.random.normal(jax.random.key(0), (_MATRIX, _MATRIX))
-    product = jax.jit(jnp.matmul)
-    turns.repeat(lambda: product(matrix, matrix).block_until_ready(), 3, flops=6 * _MATRIX**3)
+    product, flops = jax.jit(jnp.matmul), 2 * steps * _MATRIX**3
+    with _products(turns):
+        turns.repeat(lambda: product(matrix, matrix).block_until_ready(), steps, flops=flops)
 
 
 def _source(images: dataset.Dataset, batch_size: int) -> Source:
@@ -285,11 +291,12 @@ def _train(turns: Turns, method: Method, source: Source, steps: int) -> None:
         nonlocal going
         del step, phase, metrics
         if going is None:
-            turns.ready(sum(seconds), **_parameters(state), **_facts())
+            precision.check(turns.precision, state)
+            turns.ready(sum(seconds), **_parameters(state), **_facts(turns))
         going = going is not False and turns.wait()
 
     loop.run(
-        method,
+        precision.stepping_in(turns.precision, method),
         source,
         seed=0,
         mesh=devices.make_mesh(),
@@ -308,5 +315,15 @@ def _parameters(state) -> dict[str, int]:
     return {'parameters': count} if count else {}
 
 
-def _facts() -> dict[str, Any]:
+def _products(turns: Turns):
+    """Returns the context in which float32 products have the precision of the turns."""
+    _, products = precision.PRECISIONS[turns.precision]
+    return jax.default_matmul_precision(products)
+
+
+def _facts(turns: Turns) -> dict[str, Any]:
+    """Says what computes the turns; if it is a GPU, its memory is what counts."""
+    device = jax.local_devices()[0]
+    if device.platform == 'gpu':
+        turns.peak_mib = lambda: device.memory_stats()['peak_bytes_in_use'] / 2**20
     return {'version': f'JAX {jax.__version__}', 'hardware': devices.hardware()}

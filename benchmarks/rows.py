@@ -8,7 +8,7 @@ from typing import Any
 
 import configs
 
-MATRIX = ('benchmarks.ours.matrix_product', {})  # Takes turns where there is PyTorch, too.
+MATRIX = ('benchmarks.ours.matrix_product', {'steps': 3})  # With PyTorch it takes turns.
 COMPILATION = 'compile_'  # Names of rows that time compilation alone begin with it.
 _NUM_STEPS = 1_000_000  # Of every schedule: a row sees only its beginning.
 
@@ -35,14 +35,25 @@ class Row:
     compiles: bool = True
     turns: int = 5
 
-    def sides(self) -> dict[str, tuple[str, Mapping[str, Any]]]:
-        """Returns the function and the options of each side, in the order of their turns."""
+    def sides(self, *, longer: int = 1) -> dict[str, tuple[str, Mapping[str, Any]]]:
+        """Returns the function and the options of each side, in the order of their turns.
+
+        Args:
+          longer: multiplies the steps of a turn.
+        """
         found = {'imggen': (self.ours, self.options)}
         if self.theirs:
             found['eager'] = (self.theirs, self.options)
         if self.theirs and self.compiles:
             found['compiled'] = (self.theirs, {**self.options, 'compiled': True})
-        return {**found, 'matrix': MATRIX} if self.theirs else found
+        if self.theirs:
+            found['matrix'] = MATRIX
+        return {side: (call, _longer(options, longer)) for side, (call, options) in found.items()}
+
+
+def _longer(options: Mapping[str, Any], factor: int) -> dict[str, Any]:
+    steps = {'steps': factor * options['steps']} if 'steps' in options else {}
+    return {**options, **steps}
 
 
 def section(config: str, argument: str | None = None, **changes) -> dict[str, Any]:

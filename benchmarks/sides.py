@@ -1,9 +1,9 @@
 """The sides of a comparison: each is a process that works for one turn when it is told to.
 
-`started` runs `python -m benchmarks.sides FUNCTION OPTIONS` and talks to it in lines. The process
-prepares its work, and prints one JSON object of facts. It then does one turn for every line that it
-reads, and prints the seconds of the turn. At the end of its input it ends. So all sides of a row
-are alive at once and take turns, and a machine that slows down slows all of them.
+`started` runs `python -m benchmarks.sides FUNCTION OPTIONS PRECISION` and talks to it in lines. The
+process prepares its work, and prints one JSON object of facts. It then does one turn for every line
+that it reads, and prints the seconds of the turn. At the end of its input it ends. So all sides of
+a row are alive at once and take turns, and a machine that slows down slows all of them.
 """
 
 import contextlib
@@ -62,6 +62,7 @@ def started(
     function: str,
     options: Mapping[str, Any],
     *,
+    precision: str = 'float32',
     python: str = sys.executable,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[Side]:
@@ -70,6 +71,7 @@ def started(
     Args:
       function: 'module.function', which takes its `Turns` and the options.
       options: its keyword arguments, which JSON can hold.
+      precision: what the side computes in, one of `imggen.training.precision.PRECISIONS`.
       python: the interpreter.
       variables: more environment variables.
 
@@ -77,7 +79,7 @@ def started(
       SideError: it failed before it was ready.
     """
     process = subprocess.Popen(
-        [python, '-m', 'benchmarks.sides', function, json.dumps(options)],
+        [python, '-m', 'benchmarks.sides', function, json.dumps(options), precision],
         env={**os.environ, **(variables or {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -98,10 +100,18 @@ class Turns:
     Args:
       orders: one line for every turn.
       answers: takes one line of JSON for every answer.
+      precision: what the side computes in.
+
+    Attributes:
+      finish: waits for a device that is still at work. A turn ends after it.
+      peak_mib: returns the most memory so far. On a GPU a side replaces it by the GPU's memory.
     """
 
-    def __init__(self, orders: TextIO, answers: TextIO):
-        self._orders, self._answers = orders, answers
+    def __init__(self, orders: TextIO, answers: TextIO, *, precision: str = 'float32'):
+        self._orders, self._answers, self.precision = orders, answers, precision
+        self.finish: Callable[[], None] = lambda: None
+        # Without the imports, so that what a side imports beyond its needs does not count.
+        self.peak_mib = lambda: max(0.0, _memory_mib('VmHWM') - self._imports_mib)
         self._begun, self._imports_mib = time.perf_counter(), _memory_mib('VmRSS')
         self._started = None
 
@@ -118,10 +128,9 @@ class Turns:
     def wait(self) -> bool:
         """Ends a turn and waits for the next one; returns False if there is none."""
         if self._started is not None:
+            self.finish()
             seconds = time.perf_counter() - self._started
-            # Without the imports, so that what a side imports beyond its needs does not count.
-            peak = max(0.0, _memory_mib('VmHWM') - self._imports_mib)
-            self.answer(seconds=seconds, peak_mib=peak)
+            self.answer(seconds=seconds, peak_mib=self.peak_mib())
         if not self._orders.readline():
             return False
         self._started = time.perf_counter()
@@ -134,8 +143,10 @@ class Turns:
         """
         for _ in range(warmups):
             step()
+        self.finish()
         begun = time.perf_counter()
         step()
+        self.finish()
         self.ready((1 + warmups) * (time.perf_counter() - begun), **facts)
         while self.wait():
             for _ in range(steps):
@@ -154,22 +165,29 @@ def _memory_mib(name: str) -> float:
     raise OSError(f'/proc/self/status has no {name}.')
 
 
-def serve(function: str, options: Mapping[str, Any], orders: TextIO, answers: TextIO) -> None:
+def serve(
+    function: str,
+    options: Mapping[str, Any],
+    orders: TextIO,
+    answers: TextIO,
+    *,
+    precision: str = 'float32',
+) -> None:
     """Runs a side in this process; an error becomes an answer."""
     module, _, name = function.rpartition('.')
     try:
         call = getattr(importlib.import_module(module), name)
-        call(Turns(orders, answers), **options)
+        call(Turns(orders, answers, precision=precision), **options)
     except Exception as error:
         traceback.print_exc()
         first = (str(error).strip().splitlines() or [''])[0]
         print(json.dumps({'failed': f'{type(error).__name__}: {first}'}), file=answers, flush=True)
 
 
-def main(function: str, options: str) -> None:
+def main(function: str, options: str, precision: str) -> None:
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)  # What libraries print must not look like an answer.
-    serve(function, json.loads(options), sys.stdin, answers)
+    serve(function, json.loads(options), sys.stdin, answers, precision=precision)
 
 
 if __name__ == '__main__':

@@ -20,10 +20,16 @@ _HEAD = """# Speed next to PyTorch
   imggen is faster.
 * GFLOP/s: the multiplications and additions of matrix products and convolutions, as PyTorch counts
   them, in a second of imggen; and their share in the speed of a large matrix product, whose process
-  takes turns with the others.
-* MiB: peak memory beyond that of the imports.
+  takes turns with the others. The share is measured in float32 alone.
+* MiB: peak memory beyond that of the imports. On a GPU it is the GPU's memory that arrays took, the
+  trials of kernels included.
 * start: seconds from the imports to the first turn, without the work itself: initialization,
-  tracing and compilation, with empty and full caches of compiled programs.
+  tracing and compilation, with empty and full caches of compiled programs. It is empty for rows
+  that were prepared at the same time.
+
+Below the table are revision, versions, hardware and precision. float32 is full float32 on both
+sides. With tensorfloat32 both allow it in products of matrices and convolutions. With bfloat16
+networks compute in it, PyTorch's by autocast, and parameters and losses are float32.
 """
 
 
@@ -41,8 +47,9 @@ def render(stored: Mapping[str, Mapping[str, Any]]) -> str:
 def line(name: str, measured: Mapping[str, Any]) -> str:
     """Returns one row of the table."""
     row, sides = rows.ROWS[name], measured['sides']
-    ours, theirs = sides['imggen'], _best(sides)
-    cells = [name, f'{row.work}: {row.turn}', _seconds(ours)]
+    ours, theirs = sides.get('imggen', {}), _best(sides)
+    factor = '' if measured.get('longer', 1) == 1 else f'{measured["longer"]} x '
+    cells = [name, f'{row.work}: {factor}{row.turn}', _seconds(ours)]
     cells += [_seconds(sides.get(theirs, {})), theirs, _ratio(ours, sides.get(theirs, {}))]
     cells += [*_speed(sides), _memory(ours), _memory(sides.get(theirs, {})), _start(ours)]
     cells.append(_start(sides.get('compiled', {})))
@@ -52,7 +59,7 @@ def line(name: str, measured: Mapping[str, Any]) -> str:
 def _compilations(stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Returns the table of rows that time compilation alone."""
     lines = [
-        f'| {rows.ROWS[name].work} | {_start(measured["sides"]["imggen"]) or "failed"} |'
+        f'| {rows.ROWS[name].work} | {_start(measured["sides"].get("imggen", {})) or "failed"} |'
         for name, measured in stored.items()
     ]
     return ['| config | start s, cold / warm |', '| --- | ---: |', *lines, ''] if lines else []
@@ -85,7 +92,7 @@ def _ratio(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
 def _speed(sides: Mapping[str, Any]) -> tuple[str, str]:
     """Returns GFLOP/s of ours and their share in a matrix product's."""
     flops = sides.get('eager', {}).get('facts', {}).get('flops')
-    if not flops or not sides['imggen'].get('seconds'):
+    if not flops or not sides.get('imggen', {}).get('seconds'):
         return '', ''
     speed = flops / statistics.median(sides['imggen']['seconds']) / 1e9
     matrix = sides.get('matrix', {})
@@ -100,7 +107,7 @@ def _memory(side: Mapping[str, Any]) -> str:
 
 
 def _start(side: Mapping[str, Any]) -> str:
-    if 'facts' not in side:
+    if 'start' not in side.get('facts', {}):
         return ''
     warm = f' / {side["warm_start"]:.1f}' if 'warm_start' in side else ''
     return f'{side["facts"]["start"]:.1f}{warm}'
@@ -117,13 +124,15 @@ def _failures(stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _circumstances(stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Says once what rows have in common: revision, versions, machine."""
+    """Says once what rows have in common: revision, versions, machine, precision."""
     groups = {}
     for name, measured in stored.items():
         facts = [side.get('facts', {}) for side in measured['sides'].values()]
         versions = dict.fromkeys(one['version'] for one in facts if 'version' in one)
-        hardware = next((one['hardware'] for one in facts if 'hardware' in one), 'unknown hardware')
-        key = f'{measured["revision"]}; {", ".join(versions)}; {hardware}'
+        hardware = dict.fromkeys(one['hardware'] for one in facts if 'hardware' in one)
+        precision = measured.get('precision', 'float32')
+        parts = (', '.join(versions), ', '.join(hardware) or 'unknown hardware', precision)
+        key = '; '.join((measured['revision'], *parts))
         groups.setdefault(key, []).append((name, measured['load']))
     return [
         f'* {key}; load of the machine before a row at most {max(load for _, load in members):.1f}'

@@ -1,5 +1,6 @@
 """PyTorch's sides of the table: eager in channels_last, or with `compiled` by torch.compile.
 
+They run on a GPU if PyTorch finds one; with bfloat16 the networks run under autocast.
 tests/benchmarks compares what they compute with what ours compute.
 """
 
@@ -42,6 +43,7 @@ from imggen.features import fashion_classifier, lite0
 from imggen.features import vgg16 as vgg16_features
 from imggen.methods.adversarial import gan as gan_method
 
+_DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 LITE0_STRIDES = tuple(stride for stride, _ in lite0._BLOCKS)
 
 
@@ -51,24 +53,24 @@ def gan(
     """Trains a GAN on noise."""
     section = rows.section(config, argument)
     del section['name']
-    _begin()
+    _begin(turns)
     if compiled:  # Penalties differentiate gradients, whose buffers must stay.
         torch._functorch.config.donated_buffer = False
     config = options.build(gan_method.Config, section, where='config.method')
     trainer = torch_gan.Trainer(config, tuple(shape))
-    images = torch.from_numpy(noise(4096, *shape))
+    images = torch.tensor(noise(4096, *shape))
     networks = (trainer.generator, trainer.discriminator)
     _train(turns, lambda: trainer.train(images, 64), steps, networks, compiled)
 
 
 def pix2pix(turns: Turns, *, size: int, features: int, steps: int, compiled: bool = False) -> None:
     """Trains the published networks on pairs of noise, one at a time."""
-    _begin()
+    _begin(turns)
     depth = min(size.bit_length() - 1, 8)
     trainer = torch_pix2pix.Trainer(
         inputs=3, outputs=3, features=features, depth=depth, dropout=0.5
     )
-    images = torch.from_numpy(noise(32, size, size, 6))
+    images = torch.tensor(noise(32, size, size, 6))
 
     def train():
         both = _batch(images, 1).split(3, 1)
@@ -81,11 +83,11 @@ def super_resolution(turns: Turns, *, size: int, steps: int, compiled: bool = Fa
     """Trains the first phase on noise."""
     section = rows.section('super_resolution_x4')
     scale, shape = section['scale'], section['network']
-    _begin()
+    _begin(turns)
     network = torch_super_resolution.SuperResolution(
         channels=3, scale=scale, features=shape['features'], blocks=shape['blocks']
     )
-    images = torch.from_numpy(noise(64, size, size, 3))
+    images = torch.tensor(noise(64, size, size, 3))
 
     def loss():
         target = _batch(images, 16)
@@ -98,13 +100,13 @@ def super_resolution(turns: Turns, *, size: int, steps: int, compiled: bool = Fa
 
 def flow(turns: Turns, *, features, steps: int, compiled: bool = False) -> None:
     """Trains a flow on noise."""
-    _begin()
+    _begin(turns)
     network = torch_flow.FlowUNet(1, tuple(features))
-    images = torch.from_numpy(noise(4096, 28, 28, 1))
+    images = torch.tensor(noise(4096, 28, 28, 1))
 
     def loss():
         image = _batch(images, 64)
-        start, time = torch.randn_like(image), torch.rand(len(image))
+        start, time = torch.randn_like(image), torch.rand(len(image), device=image.device)
         t = time[:, None, None, None]
         velocity = network((1.0 - t) * start + t * image, time)
         return (velocity - (image - start)).square().mean()
@@ -116,13 +118,13 @@ def flow(turns: Turns, *, features, steps: int, compiled: bool = False) -> None:
 
 def classifier(turns: Turns, *, steps: int, compiled: bool = False) -> None:
     """Trains the classifier on noise with labels."""
-    _begin()
+    _begin(turns)
     network = torch_classifier.Classifier()
-    images = torch.from_numpy(noise(4096, 28, 28, 1))
+    images = torch.tensor(noise(4096, 28, 28, 1))
     labels = (images[:, 0, 0, 0] % 10).long()
 
     def loss():
-        places = torch.randint(len(images), (128,))
+        places = torch.randint(len(images), (128,), device=images.device)
         logits = network(_scaled(images[places]))
         return functional.cross_entropy(logits, labels[places], label_smoothing=0.05)
 
@@ -154,7 +156,7 @@ def evolution(
     turns: Turns, *, classifier: str, chains: int, steps: int, compiled: bool = False
 ) -> None:
     """Climbs from noise to one class."""
-    _begin()
+    _begin(turns)
     if classifier == 'lite0':
         network = torch_classifier.Lite0(lite0.pretrained(), LITE0_STRIDES)
         shape, target = (chains, 224, 224, 3), lite0.class_names().index('volcano')
@@ -171,7 +173,7 @@ def evolution(
 
 def vgg16(turns: Turns, *, size: int, steps: int, compiled: bool = False) -> None:
     """Evaluates the loss of `style_loss` and its gradient."""
-    _begin()
+    _begin(turns)
     modules = vgg16_modules()
     image = (torch.rand(1, 3, size, size) * 2.0 - 1.0).to(memory_format=torch.channels_last)
     image.requires_grad_(True)
@@ -180,7 +182,9 @@ def vgg16(turns: Turns, *, size: int, steps: int, compiled: bool = False) -> Non
 
     def step():
         image.grad = None
-        loss(image).backward()
+        with torch.autocast(_DEVICE, torch.bfloat16, enabled=turns.precision == 'bfloat16'):
+            value = loss(image)
+        value.backward()
 
     _repeat(turns, step, steps, compiled)
 
@@ -213,7 +217,7 @@ def vgg16_problem() -> dict[str, np.ndarray]:
 
 def style(turns: Turns, *, size: int, steps: int, compiled: bool = False) -> None:
     """Minimizes the loss of Gram matrices by L-BFGS at one scale, from the content."""
-    _begin()
+    _begin(turns)
     content, style = (content_and_style(size)[:, None] * np.float32(2.0) - 255.0) / 255.0
     problem = {
         **vgg16_problem(),
@@ -266,7 +270,7 @@ def sampling(turns: Turns, *, argument: str | None, count: int, compiled: bool =
     """Draws samples from an untrained generator, 256 at a time."""
     section = rows.section('gan_fashion_mnist', argument)
     del section['name']
-    _begin()
+    _begin(turns)
     config = options.build(gan_method.Config, section, where='config.method')
     like = gan_method.NETWORKS[config.network][0](shape=(28, 28, 1), **config.generator)
     generator = torch_networks.NETWORKS[config.network][0](like, config.latent_size).eval()
@@ -276,7 +280,8 @@ def sampling(turns: Turns, *, argument: str | None, count: int, compiled: bool =
     @torch.inference_mode()
     def step():
         for _ in range(-(-count // 256)):
-            generator(torch.randn(256, config.latent_size)).clamp(-1.0, 1.0).numpy()
+            latent = torch.randn(256, config.latent_size, device=_DEVICE)
+            generator(latent).clamp(-1.0, 1.0).cpu().numpy()
 
     _repeat(turns, step, 1, compiled)
 
@@ -285,7 +290,7 @@ def kid(turns: Turns, *, count: int, dim: int) -> None:
     """Measures KID over 100 random subsets with torch-fidelity."""
     from torch_fidelity import metric_kid
 
-    _begin()
+    _begin(turns)
     sets = [torch.from_numpy(one) for one in feature_sets(count, dim)]
     how = {'kid_subsets': 100, 'kid_subset_size': min(1000, count), 'verbose': False}
     _repeat(turns, lambda: metric_kid.kid_features_to_metric(*sets[::-1], **how), 1, False)
@@ -295,19 +300,41 @@ def precision_recall(turns: Turns, *, count: int, dim: int) -> None:
     """Measures precision and recall with torch-fidelity."""
     from torch_fidelity import metric_prc
 
-    _begin()
+    _begin(turns)
     sets = [torch.from_numpy(one) for one in feature_sets(count, dim)]
     step = lambda: metric_prc.prc_features_to_metric(*sets[::-1], verbose=False)
     _repeat(turns, step, 1, False)
 
 
-def _begin() -> None:
+def _begin(turns: Turns) -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(0)
+    if _DEVICE == 'cuda':
+        torch.set_default_device(_DEVICE)  # Until `_repeat`.
+        allowed = turns.precision == 'tensorfloat32'
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+        torch.backends.cudnn.benchmark = True
+        turns.finish = torch.cuda.synchronize
+        turns.peak_mib = lambda: torch.cuda.max_memory_allocated() / 2**20
+
+
+def compute_in_bfloat16(network: nn.Module) -> None:
+    """Lets the forward passes of a network compute under autocast; it returns float32.
+
+    Backward passes, of penalties too, are outside, as PyTorch recommends.
+    """
+    forward = network.forward
+
+    def under_autocast(*inputs):
+        with torch.autocast(_DEVICE, torch.bfloat16):
+            outputs = forward(*inputs)
+        return outputs.float()
+
+    network.forward = under_autocast
 
 
 def _batch(images: torch.Tensor, count: int) -> torch.Tensor:
-    return _scaled(images[torch.randint(len(images), (count,))])
+    return _scaled(images[torch.randint(len(images), (count,), device=images.device)])
 
 
 def _scaled(images: torch.Tensor) -> torch.Tensor:
@@ -324,6 +351,9 @@ def _train(
 ) -> None:
     """Serves all turns with steps that return metrics, which are read once a turn."""
     facts = {'parameters': sum(p.numel() for n in networks for p in n.parameters())}
+    if turns.precision == 'bfloat16':
+        for network in networks:
+            compute_in_bfloat16(network)
     if compiled:
         for network in networks:
             network.compile()
@@ -342,12 +372,15 @@ def _train(
 
 def _repeat(turns: Turns, step: Callable[[], object], steps: int, compiled: bool, **facts) -> None:
     """Serves all turns; counts the operations of a step that is not compiled."""
+    torch.set_default_device(None)  # It would cost time at every call.
     if not compiled:
         with _Operations() as operations:
             step()
         facts['flops'] = steps * operations.count
     # The second step compiles again what the first one has changed.
     facts['warmups'] = 2 if compiled else 1
+    if _DEVICE == 'cuda':
+        facts['hardware'] = f'1 x {torch.cuda.get_device_name()}'
     turns.repeat(step, steps, version=f'PyTorch {torch.__version__}', **facts)
 
 

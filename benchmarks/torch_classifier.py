@@ -123,10 +123,10 @@ class Climb:
     @torch.no_grad()
     def step(self, most: int = 20) -> None:
         """Tries one change of each image."""
-        n, size = self._images.shape
+        (n, size), on = self._images.shape, {'device': self._images.device}
         # Places beyond the drawn number repeat the first one, with its value.
-        used = torch.arange(most) < torch.randint(1, most + 1, (n, 1))
-        places, values = torch.randint(size, (n, most)), torch.rand(n, most) * 2.0 - 1.0
+        used = torch.arange(most, **on) < torch.randint(1, most + 1, (n, 1), **on)
+        places, values = torch.randint(size, (n, most), **on), torch.rand(n, most, **on) * 2.0 - 1.0
         places = torch.where(used, places, places[:, :1])
         values = torch.where(used, values, values[:, :1])
         changed = self._images.scatter(1, places, values)

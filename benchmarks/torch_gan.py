@@ -55,9 +55,10 @@ class Trainer:
 
     def train(self, images: torch.Tensor, batch_size: int) -> dict[str, torch.Tensor]:
         """Makes one step on a random batch of images, uint8 [n, height, width, channels]."""
-        rows = torch.randint(len(images), (batch_size,))
+        device = images.device
+        rows = torch.randint(len(images), (batch_size,), device=device)
         real = (images[rows].permute(0, 3, 1, 2).float() * 2.0 - 255.0) / 255.0
-        return self.step(real, torch.randn(batch_size, self.config.latent_size))
+        return self.step(real, torch.randn(batch_size, self.config.latent_size, device=device))
 
     def step(self, real: torch.Tensor, latent: torch.Tensor) -> dict[str, torch.Tensor]:
         """Updates both networks and the averaged generator.

@@ -36,7 +36,7 @@ def network(problem) -> dict[str, nn.Module]:
         block, part = name.split('_')
         if part.startswith('conv1') and block != 'block1':
             modules[f'pool before {block}'] = nn.MaxPool2d(2)
-        kernel = torch.from_numpy(problem[f'{name}/kernel'].transpose(3, 2, 0, 1).copy())
+        kernel = torch.tensor(problem[f'{name}/kernel'].transpose(3, 2, 0, 1).copy())
         conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1)
         conv.weight.data, conv.bias.data = kernel, torch.tensor(problem[f'{name}/bias'])
         modules[f'{name} linear'] = conv
@@ -64,7 +64,7 @@ class Input(nn.Module):
     def __init__(self, problem):
         super().__init__()
         for name in ('mean', 'std'):
-            self.register_buffer(name, torch.from_numpy(problem[name])[None, :, None, None])
+            self.register_buffer(name, torch.tensor(problem[name])[None, :, None, None])
 
     def forward(self, images):
         return (images - self.mean) / self.std
@@ -184,7 +184,7 @@ def with_pystiche(problem, image: torch.Tensor, evaluations: int) -> list[Clock]
 
 
 def _tensor(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(image.transpose(0, 3, 1, 2).copy())
+    return torch.tensor(image.transpose(0, 3, 1, 2).copy())
 
 
 LIBRARIES = {'torch': with_torch, 'pystiche': with_pystiche}
