@@ -322,8 +322,8 @@ def _products(turns: Turns):
 
 
 def _facts(turns: Turns) -> dict[str, Any]:
-    """Says what computes the turns; if it is a GPU, its memory is what counts."""
+    """Says what computes the turns; the memory of a GPU is what counts."""
     device = jax.local_devices()[0]
-    if device.platform == 'gpu':
+    if device.platform != 'cpu':
         turns.peak_mib = lambda: device.memory_stats()['peak_bytes_in_use'] / 2**20
     return {'version': f'JAX {jax.__version__}', 'hardware': devices.hardware()}

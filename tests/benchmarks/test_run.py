@@ -2,10 +2,14 @@
 
 import io
 import json
+import subprocess
+import sys
+import threading
 
 import pytest
 
 from benchmarks import rows, sides, table
+from imggen.training.precision import PRECISIONS
 from tests.helpers import commands
 
 FUNCTIONS = 'tests.benchmarks.sides_of_rows'
@@ -117,6 +121,72 @@ def test_compilations_are_measured_if_they_are_named(table_of):
 def test_an_unknown_row_is_refused(table_of, run):
     with pytest.raises(run.app.UsageError, match='--only=thrid: there are first'):
         table_of({'first': row()}, '--only=thrid')
+
+
+@pytest.mark.parametrize('precision', ['float32', 'tensorfloat32', 'bfloat16'])
+def test_all_sides_have_the_precision_and_the_steps(table_of, precision):
+    found = {
+        'steps': row('tells', theirs='tells', options={'steps': 2}, compiles=False),
+        'none': row(theirs='works', compiles=False),
+    }
+    page = table_of(found, f'--precision={precision}', '--longer=3')
+    assert f'; 6 steps in {precision}' in page
+    assert f'; unknown hardware; {precision}; load' in page
+    assert '| some work: 3 x one turn |' in page
+    cell = dict(zip(table.COLUMNS, cells(page, 'steps'), strict=True))
+    assert (cell['MiB'], cell["PyTorch's MiB"]) == ('7', '7')
+    assert float(cell['imggen']) >= 0.05  # A turn ends when the device has finished.
+    assert ('| none |' in page) == (precision == 'float32')
+
+
+def test_precisions_are_those_of_training(run):
+    assert run.flags.FLAGS['precision'].parser.enum_values == [*PRECISIONS]
+
+
+def test_a_row_without_steps_has_no_other_precision(table_of, run):
+    with pytest.raises(run.app.UsageError, match='--only=first: there are second'):
+        found = {'first': row(), 'second': row('tells', options={'steps': 1})}
+        table_of(found, '--only=first', '--precision=bfloat16')
+
+
+def test_sides_are_chosen(table_of, run):
+    found = {'both': row('tells', theirs='tells', options={'steps': 2}, compiles=False)}
+    page = table_of(found, '--sides=eager')
+    assert cells(page, 'both')[2] == ''
+    assert cells(page, 'both')[4] == 'eager'
+    with pytest.raises(run.app.UsageError, match='--sides=imagen: there are imggen'):
+        table_of(found, '--sides=imagen')
+
+
+def test_processes_with_one_lock_prepare_together_and_take_turns_one_by_one(tmp_path):
+    log, script = tmp_path / 'log', tmp_path / 'script.py'
+    script.write_text(
+        'import sys\n'
+        'from absl import app\n'
+        'from benchmarks import rows, run\n'
+        'options = {"path": sys.argv.pop(), "seconds": float(sys.argv.pop()), "steps": 1}\n'
+        f'row = rows.Row("work", "turn", "{FUNCTIONS}.writes", options=options)\n'
+        'rows.ROWS = {"writes": row}\n'
+        'app.run(run.main)\n'
+    )
+
+    def start(seconds):
+        flags = [f'--lock={tmp_path}/lock', '--turns=2', f'--output={tmp_path}/{seconds}.md']
+        subprocess.run([sys.executable, script, *flags, str(seconds), log], check=True)
+
+    # The second is still preparing when the first one could take its turns.
+    threads = [threading.Thread(target=start, args=(seconds,)) for seconds in (1.0, 4.0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    events = [line.split() for line in log.read_text().splitlines()]
+    assert [what for what, _ in events] == ['ready'] * 2 + ['begin', 'end'] * 4
+    turns = [process for what, process in events if what == 'begin']
+    assert turns[0] == turns[1] != turns[2] == turns[3]
+    for seconds in (1.0, 4.0):
+        (stored,) = map(json.loads, (tmp_path / f'{seconds}.jsonl').read_text().splitlines())
+        assert 'start' not in stored['sides']['imggen']['facts']
 
 
 def test_a_side_serves_turns_until_its_orders_end():

@@ -120,6 +120,27 @@ def test_vgg16():
     compare(image.grad, gradient, atol=1e-3 * float(jnp.abs(gradient).max()))
 
 
+def test_bfloat16_gives_almost_the_loss_and_the_gradient_of_float32():
+    torch.manual_seed(0)
+    network = torch_flow.FlowUNet(1, (8, 16))
+    for layer in network.parameters():  # Some begin at zero.
+        torch.nn.init.normal_(layer, std=0.1)
+    pictures, time = to_torch(draw(3, 8, 8, 1)), torch.tensor([0.1, 0.5, 0.9])
+
+    def measured():
+        outputs = network(pictures, time)
+        assert outputs.dtype == torch.float32
+        loss = outputs.square().mean()
+        gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, network.parameters())])
+        return loss.item(), gradient
+
+    loss, gradient = measured()
+    theirs.compute_in_bfloat16(network)
+    rounded, rounded_gradient = measured()
+    assert 0 < abs(rounded - loss) < 0.05 * loss
+    assert 0 < (rounded_gradient - gradient).norm() < 0.1 * gradient.norm()
+
+
 def test_climbing_never_makes_the_class_less_probable():
     torch.manual_seed(0)
     climb = torch_classifier.Climb(lambda x: x.mean((2, 3)) * 100.0, (5, 4, 4, 3), 1)
