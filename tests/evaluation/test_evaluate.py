@@ -162,6 +162,7 @@ METRICS = {
     'evolution': {'evaluations', 'nearest_distance'},
     'flow_evaluations': {'frechet_euler_2'},
     'parzen': {'parzen', 'parzen_k_means'},
+    'reconstruction': {'frechet_reconstructed'},
     'references': {'pairwise', 'distinct_real'},
     'rejection': {'area_noise', 'area_other_set'},
     'translation': {'l1', 'psnr', 'ssim', 'spread'},
@@ -182,9 +183,10 @@ NOT_YET = {
 def test_a_run_is_measured_by_every_score_that_it_is_for(run_of, name):
     for score in sorted(KINDS[name]):
         run = with_options(run_of(name), scores=(score,))
-        extractor = 'pixels' if score == 'flow_evaluations' else None
+        extractor = 'pixels' if evaluate.SCORES[score].uses_extractor else None
         how = evaluate.protocol(run, num_images=12, extractor=extractor)
-        asked = {'extractor': how.extractor, 'evaluations': (2,)} if extractor else {}
+        asked = {'extractor': how.extractor} if extractor else {}
+        asked |= {'evaluations': (2,)} if score == 'flow_evaluations' else {}
         refusal = NOT_YET.get((name, score))
         if score in SET and run.config['data'] == {'name': 'none'}:
             refusal = "'none' has no splits"

@@ -11,11 +11,12 @@ from imggen import devices, features, keys
 from imggen.errors import UserError
 from imggen.evaluation import reconstruction
 from imggen.methods import flow_matching
+from imggen.metrics import lpips
 from imggen.networks.latent_autoencoder import Decoder, Encoder
 from imggen.workdir.restore import Restored
 from tests.helpers import cases
 
-SOURCE = cases.source()
+SOURCE, KEY = cases.source(), jax.random.key(2)
 
 
 def start(**changes):
@@ -116,6 +117,25 @@ def test_reconstructions_have_the_distance_of_what_is_lost():
     assert 0 <= perfect < 0.5 * measure(lambda state, images: 0.8 * images)
     with pytest.raises(UserError, match='reconstructs no images'):
         measure(None)
+
+
+def test_the_perceptual_term_is_the_lpips_of_decoded_noisy_latents():
+    try:
+        params = lpips.load('alexnet')
+    except UserError as error:
+        pytest.skip(str(error))
+    method = cases.method('latent_flow', perceptual_weight=3.0)
+    image, key = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3), minval=-1.0), KEY
+    state = jax.jit(method.init)(key, method.frozen, {'image': image})
+    _, metrics = jax.jit(method.phases[0].step)(key, state, method.frozen, {'image': image})
+    part = {name: {'params': params} for name, params in state.autoencoder.params.items()}
+    means, log_variances = Encoder(channels=2, features=(4, 4)).apply(part['encoder'], image)
+    noise, _ = flow_matching.draw_noise(keys.per_image(key, 2), means.shape[1:])
+    latents = means + jnp.exp(log_variances / 2) * noise
+    output = Decoder(image.shape[1:], features=(4, 4)).apply(part['decoder'], latents)
+    wanted = lpips.lpips(params, output, image).mean()
+    np.testing.assert_allclose(metrics['perceptual'], wanted, rtol=1e-3)
+    np.testing.assert_allclose(metrics['l1'], jnp.abs(output - image).mean(), rtol=1e-3)
 
 
 @pytest.mark.parametrize(
