@@ -42,7 +42,7 @@ class Config(student.Config):
     """
 
     pool_factor: int = 10
-    epsilon: float = 0.02
+    epsilon: float = 0.05
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
