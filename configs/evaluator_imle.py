@@ -14,6 +14,7 @@ def get_config(arg=None):
     config = common.evaluator(arg, method='imle', scores=('references',))
     config.method.network = 'alexnet'
     config.method.generator = ConfigDict({'features': 32})
+    config.method.latent_size = 16  # A pool covers few dimensions better.
     config.method.pool_factor = 10
     config.method.epsilon = 0.05
     config.method.learning_rate = 1e-3
