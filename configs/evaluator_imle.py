@@ -13,10 +13,10 @@ from configs import common
 def get_config(arg=None):
     config = common.evaluator(arg, method='imle', scores=('references',))
     config.method.network = 'alexnet'
-    config.method.pixel_weight = 1.0
     config.method.generator = ConfigDict({'features': 32})
+    config.method.latent_size = 16  # A pool covers few dimensions better.
     config.method.pool_factor = 10
-    config.method.epsilon = 0.02
+    config.method.epsilon = 0.05
     config.method.learning_rate = 1e-3
     config.method.ema_half_life_images = 5_000.0
     return config

@@ -9,7 +9,9 @@ from configs import evaluator_imle
 def get_config(arg=None):
     config = evaluator_imle.get_config(arg)
     config.method.name = 'moments'
+    config.method.latent_size = 64
     config.method.measure_share = 0.1
-    config.method.average_learning_rate = 1e-3
+    config.method.average_learning_rate = 3e-4
+    config.method.learning_rate = 5e-4
     del config.method['pool_factor'], config.method['epsilon']
     return config

@@ -193,6 +193,7 @@ CONFIGS = {
         'generator': {'features': 4},
         'latent_size': 4,
         'pool_factor': 3,
+        'pixel_weight': 0.1,
         'epsilon': 0.0275,
     },
     # Two phases: 2 steps and 4 steps.
@@ -203,6 +204,7 @@ CONFIGS = {
         'generator': {'features': 4},
         'latent_size': 4,
         'measure_share': 0.34,
+        'pixel_weight': 0.1,
     },
     'pix2pix': {
         'name': 'pix2pix',

@@ -29,8 +29,6 @@ from imggen.losses import energy
 from imggen.method import Method, Phase
 from imggen.methods.evaluator import pretrained, student
 
-_FAR = 1e6  # More than any distance.
-
 
 @dataclasses.dataclass(frozen=True)
 class Config(student.Config):
@@ -42,7 +40,7 @@ class Config(student.Config):
     """
 
     pool_factor: int = 10
-    epsilon: float = 0.02
+    epsilon: float = 0.05
 
 
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
@@ -88,7 +86,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 def nearest(
     real: jax.Array, pool: jax.Array, epsilon: float, *, axis_name: str | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Finds the nearest sample that is not rejected. If all are, none counts as rejected.
+    """Finds the nearest sample that is not rejected; if all are, the nearest of all.
 
     Args:
       real: embeddings of the real images on this device, [n, d].
@@ -104,7 +102,8 @@ def nearest(
     if axis_name is not None:
         closest = jax.lax.pmin(closest, axis_name)
     rejected = closest < epsilon
-    return jnp.argmin(distances + _FAR * rejected[None], axis=1), rejected
+    left_out = rejected & ~jnp.all(rejected)
+    return jnp.argmin(jnp.where(left_out[None], jnp.inf, distances), axis=1), rejected
 
 
 def _chosen(config: Config, key, state, targets, embed, shape, axis_name):

@@ -37,7 +37,7 @@ class Config(student.Config):
     """
 
     measure_share: float = 0.1
-    average_learning_rate: float = 1e-3
+    average_learning_rate: float = 3e-4
 
 
 @struct.dataclass

@@ -1,6 +1,6 @@
 """A pretrained network as the evaluator: it says how far two images are apart.
 
-The distance of two images is their LPIPS (Zhang et al. 2018) plus a little of their squared error,
+The distance of two images is their LPIPS (Zhang et al. 2018) plus their squared error,
 because LPIPS hardly sees a shift of tone. It is a squared Euclidean distance of `embed`, so that a
 matrix product finds the nearest of many images.
 """

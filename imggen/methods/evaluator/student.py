@@ -34,7 +34,7 @@ class Config:
     num_steps: int
     network: str = 'alexnet'
     size: int = 64
-    pixel_weight: float = 0.1
+    pixel_weight: float = 1.0
     generator: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     latent_size: int = 64
     learning_rate: float = 1e-3

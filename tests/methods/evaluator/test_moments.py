@@ -51,7 +51,9 @@ def test_the_second_phase_under_pmap_gives_what_jit_gives():
 
 
 def test_generated_images_get_mean_and_spread_of_the_real_ones():
-    method, state = start(num_steps=600, pixel_weight=1.0, ema_half_life_images=100.0)
+    method, state = start(
+        num_steps=600, average_learning_rate=1e-3, pixel_weight=1.0, ema_half_life_images=100.0
+    )
 
     def batch(index):
         levels = 0.3 + 0.4 * jax.random.normal(jax.random.key(index), (8, 1, 1, 1))
