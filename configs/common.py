@@ -169,14 +169,16 @@ def evaluator(arg: str | None, *, method: str, scores: tuple[str, ...]) -> Confi
 
 def parse_translation(arg: str | None, **defaults) -> ConfigDict:
     """Reads the keys of every translation, as `translation` has them, and those of `defaults`."""
-    return parse(arg, smoke=False, full=False, bridge=False, size='', **defaults)
+    return parse(arg, smoke=False, full=False, perceptual=False, bridge=False, size='', **defaults)
 
 
 def translation(arg: ConfigDict, **data) -> ConfigDict:
     """Returns the config of pix2pix, or that of the flow from inputs to targets on the same data.
 
     Args:
-      arg: the result of `parse_translation`: `smoke`, `full`, `size` and `bridge`.
+      arg: the result of `parse_translation`: `smoke`; `full`, the published networks; `size`,
+        HEIGHTxWIDTH; `perceptual`, a third loss by VGG16 and a late discriminator; `bridge`, the
+        flow.
       **data: options of the source 'pairs' that say what input and target are.
     """
     cut, whole = _sizes(arg)
@@ -196,6 +198,8 @@ def translation(arg: ConfigDict, **data) -> ConfigDict:
         },
     )
     result.run = paired_run(arg)
+    if arg.bridge and arg.perceptual:
+        raise UserError('config arguments bridge and perceptual: give one of them.')
     if arg.bridge:
         _set_bridge(result, arg)
         return result
@@ -214,6 +218,11 @@ def translation(arg: ConfigDict, **data) -> ConfigDict:
     result.method.test_statistics = 'image'
     result.method.learning_rate = 2e-4
     result.method.constant_fraction = 0.5
+    if arg.perceptual and not arg.smoke:
+        result.method.perceptual_network = 'vgg16'
+        result.method.perceptual_weight = 100.0
+        result.method.gan_start_fraction = 0.5
+        result.method.label_smoothing = 0.1
     return result
 
 

@@ -19,8 +19,6 @@ _init = nn.initializers.normal(0.02)
 class PatchGAN(nn.Module):
     """Images [n, height, width, channels] -> logits [n, rows, columns], large for real patches.
 
-    The features of every layer but the last are sowed into 'intermediates', for feature matching.
-
     Attributes:
       features: number of features of the first layer; it doubles with each layer, up to eightfold.
       layers: number of convolutions with stride 2, which two with stride 1 follow. A patch is 1,
@@ -58,7 +56,6 @@ class PatchGAN(nn.Module):
             if normalized:
                 x = Normalize(self.norm, self.axis_name)(x, statistics=statistics)
             x = nn.leaky_relu(x, 0.2)
-            self.sow('intermediates', 'features', x)
         return Conv(1, size, padding=padding, kernel_init=_init)(x)[..., 0]
 
 

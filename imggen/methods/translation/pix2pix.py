@@ -20,7 +20,7 @@ paper is dropout, drawn from the key of each image.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -59,8 +59,6 @@ class Config:
         teach.
       label_smoothing: how much is taken off the label 1 of real patches; see
         losses.adversarial.smooth_labels.
-      feature_matching_weight: weight of the mean absolute difference between the discriminator's
-        features of y and of G(x) (Wang et al. 2018, eq. 4).
       conditional: whether the discriminator sees the input too.
       colors: one of COLORS: what the generator predicts.
       test_dropout: whether dropout is also active at test time, as in the paper. The noise of an
@@ -83,7 +81,6 @@ class Config:
     perceptual_network: str = 'alexnet'
     gan_start_fraction: float = 0.0
     label_smoothing: float = 0.0
-    feature_matching_weight: float = 0.0
     conditional: bool = True
     colors: str = 'rgb'
     test_dropout: bool = True
@@ -230,13 +227,6 @@ def _advance(
             )
             metrics |= of_discriminator
             total += config.gan_weight * value
-            if config.feature_matching_weight:
-                metrics['feature_matching'] = _feature_matching(
-                    functools.partial(discriminator.apply, new_discriminator.variables),
-                    _seen(config, x, y),
-                    _seen(config, x, fake),
-                )
-                total += config.feature_matching_weight * metrics['feature_matching']
         return total, metrics
 
     new_generator, generator_metrics = update.update_generator(
@@ -314,17 +304,6 @@ def _perceptual(config: Config, frozen: Mapping[str, Any], fake: jax.Array, batc
         for pictures in (fake, _pictures(batch))
     )
     return perceptual.lpips(of_fake, of_target, heads=heads).mean()
-
-
-def _feature_matching(apply: Callable, real: jax.Array, fake: jax.Array) -> jax.Array:
-    """Returns the mean over layers of E |D_l(real) - D_l(fake)|; `apply` is the discriminator's."""
-
-    def features(images):
-        _, changed = apply(images, statistics='batch', mutable=['batch_stats', 'intermediates'])
-        return [leaf.astype(jnp.float32) for leaf in jax.tree.leaves(changed['intermediates'])]
-
-    pairs = zip(features(real), features(fake), strict=True)
-    return jnp.mean(jnp.stack([jnp.mean(jnp.abs(a - b)) for a, b in pairs]))
 
 
 def _input(batch):

@@ -241,8 +241,8 @@ def test_the_perceptual_term_is_the_lpips_of_output_and_target(colors):
 
 
 def test_a_late_discriminator_neither_learns_nor_teaches_before_its_phase():
-    batch, options = pairs(), {'label_smoothing': 0.1, 'feature_matching_weight': 2.0}
-    method = make(num_steps=10, gan_start_fraction=0.4, **options)
+    batch = pairs()
+    method = make(num_steps=10, gan_start_fraction=0.4, label_smoothing=0.1)
     assert [(phase.name, phase.num_steps) for phase in method.phases] == [
         ('reconstruction', 4),
         ('train', 6),
@@ -254,8 +254,7 @@ def test_a_late_discriminator_neither_learns_nor_teaches_before_its_phase():
     alone = make(gan_weight=0.0)
     same, _ = advance(alone, state.replace(discriminator=None), batch, key)
     assert jax.tree.all(jax.tree.map(jnp.array_equal, early.generator, same.generator))
-    late, metrics = jax.jit(method.phases[1].step, compiler_options=QUICK)(key, early, (), batch)
-    assert float(metrics['feature_matching']) > 0.0
+    late, _ = jax.jit(method.phases[1].step, compiler_options=QUICK)(key, early, (), batch)
     before, after = early.discriminator.params, late.discriminator.params
     assert not jax.tree.all(jax.tree.map(jnp.array_equal, before, after))
     assert len(make(gan_start_fraction=0.4, gan_weight=0.0).phases) == 1
