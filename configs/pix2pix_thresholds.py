@@ -2,7 +2,7 @@ r"""Translates binary thresholds to pictures, by pix2pix.
 
 python -m experiments.train --config=configs/pix2pix_thresholds.py --config.data.path=DIR
     --workdir=W
-    [--config=configs/pix2pix_thresholds.py:full]
+    [--config=configs/pix2pix_thresholds.py:perceptual]  [...:bridge]  [...:full]
 
 For each color, the input has one black and white layer, which shows the pixels that are brighter
 than 127. The sweep of get_hyper is the paper's own ablation on this task, with three seeds each: L1
@@ -16,6 +16,14 @@ from configs import common
 
 # Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
+    ':perceptual data.test_fraction=0.2 data.fit=tiles total_images=12000': {
+        'psnr': (18.58, 0.0, 1),
+        'lpips': (0.3341, 0.0, 1),
+    },
+    ':bridge data.test_fraction=0.2 data.fit=tiles total_images=12000': {
+        'psnr': (18.18, 0.0, 1),
+        'lpips': (0.4094, 0.0, 1),
+    },
     'data.test_fraction=0.2 data.fit=tiles': {
         'psnr': (18.05, 0.11, 3),
         'lpips': (0.445, 0.0098, 3),

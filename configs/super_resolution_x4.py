@@ -23,6 +23,11 @@ from configs import common
 
 # Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
+    'method.num_adversarial_steps=0': {
+        'psnr': (32.96, 0.0, 1),
+        'psnr_y': (34.78, 0.0, 1),
+        'lpips': (0.2622, 0.0, 1),
+    },
     'data.test_fraction=0.2 method.num_adversarial_steps=0': {
         'psnr': (37.38, 0.01, 3),
         'ssim': (0.8618, 0.00012, 3),
