@@ -281,11 +281,16 @@ def _import_file(
     return module
 
 
+def _print_help(argv: list[str]) -> int:
+    del argv
+    print(as_typed(sys.modules['__main__'].__doc__ or ''))
+    print(f'Flags:{flags.FLAGS.main_module_help()}', flush=True)
+    return 0
+
+
 def _parse(argv: list[str]) -> list[str]:
     if {'--help', '-help', '-h'} & set(argv[1:]):
-        print(as_typed(sys.modules['__main__'].__doc__ or ''))
-        print(f'Flags:{flags.FLAGS.main_module_help()}')
-        sys.exit(0)
+        sys.exit(status(_print_help, argv))
     try:
         for argument in flags.FLAGS.read_flags_from_files(argv[1:]):
             files.refuse_address(argument)

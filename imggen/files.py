@@ -82,12 +82,17 @@ def refuse_foreign(
 ) -> None:
     """Raises UserError as `refuse_overwrite`, but not for an empty folder or a file of our own.
 
+    A place where nothing may be written is refused, too.
+
     Args:
       path: what will be written: a file, or a folder to be filled.
       overwrite: whether the user said that it may be replaced.
       mark: text near the start of every file that the caller writes.
     """
     path = pathlib.Path(path)
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f'{there} may not be written: name another place, or change its rights.')
     if path.is_dir():
         if mark is not None:
             raise UserError(f'{path} is a folder; name a file.')

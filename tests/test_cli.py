@@ -142,3 +142,12 @@ def test_a_file_of_ones_own_imports_the_shipped_configs(tmp_path):
         [sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout == '(16, 16)\n', done.stderr
+
+
+def test_help_whose_reader_left_ends_in_silence():
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, '-m', 'experiments.train', '--help']
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b'')

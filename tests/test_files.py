@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, the cache folder, locks."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -104,3 +105,12 @@ def test_an_address_is_no_folder():
             files.refuse_address(address)
     for path in ('runs/gan', '/runs/a:b', 'runs/x:/y', './gs://x', 'C:/x', '--push=hf:me/model'):
         files.refuse_address(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may write everywhere')
+@pytest.mark.parametrize('name', ['new.png', 'folder/new.png', ''])
+def test_a_place_where_nothing_may_be_written_is_refused(name, tmp_path):
+    closed = tmp_path / 'closed'
+    closed.mkdir(mode=0o555)
+    with pytest.raises(UserError, match=f'{closed} may not be written'):
+        files.refuse_foreign(closed / name)

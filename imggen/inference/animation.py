@@ -135,6 +135,8 @@ def film(workdir: str | os.PathLike) -> np.ndarray:
     for _, path in run.samples:
         sheets.append(decode.decode(path))
     if not sheets:
-        raise UserError(f'{run.path} has no sample sheets to make a film of: train it first.')
+        raise UserError(
+            f'{run.path} has no sample sheets to make a film of: name the workdir of a training.'
+        )
     kept = [sheet for sheet in sheets if sheet.shape == sheets[-1].shape]
     return np.stack(kept)
