@@ -70,7 +70,8 @@ def main(argv):
             run,
             step=restored.step,
             arguments=export.arguments(restored),
-            files=_FILES,
+            files=_FILES
+            | ({weights.NAME: _FILES[weights.NAME] + ', in float16'} if _HALF.value else {}),
             has_sheet=bool(sheets),
         )
         files.write_text(folder / 'README.md', text)
