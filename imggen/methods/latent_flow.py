@@ -81,6 +81,11 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
       UserError: an option has an unknown or impossible value.
     """
     config = options.build(Config, config, where='config.method')
+    if config.latent_channels < 1 or not 0 < config.autoencoder_fraction < 1:
+        raise UserError(
+            f'config.method.latent_channels={config.latent_channels} and autoencoder_fraction='
+            f'{config.autoencoder_fraction}: set them to 1 or more and between 0 and 1.'
+        )
     learning = round(config.autoencoder_fraction * config.num_steps)
     if not 0 < learning < config.num_steps:
         raise UserError(

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from imggen.errors import UserError
 from imggen.networks import blocks
 from imggen.networks.conv.layers import Conv
 from imggen.networks.layers import Dense, Embed, GroupNorm, MultiHeadDotProductAttention
@@ -71,6 +72,11 @@ class FlowUNet(nn.Module):
                 x = Block(features)(x, embedding)
                 kept.append(x)
         if self.heads:
+            if self.heads < 0 or self.features[-1] % self.heads:
+                raise UserError(
+                    f'config.method.network.heads={self.heads} does not divide the last of '
+                    f'features={tuple(self.features)}: set it to a divisor, or to 0.'
+                )
             x = x + self._attend(x)
         for level, features in reversed(list(enumerate(self.features))):
             for _ in range(self.blocks):

@@ -163,6 +163,13 @@ def test_too_few_evaluations_are_an_error():
         cases.method('flow_matching', evaluations=1)
 
 
+@pytest.mark.parametrize('heads', [-1, 3])
+def test_heads_that_do_not_divide_the_features_are_an_error(heads):
+    network = FlowUNet(features=(4, 8), heads=heads)
+    with pytest.raises(UserError, match=f'heads={heads} does not divide'):
+        jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 8, 8, 1)), jnp.zeros(1))
+
+
 def test_a_run_is_measured_at_several_numbers_of_evaluations():
     section = {'name': 'flow_matching', 'num_steps': 1, 'network': {'features': (4, 4), 'heads': 1}}
     method = methods.make(section)

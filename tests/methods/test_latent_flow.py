@@ -141,8 +141,10 @@ def test_the_perceptual_term_is_the_lpips_of_decoded_noisy_latents():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'autoencoder_fraction': 1.0}, 'fraction=1.0 of num_steps=6 leaves a phase without'),
-        ({'autoencoder_fraction': 0.0}, 'leaves a phase without steps'),
+        ({'autoencoder_fraction': 0.99}, 'fraction=0.99 of num_steps=6 leaves a phase without'),
+        ({'autoencoder_fraction': 1.0}, 'fraction=1.0: set them to 1 or more and between 0 and 1'),
+        ({'autoencoder_fraction': float('nan')}, 'fraction=nan: set them'),
+        ({'latent_channels': 0}, 'latent_channels=0 and'),
         ({'autoencoder': {'width': 3}}, 'autoencoder.width is not an option'),
         ({'solver': 'newton'}, 'config.method.solver'),
     ],

@@ -139,7 +139,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         ),
         sample,
         latent_size=config.latent_size,
-        frozen=() if config.features == 'evaluator' else pretrained.load(config.features),
+        frozen=_frozen(config),
         energy=energy,
         threshold=lambda state: _threshold(config, state),
     )
@@ -278,6 +278,13 @@ def _guidance_loss(config: Config, state: State, frozen, fake, targets, axis_nam
         spread = guidance.diversity(evaluator, params, fake, axis_name=axis_name)
         loss, metrics['diversity'] = loss - config.diversity * spread, spread
     return loss, metrics
+
+
+def _frozen(config: Config) -> Mapping[str, Any] | tuple[()]:
+    """Returns the weights of the pretrained network; () without one."""
+    if config.features == 'evaluator':
+        return ()
+    return pretrained.load(config.features, where='config.method.features')
 
 
 def _levels(config: Config, frozen, images: jax.Array) -> tuple[jax.Array, ...]:

@@ -65,6 +65,10 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
       UserError: an option has an unknown or impossible value.
     """
     config = options.build(Config, config, where='config.method')
+    if not 0 <= config.measure_share < 1:
+        raise UserError(
+            f'config.method.measure_share={config.measure_share}: set it to 0 or more, below 1.'
+        )
     measuring = max(1, round(config.num_steps * config.measure_share))
     if measuring >= config.num_steps:
         raise UserError(

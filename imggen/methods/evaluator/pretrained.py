@@ -21,13 +21,15 @@ NETWORKS = {'alexnet': alexnet, 'lite0': lite0, 'vgg16': vgg16, 'pixels': None}
 _LITE0_CHANNELS = {'block2': 24, 'block4': 40, 'block10': 112, 'block15': 320}
 
 
-def load(name: str) -> Mapping[str, Any]:
+def load(name: str, *, where: str = 'config.method.network') -> Mapping[str, Any]:
     """Returns the weights of one of NETWORKS, and the weights of its layers in the distance.
+
+    `where` is the option that names the network, for messages.
 
     Raises:
       UserError: the network is unknown, or its weights are not installed.
     """
-    network = options.choose(NETWORKS, name, where='config.method.network')
+    network = options.choose(NETWORKS, name, where=where)
     if network is None:
         return {}
     return {'network': network.pretrained(), 'heads': _heads(name)}

@@ -10,6 +10,7 @@ import optax
 from flax import struct
 
 from imggen import latents, options, train_state
+from imggen.errors import UserError
 from imggen.methods.adversarial import update
 from imggen.networks.dcgan import Generator
 from imggen.train_state import TrainState
@@ -40,6 +41,13 @@ class Config:
     learning_rate: float = 1e-3
     b1: float = 0.5
     ema_half_life_images: float = 5_000.0
+
+    def __post_init__(self):
+        if self.latent_size < 1 or not self.pixel_weight >= 0:
+            raise UserError(
+                f'config.method.latent_size={self.latent_size} and pixel_weight='
+                f'{self.pixel_weight}: set them to 1 or more and to 0 or more.'
+            )
 
     @property
     def distance(self) -> Mapping[str, Any]:

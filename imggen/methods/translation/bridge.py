@@ -15,6 +15,7 @@ A batch is that of pix2pix.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,7 +80,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     config = options.build(Config, config, where='config.method')
     solver = options.choose(flow_matching.SOLVERS, config.solver, where='config.method.solver')
     to_time = options.choose(flow_matching.TIMES, config.time, where='config.method.time')
-    if config.evaluations < 1 or config.noise < 0:
+    if config.evaluations < 1 or not 0 <= config.noise < math.inf:
         raise UserError(
             f'config.method.evaluations={config.evaluations} and noise={config.noise}: set them to '
             '1 or more and to 0 or more.'

@@ -180,6 +180,7 @@ def test_one_reference_makes_one_image_and_diversity_many():
             {'evaluator_network': 'cnn', 'guidance': 'reference'},
             "evaluator_network='cnn' outputs no image",
         ),
+        ({'features': 'alexnett'}, "config.method.features='alexnett' is not a valid choice"),
         ({'num_steps': 2}, 'leaves no step for the generator'),
     ],
 )

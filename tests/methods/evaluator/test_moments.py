@@ -73,3 +73,9 @@ def test_generated_images_get_mean_and_spread_of_the_real_ones():
 def test_a_run_without_steps_for_the_generator_is_refused():
     with pytest.raises(UserError, match='leaves no step for the generator'):
         methods.make({**TINY, 'num_steps': 1})
+
+
+@pytest.mark.parametrize('share', [-0.1, 1.0, float('nan')])
+def test_an_impossible_share_is_refused(share):
+    with pytest.raises(UserError, match=f'measure_share={share}: set it to 0 or more, below 1'):
+        methods.make({**TINY, 'measure_share': share})

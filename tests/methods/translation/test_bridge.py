@@ -60,6 +60,7 @@ def test_an_input_with_two_answers_gets_either_where_their_mean_is_neither():
         ({'time': 'late'}, 'time'),
         ({'evaluations': 0}, 'set them to 1 or more'),
         ({'noise': -0.1}, 'to 0 or more'),
+        ({'noise': float('nan')}, 'noise=nan'),
     ],
 )
 def test_wrong_options_are_one_sentence(option, said):
