@@ -192,7 +192,7 @@ def main(argv) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'Unexpected argument {argv[1]}; flags begin with --.')
     names = _chosen(_ONLY.value)
-    for side in _SIDES.value:
+    for side in _SIDES.value or ['']:
         if side not in _SIDES.default:
             raise app.UsageError(f'--sides={side}: there are {", ".join(_SIDES.default)}.')
     output = pathlib.Path(_OUTPUT.value)
