@@ -12,6 +12,12 @@ little about quality.
 
 from configs import common
 
+# Options -> {metric: (mean, standard deviation, number of seeds)}.
+EXPECTED = {
+    'run.precision=float32': {'frechet': (3.520, 0.33, 3), 'parzen': (14.23, 0.81, 3)},
+    'run.precision=bfloat16': {'frechet': (3.911, 0.11, 3), 'parzen': (13.18, 0.39, 3)},
+}
+
 
 def get_config(arg=None):
     arg = common.parse(arg, smoke=False)

@@ -12,7 +12,7 @@ from imggen.errors import UserError
 # Pillow's options by suffix. All but JPEG are lossless.
 OPTIONS = {
     '.png': {},
-    '.webp': {'lossless': True},
+    '.webp': {'lossless': True, 'exact': True},  # Colors of transparent pixels, too.
     '.tif': {},
     '.tiff': {},
     '.bmp': {},

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pathlib
 import subprocess
 import sys
 import threading
@@ -11,6 +13,8 @@ import pytest
 from benchmarks import rows, sides, table
 from imggen.training.precision import PRECISIONS
 from tests.helpers import commands
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 FUNCTIONS = 'tests.benchmarks.sides_of_rows'
 
@@ -172,7 +176,8 @@ def test_processes_with_one_lock_prepare_together_and_take_turns_one_by_one(tmp_
 
     def start(seconds):
         flags = [f'--lock={tmp_path}/lock', '--turns=2', f'--output={tmp_path}/{seconds}.md']
-        subprocess.run([sys.executable, script, *flags, str(seconds), log], check=True)
+        command = [sys.executable, script, *flags, str(seconds), log]
+        subprocess.run(command, check=True, env={**os.environ, 'PYTHONPATH': str(ROOT)})
 
     # The second is still preparing when the first one could take its turns.
     threads = [threading.Thread(target=start, args=(seconds,)) for seconds in (1.0, 4.0)]

@@ -24,6 +24,7 @@ def test_a_picture_comes_back_with_its_bits_colors_and_facts(tmp_path, suffix, d
         pytest.skip('holds no alpha')
     pixels = RNG.integers(0, np.iinfo(dtype).max + 1, (9, 7, channels), dtype)
     pixels[0, 0] = np.iinfo(dtype).max
+    pixels[1, 1, 3:] = 0  # A transparent pixel has a color, too.
     path = tmp_path / f'a{suffix}'
     encode.write(path, pixels, exif=exif())
     back = decode.read(path, deep=True)
