@@ -15,7 +15,6 @@ from imggen.training.precision import PRECISIONS
 from tests.helpers import commands
 
 ROOT = pathlib.Path(__file__).parents[2]
-
 FUNCTIONS = 'tests.benchmarks.sides_of_rows'
 
 
