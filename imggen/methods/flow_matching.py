@@ -206,21 +206,42 @@ def _step(config: Config, network: FlowUNet, optimizer, axis_name):
             velocity = network.apply({'params': params}, between(noise, image, time), time, label)
             return jnp.mean(jnp.square(velocity - (image - noise)))
 
-        loss, gradients = jax.value_and_grad(loss_fn)(state.network.params)
-        gradients = train_state.mean_over(axis_name, gradients)
-        metrics = {'loss': loss, 'gradient': optax.tree.norm(gradients)}
-        updated = train_state.update(state.network, gradients, optimizer)
-        ema = train_state.ema_update(
-            state.ema,
-            updated.variables,
-            images=len(image),
-            half_life_images=config.ema_half_life_images,
-            step=state.step,
-            axis_name=axis_name,
+        return advance(
+            config, state, loss_fn, optimizer, num_images=len(image), axis_name=axis_name
         )
-        return State(state.step + 1, updated, ema), train_state.mean_over(axis_name, metrics)
 
     return step
+
+
+def advance(
+    config: Any,
+    state: State,
+    loss_fn: Callable[[Any], jax.Array],
+    optimizer: optax.GradientTransformation,
+    *,
+    num_images: int,
+    axis_name: str | None,
+) -> tuple[State, Mapping[str, jax.Array]]:
+    """Updates the network and its average once; returns the new state and metrics.
+
+    Args:
+      config: has the option ema_half_life_images.
+      loss_fn: parameters -> a scalar.
+      num_images: number of images on this device.
+    """
+    loss, gradients = jax.value_and_grad(loss_fn)(state.network.params)
+    gradients = train_state.mean_over(axis_name, gradients)
+    metrics = {'loss': loss, 'gradient': optax.tree.norm(gradients)}
+    updated = train_state.update(state.network, gradients, optimizer)
+    ema = train_state.ema_update(
+        state.ema,
+        updated.variables,
+        images=num_images,
+        half_life_images=config.ema_half_life_images,
+        step=state.step,
+        axis_name=axis_name,
+    )
+    return State(state.step + 1, updated, ema), train_state.mean_over(axis_name, metrics)
 
 
 def make_optimizer(

@@ -21,15 +21,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
-from flax import struct
 
 from imggen import images, keys, options, train_state
 from imggen.errors import UserError
 from imggen.method import Batch, Method, Phase, Translation
 from imggen.methods import flow_matching
 from imggen.networks.flow_unet import FlowUNet
-from imggen.train_state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,15 +59,6 @@ class Config:
     ema_half_life_images: float = 1000.0
 
 
-@struct.dataclass
-class State:
-    """What a checkpoint holds. Samples are drawn with the averaged variables, `ema`."""
-
-    step: jax.Array
-    network: TrainState
-    ema: Any
-
-
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """Builds the method from the options of `Config`.
 
@@ -97,7 +85,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         del frozen
         x, y = (pictures[:1] for pictures in _pair(batch))
         variables = network.init(key, jnp.concatenate([y, x], -1), jnp.zeros(1))
-        return State(jnp.int32(0), train_state.create(variables, optimizer), ema=variables)
+        network_state = train_state.create(variables, optimizer)
+        return flow_matching.State(jnp.int32(0), network_state, ema=variables)
 
     def step(key, state, frozen, batch):
         del frozen
@@ -111,19 +100,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             found = velocity({'params': params}, between, time, x)
             return jnp.mean(jnp.square(found - (y - first)))
 
-        loss, gradients = jax.value_and_grad(loss_fn)(state.network.params)
-        gradients = train_state.mean_over(axis_name, gradients)
-        metrics = {'loss': loss, 'gradient': optax.tree.norm(gradients)}
-        updated = train_state.update(state.network, gradients, optimizer)
-        ema = train_state.ema_update(
-            state.ema,
-            updated.variables,
-            images=len(y),
-            half_life_images=config.ema_half_life_images,
-            step=state.step,
-            axis_name=axis_name,
+        return flow_matching.advance(
+            config, state, loss_fn, optimizer, num_images=len(y), axis_name=axis_name
         )
-        return State(state.step + 1, updated, ema), train_state.mean_over(axis_name, metrics)
 
     def sample(image_keys, state, frozen, batch):
         """Translates the first images of a batch, one per key; returns inputs and targets too."""
