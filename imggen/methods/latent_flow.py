@@ -81,17 +81,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
       UserError: an option has an unknown or impossible value.
     """
     config = options.build(Config, config, where='config.method')
-    if config.latent_channels < 1 or not 0 < config.autoencoder_fraction < 1:
-        raise UserError(
-            f'config.method.latent_channels={config.latent_channels} and autoencoder_fraction='
-            f'{config.autoencoder_fraction}: set them to 1 or more and between 0 and 1.'
-        )
-    learning = round(config.autoencoder_fraction * config.num_steps)
-    if not 0 < learning < config.num_steps:
-        raise UserError(
-            f'config.method.autoencoder_fraction={config.autoencoder_fraction} of '
-            f'num_steps={config.num_steps} leaves a phase without steps: change one of them.'
-        )
+    learning = _num_autoencoder_steps(config)
     optimizer = flow_matching.make_optimizer(
         config, learning_rate=config.autoencoder_learning_rate, num_steps=learning
     )
@@ -146,6 +136,22 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         frozen=_frozen(config),
         reconstruct=reconstruct,
     )
+
+
+def _num_autoencoder_steps(config: Config) -> int:
+    """Returns the number of steps of the first phase; raises UserError if a phase has none."""
+    if config.latent_channels < 1 or not 0 < config.autoencoder_fraction < 1:
+        raise UserError(
+            f'config.method.latent_channels={config.latent_channels} and autoencoder_fraction='
+            f'{config.autoencoder_fraction}: set them to 1 or more and between 0 and 1.'
+        )
+    learning = round(config.autoencoder_fraction * config.num_steps)
+    if not 0 < learning < config.num_steps:
+        raise UserError(
+            f'config.method.autoencoder_fraction={config.autoencoder_fraction} of '
+            f'num_steps={config.num_steps} leaves a phase without steps: change one of them.'
+        )
+    return learning
 
 
 def _autoencoder_step(config: Config, optimizer: optax.GradientTransformation, axis_name):

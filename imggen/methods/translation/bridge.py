@@ -15,12 +15,14 @@ A batch is that of pix2pix.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from imggen import images, keys, options, train_state
 from imggen.errors import UserError
@@ -67,7 +69,6 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """
     config = options.build(Config, config, where='config.method')
     solver = options.choose(flow_matching.SOLVERS, config.solver, where='config.method.solver')
-    to_time = options.choose(flow_matching.TIMES, config.time, where='config.method.time')
     if config.evaluations < 1 or not 0 <= config.noise < math.inf:
         raise UserError(
             f'config.method.evaluations={config.evaluations} and noise={config.noise}: set them to '
@@ -78,8 +79,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         config, learning_rate=config.learning_rate, num_steps=config.num_steps
     )
 
-    def velocity(variables, y, time, x):
-        return network.apply(variables, jnp.concatenate([y, x], -1), time)[..., : y.shape[-1]]
+    velocity = functools.partial(_velocity, network)
 
     def init(key, frozen, batch):
         del frozen
@@ -87,22 +87,6 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         variables = network.init(key, jnp.concatenate([y, x], -1), jnp.zeros(1))
         network_state = train_state.create(variables, optimizer)
         return flow_matching.State(jnp.int32(0), network_state, ema=variables)
-
-    def step(key, state, frozen, batch):
-        del frozen
-        x, y = _pair(batch)
-        image_keys = keys.per_image(key, len(y), axis_name=axis_name)
-        noise, time = flow_matching.draw_noise(image_keys, y.shape[1:])
-        time, first = to_time(time), start(x, noise, config.noise)
-
-        def loss_fn(params):
-            between = flow_matching.between(first, y, time)
-            found = velocity({'params': params}, between, time, x)
-            return jnp.mean(jnp.square(found - (y - first)))
-
-        return flow_matching.advance(
-            config, state, loss_fn, optimizer, num_images=len(y), axis_name=axis_name
-        )
 
     def sample(image_keys, state, frozen, batch):
         """Translates the first images of a batch, one per key; returns inputs and targets too."""
@@ -125,11 +109,39 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     return Method(
         init,
-        (Phase('train', config.num_steps, step),),
+        (Phase('train', config.num_steps, _step(config, velocity, optimizer, axis_name)),),
         sample,
         output='output',
         translation=Translation(sees_whole_image=True),
     )
+
+
+def _velocity(network: FlowUNet, variables, y: jax.Array, time: jax.Array, x: jax.Array):
+    """Returns v(y, t, x), of the shape of y."""
+    return network.apply(variables, jnp.concatenate([y, x], -1), time)[..., : y.shape[-1]]
+
+
+def _step(config: Config, velocity, optimizer: optax.GradientTransformation, axis_name):
+    """Returns the step that trains the network."""
+    to_time = options.choose(flow_matching.TIMES, config.time, where='config.method.time')
+
+    def step(key, state, frozen, batch):
+        del frozen
+        x, y = _pair(batch)
+        image_keys = keys.per_image(key, len(y), axis_name=axis_name)
+        noise, time = flow_matching.draw_noise(image_keys, y.shape[1:])
+        time, first = to_time(time), start(x, noise, config.noise)
+
+        def loss_fn(params):
+            between = flow_matching.between(first, y, time)
+            found = velocity({'params': params}, between, time, x)
+            return jnp.mean(jnp.square(found - (y - first)))
+
+        return flow_matching.advance(
+            config, state, loss_fn, optimizer, num_images=len(y), axis_name=axis_name
+        )
+
+    return step
 
 
 def start(x: jax.Array, noise: jax.Array, scale: float) -> jax.Array:
