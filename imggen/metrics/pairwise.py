@@ -67,6 +67,21 @@ def over_rows(function: Callable, rows: jax.Array, num_columns: int):
     )
 
 
+def in_blocks(rows, num_columns: int):
+    """Cuts a pytree of arrays [n, ...] into blocks that fit into the memory: [blocks, block, ...].
+
+    Zeros fill the last block.
+    """
+    count = len(jax.tree.leaves(rows)[0])
+    block = max(1, min(count, _PAIRS_AT_ONCE // num_columns))
+
+    def cut(array):
+        padding = [(0, -count % block)] + [(0, 0)] * (array.ndim - 1)
+        return jnp.pad(array, padding).reshape(-1, block, *array.shape[1:])
+
+    return jax.tree.map(cut, rows)
+
+
 def squared_distances(row: jax.Array, columns: jax.Array, squared_norms: jax.Array) -> jax.Array:
     """Returns |row - column|^2 [m] of one row [d] and columns [m, d] with squared norms [m].
 

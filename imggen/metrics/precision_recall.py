@@ -26,8 +26,8 @@ from imggen.errors import UserError
 from imggen.metrics.pairwise import (
     centered,
     check_features,
+    in_blocks,
     neighbor_distances,
-    over_rows,
     squared_distances,
     squared_norms,
 )
@@ -59,33 +59,37 @@ class Manifold(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames='inclusive')
-def _from_generated(generated, reference, radii, *, inclusive):
-    """Counts the real balls that hold each generated image, for squared radii [2, n]: [m, 2]."""
+def _compare(reference, radii, generated, generated_radii, *, inclusive):
+    """Compares each generated with each real image once, a block of generated images at a time.
+
+    Args:
+      reference: [n, d].
+      radii: squared radii of real balls, [2, n].
+      generated: [m, d].
+      generated_radii: squared radii of generated balls, [m].
+      inclusive: whether a point on the border is inside.
+
+    Returns:
+      How many real balls of each kind hold each generated image, int32 [m, 2]; whether a
+      generated ball holds each real image, bool [n]; the squared distance of each real image to
+      the nearest generated one, [n].
+    """
     norms = squared_norms(reference)
     inside = jnp.less_equal if inclusive else jnp.less
+    by_point = jax.vmap(lambda point: squared_distances(point, reference, norms))
 
-    def one(_, point):
-        squared = squared_distances(point, reference, norms)
-        return jnp.sum(inside(squared[None], radii), axis=1)
+    def add_block(found, block):
+        recalled, nearest = found
+        points, own_radii, there = block
+        squared = jnp.where(there[:, None], by_point(points), jnp.inf)
+        recalled |= jnp.any(inside(squared, own_radii[:, None]), axis=0)
+        counts = jnp.sum(inside(squared[:, None], radii[None]), axis=-1)
+        return (recalled, jnp.minimum(nearest, jnp.min(squared, axis=0))), counts
 
-    return over_rows(one, generated, len(reference))
-
-
-@functools.partial(jax.jit, static_argnames='inclusive')
-def _from_reference(reference, reference_radii, generated, generated_radii, *, inclusive):
-    """Returns which real images a generated ball holds, and whose balls hold a generated image.
-
-    Radii are squared, [n] and [m]. The results are bool [n] and [n].
-    """
-    norms = squared_norms(generated)
-    inside = jnp.less_equal if inclusive else jnp.less
-
-    def one(index, point):
-        squared = squared_distances(point, generated, norms)
-        recalled = jnp.any(inside(squared, generated_radii))
-        return recalled, inside(jnp.min(squared), reference_radii[index])
-
-    return over_rows(one, reference, len(generated))
+    blocks = in_blocks((generated, generated_radii, jnp.ones(len(generated), bool)), len(reference))
+    start = jnp.zeros(len(reference), bool), jnp.full(len(reference), jnp.inf)
+    (recalled, nearest), counts = jax.lax.scan(add_block, start, blocks)
+    return counts.reshape(-1, 2)[: len(generated)], recalled, nearest
 
 
 def precision_recall(
@@ -120,10 +124,11 @@ def precision_recall(
     radii = radii[jnp.array([num_neighbors - 1, num_density_neighbors - 1])]
     generated_radii = neighbor_distances(generated, num_neighbors=num_neighbors)[:, -1]
 
-    counts = np.asarray(_from_generated(generated, reference, radii, inclusive=inclusive))
-    recalled, covered = _from_reference(
-        reference, radii[1], generated, generated_radii, inclusive=inclusive
+    counts, recalled, nearest = _compare(
+        reference, radii, generated, generated_radii, inclusive=inclusive
     )
+    counts = np.asarray(counts)
+    covered = (jnp.less_equal if inclusive else jnp.less)(nearest, radii[1])
     precise = counts[:, 0] > 0
     density = counts[:, 1] / num_density_neighbors
     return Manifold(

@@ -75,6 +75,14 @@ def test_is_unbiased_where_both_distributions_are_one():
     assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))
 
 
+@pytest.mark.parametrize('size', [501, 1000])
+def test_subsets_meet_every_pair_once(size):
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(mean, 1, (size, 16)).astype(np.float32) for mean in (0.3, 0.5))
+    whole = kid_subsets(jax.random.key(0), x, y, num_subsets=2, subset_size=size)
+    assert whole.mean == pytest.approx(direct(x, y), rel=1e-5)
+
+
 def test_deviation_over_subsets_is_no_error_bar_on_the_full_estimate():
     pairs = list(draws(0.05, 400, 400, 24, 40))
     full = np.array([kid(x, y).value for x, y in pairs])
