@@ -25,7 +25,7 @@ def get_config(arg=None):
     config.method.generator = ConfigDict({'features': 64})
     config.method.discriminator = ConfigDict({'features': 64})
     config.method.loss = 'nonsaturating'
-    config.method.learning_rate = 2e-4
+    config.method.learning_rate = 1e-3
     config.method.b1 = 0.5
     config.method.ema_half_life_images = 5_000.0
     return config
