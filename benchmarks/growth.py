@@ -111,7 +111,7 @@ def draw(path: pathlib.Path, points: Mapping[tuple[str, int], Sequence[float]]) 
     import matplotlib
 
     matplotlib.use('agg')
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(2, 2, figsize=(9, 7), layout='constrained')
     for axis, (name, curve) in zip(axes.flat, CURVES.items(), strict=True):
@@ -128,6 +128,13 @@ def draw(path: pathlib.Path, points: Mapping[tuple[str, int], Sequence[float]]) 
             axis.plot(values, cost, 'o-', label=label)
         axis.set_xscale('log', base=10 if curve.turns else 2)
         axis.set_yscale('log')
+        low, high = axis.get_ylim()
+        if high < 10 * low:  # One decade at least, so that noise looks like noise.
+            middle = (low * high) ** 0.5
+            axis.set_ylim(middle / 10**0.5, middle * 10**0.5)
+        axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter('{x:g}')
+        axis.yaxis.set_minor_formatter('')
         axis.set_xticks(values, [f'{value:,}' for value in values])
         axis.set_xlabel(curve.x)
         axis.set_ylabel(f'ms per {curve.unit}')
