@@ -45,7 +45,7 @@ def cache_compilations() -> None:
     """Keeps compiled programs on disk, so that a second start of a run is fast."""
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update('jax_compilation_cache_dir', str(files.cache('jax')))
-        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.05)
     # JAX writes entries in place. Another process may be writing one, or was killed while it wrote;
     # the program is then compiled as if there were no entry.
     warnings.filterwarnings('ignore', 'Error reading persistent compilation cache entry')
