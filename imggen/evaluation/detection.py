@@ -2,7 +2,7 @@
 
 Energies are small for images like those of the data set. An image is rejected if its energy
 is above the threshold. `measure` scores a trained run against noise, random shapes, shuffled
-patches and the images of another data set.
+patches and the images of another data set. `measure_nearest` is what it has to beat.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,10 @@ import numpy as np
 
 from imggen import data, keys
 from imggen.errors import UserError
+from imggen.features.extractor import Extractor
 from imggen.images import from_uint8
 from imggen.methods.evaluator import impostors
+from imggen.metrics import extraction, pairwise
 from imggen.metrics.batching import map_batches
 from imggen.workdir.restore import Restored
 
@@ -56,14 +58,7 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
       UserError: the method has no evaluator, or its threshold rejects every real image.
     """
     score = scorer(restored)
-    real = real_images(restored, 'test')[:num_images]
-    key = keys.stream(seed, 'measure')
-    image_keys = keys.per_image(key, len(real))
-    others = {
-        name: np.asarray(jax.jit(impostor)(image_keys, real))
-        for name, impostor in impostors.IMPOSTORS.items()
-    }
-    others['other_set'] = _other_set(restored, real)[:num_images]
+    real, others = _sets(restored, num_images, seed)
     energies = {name: score(images) for name, images in others.items()}
     real_energies = score(real)
     metrics = {f'area_{name}': area(real_energies, values) for name, values in energies.items()}
@@ -78,6 +73,36 @@ def measure(restored: Restored, *, num_images: int, seed: int) -> dict[str, floa
         )
     parts = {f'rejected_{name}': rejected(values, threshold) for name, values in energies.items()}
     return {**metrics, 'threshold': threshold, 'rejected_real': false_rejects, **parts}
+
+
+def measure_nearest(
+    restored: Restored, extractor: Extractor, *, num_images: int, num_training: int, seed: int
+) -> dict[str, float]:
+    """Measures a detector without training: the distance to the nearest training image.
+
+    Distances are Euclidean, in the features of a frozen network (Reiss et al. 2021).
+
+    Args:
+      restored: a run, for its data set.
+      extractor: the network.
+      num_images: the largest number of real and of other images.
+      num_training: how many training images are drawn at random.
+      seed: draws the impostors and the training images.
+
+    Returns:
+      area_*, as `measure` has them.
+    """
+    training = real_images(restored, 'train')
+    order = jax.random.permutation(keys.stream(seed, 'data'), len(training))
+    training = training[np.asarray(order[:num_training])]
+    known = extraction.extract(extractor, training).features
+
+    def score(images):
+        return pairwise.nearest(extraction.extract(extractor, images).features, known)[0]
+
+    real, others = _sets(restored, num_images, seed)
+    real_energies = score(real)
+    return {f'area_{name}': area(real_energies, score(images)) for name, images in others.items()}
 
 
 def scorer(restored: Restored) -> Callable[[np.ndarray], np.ndarray]:
@@ -127,6 +152,19 @@ def roc(real: np.ndarray, other: np.ndarray) -> Roc:
 def rejected(energies: np.ndarray, threshold: float) -> float:
     """Returns the fraction of energies [n] above a threshold."""
     return float(np.mean(_checked(energies, 'image') > threshold))
+
+
+def _sets(
+    restored: Restored, num_images: int, seed: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Returns held-out real images, and as many of each kind of others."""
+    real = real_images(restored, 'test')[:num_images]
+    image_keys = keys.per_image(keys.stream(seed, 'measure'), len(real))
+    others = {
+        name: np.asarray(jax.jit(impostor)(image_keys, real))
+        for name, impostor in impostors.IMPOSTORS.items()
+    }
+    return real, {**others, 'other_set': _other_set(restored, real)[:num_images]}
 
 
 def _other_set(restored: Restored, real: np.ndarray) -> np.ndarray:

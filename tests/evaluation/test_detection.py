@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imggen import features
 from imggen.errors import UserError
 from imggen.evaluation import detection, diversity
 from imggen.inference import load
@@ -83,6 +84,19 @@ def test_a_trained_evaluator_tells_digits_from_noise(trained):
     assert metrics['rejected_real'] < 0.3
     assert metrics['rejected_noise'] > metrics['rejected_real']
     assert {'area_shapes', 'area_patches', 'area_other_set', 'threshold'} <= metrics.keys()
+
+
+def test_the_nearest_training_image_tells_digits_from_others(trained):
+    how = {'num_images': 100, 'num_training': 500, 'seed': 0}
+    pixels = features.make('pixels')
+    metrics = detection.measure_nearest(trained, pixels, **how)
+    assert metrics.keys() == {
+        f'area_{name}' for name in ('noise', 'shapes', 'patches', 'other_set')
+    }
+    assert metrics['area_noise'] > 0.99 and metrics['area_other_set'] > 0.9
+    assert detection.measure_nearest(trained, pixels, **how) == metrics
+    fewer = detection.measure_nearest(trained, pixels, **{**how, 'num_training': 2})
+    assert fewer['area_other_set'] < metrics['area_other_set']
 
 
 def test_references_and_diversity_of_a_run_are_measured(trained):
