@@ -52,7 +52,7 @@ def main(argv):
             seed=_SEED.value,
         )
     cells = [[name, *(f'{row[key]:.3f}' for key in _COLUMNS)] for name, row in rows.items()]
-    print(formats.markdown_table(['detector', *_COLUMNS.values()], cells))
+    print(formats.markdown_table(['detector', *_COLUMNS.values()], cells), end='')
 
 
 if __name__ == '__main__':
