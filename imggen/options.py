@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Hashable, Mapping
 
 from imggen.errors import UserError
@@ -52,7 +53,29 @@ def build(kind, section: Mapping, *, where: str):
                 raise UserError(
                     f'{where}.{field.name}={value!r} is not {_article(expected)}: correct it.'
                 )
+    check_values(where, section)
     return kind(**section)
+
+
+def check_values(where: str, section: Mapping) -> None:
+    """Checks what holds for options of one name in every method.
+
+    Numbers are finite, learning rates not negative, and numbers of features positive.
+
+    Raises:
+      UserError: names the first option that breaks a rule.
+    """
+    for name, value in section.items():
+        option = f'{where}.{name}={value!r}'
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f'{option} is not a finite number: give another.')
+        if name.endswith('learning_rate') and isinstance(value, (int, float)) and value < 0:
+            raise UserError(f'{option} is negative: give a rate of 0 or more.')
+        if name == 'features' and isinstance(value, (int, tuple, list)):
+            widths = value if isinstance(value, (tuple, list)) else [value]
+            numbers = [width for width in widths if isinstance(width, int)]
+            if not widths or any(number < 1 for number in numbers):
+                raise UserError(f'{option} leaves a layer without features: give 1 or more.')
 
 
 def check_keywords(where: str, section: Mapping, function: Callable) -> None:
@@ -76,6 +99,7 @@ def check_keywords(where: str, section: Mapping, function: Callable) -> None:
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in section:
             raise UserError(f'{where}.{name} is missing: set it in the config.')
+    check_values(where, section)
 
 
 def choose(choices: Mapping, name: str, *, where: str):

@@ -64,11 +64,21 @@ def test_a_modules_own_fields_are_no_options():
             {'name': 'gan', 'num_step': 1},
             "config.method.num_step is not an option: did you mean 'num_steps'",
         ),
+        ({'name': 'gan', 'num_steps': 1, 'learning_rate': -1.0}, 'learning_rate=-1.0 is negative'),
+        ({'name': 'gan', 'num_steps': 1, 'r1_gamma': float('nan')}, 'r1_gamma=nan is not a finite'),
     ],
 )
 def test_methods_name_a_wrong_option(config, message):
     with pytest.raises(UserError, match=message):
         methods.make(config)
+
+
+@pytest.mark.parametrize('features', [0, -8, (), (16, 0)])
+def test_layers_need_features(features):
+    with pytest.raises(UserError, match='g.features=.* leaves a layer without features'):
+        options.check_values('g', {'features': features})
+    options.check_values('g', {'features': (16, 8)})
+    options.check_values('g', {'features': 'alexnet'})  # A network's name, elsewhere.
 
 
 def test_arguments_take_the_type_of_their_default():
