@@ -75,7 +75,7 @@ def test_methods_name_a_wrong_option(config, message):
 
 @pytest.mark.parametrize('features', [0, -8, (), (16, 0)])
 def test_layers_need_features(features):
-    with pytest.raises(UserError, match='g.features=.* leaves a layer without features'):
+    with pytest.raises(UserError, match=r'g\.features=.* leaves a layer without features'):
         options.check_values('g', {'features': features})
     options.check_values('g', {'features': (16, 8)})
     options.check_values('g', {'features': 'alexnet'})  # A network's name, elsewhere.
