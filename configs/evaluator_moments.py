@@ -5,6 +5,13 @@ python -m experiments.train --config=configs/evaluator_moments.py --workdir=runs
 
 from configs import evaluator_imle
 
+EXPECTED = {
+    'total_images=30000 data.batch_size=16 --num=2000': {
+        'frechet': (2.52, 0.097, 3),
+        'distinct': (0.3495, 0.0026, 3),
+    },
+}
+
 
 def get_config(arg=None):
     config = evaluator_imle.get_config(arg)
