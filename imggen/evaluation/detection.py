@@ -6,6 +6,7 @@ patches and the images of another data set. `measure_nearest` is what it has to 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,6 +19,7 @@ from imggen.images import from_uint8
 from imggen.methods.evaluator import impostors
 from imggen.metrics import extraction, pairwise
 from imggen.metrics.batching import map_batches
+from imggen.progress import Progress
 from imggen.workdir.restore import Restored
 
 _OTHER_SETS = ('fashion_mnist', 'digits')
@@ -95,14 +97,19 @@ def measure_nearest(
     training = real_images(restored, 'train')
     order = jax.random.permutation(keys.stream(seed, 'data'), len(training))
     training = training[np.asarray(order[:num_training])]
-    known = extraction.extract(extractor, training).features
-
-    def score(images):
-        return pairwise.nearest(extraction.extract(extractor, images).features, known)[0]
-
     real, others = _sets(restored, num_images, seed)
-    real_energies = score(real)
-    return {f'area_{name}': area(real_energies, score(images)) for name, images in others.items()}
+    sets = [training, real, *others.values()]
+    ends = np.cumsum([len(images) for images in sets])
+    progress = Progress(int(ends[-1]), unit='image', active=jax.process_index() == 0)
+    advance = partial(progress.advance, label=extractor.name)
+    found = extraction.extract(extractor, sets, advance=advance).features
+    progress.close()
+    known, *queries = np.split(found, ends[:-1])
+    real_energies, *energies = (pairwise.nearest(query, known)[0] for query in queries)
+    return {
+        f'area_{name}': area(real_energies, values)
+        for name, values in zip(others, energies, strict=True)
+    }
 
 
 def scorer(restored: Restored) -> Callable[[np.ndarray], np.ndarray]:

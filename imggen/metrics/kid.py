@@ -114,7 +114,7 @@ def kid(reference: np.ndarray, generated: np.ndarray) -> Kid:
 
 def _draw_subsets(key, *, num_subsets, subset_size, num_images):
     """Draws subsets of range(num_images) without replacement: int [num_subsets, subset_size]."""
-    # The images with the smallest numbers. XLA's sort takes a hundred times longer on a CPU.
+    # The images with the smallest numbers. XLA would sort all of them, slowly on a CPU.
     numbers = np.asarray(jax.random.bits(key, (num_subsets, num_images)))
     return np.argpartition(numbers, subset_size - 1, axis=1)[:, :subset_size]
 
