@@ -33,7 +33,15 @@ def _is_wanted(record: logging.LogRecord) -> bool:
     return not by_orbax or (record.levelno >= logging.ERROR and not record.exc_info)
 
 
+def _is_no_straggler(record: logging.LogRecord) -> bool:
+    # Orbax raises the error of the first write that fails and leaves those of the others, which
+    # asyncio prints with their tracebacks when it finds them.
+    message = record.getMessage()
+    return not (message.startswith('Task exception was never retrieved') and 'orbax' in message)
+
+
 logging.getLogger('absl').addFilter(_is_wanted)
+logging.getLogger('asyncio').addFilter(_is_no_straggler)
 
 _SCORES = ('frechet', 'lpips')  # The metrics that rank checkpoints; a run has one of them.
 

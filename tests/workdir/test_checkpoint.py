@@ -1,6 +1,9 @@
 """Checkpoints that are damaged, or that are none: what is said, and where a run goes on."""
 
+import asyncio
 import errno
+import gc
+import logging
 import os
 import shutil
 import threading
@@ -163,3 +166,20 @@ def test_what_could_not_be_written_is_said_by_the_next_save_or_the_end(copy, mon
     checkpoints = Checkpoints(copy, keep_newest=3)
     checkpoints.save(40, state(40))
     checkpoints.close()  # After another error, which is the one that counts.
+
+
+@pytest.mark.parametrize(('file', 'said'), [('orbax/handlers.py', 0), ('other/handlers.py', 1)])
+def test_writes_beside_one_that_failed_print_no_traceback(file, said, caplog):
+    # Orbax raises the first error and forgets the other tasks; asyncio logs them when they are
+    # collected.
+    names = {}
+    exec(compile('async def write():\n    raise ValueError("full")', file, 'exec'), names)
+
+    async def fail():
+        asyncio.get_running_loop().create_task(names['write']())
+        await asyncio.sleep(0.01)
+
+    with caplog.at_level(logging.ERROR, logger='asyncio'):
+        asyncio.run(fail())
+        gc.collect()
+    assert caplog.text.count('Task exception was never retrieved') == said

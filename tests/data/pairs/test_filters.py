@@ -179,7 +179,7 @@ def test_layers_are_shown_by_the_brightest_of_each_color():
         ('contours', {'levels': 'abc'}, "filter_options.levels is 'abc'; set it to numbers"),
         ('threshold', {'level': (50,)}, 'filter_options.level is (50,); set it to a number'),
         ('threshold', {'level': True}, 'filter_options.level is True; set it to a number'),
-        ('downscale', {'factor': float('nan')}, 'filter_options.factor is nan; set it to a number'),
+        ('downscale', {'factor': float('nan')}, 'filter_options.factor=nan is not a finite number'),
         ('blur', {'sigma': 1e9}, 'filter_options.sigma is 1000000000.0; set it above 0 and up to'),
         ('canny', {'sigma': -1.0}, 'sigma=-1.0 cannot make edges'),
     ],

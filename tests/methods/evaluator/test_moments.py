@@ -75,7 +75,14 @@ def test_a_run_without_steps_for_the_generator_is_refused():
         methods.make({**TINY, 'num_steps': 1})
 
 
-@pytest.mark.parametrize('share', [-0.1, 1.0, float('nan')])
-def test_an_impossible_share_is_refused(share):
-    with pytest.raises(UserError, match=f'measure_share={share}: set it to 0 or more, below 1'):
+@pytest.mark.parametrize(
+    ('share', 'cure'),
+    [
+        (-0.1, ': set it to 0 or more, below 1'),
+        (1.0, ': set it to 0 or more, below 1'),
+        (float('nan'), ' is not a finite number'),
+    ],
+)
+def test_an_impossible_share_is_refused(share, cure):
+    with pytest.raises(UserError, match=f'measure_share={share}{cure}'):
         methods.make({**TINY, 'measure_share': share})
