@@ -158,8 +158,9 @@ def _caches(folder: str) -> dict[str, str]:
 def _revision() -> str:
     command = ['git', 'describe', '--always', '--dirty', '--abbrev=12', '--exclude=*']
     found = ''
+    folder = pathlib.Path(__file__).parent
     with contextlib.suppress(FileNotFoundError):  # A machine without git.
-        found = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip()
+        found = subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout.strip()
     return found or 'unknown revision'
 
 

@@ -123,7 +123,8 @@ class Turns:
             preparations: initialization, tracing, compilation.
           **facts: what the table shows: `version`, `parameters`, `flops` of a turn.
         """
-        self.answer(start=time.perf_counter() - self._begun - worked, **facts)
+        start = time.perf_counter() - self._begun - worked
+        self.answer(start=max(0.0, start), **facts)  # Below 0 if the last call was a slow one.
 
     def wait(self) -> bool:
         """Ends a turn and waits for the next one; returns False if there is none."""

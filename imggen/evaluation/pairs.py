@@ -120,7 +120,9 @@ def line(folders: Folders, how: How, pairs: Pairs) -> dict[str, Any]:
     sizes = f'at {folders.size} ({folders.fit})' if folders.size else 'at their own size'
     cut = f', without a border of {how.crop} pixels' if how.crop else ''
     if pairs.skipped:
-        notes.append(f'{len(pairs.skipped)} pairs were skipped; the first: {pairs.skipped[0]}.')
+        number = len(pairs.skipped)
+        are = 'pair was' if number == 1 else 'pairs were'
+        notes.append(f'{number:,} {are} skipped; the first: {pairs.skipped[0]}.')
     if not how.only and not any(name.startswith('lpips') for name in pairs.values):
         notes.append('LPIPS is missing: --measure=lpips says why.')
     count = len(pairs.names)

@@ -271,7 +271,9 @@ class _Training:
         progress.say(f'{self.source.description}; {hardware}; step {done} of {total}; compiling')
         if self.source.skipped:
             listed = self.writer.workdir / skipped.NAME
-            progress.say(f'{len(self.source.skipped):,} files were skipped: {listed}')
+            number = len(self.source.skipped)
+            are = 'file was' if number == 1 else 'files were'
+            progress.say(f'{number:,} {are} skipped: {listed}')
 
     def _run(self, progress: Progress, done: int, caught: signals.Signals, measure) -> loop.Result:
         """Runs the loop; after NaN again, from the last checkpoint, if it may."""

@@ -184,7 +184,7 @@ def test_a_damaged_pair_is_skipped_and_named(both, tmp_path):
     found = pairs.compare(both, FIDELITY)
     assert found.names == ('large', 'small', 'wider') and len(found.values['l1']) == 3
     note = pairs.line(both, FIDELITY, found)['note']
-    assert '1 pairs were skipped; the first: ' in note and 'wide.png' in note
+    assert '1 pair was skipped; the first: ' in note and 'wide.png' in note
     for name in ('large', 'small', 'wider'):
         (tmp_path / 'made' / f'{name}.png').write_bytes(b'no picture')
     with pytest.raises(UserError, match=r'no pair can be read; the first: .*large\.png'):

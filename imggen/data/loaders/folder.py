@@ -5,6 +5,7 @@ pictures are decoded by threads, resized and kept as one array in the user's cac
 later runs read. Unreadable files and links to folders are listed and skipped.
 """
 
+import functools
 import hashlib
 import os
 import pathlib
@@ -246,7 +247,13 @@ def _count(names: tuple[str, ...], numbers: np.ndarray) -> str:
 def list_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:
     """Logs the first skipped files of a folder, given as (file, reason)."""
     for line in skipped_files.lines([reason for _, reason in unreadable]):
-        logging.warning('%s', line)
+        _warn_once(line)
+
+
+@functools.cache
+def _warn_once(line: str) -> None:
+    # Both splits read the whole folder, and would say the same.
+    logging.warning('%s', line)
 
 
 def check_split(split: str, test_fraction: float) -> None:

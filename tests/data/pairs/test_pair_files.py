@@ -47,7 +47,7 @@ def test_two_folders_are_matched_by_name(tmp_path, caplog):
         '2 inputs and 1 targets are named deep/3.*',
         'tall.png is 6 x 16 and',
     ):
-        assert sum(told in line for line in skipped) == 2, told  # Resident and streamed.
+        assert sum(told in line for line in skipped) == 1, told  # Not for each source anew.
 
 
 def test_a_file_that_is_no_pair_side_by_side_is_named(tmp_path):
