@@ -8,6 +8,7 @@ is restored; what is damaged is moved to the folder `damaged` of the run.
 A save copies the state to the host, and one thread writes the copy while training goes on.
 """
 
+import contextlib
 import itertools
 import logging
 import pathlib
@@ -50,18 +51,22 @@ def _score(metrics: Mapping[str, float]) -> float:
     return next(metrics[name] for name in _SCORES if name in metrics)
 
 
-def _without_stragglers(hook: Callable) -> Callable:
-    """Returns an unraisable hook that is silent about writes that outlive a save that has failed.
+@contextlib.contextmanager
+def _without_stragglers():
+    """Silences reads and writes that outlive a restore or a save that fails within.
 
-    TensorStore hands the end of each write to an event loop that Orbax has closed by then, and
-    prints a traceback for each one.
+    TensorStore hands the end of each one to an event loop that Orbax has closed by then, and
+    prints a traceback. They end after the failure, so that only success ends the silence.
     """
+    hook = sys.unraisablehook
 
     def filtered(unraisable):
         if str(unraisable.exc_value) != 'Event loop is closed':
             hook(unraisable)
 
-    return filtered
+    sys.unraisablehook = filtered
+    yield
+    sys.unraisablehook = hook
 
 
 def _say(line: str) -> None:
@@ -192,17 +197,13 @@ class Checkpoints:
 
     def _write(self, step: int, state, metrics, record: Mapping[str, Any]) -> None:
         beside = {'record': ocp.args.JsonSave(record)} if record else {}
-        hook, sys.unraisablehook = sys.unraisablehook, _without_stragglers(sys.unraisablehook)
+        args = ocp.args.Composite(state=ocp.args.StandardSave(state), **beside)
         try:
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(state=ocp.args.StandardSave(state), **beside),
-                metrics=metrics,
-            )
-            self._manager.wait_until_finished()
-            if self._leads:
-                checksums.write(self._folder / str(step))
-            sys.unraisablehook = hook
+            with _without_stragglers():
+                self._manager.save(step, args=args, metrics=metrics)
+                self._manager.wait_until_finished()
+                if self._leads:
+                    checksums.write(self._folder / str(step))
         except (OSError, ValueError, RuntimeError) as error:
             newest = max((kept for kept in self._steps_on_disk() if kept != step), default=None)
             kept = f'step {newest} is kept' if newest is not None else 'there is no earlier one'
@@ -280,10 +281,10 @@ class Checkpoints:
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like
         )
+        args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         try:
-            restored = self._manager.restore(
-                step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-            )
+            with _without_stragglers():
+                restored = self._manager.restore(step, args=args)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f'checkpoint {path} cannot be read ({_first_line(error)}): '

@@ -6,7 +6,9 @@ import gc
 import logging
 import os
 import shutil
+import sys
 import threading
+import types
 
 import jax
 import jax.numpy as jnp
@@ -183,3 +185,20 @@ def test_writes_beside_one_that_failed_print_no_traceback(file, said, caplog):
         asyncio.run(fail())
         gc.collect()
     assert caplog.text.count('Task exception was never retrieved') == said
+
+
+def test_only_stragglers_of_a_restore_that_failed_are_silent(copy, monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, 'unraisablehook', lambda given: printed.append(str(given.exc_value)))
+    checkpoints = Checkpoints(copy, read_only=True)
+
+    def end(message):
+        sys.unraisablehook(types.SimpleNamespace(exc_value=RuntimeError(message)))
+
+    checkpoints.restore(state(0))
+    end('Event loop is closed')
+    with pytest.raises(UserError, match='cannot be read'):
+        checkpoints.restore({**state(0), 'weights': jnp.zeros(300)})
+    end('Event loop is closed')
+    end('another')
+    assert printed == ['Event loop is closed', 'another']
