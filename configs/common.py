@@ -121,17 +121,21 @@ def pictures(arg: ConfigDict, *, batch_size: int) -> ConfigDict:
     """Returns the `data` section of a config that runs on several kinds of images.
 
     Args:
-      arg: `data`, one of fashion_mnist, digits and folder; `kind`, the one class to keep, or ''
-        for all; `size`, the side of the square images of a folder, whose path is
-        --config.data.path.
+      arg: `data`, one of fashion_mnist, digits and folder; `kind`, the one class of the first two
+        to keep, or '' for all; `size`, the side of the square images of a folder, whose path is
+        --config.data.path, or 0 for 32.
       batch_size: number of images in a step.
 
     Raises:
-      UserError: `data` has another value.
+      UserError: `data` has another value, or does not take the others.
     """
+    if arg.kind if arg.data == 'folder' else arg.size:
+        name = 'kind' if arg.data == 'folder' else 'size'
+        raise UserError(f'config argument {name} is not for data={arg.data}: leave it out.')
     section = ConfigDict({'name': arg.data, 'batch_size': batch_size})
     if arg.data == 'folder':
-        section.update({'path': '', 'size': (arg.size, arg.size), 'fit': 'crop'})
+        side = arg.size or 32
+        section.update({'path': '', 'size': (side, side), 'fit': 'crop'})
         section.augment = ConfigDict({'flip': True})
     elif arg.data in ('fashion_mnist', 'digits'):
         section.class_names = (arg.kind,) if arg.kind else ()
@@ -150,7 +154,7 @@ def evaluator(arg: str | None, *, method: str, scores: tuple[str, ...]) -> Confi
       method: config.method.name.
       scores: config.run.scores.
     """
-    arg = parse(arg, smoke=False, data='fashion_mnist', kind='', size=32)
+    arg = parse(arg, smoke=False, data='fashion_mnist', kind='', size=0)
     result = config(
         method,
         total_images=128 if arg.smoke else 60_000,

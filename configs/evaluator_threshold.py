@@ -5,7 +5,7 @@ python -m experiments.train --config=configs/evaluator_threshold.py:data=folder 
     --config.data.path=DIR --workdir=runs/threshold_mine
 
 Every configs/evaluator_*.py takes, after a colon, `data=fashion_mnist`, `digits` or
-`folder` (images of `size=32`), and `kind=Sneaker` for one class of the first two.
+`folder` (images of `size=32` by default), and `kind=Sneaker` for one class of the first two.
 See docs/evaluator.md.
 """
 
@@ -24,7 +24,7 @@ EXPECTED = {
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, data='fashion_mnist', kind='', size=32)
+    arg = common.parse(arg, smoke=False, data='fashion_mnist', kind='', size=0)
     config = common.config(
         'evaluator',
         total_images=128 if arg.smoke else 60_000,

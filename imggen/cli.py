@@ -296,15 +296,28 @@ def _parse(argv: list[str]) -> list[str]:
             files.refuse_address(argument)
         rest = flags.FLAGS(argv)
         _check_finite(flags.FLAGS)
+        if 'config' in flags.FLAGS and isinstance(flags.FLAGS['config'].value, ConfigDict):
+            options.resolve(flags.FLAGS['config'].value)
         return rest
     except KeyError as error:
         message = str(error.args[0] if error.args else error)
-    except ZeroDivisionError:
-        message = 'a number of the config is 0 where it divides, such as config.data.batch_size.'
     except (UserError, flags.Error, AttributeError, TypeError, ValueError) as error:
         message = str(error)
-    print(f'error: {" ".join(message.split())}', file=sys.stderr)
+    print(f'error: {_plain(" ".join(message.split()))}', file=sys.stderr)
     sys.exit(1)
+
+
+def _plain(message: str) -> str:
+    """Says in words what absl and Python say of a flag."""
+    missing = re.fullmatch(
+        r'flag (--\w+)=None: Flag \1 must have a value other than None\.', message
+    )
+    if missing:
+        return f'{missing[1]} is missing: give it a value.'
+    message = re.sub(
+        r'invalid literal for int\(\) with base 10: (.*)', r'\1 is no integer', message
+    )
+    return re.sub(r'could not convert string to float: (.*)', r'\1 is no number', message)
 
 
 def _check_finite(values: flags.FlagValues) -> None:

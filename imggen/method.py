@@ -105,12 +105,14 @@ class SampleFn(Protocol):
 class Phase(NamedTuple):
     """A part of a run that repeats one compiled step.
 
-    The name is shown in the progress line and stored with every record.
+    The name is shown in the progress line and stored with every record. `moves_samples` says
+    whether the step changes what `sample` draws.
     """
 
     name: str
     num_steps: int
     step: StepFn
+    moves_samples: bool = True
 
 
 class Translation(NamedTuple):

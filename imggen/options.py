@@ -5,6 +5,9 @@ import difflib
 import inspect
 import math
 from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
 
 from imggen.errors import UserError
 
@@ -17,6 +20,8 @@ _FITTING = {
     str: (str,),
     tuple: (tuple, list),  # JSON turns tuples into lists.
 }
+
+_LARGEST = 2**31 - 1  # Of an integer on a device.
 
 
 def build(kind, section: Mapping, *, where: str):
@@ -57,10 +62,26 @@ def build(kind, section: Mapping, *, where: str):
     return kind(**section)
 
 
+def resolve(config: ConfigDict) -> dict[str, Any]:
+    """Returns a config as nested dicts, with the values of the options that follow from others.
+
+    Raises:
+      UserError: an option is 0 where another one is divided by it.
+    """
+    try:
+        return config.to_dict()
+    except ZeroDivisionError as error:
+        raise UserError(
+            'a number of the config is 0 where it divides, such as config.data.batch_size: set it '
+            'to 1 or more.'
+        ) from error
+
+
 def check_values(where: str, section: Mapping) -> None:
     """Checks what holds for options of one name in every method.
 
-    Numbers are finite, learning rates not negative, and numbers of features positive.
+    Numbers are finite and integers have 32 bits, learning rates are not negative, and numbers of
+    features positive.
 
     Raises:
       UserError: names the first option that breaks a rule.
@@ -69,6 +90,8 @@ def check_values(where: str, section: Mapping) -> None:
         option = f'{where}.{name}={value!r}'
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f'{option} is not a finite number: give another.')
+        if type(value) is int and abs(value) > _LARGEST:
+            raise UserError(f'{option} is too large: give at most {_LARGEST:,}.')
         if name.endswith('learning_rate') and isinstance(value, (int, float)) and value < 0:
             raise UserError(f'{option} is negative: give a rate of 0 or more.')
         if name == 'features' and isinstance(value, (int, tuple, list)):

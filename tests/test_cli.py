@@ -76,6 +76,25 @@ def test_mistakes_are_named(parse, options, message):
         parse('--config=gan_folder', *options)
 
 
+@pytest.mark.parametrize(
+    ('said', 'plain'),
+    [
+        (
+            'flag --output=None: Flag --output must have a value other than None.',
+            '--output is missing: give it a value.',
+        ),
+        (
+            "flag --config.seed=a: invalid literal for int() with base 10: 'a'",
+            "flag --config.seed=a: 'a' is no integer",
+        ),
+        ("could not convert string to float: 'b'", "'b' is no number"),
+        ('anything else', 'anything else'),
+    ],
+)
+def test_what_flags_say_is_put_in_words(said, plain):
+    assert cli._plain(said) == plain
+
+
 @pytest.mark.parametrize('value', ['nan', 'inf'])
 def test_a_number_that_compares_with_no_bound_is_refused(value):
     values = flags.FlagValues()

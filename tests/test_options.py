@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from flax import linen as nn
+from ml_collections import ConfigDict
 
 from configs import common
 from imggen import methods, options
@@ -71,6 +72,15 @@ def test_a_modules_own_fields_are_no_options():
 def test_methods_name_a_wrong_option(config, message):
     with pytest.raises(UserError, match=message):
         methods.make(config)
+
+
+def test_a_division_by_an_option_that_is_0_is_a_sentence():
+    config = ConfigDict({'total_images': 10, 'data': {'batch_size': 5}})
+    config.num_steps = config.get_ref('total_images') // config.data.get_ref('batch_size')
+    assert options.resolve(config)['num_steps'] == 2
+    config.data.batch_size = 0
+    with pytest.raises(UserError, match='is 0 where it divides, such as'):
+        options.resolve(config)
 
 
 @pytest.mark.parametrize('features', [0, -8, (), (16, 0)])

@@ -4,9 +4,14 @@ python -m experiments.studies.detectors runs/diversity --extractors=pixels,lite0
 
 Numbers are areas under the ROC curve: 1 separates real images from the others, 0.5 is chance. The
 others are noise, random shapes, real images with shuffled patches, and another data set (the
-other classes, if the run keeps some). Each run has a row for its evaluator. Each extractor has one
-for the distance to the nearest of --training training images of the first run.
+other classes, if the run keeps some). Runs that differ only in their seeds share a row, with mean
+and standard deviation. Each extractor has a row for the distance to the nearest of --training
+training images. All runs have the same data.
 """
+
+import collections
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags
 
@@ -15,6 +20,8 @@ from imggen.errors import UserError
 from imggen.evaluation import detection
 from imggen.inference import load
 from imggen.report import formats
+from imggen.seed_statistics import summarize
+from imggen.workdir.restore import Restored
 
 _EXTRACTORS = flags.DEFINE_list('extractors', ['pixels'], f'Some of {features.EXTRACTORS}.')
 _NUM = flags.DEFINE_integer('num', 1000, 'Largest number of images of each kind.', lower_bound=2)
@@ -37,22 +44,51 @@ def main(argv):
     devices.cache_compilations()
     extractors = [features.make(name) for name in _EXTRACTORS.value]
     runs = [load.load(workdir) for workdir in workdirs]
-    for run in runs:
-        detection.check(run)
-    rows = {
-        workdir: detection.measure(run, num_images=_NUM.value, seed=_SEED.value)
-        for workdir, run in zip(workdirs, runs, strict=True)
-    }
+    _check(workdirs, runs)
+    num_real = min(_NUM.value, len(detection.real_images(runs[0], 'test')))
+    num_training = min(_TRAINING.value, len(detection.real_images(runs[0], 'train')))
+    rows = collections.defaultdict(list)
+    names = {}
+    for workdir, run in zip(workdirs, runs, strict=True):
+        same = json.dumps({**run.config, 'seed': 0, 'run': {}}, sort_keys=True)
+        name = names.setdefault(same, workdir)
+        rows[name].append(detection.measure(run, num_images=_NUM.value, seed=_SEED.value))
     for extractor in extractors:
-        rows[f'nearest in {extractor.name}'] = detection.measure_nearest(
+        found = detection.measure_nearest(
             runs[0],
             extractor,
             num_images=_NUM.value,
             num_training=_TRAINING.value,
             seed=_SEED.value,
         )
-    cells = [[name, *(f'{row[key]:.3f}' for key in _COLUMNS)] for name, row in rows.items()]
+        rows[f'nearest in {extractor.name}'].append(found)
+    print(
+        f'{num_real:,} held-out images of {runs[0].config["data"]["name"]} and as many of each '
+        f'other kind; nearest of {num_training:,} training images; seed {_SEED.value}\n'
+    )
+    cells = [[name, *_cells(measured)] for name, measured in rows.items()]
     print(formats.markdown_table(['detector', *_COLUMNS.values()], cells), end='')
+
+
+def _check(workdirs: Sequence[str], runs: Sequence[Restored]) -> None:
+    """Raises UserError if a run has no evaluator, or other data than the first one."""
+    for workdir, run in zip(workdirs, runs, strict=True):
+        try:
+            detection.check(run)
+        except UserError as error:
+            raise UserError(f'{workdir}: {error}') from error
+        other = {**run.config['data'], 'batch_size': 0}
+        if other != {**runs[0].config['data'], 'batch_size': 0}:
+            raise UserError(
+                f'{workdir} has other data than {workdirs[0]}: compare runs of one config.data.'
+            )
+
+
+def _cells(measured: Sequence[Mapping[str, float]]) -> Iterator[str]:
+    """Yields each area, with its deviation if several runs have one."""
+    for key in _COLUMNS:
+        mean, deviation, count = summarize([each[key] for each in measured])
+        yield f'{mean:.3f}' + (f' ± {deviation:.3f} ({count})' if count > 1 else '')
 
 
 if __name__ == '__main__':

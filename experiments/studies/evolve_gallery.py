@@ -49,14 +49,17 @@ def main(argv):
     runs = [load.load(workdir) for workdir in workdirs]
     searches.check_alike(workdirs, runs)
     rows = [_most_probable(run) for run in runs]
+    frames = _sheets(workdirs[0], rows[0].shape[1:])
+    if not 0 <= _IMAGE.value < frames.shape[1]:
+        raise UserError(
+            f'--image={_IMAGE.value}: the sheets show {frames.shape[1]} images: give a number from '
+            f'0 to {frames.shape[1] - 1}.'
+        )
     for name, workdir, run in zip(names, workdirs, runs, strict=True):
         print(evolution_page.write(run, workdir, output / name, num_images=_NUM.value))
     columns = len(rows[0])
     wide = columns if len(rows) > 1 else min(columns, _MAX_COLUMNS)
     images.write_png(output / 'classes.png', images.grid(np.concatenate(rows), columns=wide))
-    frames = _sheets(workdirs[0], rows[0].shape[1:])
-    if _IMAGE.value >= frames.shape[1]:
-        raise UserError(f'--image={_IMAGE.value}: the sheets show {frames.shape[1]} images.')
     shown = np.unique(np.linspace(0, len(frames) - 1, _FRAMES.value).round().astype(int))
     strip = images.grid(frames[shown, _IMAGE.value], columns=len(shown))
     images.write_png(output / 'strip.png', strip)

@@ -7,6 +7,7 @@ means that they are not compared. `config.run.scores` names what else is measure
 import errno
 import functools
 import json
+import os
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -185,16 +186,18 @@ def recorded(
 
 
 def append(workdir: str | pathlib.Path, line: dict[str, Any]) -> None:
-    """Adds one evaluation to a run's evaluations.jsonl, whole or not at all.
+    """Adds one evaluation to a run's evaluations.jsonl, on a line of its own, whole or not at all.
 
     Raises:
       UserError: the file cannot be written.
     """
     path = reader.read(workdir).path / 'evaluations.jsonl'
     try:
-        with open(path, 'ab', buffering=0) as file:
-            size = file.tell()
-            text = f'{json.dumps(line)}\n'.encode()
+        with open(path, 'a+b', buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            start = '' if file.read() in (b'', b'\n') else '\n'  # After what a killed process left.
+            text = f'{start}{json.dumps(line)}\n'.encode()
             if (written := file.write(text)) < len(text):  # The disk is full.
                 file.truncate(size)
                 raise OSError(errno.ENOSPC, f'{written} of {len(text)} bytes were written')

@@ -22,6 +22,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from imggen import options
 from imggen.errors import UserError
 from imggen.options import suggestion
 
@@ -118,7 +119,7 @@ def override(config: ConfigDict, point: Point) -> dict[str, Any]:
     """Returns the whole config of one run with the types of JSON (tuples become lists)."""
     config = copy.deepcopy(config)  # ConfigDict(config) would share the references.
     config.update_from_flattened_dict(point)
-    return json.loads(json.dumps(config.to_dict()))
+    return json.loads(json.dumps(options.resolve(config)))
 
 
 def flag(name: str, value: Any) -> str:

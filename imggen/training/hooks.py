@@ -100,7 +100,8 @@ def write_samples(
       num_samples: images on a sheet, at most.
       every_steps: the period of the hook.
       postprocess: as in `Source`; what it returns is also written, one file per image.
-      inspect: sees (step, generated images, real images) if the method draws images.
+      inspect: sees (step, generated images, real images) if the method draws images and the phase
+        moves them.
     """
     count, columns = min(num_samples, method.num_images or num_samples), None
     inputs = {name: leaf for name, leaf in batch.items() if name != 'label'}
@@ -120,8 +121,10 @@ def write_samples(
         writer.sample('real', sheet({'real': real}))
     draws = method.output is not None and method.translation is None and method.num_images is None
 
+    moving = {phase.name for phase in method.phases if phase.moves_samples}
+
     def write(step, phase, state, metrics):
-        del phase, metrics
+        del metrics
         samples = jax.device_get(sample(image_keys, state, frozen, inputs))
         writer.sample(f'{step:06d}', sheet(samples, columns=columns), step=step)
         if len(samples) > 1 and writer.info.get('sets') != list(samples):
@@ -131,7 +134,7 @@ def write_samples(
                 writer.result(step, name, image)
         elif method.num_images == 1:  # The only image is the result.
             writer.result(step, method.output, images.to_uint8(samples[method.output][0]))
-        elif draws and real is not None:
+        elif draws and real is not None and phase in moving:
             inspect(step, samples[method.output], real)
 
     return StateHook(every_steps, write)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from imggen import options
 from imggen.inference import run
 from imggen.training.train import train as run_training
 
@@ -18,6 +19,6 @@ def train(config: Mapping[str, Any], workdir: str | os.PathLike) -> run.Run:
     Raises:
       UserError: bad input, a workdir of another config, a full disk, NaN.
     """
-    config = config.to_dict() if hasattr(config, 'to_dict') else config
+    config = options.resolve(config) if hasattr(config, 'to_dict') else config
     run_training(config, workdir, command='imggen.train')
     return run.load(workdir)

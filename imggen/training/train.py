@@ -141,7 +141,8 @@ def train(
     labels.check(config, method, source)
     batch = loop.first_batch(source, mesh)
     # An option that a network does not have is refused before anything is written.
-    method, shapes = loop.traced(method, batch, mesh)
+    with _too_large():
+        method, shapes = loop.traced(method, batch, mesh)
     check_fit(config, run_config, method, shapes, num_devices=mesh.size)
     method = precision.stepping_in(run_config.precision, method)
     platform = mesh.devices.flat[0].platform
@@ -180,8 +181,8 @@ def check_fit(
     """Checks options of the run against its method and the `shapes` of its state.
 
     Raises:
-      UserError: a phase has less than 0 steps, a measurement has no extractor, the trace ends
-        after the run, or the method cannot have the precision or the microbatches.
+      UserError: a phase has less than 0 steps, or all have none; a measurement has no extractor;
+        the trace ends after the run; or the method cannot have the precision or the microbatches.
     """
     for phase in method.phases:
         if phase.num_steps < 0:
@@ -189,6 +190,11 @@ def check_fit(
                 f'phase {phase.name!r} has {phase.num_steps:,} steps: set its steps in '
                 'config.method to 0 or more.'
             )
+    if not loop.num_steps(method):
+        raise UserError(
+            'the run has no step: raise config.total_images to one batch or more '
+            '(config.data.batch_size), or config.method.num_steps to 1 or more.'
+        )
     measures = run_config.measure_every_steps and not method.translation
     if measures and not run_config.extractor:
         raise UserError('config.run.measure_every_steps needs config.run.extractor.')
@@ -364,7 +370,8 @@ class _Training:
     def _failures(self) -> Iterator[None]:
         """Records how a run ended if it fails."""
         try:
-            yield
+            with _too_large():
+                yield
         except KeyboardInterrupt:
             self.writer.status('stopped')
             raise
@@ -381,6 +388,18 @@ class _Training:
         done = max(self.checkpoints.written(), default=0)
         where = f'continues from step {done}' if done else 'begins again, for nothing was saved yet'
         _say(f'{signal.Signals(signum).name}: left; the same command {where}')
+
+
+@contextlib.contextmanager
+def _too_large() -> Iterator[None]:
+    """Says in a sentence that options make an array of more than 2^31 rows."""
+    try:
+        yield
+    except OverflowError as error:
+        raise UserError(
+            f'options of config.method or config.data are too large together ({error}): give '
+            'smaller numbers.'
+        ) from error
 
 
 def _advice(error: NotFiniteError, done: int, num_restarts: int, *, in_data: bool) -> str:

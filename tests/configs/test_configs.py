@@ -164,6 +164,34 @@ def test_a_period_of_no_steps_is_refused(name, steps, tmp_path):
         train.train(config.to_dict(), tmp_path)
 
 
+def test_a_budget_below_one_batch_is_refused(tmp_path):
+    config = load(ROOT / 'configs' / 'evaluator_dcgan.py', 'smoke,data=digits')
+    config.total_images = 15
+    with pytest.raises(UserError, match='the run has no step: raise'):
+        train.train(config.to_dict(), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_options_too_large_together_are_refused(tmp_path):
+    config = load(ROOT / 'configs' / 'evaluator_imle.py', 'smoke,data=digits')
+    config.method.pool_factor = 2**30
+    with pytest.raises(UserError, match=r'too large together .*: give smaller numbers'):
+        train.train(config.to_dict(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('argument', 'message'),
+    [
+        ('data=folder,kind=cat', 'argument kind is not for data=folder'),
+        ('size=64', 'argument size is not for data=fashion_mnist'),
+        ('data=faces', "data='faces' is unknown"),
+    ],
+)
+def test_arguments_that_would_do_nothing_are_refused(argument, message):
+    with pytest.raises(UserError, match=message):
+        load(ROOT / 'configs' / 'evaluator_dcgan.py', argument)
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_config_opens_with_its_command(path):
     text = path.read_text()

@@ -271,6 +271,10 @@ def test_an_evaluation_is_recorded_whole_or_not_at_all(tmp_path):
     assert (tmp_path / 'evaluations.jsonl').read_bytes() == before
     evaluate.append(tmp_path, {'step': 2})
     assert [line['step'] for line in reader.read(tmp_path).evaluations] == [1, 2]
+    with open(tmp_path / 'evaluations.jsonl', 'a') as file:
+        file.write('{"step": 3, "no')  # A process was killed here.
+    evaluate.append(tmp_path, {'step': 4})
+    assert [line['step'] for line in reader.read(tmp_path).evaluations] == [1, 2, 4]
 
 
 def test_without_an_extractor_a_metric_of_sets_is_unknown():

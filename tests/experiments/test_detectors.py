@@ -13,17 +13,25 @@ def detectors(*options):
 
 
 def test_a_row_for_each_run_and_each_extractor(tmp_path):
-    train.train(evaluator_cnn.get_config('smoke,data=digits').to_dict(), tmp_path / 'cnn')
-    done = detectors(tmp_path / 'cnn', '--extractors=pixels', '--num=50', '--training=200')
+    config = evaluator_cnn.get_config('smoke,data=digits')
+    runs = [tmp_path / f'cnn{seed}' for seed in range(2)]
+    for config.seed, run in enumerate(runs):
+        train.train(config.to_dict(), run)
+    done = detectors(*runs, '--extractors=pixels', '--num=50', '--training=200')
     assert done.returncode == 0, done.stderr
-    header, _, *rows = [
-        [cell.strip() for cell in line.strip('|').split('|')] for line in done.stdout.splitlines()
-    ]
+    said, _, *lines = done.stdout.splitlines()
+    assert said.startswith('50 held-out images of digits') and 'nearest of 200 training' in said
+    header, _, *rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
     assert header == ['detector', 'noise', 'shapes', 'shuffled patches', 'another set']
-    assert [row[0] for row in rows] == [str(tmp_path / 'cnn'), 'nearest in pixels']
-    values = [[float(cell) for cell in row[1:]] for row in rows]
+    assert [row[0] for row in rows] == [str(runs[0]), 'nearest in pixels']
+    assert all('±' in cell and cell.endswith('(2)') for cell in rows[0][1:])
+    values = [[float(cell.split()[0]) for cell in row[1:]] for row in rows]
     assert all(0 <= value <= 1 for row in values for value in row)
     assert min(values[1]) > 0.7
+    config.data.class_names = ('0', '1')
+    train.train(config.to_dict(), tmp_path / 'other')
+    done = detectors(runs[0], tmp_path / 'other')
+    assert done.returncode == 1 and f'other has other data than {runs[0]}' in done.stderr
 
 
 def test_what_cannot_be_measured_is_told_before_any_work(tmp_path):

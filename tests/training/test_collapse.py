@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from imggen.cli import load_config
 from imggen.training import collapse, train
 
 
@@ -78,3 +79,19 @@ def test_a_run_says_it_and_keeps_it(tmp_path, monkeypatch, capsys, gap, sentence
     info = json.loads((tmp_path / 'run.json').read_text())
     assert sentence in info['warning']
     assert sentence in capsys.readouterr().err
+
+
+def test_a_generator_that_does_not_train_yet_has_not_collapsed(tmp_path, monkeypatch):
+    monkeypatch.setattr(collapse, 'EARLIEST_STEP', 0)
+    monkeypatch.setattr(collapse, 'TIMES', 1)
+    seen = []
+    look = collapse.Detector.samples
+    monkeypatch.setattr(
+        collapse.Detector,
+        'samples',
+        lambda self, step, *sets: seen.append(step) or look(self, step, *sets),
+    )
+    config = load_config('evaluator_moments:smoke,data=digits').to_dict()
+    config['method'].update(num_steps=4, measure_share=0.5, network='pixels')
+    train.train(config, tmp_path)
+    assert seen == [3, 4]

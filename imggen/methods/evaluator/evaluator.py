@@ -133,8 +133,18 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     return Method(
         _init(config, evaluator_optimizer, generator_optimizer, axis_name),
         (
-            Phase('evaluator', learning, _evaluator_step(config, evaluator_optimizer, axis_name)),
-            Phase('calibrate', calibrating, _calibration_step(config, axis_name)),
+            Phase(
+                'evaluator',
+                learning,
+                _evaluator_step(config, evaluator_optimizer, axis_name),
+                moves_samples=False,
+            ),
+            Phase(
+                'calibrate',
+                calibrating,
+                _calibration_step(config, axis_name),
+                moves_samples=False,
+            ),
             Phase('generator', generating, _generator_step(config, generator_optimizer, axis_name)),
         ),
         sample,
@@ -345,6 +355,8 @@ def _check(config: Config) -> None:
             f'config.method.false_reject_rate={config.false_reject_rate} must be at least 0 and '
             'below 1: at 1 the threshold would reject every image.'
         )
+    if config.diversity < 0:
+        raise UserError(f'config.method.diversity={config.diversity}: set it to 0 or more.')
     if config.evaluator_network == 'cnn' and (config.guidance != 'threshold' or config.diversity):
         raise UserError(
             "config.method.evaluator_network='cnn' outputs no image and has no features: set "

@@ -52,6 +52,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     config = options.build(Config, config, where='config.method')
     if config.pool_factor < 1:
         raise UserError(f'config.method.pool_factor={config.pool_factor}: set it to 1 or more.')
+    if config.epsilon < 0:
+        raise UserError(f'config.method.epsilon={config.epsilon}: set it to 0 or more.')
 
     def init(key, frozen, batch):
         del frozen

@@ -69,6 +69,11 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         raise UserError(
             f'config.method.measure_share={config.measure_share}: set it to 0 or more, below 1.'
         )
+    if config.average_learning_rate <= 0:
+        raise UserError(
+            f'config.method.average_learning_rate={config.average_learning_rate}: set it above 0, '
+            'or nothing is learned.'
+        )
     measuring = max(1, round(config.num_steps * config.measure_share))
     if measuring >= config.num_steps:
         raise UserError(
@@ -96,7 +101,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     return Method(
         init,
         (
-            Phase('measure', measuring, _measure_step(config, axis_name)),
+            Phase('measure', measuring, _measure_step(config, axis_name), moves_samples=False),
             Phase('generator', config.num_steps - measuring, _generator_step(config, axis_name)),
         ),
         sample,

@@ -43,11 +43,10 @@ class Config:
     ema_half_life_images: float = 5_000.0
 
     def __post_init__(self):
-        if self.latent_size < 1 or not self.pixel_weight >= 0:
-            raise UserError(
-                f'config.method.latent_size={self.latent_size} and pixel_weight='
-                f'{self.pixel_weight}: set them to 1 or more and to 0 or more.'
-            )
+        if self.latent_size < 1:
+            raise UserError(f'config.method.latent_size={self.latent_size}: set it to 1 or more.')
+        if self.pixel_weight < 0:
+            raise UserError(f'config.method.pixel_weight={self.pixel_weight}: set it to 0 or more.')
 
     @property
     def distance(self) -> Mapping[str, Any]:

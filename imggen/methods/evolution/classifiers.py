@@ -51,7 +51,9 @@ class Classifier(NamedTuple):
     part: int = 0
 
 
-def load(name: str, *, image_size: int = 0, input_size: int = 0) -> Classifier:
+def load(
+    name: str, *, image_size: int = 0, input_size: int = 0, option: str = 'classifier'
+) -> Classifier:
     """Returns a classifier that ships with a package, or a trained one.
 
     Args:
@@ -60,6 +62,7 @@ def load(name: str, *, image_size: int = 0, input_size: int = 0) -> Classifier:
       image_size: height and width of the images that are searched; 0 for those of its training.
       input_size: height and width to which a classifier of ImageNet resizes the images; 0 for
         those of its training. Smaller inputs are classified faster and less well.
+      option: the option of config.method.problem that holds the name.
 
     Raises:
       UserError: there is no such run, its method is not 'classifier', or the classifier does not
@@ -67,7 +70,7 @@ def load(name: str, *, image_size: int = 0, input_size: int = 0) -> Classifier:
     """
     if name in lite0.VARIANTS:
         return _imagenet(name, image_size, input_size)
-    found = _SHIPPED[name]() if name in _SHIPPED else _trained(name)
+    found = _SHIPPED[name]() if name in _SHIPPED else _trained(name, option)
     for option, size in (('image_size', image_size), ('input_size', input_size)):
         if size and (size, size) != found.shape[:2]:
             height, width, _ = found.shape
@@ -177,13 +180,13 @@ def _shipped(name: str, params, logits, digest: str) -> Classifier:
 _SHIPPED = {'convolutional': _convolutional, 'dense': _dense}
 
 
-def _trained(workdir: str) -> Classifier:
+def _trained(workdir: str, option: str) -> Classifier:
     try:
         restored = restore(workdir, _make_classifier)
     except UserError as error:
         known = ', '.join(map(repr, (*_SHIPPED, *lite0.VARIANTS)))
         raise UserError(
-            f'config.method.problem.classifier is neither one of {known} nor a run: {error}'
+            f'config.method.problem.{option} is neither one of {known} nor a run: {error}'
         ) from error
     section = dict(restored.config['method'])
     section.pop('name')

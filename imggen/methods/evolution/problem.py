@@ -132,7 +132,7 @@ def make(section: Mapping[str, Any]) -> Problem:
     )
     if config.also:
         classifier = classifiers.joint(
-            classifier, classifiers.load(config.also, input_size=config.input_size)
+            classifier, classifiers.load(config.also, input_size=config.input_size, option='also')
         )
     class_names = _resolved(config.class_names, classifier.class_names) or classifier.class_names
     numbers = [classifier.class_names.index(name) for name in class_names]
@@ -157,6 +157,11 @@ def _resolved(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]
     names = []
     for name in given:
         for part in [name] if name in known else str(name).split(','):
+            if not part.strip():
+                raise UserError(
+                    f'config.method.problem.class_names={",".join(map(str, given))!r} has an empty '
+                    'name: leave the comma out.'
+                )
             spaced = part if part in known else part.replace('_', ' ').strip()
             if spaced not in known:
                 near = difflib.get_close_matches(spaced, known, n=5, cutoff=0.0)

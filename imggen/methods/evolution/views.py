@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from imggen.augmentation import affine
+from imggen.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,17 @@ class Views:
     shift: float = 6.0
     scale: float = 0.1
     degrees: float = 10.0
+
+    def __post_init__(self):
+        for name in ('margin', 'shift', 'degrees'):
+            if getattr(self, name) < 0:
+                raise UserError(
+                    f'config.method.views.{name}={getattr(self, name)}: set it to 0 or more.'
+                )
+        if not 0 <= self.scale < 1:
+            raise UserError(
+                f'config.method.views.scale={self.scale}: set it to 0 or more, below 1.'
+            )
 
     def __call__(self, image_keys: jax.Array, images: jax.Array) -> jax.Array:
         height, width = images.shape[1:3]

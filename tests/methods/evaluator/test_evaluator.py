@@ -182,6 +182,7 @@ def test_one_reference_makes_one_image_and_diversity_many():
         ),
         ({'features': 'alexnett'}, "config.method.features='alexnett' is not a valid choice"),
         ({'num_steps': 2}, 'leaves no step for the generator'),
+        ({'diversity': -1.0}, 'diversity=-1.0: set it to 0 or more'),
     ],
 )
 def test_impossible_options_get_one_sentence(changes, message):

@@ -153,3 +153,24 @@ def test_gradients_ascend_through_views():
     other, _ = plain.phases[0].step(jax.random.key(0), first, plain.frozen, {})
     seen, _ = step(jax.random.key(0), first, method.frozen, {})
     assert not np.allclose(seen.genome, other.genome)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'class_names': ('Bag', '')}, "class_names='Bag,' has an empty name"),
+        ({'class_names': ('Bag,',)}, "class_names='Bag,' has an empty name"),
+        ({'also': 'foo'}, 'config.method.problem.also is neither one of .* nor a run: foo holds'),
+    ],
+)
+def test_the_wrong_option_of_a_problem_is_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        problem.make({'classifier': 'dense', 'encoding': 'pixels', **changes})
+
+
+@pytest.mark.parametrize('changes', [{'margin': -5.0}, {'degrees': -1.0}, {'scale': 1.0}])
+def test_impossible_views_are_refused(changes):
+    with pytest.raises(
+        UserError, match=f'config.method.views.{next(iter(changes))}=.* set it to 0'
+    ):
+        views.Views(**changes)
