@@ -315,6 +315,11 @@ def _plain(message: str) -> str:
     if missing:
         return f'{missing[1]} is missing: give it a value.'
     message = re.sub(
+        r'value should be one of <\|?(.*)>',
+        lambda found: f'choose one of {found[1].replace("|", ", ")}',
+        message,
+    )
+    message = re.sub(
         r'invalid literal for int\(\) with base 10: (.*)', r'\1 is no integer', message
     )
     return re.sub(r'could not convert string to float: (.*)', r'\1 is no number', message)

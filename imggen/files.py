@@ -52,8 +52,10 @@ def writing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     try:
         yield partial
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(partial)):
+            error.filename = str(path)  # A write to a full disk names no file.
         raise
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 
@@ -30,6 +31,18 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text(encoding='utf-8') == 'ä\n'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_does_not_fit_is_named(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match='File too large') as caught:
+            files.write_bytes(tmp_path / 'large', bytes(100))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / 'large')
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_somebody_else_wrote_is_not_replaced(tmp_path):
