@@ -29,7 +29,7 @@ def adopt(
 
     Returns:
       The method, and a record for run.json: the `workdir` and the `step` of the parent, and the
-      names of the networks that were `taken` and that were `drawn`.
+      names of the networks that were `taken` and that were `drawn`, with the reason `why`.
 
     Raises:
       UserError: there is no run, no checkpoint, or no network that fits.
@@ -59,13 +59,17 @@ def adopt(
 
     drawn = [name for name in wanted if name not in taken]
     record = {'workdir': str(workdir), 'step': restored.step, 'taken': taken, 'drawn': drawn}
+    if drawn:
+        record['why'] = _why(given, {name: wanted[name] for name in drawn})
     return method._replace(init=init), record
 
 
 def sentence(record: Mapping[str, Any]) -> str:
     """Says which networks came from the parent."""
     text = f'from {record["workdir"]}, step {record["step"]}: {", ".join(record["taken"])}'
-    return f'{text}; drawn anew: {", ".join(record["drawn"])}' if record['drawn'] else text
+    if not record['drawn']:
+        return text
+    return f'{text}; drawn anew: {", ".join(record["drawn"])}, because {record["why"]}'
 
 
 def _networks(state: Any) -> dict[str, dict[str, Any]]:
@@ -80,20 +84,20 @@ def _networks(state: Any) -> dict[str, dict[str, Any]]:
 
 
 def _why(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Says the first difference of networks that do not fit."""
+    """Says the first difference of networks that do not fit, and what would make them fit."""
     name = next((name for name in wanted if name in given), None)
     if name is None:
         return f'it has {", ".join(given)}, and this config trains {", ".join(wanted)}'
     held, needed = _shapes(given[name]), _shapes(wanted[name])
     for array, (shape, _) in needed.items():
         if array not in held:
-            return f'it has no {array}; use its network options'
+            return f'it has no {array}: use its network options'
         if held[array][0] != shape:
             return (
-                f'{array} is {list(held[array][0])} there and {list(shape)} here; use its image '
-                'size, channels, classes and network options'
+                f'{array} is {list(held[array][0])} there and {list(shape)} here: use its image '
+                'size, channels, classes, latent_size and network options'
             )
-    return f'it has more in {name}; use its network options'
+    return f'it has more in {name}: use its network options'
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple]:

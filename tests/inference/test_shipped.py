@@ -55,8 +55,8 @@ def test_the_shipped_model_is_exported_with_its_origin_and_not_measured_in_place
 @pytest.mark.parametrize(
     'changes, shape, sentence',
     [
-        ({}, (32, 32, 3), r'is \[256\] there and \[128\] here; use its image size'),
-        ({}, (64, 64, 4), r'there and .* here; use its image size, channels'),
+        ({}, (32, 32, 3), r'is \[256\] there and \[128\] here: use its image size'),
+        ({}, (64, 64, 4), r'there and .* here: use its image size, channels'),
         ({'network': 'residual'}, (64, 64, 3), r'use its network options'),
     ],
 )
