@@ -21,10 +21,10 @@ EXPECTED = {
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, size=64)
+    arg = common.parse(arg, smoke=False, size=64, drawings=False)
     config = common.config(
         'gan',
-        total_images=64 if arg.smoke else 300_000,
+        total_images=64 if arg.smoke else 150_000 if arg.drawings else 300_000,
         data={
             'name': 'folder',
             'path': '',
@@ -35,18 +35,19 @@ def get_config(arg=None):
         },
     )
     config.method.network = 'dcgan'
-    config.method.latent_size = 128
-    config.method.generator = ConfigDict({'features': 8 if arg.smoke else 32})
-    config.method.discriminator = ConfigDict(
-        {'features': 8 if arg.smoke else 32, 'normalize': False}
-    )
+    if arg.drawings:
+        config.init_from = 'drawings'
+    features = 8 if arg.smoke and not arg.drawings else 32
+    config.method.latent_size = 64 if arg.drawings else 128
+    config.method.generator = ConfigDict({'features': features})
+    config.method.discriminator = ConfigDict({'features': features, 'normalize': False})
     config.method.augment = ConfigDict(
         {'kinds': ('translation', 'cutout'), 'probability': 0.5, 'target': 0.0}
     )
     config.method.loss = 'nonsaturating'
     config.method.r1_gamma = 1.0
     config.method.penalty_every_steps = 4
-    config.method.learning_rate = 1e-3
+    config.method.learning_rate = 3e-4 if arg.drawings else 1e-3
     config.method.learning_rate_end = 0.05
     config.method.b1 = 0.0
     config.method.b2 = 0.99
