@@ -196,7 +196,9 @@ def append(workdir: str | pathlib.Path, line: dict[str, Any]) -> None:
         with open(path, 'a+b', buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
-            start = '' if file.read() in (b'', b'\n') else '\n'  # After what a killed process left.
+            start = (
+                '' if file.read(1) in (b'', b'\n') else '\n'
+            )  # After what a killed process left.
             text = f'{start}{json.dumps(line)}\n'.encode()
             if (written := file.write(text)) < len(text):  # The disk is full.
                 file.truncate(size)

@@ -24,7 +24,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from imggen.errors import UserError
-from imggen.workdir import checksums
+from imggen.workdir import checksums, weights
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:
@@ -53,7 +53,7 @@ def _score(metrics: Mapping[str, float]) -> float:
 
 @contextlib.contextmanager
 def _without_stragglers():
-    """Silences reads and writes that outlive a restore or a save that fails within.
+    """Silences writes that outlive a save that fails within.
 
     TensorStore hands the end of each one to an event loop that Orbax has closed by then, and
     prints a traceback. They end after the failure, so that only success ends the silence.
@@ -138,7 +138,13 @@ class Checkpoints:
                     elif self._keep_best and (fault := checksums.damage(path, below='metrics/')):
                         self._set_aside(step, fault)
             _wait_for_all('checkpoints')
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+            handlers = {
+                'state': ocp.StandardCheckpointHandler(),
+                'record': ocp.JsonCheckpointHandler(),
+            }
+            self._manager = ocp.CheckpointManager(
+                self._folder, options=options, item_handlers=handlers
+            )
         except OSError as error:
             raise UserError(
                 f'{self._folder} cannot be used ({error.strerror}): take another folder or make '
@@ -283,8 +289,8 @@ class Checkpoints:
         )
         args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         try:
-            with _without_stragglers():
-                restored = self._manager.restore(step, args=args)
+            self._check_shapes(step, abstract)
+            restored = self._manager.restore(step, args=args)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f'checkpoint {path} cannot be read ({_first_line(error)}): '
@@ -292,6 +298,17 @@ class Checkpoints:
                 'continue from the checkpoint before it.'
             ) from error
         return restored['state']
+
+    def _check_shapes(self, step: int, like) -> None:
+        """Raises ValueError at an array of another shape, which Orbax does in the middle of reads.
+
+        The others then go on, and print tracebacks.
+        """
+        held = dict(weights.named(self._manager.item_metadata(step)['state'].tree))
+        for name, leaf in weights.named(like):
+            if name in held and tuple(held[name].shape) != leaf.shape:
+                there, here = list(held[name].shape), list(leaf.shape)
+                raise ValueError(f'{name} is {there} there and {here} here')
 
     def _steps_on_disk(self) -> list[int]:
         if not self._folder.is_dir():

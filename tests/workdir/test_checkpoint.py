@@ -187,18 +187,32 @@ def test_writes_beside_one_that_failed_print_no_traceback(file, said, caplog):
     assert caplog.text.count('Task exception was never retrieved') == said
 
 
-def test_only_stragglers_of_a_restore_that_failed_are_silent(copy, monkeypatch):
+def test_arrays_of_another_shape_are_named_before_anything_is_read(copy):
+    checkpoints = Checkpoints(copy, read_only=True)
+    with pytest.raises(UserError, match=r'cannot be read \(weights is \[400\] there and \[300\] h'):
+        checkpoints.restore({**state(0), 'weights': jnp.zeros(300)})
+    cases.assert_equal_bits(checkpoints.restore(state(0)), state(30))
+
+
+def test_only_stragglers_of_a_save_that_failed_are_silent(copy, monkeypatch):
     printed = []
     monkeypatch.setattr(sys, 'unraisablehook', lambda given: printed.append(str(given.exc_value)))
-    checkpoints = Checkpoints(copy, read_only=True)
 
     def end(message):
         sys.unraisablehook(types.SimpleNamespace(exc_value=RuntimeError(message)))
 
-    checkpoints.restore(state(0))
+    checkpoints = Checkpoints(copy, keep_newest=3)
+    checkpoints.save(40, state(40))
+    checkpoints.wait()
     end('Event loop is closed')
-    with pytest.raises(UserError, match='cannot be read'):
-        checkpoints.restore({**state(0), 'weights': jnp.zeros(300)})
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(checksums, 'write', full)
+    checkpoints.save(50, state(50))
+    with pytest.raises(UserError, match='step 50 could not be'):
+        checkpoints.wait()
     end('Event loop is closed')
     end('another')
     assert printed == ['Event loop is closed', 'another']
