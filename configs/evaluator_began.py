@@ -11,13 +11,21 @@ from configs import common
 
 # Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
-    'total_images=100000 data.batch_size=16 --num=2000': {'frechet': (3.107, 0.64, 3)},
-    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (4.008, 0.21, 5)},
-    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
-        'frechet': (384.2, 11.0, 5)
+    'total_images=100000 data.batch_size=16 --num=2000': {
+        'frechet': (3.101, 0.65, 3),
+        'distinct': (0.5747, 0.0077, 3),
+    },
+    'total_images=30000 data.batch_size=16 --num=2000': {
+        'frechet': (4.065, 0.18, 3),
+        'distinct': (0.4068, 0.0043, 3),
     },
     ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
-        'frechet': (0.6569, 0.061, 5)
+        'frechet': (0.6726, 0.05, 3),
+        'distinct': (0.08733, 0.056, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (387.8, 6.7, 3),
+        'distinct': (0.0007123, 0.0012, 3),
     },
 }
 

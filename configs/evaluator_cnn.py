@@ -10,11 +10,17 @@ from configs import evaluator_threshold
 
 # Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
-    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (26.35, 6.8, 5)},
-    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
-        'frechet': (399.7, 13.0, 5)
+    'total_images=30000 data.batch_size=16 --num=2000': {
+        'frechet': (30.68, 4.7, 3),
+        'distinct': (0.0005, 0.0005, 3),
     },
-    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (28.93, 5.0, 5)},
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (26.53, 1.5, 3),
+        'distinct': (0.001333, 0.00058, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (429.5, 36.0, 3)
+    },
 }
 
 

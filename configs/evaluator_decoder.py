@@ -9,11 +9,18 @@ from configs import evaluator_vae
 
 # Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
-    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (6.398, 0.32, 5)},
-    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
-        'frechet': (241.0, 3.9, 5)
+    'total_images=30000 data.batch_size=16 --num=2000': {
+        'frechet': (6.452, 0.43, 3),
+        'distinct': (0.4845, 0.014, 3),
     },
-    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (6.85, 2.3, 5)},
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (7.94, 2.3, 3),
+        'distinct': (0.3073, 0.026, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (238.2, 4.5, 3),
+        'distinct': (0.1809, 0.047, 3),
+    },
 }
 
 

@@ -10,11 +10,18 @@ from configs import evaluator_perceptual
 
 # Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
-    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (5.458, 0.55, 5)},
-    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
-        'frechet': (286.6, 9.5, 5)
+    'total_images=30000 data.batch_size=16 --num=2000': {
+        'frechet': (5.615, 0.55, 3),
+        'distinct': (0.5825, 0.0056, 3),
     },
-    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (7.549, 0.33, 5)},
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (7.636, 0.5, 3),
+        'distinct': (0.409, 0.011, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (256.4, 7.9, 3),
+        'distinct': (0.1382, 0.012, 3),
+    },
 }
 
 

@@ -9,11 +9,18 @@ from configs import common
 
 # Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
-    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (4.456, 0.41, 5)},
-    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
-        'frechet': (266.7, 16.0, 5)
+    'total_images=30000 data.batch_size=16 --num=2000': {
+        'frechet': (4.362, 0.47, 3),
+        'distinct': (0.657, 0.0046, 3),
     },
-    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (1.278, 0.25, 5)},
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (1.354, 0.22, 3),
+        'distinct': (0.4683, 0.01, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (236.8, 14.0, 3),
+        'distinct': (0.1197, 0.019, 3),
+    },
 }
 
 

@@ -12,6 +12,14 @@ EXPECTED = {
         'frechet': (3.809, 0.21, 3),
         'distinct': (0.4893, 0.0075, 3),
     },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (1.991, 0.37, 3),
+        'distinct': (0.405, 0.016, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (193.5, 3.7, 3),
+        'distinct': (0.1083, 0.013, 3),
+    },
 }
 
 

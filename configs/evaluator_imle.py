@@ -14,6 +14,14 @@ EXPECTED = {
         'frechet': (2.319, 0.072, 3),
         'distinct': (0.291, 0.01, 3),
     },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (2.858, 1.0, 3),
+        'distinct': (0.132, 0.0053, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (178.1, 2.6, 3),
+        'distinct': (0.1125, 0.0099, 3),
+    },
 }
 
 

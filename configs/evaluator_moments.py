@@ -10,6 +10,14 @@ EXPECTED = {
         'frechet': (2.52, 0.097, 3),
         'distinct': (0.3495, 0.0026, 3),
     },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (0.4777, 0.16, 3),
+        'distinct': (0.2873, 0.033, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (189.5, 14.0, 3),
+        'distinct': (0.05271, 0.018, 3),
+    },
 }
 
 

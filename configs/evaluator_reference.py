@@ -13,26 +13,37 @@ from configs import evaluator_threshold
 # Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
     'total_images=100000 data.batch_size=16 --num=2000 method.reference_epochs=10': {
-        'frechet': (17.83, 4.4, 3)
-    },
-    'total_images=30000 data.batch_size=16 --num=2000 method.reference_epochs=10': {
-        'frechet': (16.1, 2.5, 5)
+        'frechet': (16.39, 4.4, 3)
     },
     'total_images=30000 data.batch_size=16 --num=2000 method.reference_epochs=5': {
-        'frechet': (15.22, 4.4, 5)
-    },
-    'total_images=30000 data.batch_size=16 --num=2000 method.reference_epochs=50': {
-        'frechet': (15.13, 2.8, 5)
-    },
-    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000 method.reference_epochs=10': {
-        'frechet': (26.28, 3.3, 5)
+        'frechet': (16.37, 5.8, 3)
     },
     ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000 method.reference_epochs=5': {
-        'frechet': (26.89, 6.4, 5)
+        'frechet': (28.16, 7.6, 3),
+        'distinct': (0.001333, 0.0015, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 '
+    '--extractor=lite0 method.reference_epochs=5': {'frechet': (455.0, 14.0, 3)},
+    'total_images=30000 data.batch_size=16 --num=2000 method.reference_epochs=10': {
+        'frechet': (15.12, 1.4, 3),
+        'distinct': (0.0006667, 0.00076, 3),
+    },
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000 method.reference_epochs=10': {
+        'frechet': (27.09, 3.8, 3)
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 '
+    '--extractor=lite0 method.reference_epochs=10': {
+        'frechet': (477.6, 21.0, 3),
+        'distinct': (0.0007123, 0.0012, 3),
+    },
+    'total_images=30000 data.batch_size=16 --num=2000 method.reference_epochs=50': {
+        'frechet': (15.9, 3.6, 3)
     },
     ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000 method.reference_epochs=50': {
-        'frechet': (26.27, 4.8, 5)
+        'frechet': (24.33, 4.7, 3)
     },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 '
+    '--extractor=lite0 method.reference_epochs=50': {'frechet': (477.6, 6.3, 3)},
 }
 
 

@@ -9,11 +9,18 @@ from configs import common
 
 # Options -> {metric: (mean, standard deviation, number of seeds)}.
 EXPECTED = {
-    'total_images=30000 data.batch_size=16 --num=2000': {'frechet': (11.06, 0.46, 5)},
-    ':data=folder,size=32 total_images=10000 data.batch_size=16 --num=500 --extractor=lite0': {
-        'frechet': (306.8, 2.4, 5)
+    'total_images=30000 data.batch_size=16 --num=2000': {
+        'frechet': (10.8, 0.36, 3),
+        'distinct': (0.4183, 0.03, 3),
     },
-    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {'frechet': (23.59, 0.43, 5)},
+    ':kind=Sneaker total_images=15000 data.batch_size=16 --num=1000': {
+        'frechet': (23.41, 0.36, 3),
+        'distinct': (0.2623, 0.043, 3),
+    },
+    ':data=folder,size=32 total_images=20000 data.batch_size=16 --num=500 --extractor=lite0': {
+        'frechet': (305.3, 4.2, 3),
+        'distinct': (0.161, 0.021, 3),
+    },
 }
 
 
