@@ -196,9 +196,8 @@ def append(workdir: str | pathlib.Path, line: dict[str, Any]) -> None:
         with open(path, 'a+b', buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
-            start = (
-                '' if file.read(1) in (b'', b'\n') else '\n'
-            )  # After what a killed process left.
+            is_cut = file.read(1) not in (b'', b'\n')  # By a process that was killed.
+            start = '\n' if is_cut else ''
             text = f'{start}{json.dumps(line)}\n'.encode()
             if (written := file.write(text)) < len(text):  # The disk is full.
                 file.truncate(size)
