@@ -3,7 +3,8 @@ r"""Rectified flow with a small U-Net on Fashion-MNIST, with several evaluations
 python -m experiments.train --config=configs/flow_fashion_mnist.py --workdir=runs/flow
 python -m experiments.train --config=configs/flow_fashion_mnist.py:classes --workdir=runs/flow2
 
-`:classes` conditions the network on the label and samples with classifier-free guidance.
+Samples are guided by the network itself as it was after an eighth of the training
+(autoguidance). `:classes` conditions it on the label and takes classifier-free guidance.
 Fréchet distance in the features of the Fashion-MNIST classifier (2,000 samples, seed 0): Heun 2.77,
 1.36 and 1.31 with 5, 10 and 20 evaluations of the network; Euler 11.2 with one and 1.49 with 50
 (docs/gan.md).
@@ -29,6 +30,9 @@ def get_config(arg=None):
     if arg.classes:
         config.method.num_classes = 10
         config.method.guidance = 1.5
+    else:
+        config.method.early = 0.125
+        config.method.guidance = 2.0
     config.method.learning_rate = 2e-3
     config.method.ema_half_life_images = 5_000.0
     config.run = common.run(

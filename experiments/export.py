@@ -75,7 +75,8 @@ def main(argv):
             has_sheet=bool(sheets),
         )
         files.write_text(folder / 'README.md', text)
-    print(f'{output}: step {restored.step} of {_WORKDIR.value}; {output}/README.md says how to use')
+    print(f'{output}: step {restored.step} of {_WORKDIR.value}')
+    print(f'{output}/README.md says how to use it')
     if repository is not None:
         print(f'{push.push(output, repository)}: private until you say otherwise')
 

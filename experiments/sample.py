@@ -53,7 +53,7 @@ _LABEL = flags.DEFINE_string(
 )
 _TRUNCATION = flags.DEFINE_float('truncation', None, 'Largest absolute value in a latent.')
 _GUIDANCE = flags.DEFINE_float(
-    'guidance', None, 'Factor of classifier-free guidance, of a run that has it; as configured.'
+    'guidance', None, 'Factor of guidance, of a flow that has it; as configured.'
 )
 _INTERPOLATE = flags.DEFINE_bool('interpolate', False, 'Walk through latent space.')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace what is at --output.')
@@ -61,6 +61,7 @@ _FRAMES = flags.DEFINE_integer('frames', 16, 'Images between two stops.', lower_
 _PROJECT = flags.DEFINE_list('project', [], 'Image files whose latents to search for.')
 _AGAIN = flags.DEFINE_list('again', [], 'Saved pictures (PNG) to make once more.')
 _ALL = 'all'
+_MOST_PIXELS = 2**28  # Of a sheet, which is made in memory.
 _EXTRACTOR = flags.DEFINE_enum(
     'extractor',
     None,
@@ -95,6 +96,11 @@ def _generate(key, restored, output: pathlib.Path) -> None:
     if label == _ALL:
         classes, columns = sampling.num_classes(restored), count
         count, label = classes * columns, np.arange(classes, dtype=np.int32).repeat(columns)
+    height, width = restored.batch['image'].shape[1:3]
+    if not _is_folder(output) and count * height * width > _MOST_PIXELS:
+        raise UserError(
+            f'--num={_NUM.value} makes a sheet of {count:,} images: lower it, or give a folder.'
+        )
     chunks = sampling.generate(
         key,
         restored,
@@ -182,8 +188,10 @@ def _latents_path(output: pathlib.Path) -> pathlib.Path:
 def _checked(output: pathlib.Path) -> pathlib.Path:
     """Refuses an output that cannot be written or replaced, before the work."""
     walks = _INTERPOLATE.value and not _PROJECT.value
+    if walks and _NUM.value < 2:
+        raise UserError('--num=1 is no walk: give 2 stops or more.')
     suffixes = animation.SUFFIXES if walks else ('.png',)
-    if output.suffix not in ('', *suffixes) and not output.is_dir():
+    if not _is_folder(output) and output.suffix not in suffixes:
         raise UserError(
             f'--output={output} cannot be written: give a folder, a .png for a sheet or, '
             'with --interpolate, a .mp4, .gif or .webp.'
@@ -203,7 +211,7 @@ def _write(output: pathlib.Path, pictures: np.ndarray) -> None:
 
 
 def _is_folder(output: pathlib.Path) -> bool:
-    return output.is_dir() or not output.suffix
+    return output.is_dir() or not output.suffix or _OUTPUT.value.endswith('/')
 
 
 def _write_files(folder: pathlib.Path, pictures: np.ndarray, *, first: int) -> None:

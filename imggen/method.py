@@ -148,8 +148,7 @@ class Method(NamedTuple):
       num_images: number of images in the state, for methods that search images; None if
         `sample` draws images.
       num_classes: number of classes that `sample` distinguishes; None without labels.
-      guidance: the factor of classifier-free guidance that `sample` takes by default; None
-        without.
+      guidance: the factor of guidance that `sample` takes by default; None without.
       translation: set if `sample` maps batch['input'] to the output; None if it generates.
       energy: (state, images [n, height, width, channels]) -> float32 [n], small for images
         like those of the data set; None without an evaluator.

@@ -56,7 +56,7 @@ def reference(
         return [pictures] if isinstance(pictures, np.ndarray) else pictures
 
     def of(split):
-        shown = 'reference' if split == 'test' else 'training images'
+        shown = 'reference' if split == 'test' else 'training'
         return cached_features(extractor, partial(read, split), mesh=mesh, shown=shown)
 
     if data.has_held_out(section):

@@ -33,6 +33,7 @@ def measure(
     seed: int,
     extractor: Extractor,
     evaluations: tuple[int, ...] = _EVALUATIONS,
+    guidance: float | None = None,
 ) -> dict[str, float]:
     """Returns the Fréchet distance of samples of one run by solver and evaluations.
 
@@ -41,6 +42,7 @@ def measure(
     Args:
       restored, num_images, seed, extractor: see `evaluate.Score`.
       evaluations: numbers of network evaluations for one sample.
+      guidance: the factor of guidance; by default that of the run's config.
 
     Returns:
       {'frechet_euler_1': ..., 'frechet_euler_2': ..., ...}. A number of evaluations that a
@@ -50,6 +52,11 @@ def measure(
       UserError: the method is not a flow.
     """
     check(restored)
+    if guidance is not None:
+        method = {**restored.config['method'], 'guidance': guidance}
+        restored = restored._replace(
+            config={**restored.config, 'method': method}, method=methods.make(method)
+        )
     real = distribution.reference(restored.config['data'], extractor, mesh=restored.mesh)
     moments = Moments.of(real.features.features)
     evaluations_per_call = _evaluations_per_call(restored)

@@ -1,10 +1,12 @@
 """From a workdir to a trained method that samples."""
 
+import difflib
 import pathlib
 
 from jax.sharding import Mesh
 
 from imggen import methods
+from imggen.errors import UserError
 from imggen.workdir.restore import Restored, restore
 
 _SHIPPED = pathlib.Path(__file__).parent / 'models'
@@ -14,9 +16,15 @@ def folder(workdir: str | pathlib.Path) -> pathlib.Path:
     """Returns the folder that a name means: of a run, or of the model 'drawings', which is shipped.
 
     A run or a model in a folder of that name comes first; pictures in it do not count.
+
+    Raises:
+      UserError: there is no such folder, and the name is nearly that of a model.
     """
     path = pathlib.Path(workdir)
     names = [model.name for model in _SHIPPED.iterdir()]
+    close = difflib.get_close_matches(str(workdir), names, n=1)
+    if close and path.name == str(workdir) not in names and not path.exists():
+        raise UserError(f'{workdir} does not exist: did you mean {close[0]!r}?')
     is_run = (path / 'config.json').exists()
     return _SHIPPED / path if str(workdir) in names and not is_run else path
 

@@ -92,7 +92,7 @@ def generate(
         draws its own by default.
       truncation: the largest absolute value in a latent, whose values are drawn from a
         truncated normal distribution: fewer odd images, less variety. None for no bound.
-      guidance: the factor of classifier-free guidance; by default that of the run's config.
+      guidance: the factor of guidance, of a flow; by default that of the run's config.
 
     Yields:
       Sets of images by name, float32 [chunk, height, width, channels] in [-1, 1] on the host.

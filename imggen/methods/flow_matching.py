@@ -6,11 +6,13 @@ With noise x0 ~ N(0, I), an image x1 and a time t in [0, 1]:
 
 The v that minimizes the loss is the velocity of a flow that carries noise to images. `sample`
 integrates the flow of the averaged network with a fixed number of network evaluations, where an
-adversarial generator needs one. With labels the velocity is (Ho and Salimans 2022)
+adversarial generator needs one. With guidance the velocity is
 
-  v = v(x, none) + guidance (v(x, class) - v(x, none)),
+  v = v_worse + guidance (v - v_worse),
 
-which takes two evaluations unless guidance is 1.
+which takes two evaluations unless guidance is 1. The worse velocity is that of the network without
+the class (classifier-free guidance, Ho and Salimans 2022), or that of the network early in its
+training (autoguidance, Karras et al. 2024), which needs no classes.
 """
 
 import dataclasses
@@ -41,7 +43,9 @@ class Config:
       time: one of TIMES: 'uniform', or 'logit_normal' to train more often in the middle.
       num_classes: number of classes that the velocity depends on; 0 for none.
       class_dropout: fraction of the images whose label is hidden in training.
-      guidance: the factor above; at 1 only the velocity with the class is used.
+      guidance: the factor above; at 1 only the better velocity is used.
+      early: fraction of the steps after which the averaged network is kept as the worse one; at 0
+        the worse one is the network without the class.
       solver: one of SOLVERS, to sample with.
       evaluations: network evaluations per sample.
       learning_rate: learning rate of Adam after `warmup_steps`; it decays to 0 along a cosine.
@@ -56,6 +60,7 @@ class Config:
     num_classes: int = 0
     class_dropout: float = 0.1
     guidance: float = 1.0
+    early: float = 0.0
     solver: str = 'heun'
     evaluations: int = 20
     learning_rate: float = 1e-3
@@ -66,11 +71,17 @@ class Config:
 
 @struct.dataclass
 class State:
-    """What a checkpoint holds. Samples are drawn with the averaged variables, `ema`."""
+    """What a checkpoint holds.
+
+    Attributes:
+      ema: the averaged variables, with which samples are drawn.
+      early: those of an early step, for autoguidance; () without it.
+    """
 
     step: jax.Array
     network: TrainState
     ema: Any
+    early: Any = ()
 
 
 def euler(velocity: Callable, x: jax.Array, evaluations: int) -> jax.Array:
@@ -141,7 +152,10 @@ def unbounded(config: Config, *, axis_name: str | None = None) -> Method:
     optimizer = make_optimizer(
         config, learning_rate=config.learning_rate, num_steps=config.num_steps
     )
-    is_guided = bool(config.num_classes) and config.guidance != 1.0
+    has_worse = bool(config.num_classes or config.early)
+    is_guided = has_worse and config.guidance != 1.0
+    if not 0 <= config.early < 1:
+        raise UserError(f'config.method.early={config.early} must be at least 0 and less than 1.')
     if config.evaluations < (2 if is_guided else 1):
         raise UserError(
             f'config.method.evaluations={config.evaluations} is too small for one step; set it '
@@ -153,7 +167,12 @@ def unbounded(config: Config, *, axis_name: str | None = None) -> Method:
         label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
         variables = network.init(key, batch['image'][:1], jnp.zeros(1), label)
-        return State(jnp.int32(0), train_state.create(variables, optimizer), ema=variables)
+        return State(
+            step=jnp.int32(0),
+            network=train_state.create(variables, optimizer),
+            ema=variables,
+            early=variables if config.early else (),
+        )
 
     def sample(image_keys, state, frozen, batch):
         del frozen
@@ -167,13 +186,15 @@ def unbounded(config: Config, *, axis_name: str | None = None) -> Method:
 
         def velocity(x, time):
             times = jnp.full(len(x), time)
+            better = network.apply(state.ema, x, times, label)
             if not takes_two:
-                return network.apply(state.ema, x, times, label)
-            none = jnp.full_like(label, config.num_classes)
-            with_class, without = (
-                network.apply(state.ema, x, times, which) for which in (label, none)
-            )
-            return without + guidance * (with_class - without)
+                return better
+            if config.early:
+                worse = network.apply(state.early, x, times, label)
+            else:
+                none = jnp.full_like(label, config.num_classes)
+                worse = network.apply(state.ema, x, times, none)
+            return worse + guidance * (better - worse)
 
         return {'generated': solver(velocity, noise, num_evaluations)}
 
@@ -183,7 +204,7 @@ def unbounded(config: Config, *, axis_name: str | None = None) -> Method:
         (phase,),
         sample,
         num_classes=config.num_classes or None,
-        guidance=config.guidance if config.num_classes else None,
+        guidance=config.guidance if has_worse else None,
     )
 
 
@@ -206,9 +227,16 @@ def _step(config: Config, network: FlowUNet, optimizer, axis_name):
             velocity = network.apply({'params': params}, between(noise, image, time), time, label)
             return jnp.mean(jnp.square(velocity - (image - noise)))
 
-        return advance(
+        advanced, metrics = advance(
             config, state, loss_fn, optimizer, num_images=len(image), axis_name=axis_name
         )
+        if not config.early:
+            return advanced, metrics
+        is_early = advanced.step <= config.early * config.num_steps
+        early = jax.tree.map(
+            lambda new, kept: jnp.where(is_early, new, kept), advanced.ema, state.early
+        )
+        return advanced.replace(early=early), metrics
 
     return step
 
@@ -241,7 +269,8 @@ def advance(
         step=state.step,
         axis_name=axis_name,
     )
-    return State(state.step + 1, updated, ema), train_state.mean_over(axis_name, metrics)
+    advanced = state.replace(step=state.step + 1, network=updated, ema=ema)
+    return advanced, train_state.mean_over(axis_name, metrics)
 
 
 def make_optimizer(

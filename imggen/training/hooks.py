@@ -143,9 +143,13 @@ def write_samples(
 def class_columns(count: int, each: int) -> int:
     """Returns how many of `count` images, `each` of a class, make a row of a sheet.
 
-    A row holds whole classes, so many that the sheet is about as wide as it is high.
+    A row holds whole classes, or a class whole rows, so that the sheet is about as wide as high.
     """
-    return each * max(1, round(math.sqrt(count) / each))
+    side = math.sqrt(count)
+    if each <= side:
+        return each * max(1, round(side / each))
+    divisors = [columns for columns in range(1, each + 1) if each % columns == 0]
+    return min(divisors, key=lambda columns: abs(math.log(columns / side)))
 
 
 def sheet(sets: Mapping[str, np.ndarray], *, columns: int | None = None) -> np.ndarray:

@@ -187,8 +187,8 @@ def check_fit(
     for phase in method.phases:
         if phase.num_steps < 0:
             raise UserError(
-                f'phase {phase.name!r} has {phase.num_steps:,} steps: set its steps in '
-                'config.method to 0 or more.'
+                f'phase {phase.name!r} has {phase.num_steps:,} steps: set config.total_images, or '
+                'its steps in config.method, to 0 or more.'
             )
     if not loop.num_steps(method):
         raise UserError(

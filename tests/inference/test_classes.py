@@ -52,7 +52,7 @@ def call(sample, workdir, tmp_path):
     def call(*arguments, name='out'):
         output = tmp_path / name
         try:
-            flags.FLAGS(['sample', f'--workdir={workdir}', f'--output={output}', *arguments])
+            flags.FLAGS(['sample', f'--workdir={workdir}', f'--output={tmp_path}/{name}', *arguments])
             sample.main([])
         finally:
             for flag in ('num', 'label', 'interpolate', 'project', 'frames'):
@@ -136,7 +136,20 @@ def test_walks_and_projections_leave_latents(workdir, call):
     assert np.load(f'{found}.npz')['latent'].shape == (1, 4)
     with pytest.raises(UserError, match=r'walk\.webp exists: name another --output'):
         call('--num=2', '--frames=3', '--interpolate', name='walk.webp')
-    call('--num=1', '--frames=1', '--interpolate', name='walk.gif')  # Has latents of its own.
+    call('--num=2', '--frames=1', '--interpolate', name='walk.gif')  # Has latents of its own.
+    with pytest.raises(UserError, match='--num=1 is no walk'):
+        call('--num=1', '--interpolate', name='still.gif')
+
+
+def test_a_name_that_ends_in_a_slash_is_a_folder_and_a_sheet_has_a_size(call, tmp_path):
+    call('--num=2', name='dogs.v2/')
+    assert sorted(path.name for path in (tmp_path / 'dogs.v2').iterdir()) == [
+        '000000.png',
+        '000001.png',
+        'latents.npz',
+    ]
+    with pytest.raises(UserError, match='makes a sheet of 100,000,000 images'):
+        call('--num=100000000', name='sheet.png')
 
 
 def test_transparent_images_are_measured_over_white(workdir, monkeypatch, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 import imggen
 from imggen import methods
+from imggen.errors import UserError
 from imggen.inference import load
 from imggen.training import parent
 
@@ -39,6 +40,12 @@ def test_a_run_of_the_same_name_is_meant_and_a_folder_of_pictures_is_not(tmp_pat
     (tmp_path / 'drawings' / 'config.json').write_text('{}')
     assert load.folder('drawings') == Path('drawings')
     assert load.folder('runs/drawings') == Path('runs/drawings')
+
+
+def test_a_slip_in_its_name_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="drawing does not exist: did you mean 'drawings'"):
+        load.load('drawing')
 
 
 def test_the_shipped_model_is_exported_with_its_origin_and_not_measured_in_place(tmp_path):

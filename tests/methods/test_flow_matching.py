@@ -158,6 +158,54 @@ def test_guidance_goes_from_no_class_to_the_class_and_beyond():
     np.testing.assert_allclose(asked, two, atol=1e-5)
 
 
+def trained(method, *, num_steps):
+    batch = cases.source().batch(0)
+    states = [jax.jit(method.init)(jax.random.key(0), (), batch)]
+    step = jax.jit(method.phases[0].step)
+    for index in range(num_steps):
+        states.append(step(jax.random.key(index), states[-1], (), batch)[0])
+    return states, batch
+
+
+def test_the_early_network_is_the_average_of_an_early_step():
+    method = cases.method('flow_matching', num_steps=6, early=0.5)
+    states, _ = trained(method, num_steps=6)
+    for index, state in enumerate(states):
+        expected = states[min(index, 3)].ema
+        assert all(jax.tree.leaves(jax.tree.map(np.array_equal, state.early, expected)))
+    assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, state.early, state.ema)))
+
+
+def test_autoguidance_goes_from_the_early_network_beyond_the_last():
+    options = {'num_classes': 0, 'early': 0.5, 'solver': 'euler'}
+    state = jax.jit(cases.method('flow_matching', **options).init)(
+        jax.random.key(0), (), cases.source().batch(0)
+    )
+    state = with_noise(state).replace(early=with_noise(state, scale=0.2).ema)
+
+    def one_euler_step(guidance, state=state):
+        count = 1 if guidance == 1.0 else 2
+        method = cases.method('flow_matching', **options, guidance=guidance, evaluations=count)
+        assert method.guidance == guidance
+        image_keys = keys.per_image(jax.random.key(1), 3)
+        batch = cases.source().batch(0)
+        return np.asarray(jax.jit(method.sample)(image_keys, state, (), batch)['generated'])
+
+    early, last, beyond = (one_euler_step(guidance) for guidance in (0.0, 1.0, 2.0))
+    np.testing.assert_allclose(
+        early, one_euler_step(1.0, state.replace(ema=state.early)), atol=1e-5
+    )
+    inside = (np.abs([early, last, beyond]) < 1).all(0)
+    assert inside.mean() > 0.2 and np.abs(last - early).max() > 1e-3
+    np.testing.assert_allclose(beyond[inside], (2 * last - early)[inside], atol=1e-4)
+
+
+@pytest.mark.parametrize('early', [-0.1, 1.0, float('nan')])
+def test_an_early_step_outside_of_the_run_is_an_error(early):
+    with pytest.raises(UserError, match=r'config\.method\.early='):
+        cases.method('flow_matching', early=early)
+
+
 def test_too_few_evaluations_are_an_error():
     with pytest.raises(UserError, match='evaluations=1 is too small for one step'):
         cases.method('flow_matching', evaluations=1)

@@ -47,10 +47,11 @@ def test_what_a_program_needs_is_said(tmp_path, monkeypatch):
     program = jax.jit(lambda x: x + 1.0, donate_argnums=0).lower(array).compile()
     said = []
     memory.check('train', program, mesh, say=said.append)
-    assert said == ["phase 'train' needs 4 MiB of 104"]  # The argument lies there already.
+    # The argument lies there already.
+    assert said == ["phase 'train' needs 4 of the 104 MiB that are free"]
     copying = jax.jit(lambda x: x + 1.0).lower(array).compile()
     memory.check('train', copying, mesh, say=said.append)
-    assert said[1:] == ["phase 'train' needs 8 MiB of 104"]
+    assert said[1:] == ["phase 'train' needs 8 of the 104 MiB that are free"]
 
 
 def test_swap_counts_and_devices_share_what_a_machine_has(tmp_path, monkeypatch):

@@ -90,8 +90,8 @@ def load(
     skipped = (*found.skipped, *index.unreadable)
     if not index.files:
         raise UserError(
-            f'None of the {len(found.files)} pictures in {root} can be read; the first: '
-            f'{index.unreadable[0][1]}.'
+            f'none of the {len(found.files)} pictures in {root} can be read; the first: '
+            f'{index.unreadable[0][1]}. Set config.data.path to another folder.'
         )
     kept = _in_split(index.files, split, test_fraction, split_by)
     classes = None if labels == 'none' else _classes(root, index.files, labels)
@@ -106,6 +106,8 @@ def load(
             f'{root} has no pictures for the split {split!r} with config.data.test_fraction='
             f'{test_fraction}; change the fraction.'
         )
+    if len(rows) == 1 and split == 'train':
+        _warn_once(f'{root} holds one picture to train on: a generator can only repeat it.')
     names, numbers = ((), None) if classes is None else _numbers(classes)
     shape = (len(rows), *images.shape[1:])
 
@@ -212,6 +214,11 @@ def _classes(root: pathlib.Path, files: tuple[str, ...], labels: str) -> list[st
     if labels != 'folders':
         own = pathlib.Path(labels).expanduser()
         by_file = label_file.read(own if own.is_file() else root / own)
+        if strange := sorted(by_file.keys() - set(files)):
+            _warn_once(
+                f'{labels} names {len(strange):,} files that are no readable pictures of {root}; '
+                f'the first: {skipped_files.printable(strange[0])}'
+            )
         classes = [by_file.get(file, '') for file in files]
         if not any(classes):
             raise UserError(

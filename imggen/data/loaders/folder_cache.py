@@ -20,6 +20,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ from imggen.progress import Progress
 _FORMAT = 2  # To increase when the contents of an entry change.
 _CHUNK = 256  # Files decoded between two writes.
 _MANY = 1000  # Files whose decoding shows progress.
+_LEFT_SECONDS = 24 * 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +79,7 @@ def load_or_build(
         raises `decode.DecodeError`. By default it decodes pictures for `Options`.
 
     Raises:
-      UserError: the cache cannot be written.
+      UserError: the cache cannot be written, or has no room for the images.
     """
     place = str(root.resolve())
     identity = json.dumps([_FORMAT, place, dataclasses.asdict(options), files, stamps])
@@ -126,6 +128,8 @@ def _write(
 ) -> None:
     """Builds an entry in a temporary folder and renames it."""
     entry.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left(entry.parent)
+    _check_room(entry.parent, len(files), options)
     scratch = pathlib.Path(tempfile.mkdtemp(dir=entry.parent, prefix='.partial-'))
     try:
         _build(scratch, root, files, options, decode_file)
@@ -138,6 +142,26 @@ def _write(
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check_room(folder: pathlib.Path, num_files: int, options: Options) -> None:
+    """Raises UserError if a folder has no room for an image of each file."""
+    height, width = options.size
+    needed = num_files * height * width * (options.channels or 3)
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise UserError(
+            f'{num_files:,} pictures of {height} x {width} need {needed / 1e9:,.1f} GB in '
+            f'{folder}, which has {free / 1e9:,.1f} GB: lower config.data.size, or set '
+            'XDG_CACHE_HOME to a folder with room.'
+        )
+
+
+def _remove_left(folder: pathlib.Path) -> None:
+    """Removes what killed processes began to decode, a day or more after their last write."""
+    for scratch in folder.glob('.partial-*'):
+        newest = max((path.stat().st_mtime for path in (scratch, *scratch.iterdir())), default=0)
+        if newest < time.time() - _LEFT_SECONDS:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _build(

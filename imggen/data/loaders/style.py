@@ -203,7 +203,7 @@ def _pictures(named: str, option: str) -> list[Picture]:
     folder.list_unreadable(skipped)
     if not found:
         raise UserError(
-            f'None of the {len(paths)} pictures in {root} can be read; the first: {skipped[0][1]}.'
+            f'none of the {len(paths)} pictures in {root} can be read; the first: {skipped[0][1]}.'
         )
     return found
 

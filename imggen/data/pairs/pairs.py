@@ -290,7 +290,7 @@ def _decode(
     skipped = (*listing.unmatched, *index.unreadable)
     folder.list_unreadable(skipped)
     if not index.files:
-        raise UserError(f'None of the pictures in {root} makes a pair; the first: {skipped[0][1]}.')
+        raise UserError(f'none of the pictures in {root} makes a pair; the first: {skipped[0][1]}.')
     rows = np.flatnonzero(
         [folder.in_split(file, pictures.split, pictures.test_fraction) for file in index.files]
     )

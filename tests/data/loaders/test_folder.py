@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import tempfile
+import time
 
 import numpy as np
 import pytest
@@ -233,6 +234,31 @@ def test_an_interrupted_build_leaves_nothing_behind(root, cache, monkeypatch):
     assert folder.load(path=str(root), size=(4, 4)).shape[0] == 6
 
 
+def test_images_without_room_are_refused_before_they_are_decoded(root):
+    with pytest.raises(UserError, match=r'pictures of 1000000 x 1000000 need .*config\.data\.size'):
+        folder.load(path=str(root), size=(1_000_000, 1_000_000))
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later(root, cache):
+    for name, age in (('.partial-old', 90_000), ('.partial-new', 3_600)):
+        (cache / name).mkdir(parents=True)
+        (cache / name / 'images.npy').write_bytes(b'half')
+        for path in (cache / name / 'images.npy', cache / name):
+            os.utime(path, (time.time() - age,) * 2)
+    folder.load(path=str(root), size=(4, 4))
+    assert [path.name for path in cache.glob('.partial-*')] == ['.partial-new']
+
+
+def test_one_picture_and_labels_of_other_files_are_told(root, tmp_path, caplog):
+    labels = tmp_path / 'labels.csv'
+    labels.write_text('name,class\ncats/0.PNG,cat\n')
+    dataset = folder.load(path=str(root), size=(4, 4), labels=str(labels))
+    assert dataset.shape[0] == 1
+    assert 'names 1 files that are no readable pictures' in caplog.text
+    assert 'the first: name' in caplog.text
+    assert 'holds one picture to train on' in caplog.text
+
+
 def test_missing_empty_and_broken_folders_are_told(tmp_path):
     with pytest.raises(UserError, match=r'config\.data\.path is missing'):
         folder.load(path='', size=(8, 8))
@@ -245,7 +271,7 @@ def test_missing_empty_and_broken_folders_are_told(tmp_path):
         folder.load(path=str(root), size=(4, 4))
     (root / 'a.png').write_bytes(b'')
     (root / 'b.jpg').write_bytes(b'nothing')
-    with pytest.raises(UserError, match=r'None of the 2 pictures .* can be read.*a\.png'):
+    with pytest.raises(UserError, match=r'none of the 2 pictures .* can be read.*a\.png'):
         folder.load(path=str(root), size=(4, 4))
 
 

@@ -156,7 +156,7 @@ def test_unreadable_files_of_a_folder_are_named_and_skipped(tmp_path, files, cap
     assert found['image'].shape[0] == 1
     assert 'damaged.png cannot be read' in caplog.text
     (folder / 'good.png').unlink()
-    with pytest.raises(UserError, match=r'None of the 1 pictures .*damaged\.png'):
+    with pytest.raises(UserError, match=r'none of the 1 pictures .*damaged\.png'):
         load((str(folder), files[1]))
 
 

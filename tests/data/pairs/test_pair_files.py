@@ -52,7 +52,7 @@ def test_two_folders_are_matched_by_name(tmp_path, caplog):
 
 def test_a_file_that_is_no_pair_side_by_side_is_named(tmp_path):
     write(tmp_path / 'ab' / 'odd.png', np.zeros((8, 13, 3), np.uint8))
-    with pytest.raises(UserError, match=r'None of the pictures.*odd\.png is 13 pixels wide'):
+    with pytest.raises(UserError, match=r'none of the pictures.*odd\.png is 13 pixels wide'):
         data.make(section(tmp_path / 'ab', task='side_by_side'), seed=0)
 
 
