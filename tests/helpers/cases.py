@@ -149,6 +149,8 @@ CONFIGS = {
         'latent_channels': 2,
         'perceptual_weight': 0.0,  # AlexNet needs larger images.
         'network': {'features': (8,), 'heads': 2},
+        'early': 0.4,
+        'guidance': 2.0,
         'evaluations': 4,
         'warmup_steps': 1,
     },

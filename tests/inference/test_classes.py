@@ -52,7 +52,9 @@ def call(sample, workdir, tmp_path):
     def call(*arguments, name='out'):
         output = tmp_path / name
         try:
-            flags.FLAGS(['sample', f'--workdir={workdir}', f'--output={tmp_path}/{name}', *arguments])
+            flags.FLAGS(
+                ['sample', f'--workdir={workdir}', f'--output={tmp_path}/{name}', *arguments]
+            )
             sample.main([])
         finally:
             for flag in ('num', 'label', 'interpolate', 'project', 'frames'):

@@ -234,3 +234,14 @@ def test_a_run_is_measured_at_several_numbers_of_evaluations():
     with_noise_in = run._replace(state=with_noise(state, scale=0.3))
     moved = flow_nfe.measure(with_noise_in, **asked, evaluations=(3,))
     assert len({round(value, 3) for value in [*moved.values(), *found.values()]}) == 3
+    # Without guidance by the early network, which is still untrained, nothing moves.
+    early = {**section, 'early': 0.5}
+    guided = with_noise_in._replace(
+        config={**config, 'method': early},
+        method=methods.make(early),
+        state=with_noise(state.replace(early=state.ema), scale=0.3),
+    )
+    at = lambda guidance: flow_nfe.measure(guided, **asked, evaluations=(6,), guidance=guidance)
+    assert at(0.0)['frechet_euler_6'] == pytest.approx(found['frechet_euler_3'], rel=1e-5)
+    assert at(1.0) == flow_nfe.measure(with_noise_in, **asked, evaluations=(6,))
+    assert at(2.0)['frechet_euler_6'] != pytest.approx(at(1.0)['frechet_euler_6'], rel=1e-3)
