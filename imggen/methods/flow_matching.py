@@ -71,17 +71,18 @@ class Config:
 
 @struct.dataclass
 class State:
-    """What a checkpoint holds.
-
-    Attributes:
-      ema: the averaged variables, with which samples are drawn.
-      early: those of an early step, for autoguidance; () without it.
-    """
+    """What a checkpoint holds. Samples are drawn with the averaged variables, `ema`."""
 
     step: jax.Array
     network: TrainState
     ema: Any
-    early: Any = ()
+
+
+@struct.dataclass
+class GuidedState(State):
+    """What a checkpoint holds with autoguidance: also the averaged variables of an early step."""
+
+    early: Any
 
 
 def euler(velocity: Callable, x: jax.Array, evaluations: int) -> jax.Array:
@@ -167,12 +168,8 @@ def unbounded(config: Config, *, axis_name: str | None = None) -> Method:
         label = latents.real_labels(batch, config.num_classes)
         label = None if label is None else label[:1]
         variables = network.init(key, batch['image'][:1], jnp.zeros(1), label)
-        return State(
-            step=jnp.int32(0),
-            network=train_state.create(variables, optimizer),
-            ema=variables,
-            early=variables if config.early else (),
-        )
+        state = jnp.int32(0), train_state.create(variables, optimizer), variables
+        return GuidedState(*state, early=variables) if config.early else State(*state)
 
     def sample(image_keys, state, frozen, batch):
         del frozen

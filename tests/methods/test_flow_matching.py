@@ -236,12 +236,10 @@ def test_a_run_is_measured_at_several_numbers_of_evaluations():
     assert len({round(value, 3) for value in [*moved.values(), *found.values()]}) == 3
     # Without guidance by the early network, which is still untrained, nothing moves.
     early = {**section, 'early': 0.5}
-    guided = with_noise_in._replace(
-        config={**config, 'method': early},
-        method=methods.make(early),
-        state=with_noise(state.replace(early=state.ema), scale=0.3),
-    )
-    at = lambda guidance: flow_nfe.measure(guided, **asked, evaluations=(6,), guidance=guidance)
+    guided = methods.make(early)
+    state = with_noise(jax.jit(guided.init)(jax.random.key(0), (), batch), scale=0.3)
+    run = Restored({**config, 'method': early}, guided, state, 0, batch, devices.make_mesh())
+    at = lambda guidance: flow_nfe.measure(run, **asked, evaluations=(6,), guidance=guidance)
     assert at(0.0)['frechet_euler_6'] == pytest.approx(found['frechet_euler_3'], rel=1e-5)
     assert at(1.0) == flow_nfe.measure(with_noise_in, **asked, evaluations=(6,))
     assert at(2.0)['frechet_euler_6'] != pytest.approx(at(1.0)['frechet_euler_6'], rel=1e-3)
