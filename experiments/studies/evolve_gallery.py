@@ -9,7 +9,7 @@ this and other classifiers say, and a film of their growth if they are on the ru
 classes.png has one row per run and one column per class (a single run of many classes is wrapped),
 with the image to which the run's classifier gives the highest probability. strip.png shows image
 number --image of the first run on the run's sheets of samples, from first to last. evolution.gif
-shows the first image of each class.
+shows the first image of each class, of 25 classes at most.
 """
 
 import pathlib
@@ -29,7 +29,8 @@ _OUTPUT = flags.DEFINE_string('output', None, 'Folder for the images.')
 _IMAGE = flags.DEFINE_integer('image', 0, 'Which image of the first run the strip shows.')
 _NUM = flags.DEFINE_integer('num', 100, 'Largest number of images on a page.', lower_bound=1)
 _FRAMES = flags.DEFINE_integer('frames', 10, 'Number of images on the strip.', lower_bound=2)
-_MAX_COLUMNS = 25  # Of a single run.
+_MAX_COLUMNS = 25  # Of a single run; also the most classes on a film.
+_MAX_FRAMES = 100  # Of a film.
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace these images in --output.')
 _FILES = ('classes.png', 'strip.png', 'evolution.gif')
 
@@ -60,12 +61,18 @@ def main(argv):
     columns = len(rows[0])
     wide = columns if len(rows) > 1 else min(columns, _MAX_COLUMNS)
     images.write_png(output / 'classes.png', images.grid(np.concatenate(rows), columns=wide))
-    shown = np.unique(np.linspace(0, len(frames) - 1, _FRAMES.value).round().astype(int))
+    shown = _evenly(len(frames), _FRAMES.value)
     strip = images.grid(frames[shown, _IMAGE.value], columns=len(shown))
     images.write_png(output / 'strip.png', strip)
-    film = np.stack([images.grid(frame[:columns], columns=min(columns, 5)) for frame in frames])
+    filmed = frames[_evenly(len(frames), _MAX_FRAMES), : min(columns, _MAX_COLUMNS)]
+    film = np.stack([images.grid(frame, columns=min(columns, 5)) for frame in filmed])
     animation.write(output / 'evolution.gif', film, milliseconds=150)
     print(f'{output}: {", ".join(_FILES)}')
+
+
+def _evenly(count: int, most: int) -> np.ndarray:
+    """Returns at most `most` of the numbers from 0 to count - 1, with the first and the last."""
+    return np.unique(np.linspace(0, count - 1, most).round().astype(int))
 
 
 def _most_probable(restored) -> np.ndarray:
