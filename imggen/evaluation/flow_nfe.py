@@ -33,6 +33,7 @@ def measure(
     seed: int,
     extractor: Extractor,
     evaluations: tuple[int, ...] = _EVALUATIONS,
+    solvers: tuple[str, ...] = _SOLVERS,
     guidance: float | None = None,
 ) -> dict[str, float]:
     """Returns the Fréchet distance of samples of one run by solver and evaluations.
@@ -42,6 +43,7 @@ def measure(
     Args:
       restored, num_images, seed, extractor: see `evaluate.Score`.
       evaluations: numbers of network evaluations for one sample.
+      solvers: of flow_matching.SOLVERS.
       guidance: the factor of guidance; by default that of the run's config.
 
     Returns:
@@ -61,10 +63,10 @@ def measure(
     moments = Moments.of(real.features.features)
     evaluations_per_call = _evaluations_per_call(restored)
     distances = {}
-    for solver in _SOLVERS:
+    for solver in solvers:
         for count in evaluations:
             calls = count // evaluations_per_call
-            if calls < 1 or (calls <= 2 and solver != _SOLVERS[0]):
+            if calls < 1 or (calls <= 2 and solver != solvers[0]):
                 continue
             flow = _with_solver(restored, solver, count)
             images = distribution.samples(flow, num_images=num_images, seed=seed)
