@@ -16,7 +16,7 @@ A variant is an argument after a colon, as is the size of the images and of the 
   fourier  Fourier coefficients without views
   pixels   no priors: the log-odds of pixels
   cppn     the log-odds of a pattern-producing network in color
-  both     the mean logit of Lite0 and Lite1
+  both     the mean logit of Lite0 and Lite1, which transfers best and costs a second network
 
 The sweep of get_hyper runs them all:
 python -m experiments.sweep --config=configs/evolve_imagenet.py --workdir=runs/imagenets
