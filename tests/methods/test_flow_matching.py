@@ -158,18 +158,18 @@ def test_guidance_goes_from_no_class_to_the_class_and_beyond():
     np.testing.assert_allclose(asked, two, atol=1e-5)
 
 
-def trained(method, *, num_steps):
+def states_of(method, *, num_steps):
     batch = cases.source().batch(0)
     states = [jax.jit(method.init)(jax.random.key(0), (), batch)]
     step = jax.jit(method.phases[0].step)
     for index in range(num_steps):
         states.append(step(jax.random.key(index), states[-1], (), batch)[0])
-    return states, batch
+    return states
 
 
 def test_the_early_network_is_the_average_of_an_early_step():
     method = cases.method('flow_matching', num_steps=6, early=0.5)
-    states, _ = trained(method, num_steps=6)
+    states = states_of(method, num_steps=6)
     for index, state in enumerate(states):
         expected = states[min(index, 3)].ema
         assert all(jax.tree.leaves(jax.tree.map(np.array_equal, state.early, expected)))
@@ -234,7 +234,7 @@ def test_a_run_is_measured_at_several_numbers_of_evaluations():
     with_noise_in = run._replace(state=with_noise(state, scale=0.3))
     moved = flow_nfe.measure(with_noise_in, **asked, evaluations=(3,))
     assert len({round(value, 3) for value in [*moved.values(), *found.values()]}) == 3
-    # Without guidance by the early network, which is still untrained, nothing moves.
+    # At 0 only the early network counts, and it is untrained: nothing moves.
     early = {**section, 'early': 0.5}
     guided = methods.make(early)
     state = with_noise(jax.jit(guided.init)(jax.random.key(0), (), batch), scale=0.3)

@@ -216,8 +216,8 @@ def _classes(root: pathlib.Path, files: tuple[str, ...], labels: str) -> list[st
         by_file = label_file.read(own if own.is_file() else root / own)
         if strange := sorted(by_file.keys() - set(files)):
             _warn_once(
-                f'{labels} names {len(strange):,} files that are no readable pictures of {root}; '
-                f'the first: {skipped_files.printable(strange[0])}'
+                f'{labels} names files that are no readable pictures of {root} '
+                f'({len(strange):,}; the first: {skipped_files.printable(strange[0])})'
             )
         classes = [by_file.get(file, '') for file in files]
         if not any(classes):

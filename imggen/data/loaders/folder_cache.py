@@ -13,6 +13,7 @@ If an entry is damaged later, it is made again.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -159,9 +160,10 @@ def _check_room(folder: pathlib.Path, num_files: int, options: Options) -> None:
 def _remove_left(folder: pathlib.Path) -> None:
     """Removes what killed processes began to decode, a day or more after their last write."""
     for scratch in folder.glob('.partial-*'):
-        newest = max((path.stat().st_mtime for path in (scratch, *scratch.iterdir())), default=0)
-        if newest < time.time() - _LEFT_SECONDS:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):  # Another process has finished it, or another user's.
+            newest = max(path.stat().st_mtime for path in (scratch, *scratch.iterdir()))
+            if newest < time.time() - _LEFT_SECONDS:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _build(
