@@ -1,6 +1,7 @@
 r"""Compares the images of a run with real ones, or one folder of images with another.
 
 python -m experiments.evaluate --workdir=runs/gan [--num=10000] [--extractor=fashion_classifier]
+    [--guidance=1.5]
 python -m experiments.evaluate --generated=mine/ --reference=real/ --extractor=lite0 [--size=64,64]
 python -m experiments.evaluate --reference=real/ --extractor=lite0 --save_statistics=real.npz
 python -m experiments.evaluate --generated=mine/ --reference=real.npz --extractor=lite0
@@ -9,7 +10,7 @@ python -m experiments.evaluate --generated=mine/ --reference=truth/ --paired
 
 Every number comes with the sample counts, the hash of the extractor, its standard error if it has
 one, and the floor: the same metric of real against real images. The metrics of a run are appended
-to its evaluations.jsonl, which reports and sweeps read.
+to its evaluations.jsonl, which reports and sweeps read, unless --guidance is given.
 """
 
 import pathlib
@@ -42,6 +43,9 @@ _SAVE_STATISTICS = flags.DEFINE_string(
 )
 _SIZE = flags.DEFINE_list('size', None, 'height,width to resize the images of both folders to.')
 _FIT = flags.DEFINE_enum('fit', 'crop', ['crop', 'pad', 'stretch'], 'How they are resized.')
+_GUIDANCE = flags.DEFINE_float(
+    'guidance', None, 'Factor of guidance, of a flow that has it; as configured.'
+)
 _EXTRACTOR = flags.DEFINE_enum(
     'extractor',
     None,
@@ -59,7 +63,7 @@ _NETWORKS = {'alex': 'alexnet', 'vgg': 'vgg16'}
 _TWO_FOLDERS = {'generated', 'reference', 'size', 'fit'}
 # The flags that each kind of comparison reads.
 _READ = {
-    '--workdir': {'workdir', 'checkpoint', 'num', 'seed', 'extractor', 'measure'},
+    '--workdir': {'workdir', 'checkpoint', 'num', 'seed', 'guidance', 'extractor', 'measure'},
     '--paired': _TWO_FOLDERS | {'paired', 'measure', 'network', 'y', 'crop', 'csv'},
     '--save_statistics': {'save_statistics', 'reference', 'size', 'fit', 'extractor'},
     'two folders': _TWO_FOLDERS | {'extractor', 'measure', 'seed'},
@@ -102,6 +106,8 @@ def _evaluate_run() -> None:
             f'copy it by python -m experiments.export --workdir={_WORKDIR.value} --output=DIR.'
         )
     restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
+    if _GUIDANCE.value is not None:
+        restored = load.with_guidance(restored, _GUIDANCE.value)
     how = evaluate.protocol(
         restored,
         num_images=_NUM.value,
@@ -109,13 +115,15 @@ def _evaluate_run() -> None:
         only=_MEASURE.value,
         seed=_SEED.value,
     )
-    line = evaluate.recorded(_WORKDIR.value, restored, how)
-    if line is not None:
+    # Sweeps and reports compare runs as they are configured.
+    is_recorded = _GUIDANCE.value is None
+    if is_recorded and (line := evaluate.recorded(_WORKDIR.value, restored, how)) is not None:
         _print(line)
         return
     line = evaluate.evaluate(restored, how)
     _print(line)  # Before it is recorded, so that a full disk costs nothing.
-    evaluate.append(_WORKDIR.value, line)
+    if is_recorded:
+        evaluate.append(_WORKDIR.value, line)
 
 
 def _compare_pairs() -> None:

@@ -34,7 +34,6 @@ def measure(
     extractor: Extractor,
     evaluations: tuple[int, ...] = _EVALUATIONS,
     solvers: tuple[str, ...] = _SOLVERS,
-    guidance: float | None = None,
 ) -> dict[str, float]:
     """Returns the Fréchet distance of samples of one run by solver and evaluations.
 
@@ -44,7 +43,6 @@ def measure(
       restored, num_images, seed, extractor: see `evaluate.Score`.
       evaluations: numbers of network evaluations for one sample.
       solvers: of flow_matching.SOLVERS.
-      guidance: the factor of guidance; by default that of the run's config.
 
     Returns:
       {'frechet_euler_1': ..., 'frechet_euler_2': ..., ...}. A number of evaluations that a
@@ -54,11 +52,6 @@ def measure(
       UserError: the method is not a flow.
     """
     check(restored)
-    if guidance is not None:
-        method = {**restored.config['method'], 'guidance': guidance}
-        restored = restored._replace(
-            config={**restored.config, 'method': method}, method=methods.make(method)
-        )
     real = distribution.reference(restored.config['data'], extractor, mesh=restored.mesh)
     moments = Moments.of(real.features.features)
     evaluations_per_call = _evaluations_per_call(restored)

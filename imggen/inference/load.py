@@ -43,3 +43,16 @@ def load(
       UserError: no run, no checkpoint, or no such step.
     """
     return restore(folder(workdir), methods.make, which=which, mesh=mesh)
+
+
+def with_guidance(restored: Restored, guidance: float) -> Restored:
+    """Returns the run of a flow with another factor of guidance than its config has.
+
+    Raises:
+      UserError: the method of the run has no guidance.
+    """
+    if restored.method.guidance is None:
+        raise UserError('the method of the run has no guidance: leave it out.')
+    section = {**restored.config['method'], 'guidance': guidance}
+    config = {**restored.config, 'method': section}
+    return restored._replace(config=config, method=methods.make(section))

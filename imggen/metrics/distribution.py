@@ -14,6 +14,7 @@ read it:
 The spread over seeds of the training is larger, and is not included.
 """
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -53,12 +54,19 @@ METRICS = (
     'classes_reached',
     'copying',
     'copying_distance',
+    'copying_thumbnails',
 )
 _OF_NEIGHBORS = ('precision', 'recall', 'density', 'coverage')
 _NUM_GROUPS = 10
 _MIN_TO_EXTRAPOLATE = 100  # With fewer images in a set, a line in 1/n is noise.
 _CEILING = 'For measures whose larger values are better, such as precision, it is a ceiling.'
 _CLOSE = 5.0  # Percentile of the distances of unseen images to training images.
+# The metrics of copying, and what they are for unseen images.
+_OF_COPYING = {
+    'copying': _CLOSE / 100,
+    'copying_distance': 1.0,
+    'copying_thumbnails': _CLOSE / 100,
+}
 
 
 class Floor(NamedTuple):
@@ -98,7 +106,7 @@ def distribution_metrics(
       The dict of the module's docstring, ready for JSON. Precision, recall, density and coverage
       need more images than neighbors, and a floor from halves four images; without them they are
       left out, and the notes say so. `frechet_infinite` needs a hundred
-      images in both sets, `copying` and `copying_distance` need `held_out`. `class_score`,
+      images in both sets, those of copying need `held_out`. `class_score`,
       `class_kl` (from the generated to the reference histogram, where a class without a real
       image counts as half an image) and `classes_reached` need an extractor that classifies.
       `floor` has one more entry, `frechet_gaussian`: the expected distance at these counts if
@@ -115,10 +123,10 @@ def distribution_metrics(
     moments = Moments.of(reference.features)
     metrics, spread = _compare(metrics_key, reference, moments, generated, only)
     notes, floor_metrics = {}, dict(floor.metrics)
-    if held_out is not None and only & {'copying', 'copying_distance'}:
+    if held_out is not None and only & _OF_COPYING.keys():
         copied, notes['copying'] = _copied(held_out, reference, generated)
         metrics |= copied
-        floor_metrics |= {'copying': _CLOSE / 100, 'copying_distance': 1.0} if copied else {}
+        floor_metrics |= {name: _OF_COPYING[name] for name in copied}
     if 'frechet' in only:
         floor_metrics['frechet_gaussian'] = frechet_floor(moments, moments.count, count)
     return {
@@ -262,11 +270,23 @@ def _copied(training: Features, unseen: Features, generated: Features) -> tuple[
     except UserError as error:
         return {}, str(error)
     values = {'copying': found.fraction_closer, 'copying_distance': found.median_ratio}
+    if all(images.thumbnails is not None for images in (training, unseen, generated)):
+        stored = np.concatenate([_thumbnails(training), _thumbnails(training, is_mirrored=True)])
+        with contextlib.suppress(UserError):  # Different images may have equal thumbnails.
+            found = copying(stored, _thumbnails(unseen), _thumbnails(generated), percentile=_CLOSE)
+            values['copying_thumbnails'] = found.fraction_closer
     return values, (
         f'copying is the share of images that are closer to a training image than {100 - _CLOSE:g} '
         '% of the reference images are. copying_distance is the median distance to the nearest '
-        'training image, divided by that of the reference images.'
+        'training image, divided by that of the reference images. copying_thumbnails compares '
+        'thumbnails, where training images may be mirrored.'
     )
+
+
+def _thumbnails(images: Features, *, is_mirrored: bool = False) -> np.ndarray:
+    """Returns the thumbnails as rows, float32 [n, d] in [0, 1]."""
+    thumbnails = images.thumbnails[:, :, ::-1] if is_mirrored else images.thumbnails
+    return thumbnails.reshape(len(thumbnails), -1).astype(np.float32) / 255.0
 
 
 def _check(reference: Features, other: Features) -> None:

@@ -1,7 +1,8 @@
 """Features of images: a frozen extractor computes them in batches; real images' are cached.
 
 Every image is rounded to uint8 first, so that a generated array and the PNG written from it
-have the same features.
+have the same features. A thumbnail is kept beside the features: it shows copies that are blurred,
+which a network takes for other images.
 """
 
 import functools
@@ -29,6 +30,7 @@ _BATCH_SIZE, _SMALLEST_BATCH = 256, 32
 # Of the square images that a network sees, on a CPU: more of them are not faster there, take room,
 # and show progress rarely. VGG16 takes 0.2 s for an image on a core.
 _CPU_PIXELS = 32 * 128 * 128
+_THUMBNAIL = 8  # Pixels a side.
 
 
 class Features(NamedTuple):
@@ -38,16 +40,19 @@ class Features(NamedTuple):
       features: float32 [n, d].
       logits: float32 [n, classes]; None if the extractor does not classify.
       extractor: name and digest. Features of different extractors are never compared.
+      thumbnails: uint8 [n, 8, 8, channels], the images made small; None if they are not known.
     """
 
     features: np.ndarray
     logits: np.ndarray | None
     extractor: str
+    thumbnails: np.ndarray | None = None
 
     def rows(self, rows: slice | np.ndarray) -> 'Features':
         """Returns the rows that a slice or an index array selects."""
         logits = None if self.logits is None else self.logits[rows]
-        return Features(self.features[rows], logits, self.extractor)
+        thumbnails = None if self.thumbnails is None else self.thumbnails[rows]
+        return Features(self.features[rows], logits, self.extractor, thumbnails)
 
 
 def label(extractor: Extractor) -> str:
@@ -78,7 +83,9 @@ def extract(
       UserError: there are no images, or they differ in size, hold NaN or have another dtype.
     """
     outputs = batching.concatenate(_stream(extractor, images, batch_size, mesh, advance))
-    return Features(outputs['features'], outputs.get('logits'), label(extractor))
+    return Features(
+        outputs['features'], outputs.get('logits'), label(extractor), outputs['thumbnails']
+    )
 
 
 def extract_moments(
@@ -137,7 +144,10 @@ def cached_features(
 
 @functools.partial(jax.jit, static_argnames=('apply', 'mesh'))
 def _apply(apply, params, images, *, mesh):
+    size = (len(images), _THUMBNAIL, _THUMBNAIL, images.shape[-1])
+    thumbnails = jax.image.resize(images.astype(np.float32), size, 'linear')
     outputs = apply(params, from_uint8(images))
+    outputs = {**outputs, 'thumbnails': jax.numpy.round(thumbnails).astype(np.uint8)}
     if mesh is None:
         return outputs
     return jax.lax.with_sharding_constraint(outputs, NamedSharding(mesh, P()))
@@ -160,7 +170,8 @@ def _as_uint8(chunk) -> np.ndarray:
 
 def _hash(extractor: Extractor, chunks: Iterable[np.ndarray]) -> tuple[str, int]:
     """Returns a hash of the extractor and of all images, however they are cut, and their number."""
-    sha, count = hashlib.sha256(f'{label(extractor)} {extractor.note} '.encode()), 0
+    content = f'{label(extractor)} {extractor.note} {_THUMBNAIL} '
+    sha, count = hashlib.sha256(content.encode()), 0
     for chunk in chunks:
         chunk = _as_uint8(chunk)
         if not count:
@@ -177,7 +188,7 @@ def _stream(
     mesh: Mesh | None,
     advance: Callable[[int], None] | None = None,
 ) -> Iterator[dict]:
-    """Yields {'features': [b, d], 'logits': [b, classes]} on the host, batch by batch."""
+    """Yields features, logits and thumbnails of every batch by name, on the host."""
     if hasattr(images, 'ndim'):
         images = [images]
     if batch_size is None:
@@ -206,8 +217,8 @@ def _largest_batch(extractor: Extractor, mesh: Mesh | None) -> int:
     return min(_BATCH_SIZE, max(_SMALLEST_BATCH, _CPU_PIXELS // extractor.size**2))
 
 
-def _checksum(features: np.ndarray, logits: np.ndarray) -> str:
-    return hashlib.sha256(features.tobytes() + logits.tobytes()).hexdigest()
+def _checksum(*arrays: np.ndarray) -> str:
+    return hashlib.sha256(b''.join(array.tobytes() for array in arrays)).hexdigest()
 
 
 def _read(path: pathlib.Path, count: int, extractor: str) -> Features | None:
@@ -215,22 +226,27 @@ def _read(path: pathlib.Path, count: int, extractor: str) -> Features | None:
         return None
     try:
         stored = archive.read(path)
-        features, logits = stored['features'], stored['logits']
-        is_sound = str(stored['checksum']) == _checksum(features, logits)
+        features, logits, thumbnails = (
+            stored[name] for name in ('features', 'logits', 'thumbnails')
+        )
+        is_sound = str(stored['checksum']) == _checksum(features, logits, thumbnails)
     except (UserError, KeyError):
         is_sound = False
-    if not is_sound or features.ndim != 2 or logits.ndim != 2 or len(features) != count:
+    dimensions = is_sound and (features.ndim, logits.ndim, thumbnails.ndim)
+    if dimensions != (2, 2, 4) or len(features) != count:
         logging.warning('Cached features %s are damaged; they are computed again.', path)
         return None
-    return Features(features, logits if logits.shape[1] else None, extractor)
+    return Features(features, logits if logits.shape[1] else None, extractor, thumbnails)
 
 
 def _write(path: pathlib.Path, found: Features) -> None:
-    features, logits = found.features, found.logits
-    if logits is None:
-        logits = np.zeros((len(features), 0), np.float32)
+    arrays = {
+        'features': found.features,
+        'logits': np.zeros((len(found.features), 0)) if found.logits is None else found.logits,
+        'thumbnails': found.thumbnails,
+    }
     try:
         with files.writing(path) as partial, open(partial, 'wb') as file:
-            np.savez(file, features=features, logits=logits, checksum=_checksum(features, logits))
+            np.savez(file, **arrays, checksum=_checksum(*arrays.values()))
     except OSError as error:
         logging.warning('Features are not cached: %s', error)

@@ -28,6 +28,7 @@ METRICS = {
     'frechet_infinite': ('Fréchet, infinitely many', True),
     'copying': ('copying', True),
     'copying_distance': ('distance from training images', False),
+    'copying_thumbnails': ('copying in thumbnails', True),
     'classes_reached': ('classes reached', False),
     'modes_reached': ('modes reached', False),
     'modes_kl': ('KL of modes', True),

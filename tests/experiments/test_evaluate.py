@@ -10,6 +10,7 @@ import pytest
 from imggen import images
 from imggen.workdir import reader
 from tests.evaluation.test_pairs import picture
+from tests.helpers import untrained
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Runs the command with several lists of flags in one process, and prints the errors. A run whose
@@ -73,6 +74,8 @@ def test_flags_that_do_nothing_are_refused_and_numbers_are_printed_first(folders
             (run, *two): '--generated does nothing with --workdir',
             (run, '--size=8,8'): '--size does nothing with --workdir',
             (run, '--paired'): '--paired does nothing with --workdir',
+            (run, '--guidance=2'): 'the method of the run has no guidance',
+            (*two, '--guidance=2'): '--guidance does nothing with two folders',
             (two[0],): 'give either --workdir',
             (*two, '--num=4', '--extractor=pixels'): '--num does nothing with two folders',
             (*two, '--crop=2', '--extractor=pixels'): '--crop does nothing with two folders',
@@ -92,3 +95,20 @@ def test_flags_that_do_nothing_are_refused_and_numbers_are_printed_first(folders
     header, *rows = (folders / 'pairs.csv').read_text().splitlines()
     assert header == 'name,psnr_y' and len(rows) == 3
     assert '12 generated against' in printed and 'frechet' in printed
+
+
+def test_another_guidance_is_measured_and_not_recorded(tmp_path):
+    section = {
+        'name': 'flow_matching',
+        'num_steps': 1,
+        'network': {'features': (4, 4), 'heads': 1},
+        'early': 0.5,
+        'evaluations': 2,
+    }
+    flow = untrained.write(tmp_path, section, {'image': (1, 8, 8, 1)}, data={'name': 'digits'})
+    command = [sys.executable, '-m', 'experiments.evaluate', f'--workdir={flow}', '--num=12']
+    command += ['--extractor=pixels', '--measure=frechet']
+    for options, recorded in [(['--guidance=3'], 0), ([], 1), (['--guidance=3'], 1)]:
+        done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0 and '12 generated against' in done.stdout, done.stderr
+        assert len(reader.read(flow).evaluations) == recorded

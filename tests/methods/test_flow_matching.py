@@ -10,6 +10,7 @@ import pytest
 from imggen import devices, features, keys, methods
 from imggen.errors import UserError
 from imggen.evaluation import flow_nfe
+from imggen.inference import load
 from imggen.methods import flow_matching
 from imggen.networks.flow_unet import FlowUNet
 from imggen.workdir.restore import Restored
@@ -239,7 +240,10 @@ def test_a_run_is_measured_at_several_numbers_of_evaluations():
     guided = methods.make(early)
     state = with_noise(jax.jit(guided.init)(jax.random.key(0), (), batch), scale=0.3)
     run = Restored({**config, 'method': early}, guided, state, 0, batch, devices.make_mesh())
-    at = lambda guidance: flow_nfe.measure(run, **asked, evaluations=(6,), guidance=guidance)
+
+    def at(guidance):
+        return flow_nfe.measure(load.with_guidance(run, guidance), **asked, evaluations=(6,))
+
     assert at(0.0)['frechet_euler_6'] == pytest.approx(found['frechet_euler_3'], rel=1e-5)
     assert at(1.0) == flow_nfe.measure(with_noise_in, **asked, evaluations=(6,))
     assert at(2.0)['frechet_euler_6'] != pytest.approx(at(1.0)['frechet_euler_6'], rel=1e-3)

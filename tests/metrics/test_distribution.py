@@ -72,6 +72,31 @@ def test_a_generator_that_stores_its_training_images_is_found(perfect):
     assert 'closer to a training image' in stored['notes']['copying']
 
 
+def test_copies_that_a_decoder_blurred_are_found_in_thumbnails():
+    random = np.random.default_rng(3)
+    training, unseen, others = random.integers(0, 256, (3, 100, 8, 8, 3), np.uint8)
+    # Features see the blur and little else: they are far from those of the training images.
+    blurred = made(5, 100, shift=3.0)
+    reference, held_out = (
+        made(seed, 100)._replace(thumbnails=images) for seed, images in [(0, unseen), (1, training)]
+    )
+
+    def measured(thumbnails):
+        generated = blurred._replace(thumbnails=thumbnails)
+        return distribution_metrics(KEY, reference, generated, held_out=held_out)
+
+    mirrored = np.clip(training[:, :, ::-1].astype(int) + 2, 0, 255).astype(np.uint8)
+    copied, new = measured(mirrored), measured(others)
+    assert copied['metrics']['copying'] == new['metrics']['copying'] == 0.0
+    assert copied['metrics']['copying_thumbnails'] == 1.0
+    assert new['metrics']['copying_thumbnails'] == pytest.approx(0.05, abs=0.06)
+    assert copied['floor']['copying_thumbnails'] == 0.05
+    # Thumbnails that are all equal say nothing, and leave the other metrics.
+    held_out = held_out._replace(thumbnails=np.zeros_like(training))
+    reference = reference._replace(thumbnails=np.zeros_like(unseen))
+    assert set(measured(others)['metrics']) == ALL | BY_CLASS | COPYING
+
+
 def test_extrapolation_takes_the_bias_out(perfect):
     metrics, spread = perfect['metrics'], perfect['spread']
     assert abs(metrics['frechet_infinite']) < metrics['frechet'] + 2 * spread['frechet']

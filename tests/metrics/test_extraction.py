@@ -101,9 +101,23 @@ def test_reference_features_are_computed_once(cache, classes):
     broken = traced.extractor._replace(apply=lambda params, images: 1 / 0)
     again = cached(broken, IMAGES)
     np.testing.assert_array_equal(again.features, first.features)
+    np.testing.assert_array_equal(again.thumbnails, first.thumbnails)
     assert again.extractor == first.extractor
     assert (again.logits is None) == (classes == 0)
     assert list(cache.iterdir()) == [path]
+
+
+def test_thumbnails_are_the_images_made_small():
+    ramp = np.broadcast_to(np.linspace(0, 240, 32)[None, None, :, None], (3, 40, 32, 1))
+    images = np.round(ramp).astype(np.uint8)
+    extractor = Traced(classes=0).extractor._replace(
+        apply=lambda _, x: {'features': x[:, :8, 0, 0]}
+    )
+    thumbnails = extract(extractor, images).thumbnails
+    assert thumbnails.shape == (3, 8, 8, 1) and thumbnails.dtype == np.uint8
+    columns = ramp[0, 0, :, 0].reshape(8, 4).mean(1)
+    # The edges see fewer pixels.
+    np.testing.assert_allclose(thumbnails[1, 4, 1:-1, 0], columns[1:-1], atol=1)
 
 
 def test_what_is_computed_shows_progress_and_what_is_cached_does_not(cache, capsys):
