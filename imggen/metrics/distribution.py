@@ -61,6 +61,7 @@ _NUM_GROUPS = 10
 _MIN_TO_EXTRAPOLATE = 100  # With fewer images in a set, a line in 1/n is noise.
 _CEILING = 'For measures whose larger values are better, such as precision, it is a ceiling.'
 _CLOSE = 5.0  # Percentile of the distances of unseen images to training images.
+_MANY_COPIES = 0.25  # A share that is too large for chance.
 # The metrics of copying, and what they are for unseen images.
 _OF_COPYING = {
     'copying': _CLOSE / 100,
@@ -275,12 +276,15 @@ def _copied(training: Features, unseen: Features, generated: Features) -> tuple[
         with contextlib.suppress(UserError):  # Different images may have equal thumbnails.
             found = copying(stored, _thumbnails(unseen), _thumbnails(generated), percentile=_CLOSE)
             values['copying_thumbnails'] = found.fraction_closer
-    return values, (
+    note = (
         f'copying is the share of images that are closer to a training image than {100 - _CLOSE:g} '
         '% of the reference images are. copying_distance is the median distance to the nearest '
         'training image, divided by that of the reference images. copying_thumbnails compares '
         'thumbnails, where training images may be mirrored.'
     )
+    if max(values['copying'], values.get('copying_thumbnails', 0.0)) > _MANY_COPIES:
+        note = f'The generator has learned training images by heart. {note}'
+    return values, note
 
 
 def _thumbnails(images: Features, *, is_mirrored: bool = False) -> np.ndarray:

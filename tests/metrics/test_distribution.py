@@ -91,6 +91,7 @@ def test_copies_that_a_decoder_blurred_are_found_in_thumbnails():
     assert copied['metrics']['copying_thumbnails'] == 1.0
     assert new['metrics']['copying_thumbnails'] == pytest.approx(0.05, abs=0.06)
     assert copied['floor']['copying_thumbnails'] == 0.05
+    assert 'by heart' in copied['notes']['copying'] and 'by heart' not in new['notes']['copying']
     # Thumbnails that are all equal say nothing, and leave the other metrics.
     held_out = held_out._replace(thumbnails=np.zeros_like(training))
     reference = reference._replace(thumbnails=np.zeros_like(unseen))
