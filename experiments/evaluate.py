@@ -87,7 +87,11 @@ def main(argv):
 def _check_flags() -> None:
     """Raises UserError for flags that are missing, or that would do nothing."""
     names = set().union(*_READ.values())
-    given = {name for name in names if flags.FLAGS[name].present and flags.FLAGS[name].value}
+    given = {
+        name
+        for name in names
+        if flags.FLAGS[name].present and flags.FLAGS[name].value not in (None, '', [])
+    }
     kind = next((kind for kind in _READ if kind[2:] in given), 'two folders')
     if idle := sorted(given - _READ[kind]):
         raise UserError(f'--{idle[0]} does nothing with {kind}: leave it out.')
@@ -124,6 +128,8 @@ def _evaluate_run() -> None:
     _print(line)  # Before it is recorded, so that a full disk costs nothing.
     if is_recorded:
         evaluate.append(_WORKDIR.value, line)
+    else:
+        print(f'With a guidance of {_GUIDANCE.value:g}; not recorded in evaluations.jsonl.')
 
 
 def _compare_pairs() -> None:

@@ -77,6 +77,8 @@ def main(argv):
     recipes = [recipe.read_png(pathlib.Path(path)) for path in _AGAIN.value]
     restored = load.load(_WORKDIR.value, which=_CHECKPOINT.value)
     sampling.check(restored)
+    if _GUIDANCE.value is not None:
+        restored = load.with_guidance(restored, _GUIDANCE.value)
     key = keys.stream(_SEED.value, 'sample')
     if recipes:
         _write(output, recipe.make(restored, recipes))
@@ -108,7 +110,6 @@ def _generate(key, restored, output: pathlib.Path) -> None:
         batch_size=min(_BATCH_SIZE.value, count),
         label=label,
         truncation=_TRUNCATION.value,
-        guidance=_GUIDANCE.value,
     )
     progress = Progress(count, unit='image')
     done, kept = 0, []

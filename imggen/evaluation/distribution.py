@@ -78,6 +78,12 @@ def distribution(
       UserError: the method translates images or makes none, or the data set has none.
     """
     sampling.check(restored)
+    copying = [name for name in only if name.startswith('copying')]
+    if copying and not data.has_held_out(restored.config['data']):
+        raise UserError(
+            f'--measure={copying[0]} needs held-out images: train with '
+            '--config.data.test_fraction=0.1, or leave it out.'
+        )
     real = reference(restored.config['data'], extractor, mesh=restored.mesh)
     generated = samples(restored, num_images=num_images, seed=seed)
     progress = Progress(num_images, unit='image', active=jax.process_index() == 0)

@@ -52,7 +52,7 @@ def with_guidance(restored: Restored, guidance: float) -> Restored:
       UserError: the method of the run has no guidance.
     """
     if restored.method.guidance is None:
-        raise UserError('the method of the run has no guidance: leave it out.')
+        raise UserError('the run has no guidance: leave the guidance out.')
     section = {**restored.config['method'], 'guidance': guidance}
     config = {**restored.config, 'method': section}
     return restored._replace(config=config, method=methods.make(section))

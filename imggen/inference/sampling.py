@@ -265,7 +265,7 @@ def _inputs(restored: Restored, image_keys, label, truncation=None, guidance=Non
         inputs['latent'] = draw_latents(restored, image_keys, truncation=truncation)
     if guidance is not None:
         if restored.method.guidance is None:
-            raise UserError('the method of the run has no guidance: leave it out.')
+            raise UserError('the run has no guidance: leave the guidance out.')
         inputs['guidance'] = jnp.full(len(image_keys), guidance, jnp.float32)
     return inputs
 

@@ -92,6 +92,11 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def init(key, frozen, batch):
         image = batch['image'][:1]
+        if config.perceptual_weight and min(image.shape[1:3]) < alexnet.MIN_SIDE:
+            raise UserError(
+                f'config.method.perceptual_weight needs pictures of {alexnet.MIN_SIDE} pixels a '
+                'side or more: enlarge config.data.size, or set it to 0.'
+            )
         encoder_key, decoder_key, flow_key = jax.random.split(key, 3)
         encoder, decoder = _networks(config, image.shape)
         (latents, _), encoder = encoder.init_with_output(encoder_key, image)
@@ -140,10 +145,14 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
 def _num_autoencoder_steps(config: Config) -> int:
     """Returns the number of steps of the first phase; raises UserError if a phase has none."""
-    if config.latent_channels < 1 or not 0 < config.autoencoder_fraction < 1:
+    if config.latent_channels < 1:
         raise UserError(
-            f'config.method.latent_channels={config.latent_channels} and autoencoder_fraction='
-            f'{config.autoencoder_fraction}: set them to 1 or more and between 0 and 1.'
+            f'config.method.latent_channels={config.latent_channels}: set it to 1 or more.'
+        )
+    if not 0 < config.autoencoder_fraction < 1:
+        raise UserError(
+            f'config.method.autoencoder_fraction={config.autoencoder_fraction}: set it to more '
+            'than 0 and less than 1.'
         )
     learning = round(config.autoencoder_fraction * config.num_steps)
     if not 0 < learning < config.num_steps:

@@ -42,13 +42,15 @@ def copying(
 
     Args:
       training: float32 [t, d], the images that the generator was trained on.
-      held_out: float32 [m, d], real images that it was not trained on.
+      held_out: float32 [m, d], real images that it was not trained on. Those that equal a
+        training image are left out.
       generated: float32 [n, d].
       percentile: in (0, 100); closer than this percentile of the held-out images' distances
         counts as suspiciously close.
 
     Raises:
-      UserError: at least half of the held-out images are training images.
+      UserError: at least half of the held-out images are training images, or they are too few
+        for the percentile.
     """
     distances, indices = nearest(generated, training)
     held_out_distances, _ = nearest(held_out, training)
@@ -57,6 +59,13 @@ def copying(
         raise UserError(
             'At least half of the held-out images equal training images: hold out other ones.'
         )
+    held_out_distances = held_out_distances[held_out_distances > 0]
+    if len(held_out_distances) < 100.0 / percentile:
+        raise UserError(
+            f'Copying needs {100.0 / percentile:.0f} held-out images that are no training images, '
+            f'not {len(held_out_distances)}: hold out more.'
+        )
+    median = float(np.median(held_out_distances))
     threshold = float(np.percentile(held_out_distances, percentile))
     return Copying(
         median_ratio=float(np.median(distances)) / median,

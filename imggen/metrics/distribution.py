@@ -57,6 +57,7 @@ METRICS = (
     'copying_thumbnails',
 )
 _OF_NEIGHBORS = ('precision', 'recall', 'density', 'coverage')
+_SHARES = ('copying', 'copying_thumbnails')
 _NUM_GROUPS = 10
 _MIN_TO_EXTRAPOLATE = 100  # With fewer images in a set, a line in 1/n is noise.
 _CEILING = 'For measures whose larger values are better, such as precision, it is a ceiling.'
@@ -127,6 +128,8 @@ def distribution_metrics(
     if held_out is not None and only & _OF_COPYING.keys():
         copied, notes['copying'] = _copied(held_out, reference, generated)
         metrics |= copied
+        shares = {name: copied[name] for name in _SHARES if name in copied}
+        spread |= {name: float(np.sqrt(p * (1.0 - p) / count)) for name, p in shares.items()}
         floor_metrics |= {name: _OF_COPYING[name] for name in copied}
     if 'frechet' in only:
         floor_metrics['frechet_gaussian'] = frechet_floor(moments, moments.count, count)
@@ -282,7 +285,7 @@ def _copied(training: Features, unseen: Features, generated: Features) -> tuple[
         'training image, divided by that of the reference images. copying_thumbnails compares '
         'thumbnails, where training images may be mirrored.'
     )
-    if max(values['copying'], values.get('copying_thumbnails', 0.0)) > _MANY_COPIES:
+    if max(values.get(name, 0.0) for name in _SHARES) > _MANY_COPIES:
         note = f'The generator has learned training images by heart. {note}'
     return values, note
 

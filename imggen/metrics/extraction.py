@@ -145,7 +145,10 @@ def cached_features(
 @functools.partial(jax.jit, static_argnames=('apply', 'mesh'))
 def _apply(apply, params, images, *, mesh):
     size = (len(images), _THUMBNAIL, _THUMBNAIL, images.shape[-1])
-    thumbnails = jax.image.resize(images.astype(np.float32), size, 'linear')
+    visible = images.astype(np.float32)
+    if images.shape[-1] == 4:  # What is transparent has no color.
+        visible = visible.at[..., :3].multiply(visible[..., 3:] / 255.0)
+    thumbnails = jax.image.resize(visible, size, 'linear')
     outputs = apply(params, from_uint8(images))
     outputs = {**outputs, 'thumbnails': jax.numpy.round(thumbnails).astype(np.uint8)}
     if mesh is None:
@@ -233,7 +236,7 @@ def _read(path: pathlib.Path, count: int, extractor: str) -> Features | None:
     except (UserError, KeyError):
         is_sound = False
     dimensions = is_sound and (features.ndim, logits.ndim, thumbnails.ndim)
-    if dimensions != (2, 2, 4) or len(features) != count:
+    if dimensions != (2, 2, 4) or not len(features) == len(thumbnails) == count:
         logging.warning('Cached features %s are damaged; they are computed again.', path)
         return None
     return Features(features, logits if logits.shape[1] else None, extractor, thumbnails)

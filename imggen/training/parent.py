@@ -91,13 +91,13 @@ def _why(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     held, needed = _shapes(given[name]), _shapes(wanted[name])
     for array, (shape, _) in needed.items():
         if array not in held:
-            return f'it has no {array}: use its network options'
+            return f'it has no {array}: use its options of config.method'
         if held[array][0] != shape:
             return (
                 f'{array} is {list(held[array][0])} there and {list(shape)} here: use its image '
                 'size, channels, classes, latent_size and network options'
             )
-    return f'it has more in {name}: use its network options'
+    return f'it has more in {name}: use its options of config.method'
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple]:

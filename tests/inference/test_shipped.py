@@ -64,7 +64,7 @@ def test_the_shipped_model_is_exported_with_its_origin_and_not_measured_in_place
     [
         ({}, (32, 32, 3), r'is \[256\] there and \[128\] here: use its image size'),
         ({}, (64, 64, 4), r'there and .* here: use its image size, channels'),
-        ({'network': 'residual'}, (64, 64, 3), r'use its network options'),
+        ({'network': 'residual'}, (64, 64, 3), r'use its options of config.method'),
     ],
 )
 def test_a_parent_that_does_not_fit_says_why(changes, shape, sentence):

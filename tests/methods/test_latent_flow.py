@@ -142,9 +142,9 @@ def test_the_perceptual_term_is_the_lpips_of_decoded_noisy_latents():
     ('changes', 'message'),
     [
         ({'autoencoder_fraction': 0.99}, 'fraction=0.99 of num_steps=6 leaves a phase without'),
-        ({'autoencoder_fraction': 1.0}, 'fraction=1.0: set them to 1 or more and between 0 and 1'),
+        ({'autoencoder_fraction': 1.0}, 'fraction=1.0: set it to more than 0 and less'),
         ({'autoencoder_fraction': float('nan')}, 'fraction=nan is not a finite number'),
-        ({'latent_channels': 0}, 'latent_channels=0 and'),
+        ({'latent_channels': 0}, 'latent_channels=0: set it to 1'),
         ({'autoencoder': {'width': 3}}, 'autoencoder.width is not an option'),
         ({'solver': 'newton'}, 'config.method.solver'),
     ],

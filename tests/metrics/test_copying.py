@@ -46,6 +46,19 @@ def test_the_held_out_images_themselves_score_one():
     np.testing.assert_array_equal(result.distances, result.held_out_distances)
 
 
+def test_held_out_images_that_were_trained_on_hide_no_copies():
+    mixed = np.concatenate([HELD_OUT, TRAINING[:200]])
+    alone, among = (copying(TRAINING, unseen, TRAINING[500:700]) for unseen in (HELD_OUT, mixed))
+    assert alone.fraction_closer == among.fraction_closer == 1
+    assert alone.threshold == among.threshold
+
+
+def test_few_held_out_images_are_a_user_error():
+    assert copying(TRAINING, HELD_OUT[:20], HELD_OUT).fraction_closer < 0.5
+    with pytest.raises(UserError, match=r'needs 20 held-out images .* not 19'):
+        copying(TRAINING, HELD_OUT[:19], HELD_OUT)
+
+
 def test_held_out_images_that_were_trained_on_are_a_user_error():
     with pytest.raises(UserError, match='hold out'):
         copying(TRAINING, TRAINING[:100], HELD_OUT)

@@ -40,7 +40,10 @@ def shifted():
 def test_every_number_comes_with_what_is_needed_to_read_it(perfect):
     assert set(perfect['metrics']) == ALL | BY_CLASS | COPYING
     assert set(perfect['floor']) == ALL | BY_CLASS | COPYING | {'frechet_gaussian'}
-    assert set(perfect['spread']) == {'frechet', 'kid', 'precision', 'density', 'class_score'}
+    assert set(perfect['spread']) == {
+        *('frechet', 'kid', 'precision', 'density', 'class_score', 'copying')
+    }
+    assert perfect['spread']['copying'] == pytest.approx(0.009, abs=0.004)  # Of 600 images.
     assert perfect['counts'] == {
         'reference': 600,
         'generated': 600,

@@ -116,6 +116,11 @@ def test_thumbnails_are_the_images_made_small():
     thumbnails = extract(extractor, images).thumbnails
     assert thumbnails.shape == (3, 8, 8, 1) and thumbnails.dtype == np.uint8
     columns = ramp[0, 0, :, 0].reshape(8, 4).mean(1)
+    # Colors of transparent pixels do not count.
+    clear = np.zeros((2, 16, 16, 4), np.uint8)
+    clear[1, ..., :3] = 200
+    hidden, shown = extract(extractor, clear).thumbnails
+    np.testing.assert_array_equal(hidden, shown)
     # The edges see fewer pixels.
     np.testing.assert_allclose(thumbnails[1, 4, 1:-1, 0], columns[1:-1], atol=1)
 
