@@ -17,6 +17,7 @@ from configs import common, flow_fashion_mnist, gan_fashion_mnist
 from imggen import options
 
 EXPECTED = {
+    '--num=10000': {'frechet': (26.42, 5.2, 3), 'parzen': (113.2, 33.0, 3)},
     ':network=dcgan --num=10000': {'frechet': (11.91, 1.1, 3), 'parzen': (118.6, 2.9, 3)},
 }
 _CLOTHES = {'dcgan': gan_fashion_mnist, 'flow': flow_fashion_mnist}

@@ -48,8 +48,9 @@ def preview(config: Mapping[str, Any], *, num_images: int = 8, versions: int = 7
 
     moves = dict(config['data'].get('augment') or {})
     rows = [row(lambda key, x: augment(key, x, **moves))]
-    if section := dict(config['method'].get('augment') or {}):
-        seen = options.build(adaptive.Augmentation, section, where='config.method.augment')
+    section = dict(config['method'].get('augment') or {})
+    seen = options.build(adaptive.Augmentation, section, where='config.method.augment')
+    if section and seen.kinds:
         strength = 1.0 if seen.target else seen.probability
 
         def change(key, x):

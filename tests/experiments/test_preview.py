@@ -36,6 +36,9 @@ def test_pictures_stand_as_they_are_and_moved(pictures):
         'shear': 0.15,
         'zoom': 0.1,
     }
+    # Below, the sheet shows what the discriminator sees.
+    assert preview(config, num_images=2, versions=3).sheet.shape == (4 * 34 - 2, 4 * 34 - 2, 3)
+    config['method']['augment']['kinds'] = ()
     sheet = preview(config, num_images=2, versions=3).sheet
     assert sheet.shape == (2 * 34 - 2, 4 * 34 - 2, 3)  # Sheets enlarge images of 16 pixels twice.
     plain = {Image.open(path).tobytes() for path in pictures.iterdir()}
