@@ -5,7 +5,7 @@ python -m experiments.train --config=configs/latent_flow_folder.py --config.data
 python -m experiments.sample --workdir=W --num=64 --output=grid.png [--guidance=1.5]
 
 DIR is as for configs/gan_folder.py. The config is made for a GPU and a few thousand pictures, and
-draws the best emoji of this project (docs/gan.md). A few hundred pictures it learns by heart: a
+draws the best emoji of this project (docs/gan.md). It learns a few hundred pictures by heart; a
 tenth of the pictures is held out, so that `copying_thumbnails` of experiments.evaluate tells.
 
 Nearly half of the images train the autoencoder, the others the flow. Every sheet shows samples

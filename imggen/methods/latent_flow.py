@@ -92,11 +92,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def init(key, frozen, batch):
         image = batch['image'][:1]
-        if config.perceptual_weight and min(image.shape[1:3]) < alexnet.MIN_SIDE:
-            raise UserError(
-                f'config.method.perceptual_weight needs pictures of {alexnet.MIN_SIDE} pixels a '
-                'side or more: enlarge config.data.size, or set it to 0.'
-            )
+        _check_size(config, image)
         encoder_key, decoder_key, flow_key = jax.random.split(key, 3)
         encoder, decoder = _networks(config, image.shape)
         (latents, _), encoder = encoder.init_with_output(encoder_key, image)
@@ -161,6 +157,15 @@ def _num_autoencoder_steps(config: Config) -> int:
             f'num_steps={config.num_steps} leaves a phase without steps: change one of them.'
         )
     return learning
+
+
+def _check_size(config: Config, images: jax.Array) -> None:
+    """Raises UserError if AlexNet is needed and cannot see images so small."""
+    if config.perceptual_weight and min(images.shape[1:3]) < alexnet.MIN_SIDE:
+        raise UserError(
+            f'config.method.perceptual_weight needs pictures of {alexnet.MIN_SIDE} pixels a side '
+            'or more: enlarge config.data.size, or set it to 0.'
+        )
 
 
 def _autoencoder_step(config: Config, optimizer: optax.GradientTransformation, axis_name):

@@ -126,10 +126,8 @@ def distribution_metrics(
     metrics, spread = _compare(metrics_key, reference, moments, generated, only)
     notes, floor_metrics = {}, dict(floor.metrics)
     if held_out is not None and only & _OF_COPYING.keys():
-        copied, notes['copying'] = _copied(held_out, reference, generated)
-        metrics |= copied
-        shares = {name: copied[name] for name in _SHARES if name in copied}
-        spread |= {name: float(np.sqrt(p * (1.0 - p) / count)) for name, p in shares.items()}
+        copied, errors, notes['copying'] = _copied(held_out, reference, generated)
+        metrics, spread = metrics | copied, spread | errors
         floor_metrics |= {name: _OF_COPYING[name] for name in copied}
     if 'frechet' in only:
         floor_metrics['frechet_gaussian'] = frechet_floor(moments, moments.count, count)
@@ -267,12 +265,15 @@ def _few(num_reference: int, num_generated: int, floor: tuple[int, int]) -> str:
     )
 
 
-def _copied(training: Features, unseen: Features, generated: Features) -> tuple[dict, str]:
-    """Returns the metrics of copying and a note; without metrics, the note says why."""
+def _copied(training: Features, unseen: Features, generated: Features) -> tuple[dict, dict, str]:
+    """Returns the metrics of copying, their standard errors and a note.
+
+    Without metrics, the note says why.
+    """
     try:
         found = copying(training.features, unseen.features, generated.features, percentile=_CLOSE)
     except UserError as error:
-        return {}, str(error)
+        return {}, {}, str(error)
     values = {'copying': found.fraction_closer, 'copying_distance': found.median_ratio}
     if all(images.thumbnails is not None for images in (training, unseen, generated)):
         stored = np.concatenate([_thumbnails(training), _thumbnails(training, is_mirrored=True)])
@@ -285,9 +286,12 @@ def _copied(training: Features, unseen: Features, generated: Features) -> tuple[
         'training image, divided by that of the reference images. copying_thumbnails compares '
         'thumbnails, where training images may be mirrored.'
     )
-    if max(values.get(name, 0.0) for name in _SHARES) > _MANY_COPIES:
+    shares = {name: values[name] for name in _SHARES if name in values}
+    if max(shares.values()) > _MANY_COPIES:
         note = f'The generator has learned training images by heart. {note}'
-    return values, note
+    count = len(generated.features)
+    errors = {name: float(np.sqrt(p * (1.0 - p) / count)) for name, p in shares.items()}
+    return values, errors, note
 
 
 def _thumbnails(images: Features, *, is_mirrored: bool = False) -> np.ndarray:

@@ -75,7 +75,8 @@ def test_flags_that_do_nothing_are_refused_and_numbers_are_printed_first(folders
             (run, '--size=8,8'): '--size does nothing with --workdir',
             (run, '--paired'): '--paired does nothing with --workdir',
             (run, '--guidance=2'): 'the run has no guidance',
-            (*two, '--guidance=2'): '--guidance does nothing with two folders',
+            (*two, '--guidance=0'): '--guidance does nothing with two folders',
+            (*two, '--nopaired', '--guidance=2'): '--guidance does nothing with two folders',
             (two[0],): 'give either --workdir',
             (*two, '--num=4', '--extractor=pixels'): '--num does nothing with two folders',
             (*two, '--crop=2', '--extractor=pixels'): '--crop does nothing with two folders',
@@ -97,18 +98,33 @@ def test_flags_that_do_nothing_are_refused_and_numbers_are_printed_first(folders
     assert '12 generated against' in printed and 'frechet' in printed
 
 
-def test_another_guidance_is_measured_and_not_recorded(tmp_path):
-    section = {
-        'name': 'flow_matching',
-        'num_steps': 1,
-        'network': {'features': (4, 4), 'heads': 1},
-        'early': 0.5,
-        'evaluations': 2,
-    }
-    flow = untrained.write(tmp_path, section, {'image': (1, 8, 8, 1)}, data={'name': 'digits'})
+FLOW = {
+    'name': 'flow_matching',
+    'num_steps': 1,
+    'network': {'features': (4, 4), 'heads': 1},
+    'early': 0.5,
+    'evaluations': 2,
+}
+
+
+def measure(folder, data, *options):
+    """Measures an untrained flow, and returns the finished process."""
+    flow = untrained.write(folder, FLOW, {'image': (1, 8, 8, 1)}, data=data)
     command = [sys.executable, '-m', 'experiments.evaluate', f'--workdir={flow}', '--num=12']
-    command += ['--extractor=pixels', '--measure=frechet']
+    command += ['--extractor=pixels', *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_another_guidance_is_measured_and_not_recorded(tmp_path):
     for options, recorded in [(['--guidance=3'], 0), ([], 1), (['--guidance=3'], 1)]:
-        done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True)
+        done = measure(tmp_path, {'name': 'digits'}, '--measure=frechet', *options)
         assert done.returncode == 0 and '12 generated against' in done.stdout, done.stderr
-        assert len(reader.read(flow).evaluations) == recorded
+        assert ('With a guidance of 3' in done.stdout) == bool(options)
+        assert len(reader.read(tmp_path).evaluations) == recorded
+
+
+def test_copying_is_measured_only_against_held_out_images(folders, tmp_path):
+    data = {'name': 'folder', 'path': str(folders / 'real'), 'size': (8, 8)}
+    done = measure(tmp_path, data, '--measure=copying_thumbnails')
+    assert done.returncode == 1 and 'train with --config.data.test_fraction=0.1' in done.stderr
+    assert 'generated image' not in done.stderr  # Before any long work.

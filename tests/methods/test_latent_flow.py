@@ -125,6 +125,8 @@ def test_the_perceptual_term_is_the_lpips_of_decoded_noisy_latents():
     except UserError as error:
         pytest.skip(str(error))
     method = cases.method('latent_flow', perceptual_weight=3.0)
+    with pytest.raises(UserError, match='needs pictures of 31 pixels a side or more'):
+        method.init(KEY, method.frozen, {'image': jnp.zeros((1, 24, 40, 3))})
     image, key = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3), minval=-1.0), KEY
     state = jax.jit(method.init)(key, method.frozen, {'image': image})
     _, metrics = jax.jit(method.phases[0].step)(key, state, method.frozen, {'image': image})
