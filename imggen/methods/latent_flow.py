@@ -11,6 +11,9 @@ decoder smooth. The state tracks mean and deviation of each channel of mean(x).
 The phase 'flow' leaves the autoencoder as it is and trains the flow of methods/flow_matching.py on
 mean(x), shifted and scaled to mean 0 and deviation 1. A sample integrates that flow and is decoded
 once. What the autoencoder loses is lost for every sample: `reconstructed` shows it.
+
+With `autoencoder_fraction=0` there is no first phase: the run takes the autoencoder and its moments
+from another one.
 """
 
 import dataclasses
@@ -39,7 +42,8 @@ class Config(flow_matching.Config):
     Those describe the flow of the latents; `num_steps` counts the steps of both phases.
 
     Attributes:
-      autoencoder_fraction: the fraction of the steps that train the autoencoder.
+      autoencoder_fraction: the fraction of the steps that train the autoencoder; at 0, it comes from
+        another run.
       autoencoder: options `features` and `blocks` of networks.latent_autoencoder.
       latent_channels: number of channels of the latents.
       perceptual_weight: weight of LPIPS; at 0, AlexNet's weights are not needed.
@@ -92,7 +96,8 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def init(key, frozen, batch):
         image = batch['image'][:1]
-        _check_size(config, image)
+        if learning:
+            _check_size(config, image)
         encoder_key, decoder_key, flow_key = jax.random.split(key, 3)
         encoder, decoder = _networks(config, image.shape)
         (latents, _), encoder = encoder.init_with_output(encoder_key, image)
@@ -134,22 +139,25 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             Phase('flow', generating, flow_step),
         ),
         sample=sample,
-        frozen=_frozen(config),
+        frozen=_frozen(config) if learning else (),
+        untrained=() if learning else ('autoencoder', 'moments'),
         reconstruct=reconstruct,
     )
 
 
 def _num_autoencoder_steps(config: Config) -> int:
-    """Returns the number of steps of the first phase; raises UserError if a phase has none."""
+    """Returns the number of steps of the first phase; raises UserError if it leaves none."""
     if config.latent_channels < 1:
         raise UserError(
             f'config.method.latent_channels={config.latent_channels}: set it to 1 or more.'
         )
-    if not 0 < config.autoencoder_fraction < 1:
+    if not 0 <= config.autoencoder_fraction < 1:
         raise UserError(
-            f'config.method.autoencoder_fraction={config.autoencoder_fraction}: set it to more '
-            'than 0 and less than 1.'
+            f'config.method.autoencoder_fraction={config.autoencoder_fraction}: set it to 0 or '
+            'more and less than 1.'
         )
+    if not config.autoencoder_fraction:
+        return 0
     learning = round(config.autoencoder_fraction * config.num_steps)
     if not 0 < learning < config.num_steps:
         raise UserError(

@@ -19,8 +19,8 @@ def adopt(
     """Returns the method with an `init` that takes networks from a parent.
 
     A network is taken whole, with its batch statistics, if the parent has one of the same name
-    with the same arrays. The averaged weights `ema` count as a network. Optimizers and counters
-    start anew.
+    with the same arrays. The averaged weights `ema` and the `moments` of latents count as networks.
+    Optimizers and counters start anew.
 
     Args:
       method: the method of the new run.
@@ -32,7 +32,8 @@ def adopt(
       names of the networks that were `taken` and that were `drawn`, with the reason `why`.
 
     Raises:
-      UserError: there is no run, no checkpoint, or no network that fits.
+      UserError: there is no run, no checkpoint, or no network that fits, or one that the method does
+        not train does not fit.
     """
     try:
         restored = load.load(workdir)
@@ -44,6 +45,12 @@ def adopt(
     if not taken:
         raise UserError(
             f'config.init_from={workdir} has no network that fits: {_why(given, wanted)}.'
+        )
+    missing = {name: wanted[name] for name in method.untrained if name not in taken}
+    if missing:
+        raise UserError(
+            f'config.init_from={workdir} has no {next(iter(missing))} that fits, and this config '
+            f'does not train one: {_why(given, missing)}.'
         )
     arrays = jax.device_get({key: leaf for name in taken for key, leaf in given[name].items()})
     for name, array in arrays.items():
@@ -77,8 +84,9 @@ def _networks(state: Any) -> dict[str, dict[str, Any]]:
     networks = {}
     for name, leaf in weights.named(state):
         network, *path = name.split('.')
-        is_variable = bool({'params', 'batch_stats'} & {*path}) or (network == 'ema' and path)
-        if is_variable and not weights.is_of_optimizer(name):
+        is_variable = {'params', 'batch_stats'} & {*path}
+        is_average = network in ('ema', 'moments') and path
+        if (is_variable or is_average) and not weights.is_of_optimizer(name):
             networks.setdefault(network, {})[name] = leaf
     return networks
 

@@ -152,6 +152,11 @@ def train(
     adopted = None
     if config.get('init_from') and not any(pathlib.Path(workdir).glob('checkpoints/[0-9]*')):
         adopted = parent.adopt(method, config['init_from'], batch)  # Refused before files appear.
+    if method.untrained and not config.get('init_from'):
+        raise UserError(
+            f'this config does not train its {method.untrained[0]}: set config.init_from to a run '
+            'or a model that has one.'
+        )
     writer = Writer(workdir, config, command=command, active=leads, boards=wanted)
     with lock.held(writer.workdir, say=_say) if leads else contextlib.nullcontext():
         checkpoints = Checkpoints(

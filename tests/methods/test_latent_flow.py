@@ -144,7 +144,8 @@ def test_the_perceptual_term_is_the_lpips_of_decoded_noisy_latents():
     ('changes', 'message'),
     [
         ({'autoencoder_fraction': 0.99}, 'fraction=0.99 of num_steps=6 leaves a phase without'),
-        ({'autoencoder_fraction': 1.0}, 'fraction=1.0: set it to more than 0 and less'),
+        ({'autoencoder_fraction': 1.0}, 'fraction=1.0: set it to 0 or more and less than 1'),
+        ({'autoencoder_fraction': 0.01}, 'fraction=0.01 of num_steps=6 leaves a phase without'),
         ({'autoencoder_fraction': float('nan')}, 'fraction=nan is not a finite number'),
         ({'latent_channels': 0}, 'latent_channels=0: set it to 1'),
         ({'autoencoder': {'width': 3}}, 'autoencoder.width is not an option'),

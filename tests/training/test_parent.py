@@ -132,6 +132,34 @@ def test_what_is_no_parent_is_refused_before_anything_is_written(config, parent,
     assert not (tmp_path / 'other').exists()
 
 
+def test_a_flow_learns_the_latents_of_the_autoencoder_of_its_parent(config, folder, tmp_path):
+    flow = {**config, 'method': cases.CONFIGS['latent_flow']}
+    theirs = train.train(flow, folder / 'flow').state
+    section = child(flow, folder / 'flow', autoencoder_fraction=0.0, num_steps=3)
+    ours = train.train(section, tmp_path / 'ours').state
+    cases.assert_equal_bits(ours.autoencoder.params, theirs.autoencoder.params)
+    cases.assert_equal_bits(ours.moments, theirs.moments)
+    assert ours.step == ours.flow.step == 3
+    assert info(tmp_path / 'ours')['init_from']['drawn'] == []
+    # The first step of a rising learning rate is 0, and the second is that of the flow.
+    pair = (jax.tree.leaves(each.flow.network.params) for each in (ours, theirs))
+    assert not all(map(np.array_equal, *pair))
+
+
+def test_an_autoencoder_that_is_not_trained_must_have_a_parent(config, parent, folder, tmp_path):
+    flow = {**config, 'method': cases.CONFIGS['latent_flow']}
+    train.train(flow, folder / 'flow')
+    section = child(flow, folder / 'flow', autoencoder_fraction=0.0)
+    with pytest.raises(UserError, match='does not train its autoencoder: set config.init_from'):
+        train.train({**section, 'init_from': ''}, tmp_path / 'none')
+    other = child(section, folder / 'flow', autoencoder={'features': (4, 5)})
+    with pytest.raises(UserError, match=r'no autoencoder that fits, .* there and .* here'):
+        train.train(other, tmp_path / 'none')
+    with pytest.raises(UserError, match='has no network that fits: it has'):
+        train.train({**section, 'init_from': str(parent)}, tmp_path / 'none')
+    assert not (tmp_path / 'none').exists()
+
+
 def test_a_config_without_the_option_is_one_that_has_no_parent(config, parent):
     assert train.train({**config, 'init_from': ''}, parent).finished
     with pytest.raises(UserError, match=r"init_from \(there '', now 'elsewhere'\)"):
