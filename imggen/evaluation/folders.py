@@ -88,7 +88,11 @@ def against(
       UserError: another measure is asked for, the statistics are of another extractor or size, or
         the folder holds no images.
     """
-    distribution.check_names(only, ('frechet',))
+    if lacking := sorted(set(only) - {'frechet'}):
+        raise UserError(
+            f'--measure={lacking[0]} needs pictures, and {folders.reference} holds the moments of '
+            'their features: name the folder of the pictures.'
+        )
     stored.check(extraction.label(extractor), folders.size, where=folders.reference)
     folders = folders._replace(size=stored.size or folders.size, fit=stored.fit or folders.fit)
     size, note = _common_size(folders, extractor, ('generated',))

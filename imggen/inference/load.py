@@ -51,8 +51,16 @@ def with_guidance(restored: Restored, guidance: float) -> Restored:
     Raises:
       UserError: the method of the run has no guidance.
     """
-    if restored.method.guidance is None:
-        raise UserError('the run has no guidance: leave the guidance out.')
+    check_guidance(restored)
     section = {**restored.config['method'], 'guidance': guidance}
     config = {**restored.config, 'method': section}
     return restored._replace(config=config, method=methods.make(section))
+
+
+def check_guidance(restored: Restored) -> None:
+    """Raises UserError if the method of the run has no guidance."""
+    if restored.method.guidance is None:
+        raise UserError(
+            'the run keeps no worse network to be guided by: leave the guidance out, or train a '
+            'flow with config.method.early=0.125 or with classes.'
+        )

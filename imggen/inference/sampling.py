@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from imggen import keys, latents, train_state
 from imggen.errors import UserError
+from imggen.inference import load
 from imggen.method import Images
 from imggen.workdir.restore import Restored
 
@@ -264,8 +265,7 @@ def _inputs(restored: Restored, image_keys, label, truncation=None, guidance=Non
     if truncation is not None:
         inputs['latent'] = draw_latents(restored, image_keys, truncation=truncation)
     if guidance is not None:
-        if restored.method.guidance is None:
-            raise UserError('the run has no guidance: leave the guidance out.')
+        load.check_guidance(restored)
         inputs['guidance'] = jnp.full(len(image_keys), guidance, jnp.float32)
     return inputs
 

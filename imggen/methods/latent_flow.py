@@ -42,8 +42,8 @@ class Config(flow_matching.Config):
     Those describe the flow of the latents; `num_steps` counts the steps of both phases.
 
     Attributes:
-      autoencoder_fraction: the fraction of the steps that train the autoencoder; at 0, it comes from
-        another run.
+      autoencoder_fraction: the fraction of the steps that train the autoencoder; at 0, it comes
+        from another run.
       autoencoder: options `features` and `blocks` of networks.latent_autoencoder.
       latent_channels: number of channels of the latents.
       perceptual_weight: weight of LPIPS; at 0, AlexNet's weights are not needed.

@@ -1,6 +1,7 @@
 """Starts a run from the networks of another run, its parent."""
 
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,8 +33,8 @@ def adopt(
       names of the networks that were `taken` and that were `drawn`, with the reason `why`.
 
     Raises:
-      UserError: there is no run, no checkpoint, or no network that fits, or one that the method does
-        not train does not fit.
+      UserError: there is no run or no checkpoint, no network fits, or one that the method does not
+        train is not among them.
     """
     try:
         restored = load.load(workdir)
@@ -83,10 +84,11 @@ def _networks(state: Any) -> dict[str, dict[str, Any]]:
     """Returns the arrays of each network in a state by their names."""
     networks = {}
     for name, leaf in weights.named(state):
-        network, *path = name.split('.')
-        is_variable = {'params', 'batch_stats'} & {*path}
-        is_average = network in ('ema', 'moments') and path
-        if (is_variable or is_average) and not weights.is_of_optimizer(name):
+        network, *path = re.split(r'\.(?:params|batch_stats)\.', name, maxsplit=1)
+        if not path:
+            network, *path = name.split('.')
+            path = path if network in ('ema', 'moments') else []
+        if path and not weights.is_of_optimizer(name):
             networks.setdefault(network, {})[name] = leaf
     return networks
 

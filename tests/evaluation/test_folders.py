@@ -149,7 +149,7 @@ def test_stored_statistics_stand_for_their_folder(tmp_path, extractor):
         folders.against(given, stored, features.make('pixels'))
     with pytest.raises(UserError, match='of images of 8 x 8: leave --size out'):
         folders.against(given._replace(size=(4, 4)), stored, extractor)
-    with pytest.raises(UserError, match='--measure=kid is unknown: there are frechet'):
+    with pytest.raises(UserError, match='--measure=kid needs pictures, and'):
         folders.against(given, stored, extractor, only=['kid'])
 
 

@@ -74,7 +74,7 @@ def test_flags_that_do_nothing_are_refused_and_numbers_are_printed_first(folders
             (run, *two): '--generated does nothing with --workdir',
             (run, '--size=8,8'): '--size does nothing with --workdir',
             (run, '--paired'): '--paired does nothing with --workdir',
-            (run, '--guidance=2'): 'the run has no guidance',
+            (run, '--guidance=2'): 'the run keeps no worse network',
             (*two, '--guidance=0'): '--guidance does nothing with two folders',
             (*two, '--nopaired', '--guidance=2'): '--guidance does nothing with two folders',
             (two[0],): 'give either --workdir',

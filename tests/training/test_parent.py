@@ -139,6 +139,11 @@ def test_a_flow_learns_the_latents_of_the_autoencoder_of_its_parent(config, fold
     ours = train.train(section, tmp_path / 'ours').state
     cases.assert_equal_bits(ours.autoencoder.params, theirs.autoencoder.params)
     cases.assert_equal_bits(ours.moments, theirs.moments)
+    # Without a network to guide by, it takes everything else.
+    section = child(flow, folder / 'flow', early=0.0)
+    state, record = first_state(section, folder / 'flow')
+    cases.assert_equal_bits(state.flow.ema, theirs.flow.ema)
+    assert record['drawn'] == []
     assert ours.step == ours.flow.step == 3
     assert info(tmp_path / 'ours')['init_from']['drawn'] == []
     # The first step of a rising learning rate is 0, and the second is that of the flow.
@@ -150,7 +155,7 @@ def test_an_autoencoder_that_is_not_trained_must_have_a_parent(config, parent, f
     flow = {**config, 'method': cases.CONFIGS['latent_flow']}
     train.train(flow, folder / 'flow')
     section = child(flow, folder / 'flow', autoencoder_fraction=0.0)
-    with pytest.raises(UserError, match='does not train its autoencoder: set config.init_from'):
+    with pytest.raises(UserError, match='does not train its autoencoder: set '):
         train.train({**section, 'init_from': ''}, tmp_path / 'none')
     other = child(section, folder / 'flow', autoencoder={'features': (4, 5)})
     with pytest.raises(UserError, match=r'no autoencoder that fits, .* there and .* here'):
