@@ -33,27 +33,27 @@ EXPECTED = {
 
 
 def get_config(arg=None):
-    arg = common.parse(arg, smoke=False, size=64, latents=False)
+    arg = common.parse(arg, smoke=False, size=64, pretrained=False)
     config = common.config(
         'latent_flow',
-        total_images=64 if arg.smoke else 180_000 if arg.latents else 832_000,
+        total_images=64 if arg.smoke else 180_000 if arg.pretrained else 832_000,
         data={
             'name': 'folder',
             'path': '',
             'size': (arg.size, arg.size),
             'fit': 'crop',
             'test_fraction': 0.1,
-            'batch_size': 8 if arg.smoke else 16 if arg.latents else 64,
+            'batch_size': 8 if arg.smoke else 16 if arg.pretrained else 64,
             'augment': ConfigDict({'flip': True}),
         },
     )
     config.method.autoencoder = ConfigDict(
-        {'features': (8, 8) if arg.smoke and not arg.latents else (64, 128), 'blocks': 1}
+        {'features': (8, 8) if arg.smoke and not arg.pretrained else (64, 128), 'blocks': 1}
     )
     config.method.latent_channels = 4
     config.method.autoencoder_fraction = 0.477
-    if arg.latents:
-        config.init_from = 'latents'
+    if arg.pretrained:
+        config.init_from = 'autoencoder'
         config.method.autoencoder_fraction = 0.0
     config.method.perceptual_weight = 0.0 if arg.smoke else 1.0
     config.method.kl_weight = 1e-3
@@ -61,8 +61,8 @@ def get_config(arg=None):
         {'features': (8, 8) if arg.smoke else (128, 192), 'blocks': 1 if arg.smoke else 2}
     )
     config.method.evaluations = 4 if arg.smoke else 20
-    config.method.learning_rate = 7e-4 if arg.latents else 1e-3
-    config.method.ema_half_life_images = 10_000.0 if arg.latents else 30_000.0
+    config.method.learning_rate = 7e-4 if arg.pretrained else 1e-3
+    config.method.ema_half_life_images = 10_000.0 if arg.pretrained else 30_000.0
     config.method.early = 0.125
     config.run = common.run(
         smoke=arg.smoke,

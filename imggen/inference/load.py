@@ -13,7 +13,7 @@ _SHIPPED = pathlib.Path(__file__).parent / 'models'
 
 
 def folder(workdir: str | pathlib.Path) -> pathlib.Path:
-    """Returns the folder that a name means: of a run, or of the model 'drawings', which is shipped.
+    """Returns the folder that a name means: of a run, or of a shipped model, such as 'drawings'.
 
     A run or a model in a folder of that name comes first; pictures in it do not count.
 

@@ -127,7 +127,7 @@ def load(workdir: str | os.PathLike, *, which: str | int = 'newest') -> Run:
     """Loads a trained run.
 
     Args:
-      workdir: the folder of the run or of an exported model, or 'drawings', which is shipped.
+      workdir: the folder of the run or of an exported or a shipped model, such as 'drawings'.
       which: the checkpoint: 'newest', 'best' or the number of a step.
 
     Raises:

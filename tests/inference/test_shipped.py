@@ -1,4 +1,4 @@
-"""The shipped model draws pictures, and trainings start from it."""
+"""The shipped models do what they are shipped for, and trainings start from them."""
 
 import json
 import subprocess
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import imggen
-from imggen import methods
+from imggen import images, methods
 from imggen.errors import UserError
 from imggen.inference import load
 from imggen.training import parent
@@ -24,13 +25,32 @@ def test_drawings_are_drawn_before_anything_is_trained():
     assert np.ptp(pictures, axis=-1).mean() > 20
 
 
-@pytest.mark.parametrize('config', ['gan_folder', 'gan_little_data:size=64'])
-def test_trainings_on_folders_start_from_all_of_its_networks(config):
+def test_the_autoencoder_keeps_what_a_photograph_shows():
+    with Image.open(Path(__file__).parents[2] / 'docs' / 'faces.jpg') as sheet:
+        sheet = sheet.convert('RGB')
+    sides = range(0, min(sheet.size) - 128, 128)
+    tiles = [sheet.crop((x, y, x + 128, y + 128)).resize((64, 64)) for x in sides for y in sides]
+    pictures = images.from_uint8(np.stack([np.asarray(tile) for tile in tiles]))
+    run = load.load('autoencoder')
+    error = np.square(np.asarray(run.method.reconstruct(run.state, pictures)) - pictures).mean()
+    assert error < 0.02 * pictures.var()
+
+
+@pytest.mark.parametrize(
+    ('config', 'model', 'networks'),
+    [
+        ('gan_folder', 'drawings', ['discriminator', 'ema', 'generator']),
+        ('gan_little_data:size=64', 'drawings', ['discriminator', 'ema', 'generator']),
+        ('latent_flow_folder', 'autoencoder', ['autoencoder', 'moments']),
+        ('latent_flow_folder:pretrained', 'autoencoder', ['autoencoder', 'moments']),
+    ],
+)
+def test_trainings_on_folders_start_from_all_of_its_networks(config, model, networks):
     section = imggen.load_config(config).method.to_dict()
     batch = {'image': np.zeros((2, 64, 64, 3), np.float32)}
-    _, record = parent.adopt(methods.make({**section, 'num_steps': 1}), 'drawings', batch)
-    assert sorted(record['taken']) == ['discriminator', 'ema', 'generator']
-    assert not record['drawn']
+    _, record = parent.adopt(methods.make({**section, 'num_steps': 2}), model, batch)
+    assert sorted(record['taken']) == networks
+    assert all(name.startswith('flow.') for name in record['drawn'])
 
 
 def test_a_run_of_the_same_name_is_meant_and_a_folder_of_pictures_is_not(tmp_path, monkeypatch):
