@@ -45,13 +45,14 @@ def adopt(
     taken = [name for name in wanted if _shapes(given.get(name, {})) == _shapes(wanted[name])]
     if not taken:
         raise UserError(
-            f'config.init_from={workdir} has no network that fits: {_why(given, wanted)}.'
+            f'config.init_from={workdir} has no network that fits: '
+            f'{"".join(_difference(given, wanted))}.'
         )
     missing = {name: wanted[name] for name in method.untrained if name not in taken}
     if missing:
         raise UserError(
             f'config.init_from={workdir} has no {next(iter(missing))} that fits, and this config '
-            f'does not train one: {_why(given, missing)}.'
+            f'does not train one: {"".join(_difference(given, missing))}.'
         )
     arrays = jax.device_get({key: leaf for name in taken for key, leaf in given[name].items()})
     for name, array in arrays.items():
@@ -68,7 +69,7 @@ def adopt(
     drawn = [name for name in wanted if name not in taken]
     record = {'workdir': str(workdir), 'step': restored.step, 'taken': taken, 'drawn': drawn}
     if drawn:
-        record['why'] = _why(given, {name: wanted[name] for name in drawn})
+        record['why'], _ = _difference(given, {name: wanted[name] for name in drawn})
     return method._replace(init=init), record
 
 
@@ -93,21 +94,21 @@ def _networks(state: Any) -> dict[str, dict[str, Any]]:
     return networks
 
 
-def _why(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, str]:
     """Says the first difference of networks that do not fit, and what would make them fit."""
     name = next((name for name in wanted if name in given), None)
     if name is None:
-        return f'it has {", ".join(given)}, and this config trains {", ".join(wanted)}'
+        return f'it has {", ".join(given)}, and this config trains {", ".join(wanted)}', ''
     held, needed = _shapes(given[name]), _shapes(wanted[name])
     for array, (shape, _) in needed.items():
         if array not in held:
-            return f'it has no {array}: use its options of config.method'
+            return f'it has no {array}', ': use its options of config.method'
         if held[array][0] != shape:
             return (
-                f'{array} is {list(held[array][0])} there and {list(shape)} here: use its image '
-                'size, channels, classes, latent_size and network options'
+                f'{array} is {list(held[array][0])} there and {list(shape)} here',
+                ': use its image size, channels, classes, latent_size and network options',
             )
-    return f'it has more in {name}: use its options of config.method'
+    return f'it has more in {name}', ': use its options of config.method'
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple]:
