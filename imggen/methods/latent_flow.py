@@ -13,7 +13,8 @@ mean(x), shifted and scaled to mean 0 and deviation 1. A sample integrates that 
 once. What the autoencoder loses is lost for every sample: `reconstructed` shows it.
 
 With `autoencoder_fraction=0` there is no first phase: the run takes the autoencoder and its moments
-from another one.
+from another one. With `train_encoder=False` it takes them, too, and the first phase trains the
+decoder alone: what a parent's flow knows of the latents stays true.
 """
 
 import dataclasses
@@ -34,6 +35,8 @@ from imggen.methods import flow_matching
 from imggen.networks.latent_autoencoder import Decoder, Encoder
 from imggen.train_state import TrainState
 
+_LOG_VARIANCES = -30.0, 20.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(flow_matching.Config):
@@ -43,6 +46,8 @@ class Config(flow_matching.Config):
 
     Attributes:
       autoencoder_fraction: the fraction of the steps that train the autoencoder; at 0, it comes
+        from another run.
+      train_encoder: whether the first phase trains the encoder, too; if not, the autoencoder comes
         from another run.
       autoencoder: options `features` and `blocks` of networks.latent_autoencoder.
       latent_channels: number of channels of the latents.
@@ -54,6 +59,7 @@ class Config(flow_matching.Config):
 
     time: str = 'logit_normal'
     autoencoder_fraction: float = 0.25
+    train_encoder: bool = True
     autoencoder: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     latent_channels: int = 8
     perceptual_weight: float = 1.0
@@ -140,7 +146,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         ),
         sample=sample,
         frozen=_frozen(config) if learning else (),
-        untrained=() if learning else ('autoencoder', 'moments'),
+        untrained=() if learning and config.train_encoder else ('autoencoder', 'moments'),
         reconstruct=reconstruct,
     )
 
@@ -184,6 +190,8 @@ def _autoencoder_step(config: Config, optimizer: optax.GradientTransformation, a
         image_keys = keys.per_image(key, len(image), axis_name=axis_name)
 
         def loss_fn(params):
+            if not config.train_encoder:
+                params = {**params, 'encoder': jax.lax.stop_gradient(params['encoder'])}
             means, log_variances = _encode(config, params, image)
             noise, _ = flow_matching.draw_noise(image_keys, means.shape[1:])
             latents = means + jnp.exp(log_variances / 2.0) * noise
@@ -202,18 +210,20 @@ def _autoencoder_step(config: Config, optimizer: optax.GradientTransformation, a
         gradients, (metrics, means) = jax.grad(loss_fn, has_aux=True)(state.autoencoder.params)
         gradients = train_state.mean_over(axis_name, gradients)
         metrics['gradient'] = optax.tree.norm(gradients)
-        moments = {'mean': means.mean((0, 1, 2)), 'square': jnp.square(means).mean((0, 1, 2))}
-        moments = train_state.ema_update(
-            state.moments,
-            train_state.mean_over(axis_name, moments),
-            images=len(image),
-            half_life_images=config.ema_half_life_images,
-            step=state.step,
-            axis_name=axis_name,
-        )
         updated = train_state.update(state.autoencoder, gradients, optimizer)
-        state = state.replace(step=state.step + 1, autoencoder=updated, moments=moments)
-        return state, train_state.mean_over(axis_name, metrics)
+        advanced = state.replace(step=state.step + 1, autoencoder=updated)
+        if config.train_encoder:
+            moments = {'mean': means.mean((0, 1, 2)), 'square': jnp.square(means).mean((0, 1, 2))}
+            moments = train_state.ema_update(
+                state.moments,
+                train_state.mean_over(axis_name, moments),
+                images=len(image),
+                half_life_images=config.ema_half_life_images,
+                step=state.step,
+                axis_name=axis_name,
+            )
+            advanced = advanced.replace(moments=moments)
+        return advanced, train_state.mean_over(axis_name, metrics)
 
     return step
 
@@ -255,8 +265,10 @@ def _scale(state: State) -> tuple[jax.Array, jax.Array]:
 
 
 def _encode(config: Config, params, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns means and log variances; the latter are bounded, since a rare image can explode."""
     encoder, _ = _networks(config, images.shape)
-    return encoder.apply({'params': params['encoder']}, images)
+    means, log_variances = encoder.apply({'params': params['encoder']}, images)
+    return means, jnp.clip(log_variances, *_LOG_VARIANCES)
 
 
 def _decode(config: Config, params, latents: jax.Array, shape: tuple[int, ...]) -> jax.Array:

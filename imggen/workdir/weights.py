@@ -1,11 +1,13 @@
 """The state of a run as one safetensors file, which other programs and frameworks read.
 
 An array is named by its path in the state, 'generator.params.conv0.kernel'. The states of
-optimizers are left out: a model is shared to be used, and to start another run from.
+optimizers are left out: a model is shared to be used, and to start another run from. A file may
+also hold a flow's average `ema` alone, which then stands for its `network` and for `early`.
 """
 
 import os
 import pathlib
+import re
 from typing import Any
 
 import jax
@@ -74,6 +76,8 @@ def read(path: pathlib.Path, like: Any) -> Any:
         raise UserError(f'{path} cannot be read ({error}): export the run again.') from None
 
     def restored(name, leaf):
+        if name not in arrays:
+            name = re.sub(r'\b(network|early)\.', 'ema.', name, count=1)
         if is_of_optimizer(name):
             array = jnp.zeros(leaf.shape, leaf.dtype)
         elif name not in arrays:
