@@ -140,8 +140,8 @@ class Method(NamedTuple):
       sample: makes images.
       frozen: pre-trained parameters, an argument of every function; they are not part of
         checkpoints. () if there are none.
-      untrained: names of the networks of the state that no phase trains. A run takes them from
-        another one (`init_from`).
+      untrained: names of the networks of the state that no phase trains whole. A run takes them
+        from another one (`init_from`).
       state_spec: how the state lies on the devices. P(): a copy on each. P('data'): every leaf
         leads with an axis over images and is split along it.
       output: the set of `sample` that is the result: what is written, measured and exported;

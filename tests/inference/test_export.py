@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 from jax import export as serialized
 
 import imggen
@@ -16,6 +17,7 @@ from imggen.errors import UserError
 from imggen.inference import export
 from imggen.workdir import weights
 from imggen.workdir.restore import Restored
+from tests.helpers import cases
 
 
 @pytest.fixture(scope='module')
@@ -63,6 +65,25 @@ def test_weights_in_half_precision_are_half_as_large_and_as_close_as_they_can_be
     for one, other in zip(jax.tree.leaves(read.ema), jax.tree.leaves(state.ema), strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_allclose(one, other, rtol=2**-11, atol=2**-25)
+
+
+def test_an_average_alone_stands_for_its_network_and_for_an_early_one(tmp_path):
+    method = cases.method('latent_flow')
+    state = jax.jit(method.init)(jax.random.key(0), (), cases.source().batch(0))
+    moved = jax.tree.map(lambda leaf: leaf + 1, state.flow.ema)
+    whole = state.replace(flow=state.flow.replace(ema=moved))
+    weights.write(tmp_path / 'whole', whole, step=0)
+    arrays = safetensors.numpy.load_file(tmp_path / 'whole')
+    kept = {name: array for name, array in arrays.items() if not re.search('network|early', name)}
+    assert len(kept) < len(arrays)
+    safetensors.numpy.save_file(kept, tmp_path / 'short', metadata={'step': '0'})
+    flow = weights.read(tmp_path / 'short', whole).flow
+    for found in (flow.network.variables, flow.early, flow.ema):
+        cases.assert_equal_bits(found, moved)
+    del kept[next(name for name in kept if 'ema' in name)]
+    safetensors.numpy.save_file(kept, tmp_path / 'less', metadata={'step': '0'})
+    with pytest.raises(UserError, match='has no array'):
+        weights.read(tmp_path / 'less', whole)
 
 
 def test_what_half_precision_cannot_hold_is_named(tmp_path):

@@ -68,6 +68,32 @@ def test_each_phase_trains_its_own_networks():
     assert not all(map(jnp.array_equal, *pair))
 
 
+def test_a_decoder_learns_alone_to_read_the_latents_of_a_parent():
+    method, state = start(train_encoder=False)
+    assert method.untrained == ('autoencoder', 'moments')
+    step, after = jax.jit(method.phases[0].step), state
+    for index in range(3):
+        after, _ = step(jax.random.key(index), after, (), SOURCE.batch(index))
+    before, params = state.autoencoder.params, after.autoencoder.params
+    cases.assert_equal_bits(params['encoder'], before['encoder'])
+    cases.assert_equal_bits(after.moments, state.moments)
+    pair = (jax.tree.leaves(each['decoder']) for each in (params, before))
+    assert not all(map(jnp.array_equal, *pair))
+
+
+def test_a_log_variance_that_explodes_leaves_a_finite_state():
+    method, state = start()
+    params = jax.tree.map(lambda leaf: leaf, state.autoencoder.params)
+    params['encoder']['Conv_2']['bias'] += jnp.asarray([0.0, 0.0, 1e3, -1e3])
+    state = state.replace(autoencoder=state.autoencoder.replace(params=params))
+    for index in range(2):  # The first step of a rising learning rate is 0.
+        state, metrics = jax.jit(method.phases[0].step)(
+            jax.random.key(index), state, (), SOURCE.batch(index)
+        )
+        assert all(map(jnp.isfinite, metrics.values()))
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+
+
 def test_the_state_tracks_the_moments_of_each_channel():
     method, state = start(autoencoder_learning_rate=0.0)
     step, seen = jax.jit(method.phases[0].step), []
