@@ -60,13 +60,13 @@ def get_config(arg=None):
     config.method.latent_channels = 4
     config.method.autoencoder_fraction = 0.477
     if arg.pretrained:
-        config.init_from = 'autoencoder'
+        config.init_from = 'drawings_flow'
         config.method.autoencoder_fraction = 0.0
     config.method.perceptual_weight = 0.0 if arg.smoke else 1.0
     config.method.kl_weight = 1e-3
     config.method.network = ConfigDict(
         {
-            'features': (8, 8) if arg.smoke else (64 if arg.pretrained else 128, 192),
+            'features': (8, 8) if arg.smoke else (64, 160) if arg.pretrained else (128, 192),
             'blocks': 1 if arg.smoke else 2,
         }
     )

@@ -314,6 +314,9 @@ def _plain(message: str) -> str:
     )
     if missing:
         return f'{missing[1]} is missing: give it a value.'
+    early = re.match(r'Found (--\w+)(\S+) in argv before a value for', message)
+    if early:
+        return f'{early[1]}{early[2]} stands before {early[1]}: put {early[1]} first.'
     message = re.sub(
         r'value should be one of <\|?(.*)>',
         lambda found: f'choose one of {found[1].replace("|", ", ")}',

@@ -88,6 +88,10 @@ def test_mistakes_are_named(parse, options, message):
             "flag --config.seed=a: 'a' is no integer",
         ),
         ("could not convert string to float: 'b'", "'b' is no number"),
+        (
+            'Found --config.data.path=x in argv before a value for --config was specified',
+            '--config.data.path=x stands before --config: put --config first.',
+        ),
         ('flag --q=x: value should be one of <|good|best>', 'flag --q=x: choose one of good, best'),
         ('anything else', 'anything else'),
     ],

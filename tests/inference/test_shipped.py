@@ -16,8 +16,9 @@ from imggen.inference import load
 from imggen.training import parent
 
 
-def test_drawings_are_drawn_before_anything_is_trained():
-    pictures = imggen.load('drawings').sample(16, seed=0).astype(float)
+@pytest.mark.parametrize('model', ['drawings', 'drawings_flow'])
+def test_drawings_are_drawn_before_anything_is_trained(model):
+    pictures = imggen.load(model).sample(16, seed=0).astype(float)
     assert pictures.shape == (16, 64, 64, 3)
     # They lie on white, they differ, and they have colors.
     assert np.median(pictures[:, [0, -1]]) > 250
@@ -31,7 +32,7 @@ def test_the_autoencoder_keeps_more_than_a_picture_of_a_quarter_of_the_size():
     sides = range(0, min(sheet.size) - 128, 128)
     tiles = [sheet.crop((x, y, x + 128, y + 128)).resize((64, 64)) for x in sides for y in sides]
     pictures = images.from_uint8(np.stack([np.asarray(tile) for tile in tiles]))
-    run = load.load('autoencoder')
+    run = load.load('drawings_flow')
     found = run.method.reconstruct(run.state, pictures)
     small = pictures.reshape(-1, 16, 4, 16, 4, 3).mean((2, 4)).repeat(4, 1).repeat(4, 2)
     assert np.square(found - pictures).mean() < 0.5 * np.square(small - pictures).mean()
@@ -42,8 +43,12 @@ def test_the_autoencoder_keeps_more_than_a_picture_of_a_quarter_of_the_size():
     [
         ('gan_folder', 'drawings', ['discriminator', 'ema', 'generator']),
         ('gan_little_data:size=64', 'drawings', ['discriminator', 'ema', 'generator']),
-        ('latent_flow_folder', 'autoencoder', ['autoencoder', 'moments']),
-        ('latent_flow_folder:pretrained', 'autoencoder', ['autoencoder', 'moments']),
+        ('latent_flow_folder', 'drawings_flow', ['autoencoder', 'moments']),
+        (
+            'latent_flow_folder:pretrained',
+            'drawings_flow',
+            ['autoencoder', 'flow.ema', 'flow.network', 'moments'],
+        ),
     ],
 )
 def test_trainings_on_folders_start_from_all_of_its_networks(config, model, networks):
