@@ -54,7 +54,7 @@ def test_the_autoencoder_keeps_more_than_a_picture_of_a_quarter_of_the_size():
 def test_trainings_on_folders_start_from_all_of_its_networks(config, model, networks):
     section = imggen.load_config(config).method.to_dict()
     batch = {'image': np.zeros((2, 64, 64, 3), np.float32)}
-    _, record = parent.adopt(methods.make({**section, 'num_steps': 2}), model, batch)
+    _, record = parent.adopt(methods.make({**section, 'num_steps': 10}), model, batch)
     assert sorted(record['taken']) == networks
     assert all(name.startswith('flow.') for name in record['drawn'])
 
