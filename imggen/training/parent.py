@@ -52,7 +52,7 @@ def adopt(
     if missing:
         raise UserError(
             f'config.init_from={workdir} has no {next(iter(missing))} that fits, and this config '
-            f'does not train one: {"".join(_difference(given, missing))}.'
+            f'needs one: {"".join(_difference(given, missing))}.'
         )
     arrays = jax.device_get({key: leaf for name in taken for key, leaf in given[name].items()})
     for name, array in arrays.items():

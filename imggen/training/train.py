@@ -154,8 +154,8 @@ def train(
         adopted = parent.adopt(method, config['init_from'], batch)  # Refused before files appear.
     if method.untrained and not config.get('init_from'):
         raise UserError(
-            f'this config does not train its {method.untrained[0]}: set config.init_from to a run '
-            'or a model that has one.'
+            f'this config takes its {method.untrained[0]} from another run: set config.init_from '
+            'to a run or a model that has one.'
         )
     writer = Writer(workdir, config, command=command, active=leads, boards=wanted)
     with lock.held(writer.workdir, say=_say) if leads else contextlib.nullcontext():

@@ -76,8 +76,9 @@ def read(path: pathlib.Path, like: Any) -> Any:
         raise UserError(f'{path} cannot be read ({error}): export the run again.') from None
 
     def restored(name, leaf):
-        if name not in arrays:
-            name = re.sub(r'\b(network|early)\.', 'ema.', name, count=1)
+        average = re.sub(r'\b(network|early)\.', 'ema.', name, count=1)
+        if name not in arrays and average in arrays:
+            name = average
         if is_of_optimizer(name):
             array = jnp.zeros(leaf.shape, leaf.dtype)
         elif name not in arrays:

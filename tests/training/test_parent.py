@@ -155,7 +155,7 @@ def test_an_autoencoder_that_is_not_trained_must_have_a_parent(config, parent, f
     flow = {**config, 'method': cases.CONFIGS['latent_flow']}
     train.train(flow, folder / 'flow')
     section = child(flow, folder / 'flow', autoencoder_fraction=0.0)
-    with pytest.raises(UserError, match='does not train its autoencoder: set '):
+    with pytest.raises(UserError, match='takes its autoencoder from another run: set '):
         train.train({**section, 'init_from': ''}, tmp_path / 'none')
     other = child(section, folder / 'flow', autoencoder={'features': (4, 5)})
     with pytest.raises(UserError, match=r'no autoencoder that fits, .* there and .* here'):
