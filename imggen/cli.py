@@ -317,6 +317,8 @@ def _plain(message: str) -> str:
     early = re.match(r'Found (--\w+)(\S+) in argv before a value for', message)
     if early:
         return f'{early[1]}{early[2]} stands before {early[1]}: put {early[1]} first.'
+    boolean = r"\('Non-boolean argument to boolean flag', ('.*')\)"
+    message = re.sub(boolean, r'\1 is neither true nor false', message)
     message = re.sub(
         r'value should be one of <\|?(.*)>',
         lambda found: f'choose one of {found[1].replace("|", ", ")}',

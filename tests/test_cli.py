@@ -89,6 +89,10 @@ def test_mistakes_are_named(parse, options, message):
         ),
         ("could not convert string to float: 'b'", "'b' is no number"),
         (
+            "flag --a=maybe: ('Non-boolean argument to boolean flag', 'maybe')",
+            "flag --a=maybe: 'maybe' is neither true nor false",
+        ),
+        (
             'Found --config.data.path=x in argv before a value for --config was specified',
             '--config.data.path=x stands before --config: put --config first.',
         ),

@@ -98,7 +98,7 @@ def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
     """Says the first difference of networks that do not fit, and what would make them fit."""
     name = next((name for name in wanted if name in given), None)
     if name is None:
-        return f'it has {", ".join(given)}, and this config trains {", ".join(wanted)}', ''
+        return f'it has {", ".join(given)}, and this config has {", ".join(wanted)}', ''
     held, needed = _shapes(given[name]), _shapes(wanted[name])
     for array, (shape, _) in needed.items():
         if array not in held:
@@ -106,7 +106,8 @@ def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
         if held[array][0] != shape:
             return (
                 f'{array} is {list(held[array][0])} there and {list(shape)} here',
-                ': use its image size, channels, classes, latent_size and network options',
+                ': use its image size, channels (config.data.channels and config.data.alpha), classes, '
+                'latents and network options',
             )
     return f'it has more in {name}', ': use its options of config.method'
 
