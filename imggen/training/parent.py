@@ -106,8 +106,8 @@ def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
         if held[array][0] != shape:
             return (
                 f'{array} is {list(held[array][0])} there and {list(shape)} here',
-                ': use its image size, channels (config.data.channels and config.data.alpha), classes, '
-                'latents and network options',
+                ': use its image size, channels (config.data.channels and config.data.alpha), '
+                'classes, latents and network options',
             )
     return f'it has more in {name}', ': use its options of config.method'
 
