@@ -95,6 +95,7 @@ def distribution(
         found = moments_metrics(Moments.of(real.features.features), moments)
         return line(real.name, found, extractor)
     generated = extract(extractor, generated, **shown)
+    progress.say(f'comparing them with {len(real.features.features):,} real images')
     progress.close()
     return compare(real, generated, extractor, only=only, seed=seed)
 

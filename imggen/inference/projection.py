@@ -58,16 +58,8 @@ def project(
       prior_weight: keeps the latents as probable as those drawn in training.
       extractor: its features f count beside the pixels; None for pixels alone.
     """
-    method = restored.method
-    if method.latent_size is None:
-        name = restored.config['method']['name']
-        raise UserError(f'the method {name!r} has no latent space to project into.')
-    shape = restored.batch['image'].shape[1:]
-    if images.shape[1:] != shape:
-        raise UserError(
-            f'the images have shape {images.shape[1:]}, but the run makes {shape}: resize them.'
-        )
-    count = len(images)
+    _check(restored, images)
+    method, count = restored.method, len(images)
     inputs = dict(restored.batch)
     if method.num_classes is not None:
         labels = sampling.draw_labels(key, restored, count) if labels is None else labels
@@ -96,6 +88,17 @@ def project(
     latents, made, errors = jax.device_get(search(restored.state, params, targets))
     best = errors.reshape(count, starts).argmin(1) + np.arange(count) * starts
     return Projection(latents[best], made[best], errors[best])
+
+
+def _check(restored: Restored, images: jax.Array) -> None:
+    if restored.method.latent_size is None:
+        name = restored.config['method']['name']
+        raise UserError(f'the method {name!r} has no latent space to project into.')
+    shape = restored.batch['image'].shape[1:]
+    if images.shape[1:] != shape:
+        raise UserError(
+            f'the images have shape {images.shape[1:]}, but the run makes {shape}: resize them.'
+        )
 
 
 def _features(extractor: Extractor | None, params):

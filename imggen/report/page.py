@@ -105,28 +105,19 @@ def render(
     scalars = [run.records.scalars for run in runs]
     speeds = [facts.speed(of_run) for of_run in scalars]
     config, made = facts.common(runs)
-    script = source('page.js')
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    many = len(runs) > 1
+    script, many = source('page.js'), len(runs) > 1
     return render_template(
         'page.html.j2',
         title=title,
         script=script,
-        # The page runs its own script and loads nothing at all.
-        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        policy=_policy(script),
         many=many,
         counts=collections.Counter(
             [*(facts.status(run)[0] for run in runs), *('failed' for _ in absent)]
         ),
         not_started=max(0, planned - len(runs) - len(absent)),
         summary=_summary(runs, config, made),
-        failed=[
-            (index, run.name, failures.get(run.name) or run.info.get('error'))
-            for index, run in enumerate(runs)
-            if run.info.get('status') == 'failed' or run.name in failures
-        ]
-        + [(None, name, failures[name]) for name in absent],
+        failed=_failed(runs, failures, absent),
         num_runs=max(planned, len(runs) + len(absent)),
         max_failures=_MAX_FAILURES,
         findings=finding.section(runs, grouped, evaluated, colors),
@@ -145,6 +136,27 @@ def render(
         ],
         now=datetime.datetime.now(datetime.UTC).strftime('%Y-%m-%d %H:%M UTC'),
     )
+
+
+def _policy(script: str) -> str:
+    """Returns the content security policy: the page runs its own script and loads nothing."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _failed(
+    runs: Sequence[Run], failures: Mapping[str, str], absent: Sequence[str]
+) -> list[tuple[int | None, str, str | None]]:
+    """Lists (index, name, reason) of what failed; a run that left nothing has no index."""
+    left = [
+        (index, run.name, failures.get(run.name) or run.info.get('error'))
+        for index, run in enumerate(runs)
+        if run.info.get('status') == 'failed' or run.name in failures
+    ]
+    return left + [(None, name, failures[name]) for name in absent]
 
 
 def _places(paths: Sequence[str | os.PathLike]) -> list[str]:

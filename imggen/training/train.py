@@ -150,13 +150,8 @@ def train(
     leads = jax.process_index() == 0
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
     adopted = None
-    if config.get('init_from') and not any(pathlib.Path(workdir).glob('checkpoints/[0-9]*')):
-        adopted = parent.adopt(method, config['init_from'], batch)  # Refused before files appear.
-    if method.untrained and not config.get('init_from'):
-        raise UserError(
-            f'this config takes its {method.untrained[0]} from another run: set config.init_from '
-            'to a run or a model that has one.'
-        )
+    if not any(pathlib.Path(workdir).glob('checkpoints/[0-9]*')):
+        adopted = _adopt(method, config, batch)  # Refused before files appear.
     writer = Writer(workdir, config, command=command, active=leads, boards=wanted)
     with lock.held(writer.workdir, say=_say) if leads else contextlib.nullcontext():
         checkpoints = Checkpoints(
@@ -172,12 +167,26 @@ def train(
             writer.status('finished')
             return loop.Result(done, None, True)
         start = None
-        if not done and config.get('init_from'):
-            method, start = adopted or parent.adopt(method, config['init_from'], batch)
+        if not done:
+            method, start = adopted or _adopt(method, config, batch)
         training = _Training(
             config, run_config, method, source, batch, mesh, writer, checkpoints, start
         )
         return training.run(done, total, seconds_to_stop)
+
+
+def _adopt(
+    method: Method, config: Mapping[str, Any], batch: Batch
+) -> tuple[Method, dict[str, Any] | None]:
+    """Returns `parent.adopt` of the parent; without one, the method as it is and None."""
+    if config.get('init_from'):
+        return parent.adopt(method, config['init_from'], batch)
+    if method.untrained:
+        raise UserError(
+            f'this config takes its {method.untrained[0]} from another run: set config.init_from '
+            'to a run or a model that has one.'
+        )
+    return method, None
 
 
 def check_fit(

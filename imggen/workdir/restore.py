@@ -116,7 +116,9 @@ def _saved(run: reader.Run, which: str | int) -> tuple[int, Callable[[Any], Any]
 def _step(checkpoints: Checkpoints, which: str | int, path: pathlib.Path) -> int:
     steps = checkpoints.steps()
     if not steps:
-        raise UserError(f'{path} has no checkpoint yet: train it further first.')
+        raise UserError(
+            f'{path} has no checkpoint and no {weights.NAME}: train it further, or export it again.'
+        )
     if isinstance(which, str) and which.isdecimal() and len(which) < 20:
         which = int(which)
     step = {'newest': checkpoints.newest, 'best': checkpoints.best}.get(which, which)

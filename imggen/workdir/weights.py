@@ -82,12 +82,15 @@ def read(path: pathlib.Path, like: Any) -> Any:
         if is_of_optimizer(name):
             array = jnp.zeros(leaf.shape, leaf.dtype)
         elif name not in arrays:
-            raise UserError(f'{path} has no array {name!r}: it does not belong to its config.json.')
+            raise UserError(
+                f'{path} has no array {name!r}: it does not belong to its config.json; export the '
+                'run again.'
+            )
         elif arrays[name].shape != leaf.shape or not _is_kind(arrays[name].dtype, leaf.dtype):
             held = f'{arrays[name].dtype}{list(arrays[name].shape)}'
             raise UserError(
                 f'{path} holds {name!r} as {held} and not as {leaf.dtype}{list(leaf.shape)}: it '
-                'does not belong to its config.json.'
+                'does not belong to its config.json; export the run again.'
             )
         else:
             array = arrays[name].astype(leaf.dtype)

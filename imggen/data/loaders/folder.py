@@ -87,18 +87,16 @@ def load(
     found = pictures(root)
     options = folder_cache.Options(size=size, fit=fit, channels=channels, matte=matte)
     images, index = folder_cache.load_or_build(root, found.files, found.stamps, options)
-    skipped = (*found.skipped, *index.unreadable)
     if not index.files:
         raise UserError(
             f'none of the {len(found.files)} pictures in {root} can be read; the first: '
             f'{index.unreadable[0][1]}. Set config.data.path to another folder.'
         )
     kept = _in_split(index.files, split, test_fraction, split_by)
-    classes = None if labels == 'none' else _classes(root, index.files, labels)
-    if classes is not None:
-        unlabeled = [file for file, name in zip(index.files, classes, strict=True) if not name]
-        skipped += tuple((file, f'{root / file} has no label in {labels}') for file in unlabeled)
-        kept &= np.asarray([bool(name) for name in classes])
+    names, numbers, unlabeled = _labels(root, index.files, labels)
+    if numbers is not None:
+        kept &= numbers >= 0
+    skipped = (*found.skipped, *index.unreadable, *unlabeled)
     list_unreadable(skipped)
     rows = np.flatnonzero(kept)
     if not len(rows):
@@ -108,7 +106,6 @@ def load(
         )
     if len(rows) == 1 and split == 'train':
         _warn_once(f'{root} holds one picture to train on: a generator can only repeat it.')
-    names, numbers = ((), None) if classes is None else _numbers(classes)
     shape = (len(rows), *images.shape[1:])
 
     def read(selection):
@@ -209,6 +206,26 @@ def in_split(name: str, split: str, test_fraction: float) -> bool:
     return is_test == (split == 'test')
 
 
+def _labels(
+    root: pathlib.Path, files: Sequence[str], labels: str
+) -> tuple[tuple[str, ...], np.ndarray | None, tuple[tuple[str, str], ...]]:
+    """Returns the names of the classes, the number of each file's, and (file, reason) of the rest.
+
+    A file without a class has the number -1. There are no numbers if `labels` is 'none'.
+    """
+    if labels == 'none':
+        return (), None, ()
+    classes = _classes(root, files, labels)
+    names = label_file.names(filter(None, classes))
+    by_name = {name: number for number, name in enumerate(names)} | {'': -1}
+    numbers = np.asarray([by_name[name] for name in classes], np.int32)
+    unlabeled = tuple(
+        (files[row], f'{root / files[row]} has no label in {labels}')
+        for row in np.flatnonzero(numbers < 0)
+    )
+    return names, numbers, unlabeled
+
+
 def _classes(root: pathlib.Path, files: tuple[str, ...], labels: str) -> list[str]:
     """Returns the name of each file's class; '' for a file that a file of labels does not name."""
     if labels != 'folders':
@@ -233,13 +250,6 @@ def _classes(root: pathlib.Path, files: tuple[str, ...], labels: str) -> list[st
                 "config.data.labels to 'none'."
             )
     return [file.split('/', 1)[0] for file in files]
-
-
-def _numbers(classes: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns the names of the classes and the number of each file's, -1 without one."""
-    names = label_file.names(filter(None, classes))
-    numbers = {name: number for number, name in enumerate(names)} | {'': -1}
-    return names, np.asarray([numbers[name] for name in classes], np.int32)
 
 
 def _count(names: tuple[str, ...], numbers: np.ndarray) -> str:

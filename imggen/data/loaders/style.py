@@ -75,14 +75,14 @@ def load(
       UserError: an option has a wrong value, or a picture cannot be read.
     """
     _check(size, fit, style_scale, colors, detail)
+    if bool(content_mask) != bool(style_masks):
+        raise UserError('config.data.content_mask and config.data.style_masks go together.')
     contents = _pictures(content, 'content')
     styles = _pictures(style, 'style')
     weights = _weights(style_weights, len(styles))
     if trim and not style_masks:
         styles = [_trimmed(picture) for picture in styles]
-    groups: dict[tuple[int, int], list[Picture]] = {}
-    for picture in contents:
-        groups.setdefault(_shape(picture.rgb, size, fit, enlarge=True), []).append(picture)
+    groups = _by_shape(contents, size, fit)
     contents = [picture for group in groups.values() for picture in group]
     shapes = [shape for shape, group in groups.items() for _ in group]
     shape = tuple(max(sides) for sides in zip(*shapes, strict=True))
@@ -92,19 +92,14 @@ def load(
     arrays['style_weight'] = np.asarray(weights, np.float32)[None]
     if initial:
         arrays['initial'] = _initial(initial, shape, colors)
-    if bool(content_mask) != bool(style_masks):
-        raise UserError('config.data.content_mask and config.data.style_masks go together.')
     if content_mask:
         paths = _paths(style_masks, 'style_masks')
         sizes = [arrays[f'style{index}'].shape[1:3] for index in range(len(styles))]
         arrays |= masks.load(pathlib.Path(content_mask), paths, shape, sizes)
     count = len(contents)
-    arrays = {
-        name: array
-        if name.startswith('group')
-        else np.broadcast_to(array, (count, *array.shape[1:]))
-        for name, array in arrays.items()
-    }
+    for name, array in arrays.items():
+        if not name.startswith('group'):
+            arrays[name] = np.broadcast_to(array, (count, *array.shape[1:]))
     several = f'{count} contents' if count > 1 else contents[0].path.name
     at = ' and '.join(f'{height} x {width}' for height, width in groups)
     finish = Finish(colors, detail, styles[0].rgb if colors == 'matched' else None)
@@ -122,6 +117,13 @@ def _postprocess(
 ) -> dict[str, np.ndarray]:
     parts = zip(_names(contents), results, contents, boxes, strict=True)
     return {name: restore(result, picture, box, finish) for name, result, picture, box in parts}
+
+
+def _by_shape(contents: list[Picture], size: int, fit: str) -> dict[tuple[int, int], list[Picture]]:
+    groups = {}
+    for picture in contents:
+        groups.setdefault(_shape(picture.rgb, size, fit, enlarge=True), []).append(picture)
+    return groups
 
 
 def _content_arrays(
