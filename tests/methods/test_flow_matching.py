@@ -28,7 +28,7 @@ def gaussian_velocity(x, t):
 NOISE = jnp.linspace(-2.5, 2.5, 11)
 
 
-@pytest.mark.parametrize('solver, order', [('euler', 1), ('heun', 2)])
+@pytest.mark.parametrize('solver, order', [('euler', 1), ('heun', 2), ('adams', 2)])
 def test_solvers_carry_noise_to_a_gaussian_with_their_order(solver, order):
     solve = jax.jit(flow_matching.SOLVERS[solver], static_argnums=(0, 2))
     errors = []
@@ -247,3 +247,22 @@ def test_a_run_is_measured_at_several_numbers_of_evaluations():
     assert at(0.0)['frechet_euler_6'] == pytest.approx(found['frechet_euler_3'], rel=1e-5)
     assert at(1.0) == flow_nfe.measure(with_noise_in, **asked, evaluations=(6,))
     assert at(2.0)['frechet_euler_6'] != pytest.approx(at(1.0)['frechet_euler_6'], rel=1e-3)
+
+
+def clusters_velocity(x, t, deviation=0.3):
+    """The optimal v for images [d] from N(-1, deviation^2) and N(1, deviation^2) in equal parts."""
+    variance = (1 - t) ** 2 + (t * deviation) ** 2
+    side = jnp.tanh(t / variance * x.sum(-1, keepdims=True))
+    means = side + t * deviation**2 / variance * (x - t * side)
+    return (means - x) / (1 - t)
+
+
+def test_adams_decides_early_between_large_clusters():
+    # The more pixels, the earlier it is decided which cluster an image belongs to.
+    noise = jnp.asarray(np.random.default_rng(0).normal(size=(200, 3072)), jnp.float32)
+    exact = flow_matching.heun(clusters_velocity, noise, 2001)
+    error = {
+        name: float(jnp.sqrt(jnp.mean(jnp.square(solve(clusters_velocity, noise, 20) - exact))))
+        for name, solve in flow_matching.SOLVERS.items()
+    }
+    assert error['adams'] < error['heun'] / 2
