@@ -48,6 +48,7 @@ class Progress:
         label: str = '',
         scalars: Mapping[str, float] | None = None,
         seconds: float | None = None,
+        until: int | None = None,
     ):
         """Shows that `done` units of the total are done.
 
@@ -56,14 +57,20 @@ class Progress:
           label: the phase.
           scalars: values to show, by name.
           seconds: how long one unit takes now; by default what the clock says.
+          until: the unit that ends the phase. The time left is then that of the phase, because
+            nobody knows yet how long the units of the next one take.
         """
         scalars = {name: f'{value:.4g}' for name, value in (scalars or {}).items()}
         now, before = time.monotonic(), self._done
         self._measure(now, done, label, seconds)
-        left = clock((self._pace or 0.0) * (self._total - done))
+        until = self._total if until is None else until
+        left = f'{clock((self._pace or 0.0) * (until - done))} left'
+        if until < self._total:
+            left += f' of {label}'
         if self._bar is not None:
             self._bar.set_description_str(label, refresh=False)
-            self._bar.set_postfix({'left': left, **scalars}, refresh=False)
+            values = [left, *(f'{name}={value}' for name, value in scalars.items())]
+            self._bar.set_postfix_str(', '.join(values), refresh=False)
             self._bar.update(done - before)
         if self._active and self._bar is None:
             if now - self._said < _PLAIN_EVERY_SECONDS and done < self._total:
@@ -71,7 +78,7 @@ class Progress:
             self._said = now
             counted = f'{label} {self._unit} {done}/{self._total}'.strip()
             values = [f'{name} {value}' for name, value in scalars.items()]
-            self.say(', '.join([counted, f'{left} left', *values]))
+            self.say(', '.join([counted, left, *values]))
 
     def _measure(self, now: float, done: int, label: str, seconds: float | None) -> None:
         """Updates the pace with the units since the last call."""

@@ -50,6 +50,14 @@ def test_a_pace_that_is_told_counts_and_not_the_clock(clock, capsys):
     ]
 
 
+def test_the_time_left_of_a_phase_is_not_called_that_of_the_run(clock, capsys):
+    shown = progress.Progress(120)
+    for done, label, until in ((50, 'l1', 100), (110, 'adversarial', 120)):
+        clock.now += 600.0
+        shown.advance(done, label=label, seconds=0.5, until=until)
+    assert [line.split(', ')[1] for line in lines(capsys)] == ['0:25 left of l1', '0:05 left']
+
+
 def test_one_slow_record_among_many_counts_in_part(clock, capsys):
     shown = progress.Progress(1000)
     for done in range(10, 100, 10):

@@ -1,7 +1,9 @@
 """What looks at a run: records, samples, metrics, checkpoints. None changes the state."""
 
+import bisect
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from imggen import images, keys, train_state
-from imggen.method import Batch, Method
+from imggen.method import Batch, Method, Phase
 from imggen.progress import Progress
 from imggen.training.dispatch import NotFiniteError, Record
 from imggen.training.loop import StateHook
@@ -21,13 +23,19 @@ from imggen.workdir.writer import Writer
 
 
 def write_records(
-    writer: Writer, progress: Progress, *, images_per_step: int, streamed: bool = False
+    writer: Writer,
+    progress: Progress,
+    phases: Sequence[Phase],
+    *,
+    images_per_step: int,
+    streamed: bool = False,
 ) -> Callable[[Record], None]:
     """Returns an observer that stores every record and shows it in the progress line.
 
     With `streamed`, `waiting` is the share of the time in which the device waited for images.
     """
     seconds = writer.info.get('seconds', 0.0)
+    ends = list(itertools.accumulate(phase.num_steps for phase in phases))
 
     def observe(record: Record) -> None:
         nonlocal seconds
@@ -46,6 +54,7 @@ def write_records(
             label=record.phase,
             scalars={**speed, **record.metrics},
             seconds=record.seconds / record.num_steps,
+            until=ends[bisect.bisect_left(ends, record.step)],
         )
 
     return observe

@@ -38,7 +38,7 @@ def check(
             f'{_mib(has)}: make config.data.batch_size, the images or the networks smaller, or set '
             'config.run.microbatch_size to a part of the batch.'
         )
-    say(f'phase {phase!r} needs {_mib(needed)} of the {_mib(has)} MiB that are free')
+    say(f'phase {phase!r} needs {_mib(max(needed, _MIB))} of the {_mib(has)} MiB that are free')
 
 
 def available(mesh: Mesh, *, held: int = 0) -> int | None:

@@ -98,7 +98,7 @@ def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
     """Says the first difference of networks that do not fit, and what would make them fit."""
     name = next((name for name in wanted if name in given), None)
     if name is None:
-        return f'it has {", ".join(given)}, and this config has {", ".join(wanted)}', ''
+        return f'the parent has {", ".join(given)}, and this config has {", ".join(wanted)}', ''
     held, needed = _shapes(given[name]), _shapes(wanted[name])
     for array, (shape, _) in needed.items():
         if array not in held:

@@ -338,6 +338,7 @@ class _Training:
                     hooks.write_records(
                         self.writer,
                         progress,
+                        self.method.phases,
                         images_per_step=images_per_step,
                         streamed=self.source.max_window_steps is not None,
                     ),

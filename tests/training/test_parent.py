@@ -160,7 +160,7 @@ def test_an_autoencoder_that_is_not_trained_must_have_a_parent(config, parent, f
     other = child(section, folder / 'flow', autoencoder={'features': (4, 5)})
     with pytest.raises(UserError, match=r'no autoencoder that fits, .* there and .* here'):
         train.train(other, tmp_path / 'none')
-    with pytest.raises(UserError, match='has no network that fits: it has'):
+    with pytest.raises(UserError, match='has no network that fits: the parent has'):
         train.train({**section, 'init_from': str(parent)}, tmp_path / 'none')
     assert not (tmp_path / 'none').exists()
 

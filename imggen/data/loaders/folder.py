@@ -112,10 +112,10 @@ def load(
         image = {'image': images[rows[selection]]}
         return image if numbers is None else {**image, 'label': numbers[rows[selection]]}
 
+    others = f'{found.num_others:,} other file{"" if found.num_others == 1 else "s"}'
     description = (
         f'{root} ({split}): {len(rows):,} images of {shape[1]} x {shape[2]} x {shape[3]} from '
-        f'{len(found.files):,} files, {len(index.unreadable):,} unreadable, '
-        f'{found.num_others:,} other files'
+        f'{len(found.files):,} files, {len(index.unreadable):,} unreadable, {others}'
     )
     if numbers is not None:
         description += f'; {_count(names, numbers[rows])}'

@@ -69,7 +69,7 @@ def test_hidden_broken_and_other_files_are_passed_over_and_reported(root, caplog
     with caplog.at_level('WARNING', logger='absl'):
         dataset = folder.load(path=str(root), size=(4, 4))
     assert first_values(dataset) == [10, 20, 30, 110, 120, 130]
-    assert '9 files, 3 unreadable, 1 other files' in dataset.description
+    assert '9 files, 3 unreadable, 1 other file' in dataset.description
     skipped = [record.getMessage() for record in caplog.records]
     for line, name in zip(skipped, ('cats/broken.jpg', 'dangling.png', 'pipe.png'), strict=True):
         assert line.startswith(f'skipped: {root / name} cannot be read')
