@@ -45,7 +45,7 @@ class Config(flow_matching.Config):
 
     Those describe the flow of the latents; `num_steps` counts the steps of both phases. Samples of
     few evaluations by Heun's method have latents that vary too little, and so are pale; Adams'
-    method comes eight times as close to the exact flow (docs/gan.md).
+    method comes several times as close to the exact flow (docs/gan.md).
 
     Attributes:
       autoencoder_fraction: the fraction of the steps that train the autoencoder; at 0, it comes
