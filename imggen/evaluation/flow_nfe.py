@@ -59,7 +59,8 @@ def measure(
     for solver in solvers:
         for count in evaluations:
             calls = count // evaluations_per_call
-            if calls < 1 or (calls <= 2 and solver != solvers[0]):
+            is_euler = calls == 1 or (calls == 2 and solver == 'heun')
+            if calls < 1 or (is_euler and solver != solvers[0]):
                 continue
             flow = _with_solver(restored, solver, count)
             images = distribution.samples(flow, num_images=num_images, seed=seed)

@@ -43,9 +43,7 @@ _LOG_VARIANCES = -30.0, 2.0
 class Config(flow_matching.Config):
     """Options of `config.method`, in addition to those of `flow_matching.Config`.
 
-    Those describe the flow of the latents; `num_steps` counts the steps of both phases. Samples of
-    few evaluations by Heun's method have latents that vary too little, and so are pale; Adams'
-    method comes several times as close to the exact flow (docs/gan.md).
+    Those describe the flow of the latents; `num_steps` counts the steps of both phases.
 
     Attributes:
       autoencoder_fraction: the fraction of the steps that train the autoencoder; at 0, it comes
@@ -61,7 +59,6 @@ class Config(flow_matching.Config):
     """
 
     time: str = 'logit_normal'
-    solver: str = 'adams'
     autoencoder_fraction: float = 0.25
     train_encoder: bool = True
     autoencoder: Mapping[str, Any] = dataclasses.field(default_factory=dict)
