@@ -34,9 +34,9 @@ EXPECTED = {
         'recall': (0.292, 0.0, 1),
     },
     ':pretrained data.fit=pad data.augment.flip=False --num=2000': {
-        'frechet': (111.1, 0.0, 1),
-        'frechet_reconstructed': (57.58, 0.0, 1),
-        'recall': (0.264, 0.0, 1),
+        'frechet': (110.9, 0.35, 2),
+        'frechet_reconstructed': (57.60, 0.03, 2),
+        'recall': (0.276, 0.018, 2),
     },
 }
 
