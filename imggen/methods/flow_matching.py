@@ -196,6 +196,19 @@ def unbounded(config: Config, *, axis_name: str | None = None) -> Method:
         state = jnp.int32(0), train_state.create(variables, optimizer), variables
         return GuidedState(*state, early=variables) if config.early else State(*state)
 
+    phase = Phase('train', config.num_steps, _step(config, network, optimizer, axis_name))
+    return Method(
+        init,
+        (phase,),
+        _sample(config, network, solver, is_guided),
+        num_classes=config.num_classes or None,
+        guidance=config.guidance if has_worse else None,
+    )
+
+
+def _sample(config: Config, network: FlowUNet, solver: Callable, is_guided: bool):
+    """Returns `Method.sample`: the flow of the averaged network, guided by the worse one."""
+
     def sample(image_keys, state, frozen, batch):
         del frozen
         noise, _ = draw_noise(image_keys, batch['image'].shape[1:])
@@ -220,14 +233,7 @@ def unbounded(config: Config, *, axis_name: str | None = None) -> Method:
 
         return {'generated': solver(velocity, noise, num_evaluations)}
 
-    phase = Phase('train', config.num_steps, _step(config, network, optimizer, axis_name))
-    return Method(
-        init,
-        (phase,),
-        sample,
-        num_classes=config.num_classes or None,
-        guidance=config.guidance if has_worse else None,
-    )
+    return sample
 
 
 def _step(config: Config, network: FlowUNet, optimizer, axis_name):

@@ -19,6 +19,7 @@ decoder alone: what a parent's flow knows of the latents stays true.
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -124,20 +125,6 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         advanced, metrics = flow.phases[0].step(key, state.flow, frozen, batch)
         return state.replace(step=state.step + 1, flow=advanced), metrics
 
-    def sample(image_keys, state, frozen, batch):
-        """Returns generated images, and what the autoencoder makes of the images of the batch."""
-        image = batch['image'][: len(image_keys)]
-        latents = _standard_latents(config, state, image)
-        drawn = flow.sample(image_keys, state.flow, frozen, {**batch, 'image': latents})
-        return {
-            'generated': _decode_standard(config, state, drawn[flow.output], image.shape),
-            'reconstructed': reconstruct(state, image),
-        }
-
-    def reconstruct(state, images):
-        latents = _standard_latents(config, state, images)
-        return _decode_standard(config, state, latents, images.shape)
-
     autoencoder_step = _autoencoder_step(config, optimizer, axis_name)
     return flow._replace(
         init=init,
@@ -145,11 +132,31 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             Phase('autoencoder', learning, autoencoder_step),
             Phase('flow', generating, flow_step),
         ),
-        sample=sample,
+        sample=_sample(config, flow),
         frozen=_frozen(config) if learning else (),
         untrained=() if learning and config.train_encoder else ('autoencoder', 'moments'),
-        reconstruct=reconstruct,
+        reconstruct=partial(_reconstruct, config),
     )
+
+
+def _sample(config: Config, flow: Method):
+    """Returns `Method.sample`: images, and what the autoencoder makes of those of the batch."""
+
+    def sample(image_keys, state, frozen, batch):
+        image = batch['image'][: len(image_keys)]
+        latents = _standard_latents(config, state, image)
+        drawn = flow.sample(image_keys, state.flow, frozen, {**batch, 'image': latents})
+        return {
+            'generated': _decode_standard(config, state, drawn[flow.output], image.shape),
+            'reconstructed': _reconstruct(config, state, image),
+        }
+
+    return sample
+
+
+def _reconstruct(config: Config, state: State, images: jax.Array) -> jax.Array:
+    latents = _standard_latents(config, state, images)
+    return _decode_standard(config, state, latents, images.shape)
 
 
 def _num_autoencoder_steps(config: Config) -> int:

@@ -207,9 +207,9 @@ def real_floor(
         first, second = reference, _shuffled(pick_key, held_out).rows(slice(count))
         note = f'The floor compares other real images with the reference. {_CEILING}'
     only = frozenset(only or METRICS)
-    # Nobody reads the spread of the floor, and that of the Fréchet distance takes the longest.
+    # Nobody reads the spread of the floor, and the jackknife takes longer than all the rest.
     moments = Moments.of(first.features)
-    metrics, _ = _compare(metrics_key, first, moments, second, only, has_spread=False)
+    metrics, _ = _compare(metrics_key, first, moments, second, only, jackknife=False)
     return Floor(metrics, (len(first.features), len(second.features)), note)
 
 
@@ -220,15 +220,18 @@ def _compare(
     other: Features,
     only: frozenset[str],
     *,
-    has_spread: bool = True,
+    jackknife: bool = True,
 ) -> tuple[dict, dict]:
-    """Returns metrics and their standard errors. `moments` are those of the reference."""
+    """Returns metrics and their standard errors. `moments` are those of the reference.
+
+    Without `jackknife`, the Fréchet distance has no error.
+    """
     shuffle_key, infinite_key = jax.random.split(key)
     count = len(other.features)
     metrics, spread = {}, {}
     if 'frechet' in only:
         metrics['frechet'] = frechet_distance(moments, Moments.of(other.features))
-        if has_spread and count > 2:  # Two images are left when one group is left out.
+        if jackknife and count > 2:  # Two images are left when one group is left out.
             # The groups are random, because images may be in the order of their classes.
             shuffled = _shuffled(shuffle_key, other).features
             groups = np.array_split(shuffled, min(_NUM_GROUPS, count))

@@ -230,6 +230,9 @@ def test_a_run_is_measured_at_several_numbers_of_evaluations():
     found = flow_nfe.measure(run, **asked, evaluations=(1, 3))
     # With one evaluation, Heun is the same as Euler.
     assert set(found) == {'frechet_euler_1', 'frechet_euler_3', 'frechet_heun_3'}
+    solvers = tuple(flow_matching.SOLVERS)
+    two = flow_nfe.measure(run, **asked, evaluations=(2,), solvers=solvers)
+    assert set(two) == {'frechet_euler_2', 'frechet_adams_2'}  # Heun makes two steps of Euler.
     # The untrained velocity is 0, so all samples are the same noise.
     assert len({round(value, 3) for value in found.values()}) == 1
     with_noise_in = run._replace(state=with_noise(state, scale=0.3))
@@ -258,7 +261,7 @@ def clusters_velocity(x, t, deviation=1.0):
 
 
 def test_adams_decides_early_between_large_clusters():
-    # The more pixels, the earlier it is decided which cluster an image belongs to.
+    # Which cluster an image belongs to is decided near the noise.
     noise = jnp.asarray(np.random.default_rng(0).normal(size=(200, 1024)), jnp.float32)
     exact = flow_matching.heun(clusters_velocity, noise, 2001)
     error = {
