@@ -1,4 +1,4 @@
-"""An npm package, and a fake npm that "downloads" it, for tests without a network."""
+"""npm packages, and a fake npm that "downloads" them, for tests without a network."""
 
 import io
 import pathlib
@@ -6,23 +6,26 @@ import tarfile
 from collections.abc import Mapping
 
 
-def offer(folder: pathlib.Path, monkeypatch, name: str, files: Mapping[str, bytes]) -> None:
-    """Builds a package and puts a fake npm, which offers it, first in PATH.
+def offer(folder: pathlib.Path, monkeypatch, packages: Mapping[str, Mapping[str, bytes]]) -> None:
+    """Builds packages and puts a fake npm, which offers them, first in PATH.
 
     Args:
-      folder: where the package and npm are built.
+      folder: where the packages and npm are built.
       monkeypatch: pytest's fixture.
-      name: the name of the package, with its version.
-      files: the content of each file by its path in the archive.
+      packages: of each package by its name and version, the content of each file by its path in
+        the archive.
     """
-    archive = folder / 'offered.tgz'
-    archive.write_bytes(packed(files))
     npm = folder / 'npm' / 'npm'
     npm.parent.mkdir()
+    cases = ''
+    for number, (name, files) in enumerate(packages.items()):
+        archive = npm.with_name(f'{number}.tgz')
+        archive.write_bytes(packed(files))
+        cases += f'  "pack {name} --ignore-scripts"*) cp {archive} . ;;\n'
     npm.write_text(
         '#!/bin/sh\n'
         'case "$*" in\n'
-        f'  "pack {name} --ignore-scripts"*) cp {archive} . ;;\n'
+        f'{cases}'
         '  *) echo "npm error code E404" >&2; echo "npm error 404 Not Found" >&2; exit 1 ;;\n'
         'esac\n'
     )

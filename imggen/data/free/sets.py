@@ -6,6 +6,7 @@ packages and an empty folder, fills the folder, and yields each picture that it 
 """
 
 import csv
+import json
 import pathlib
 import re
 import shutil
@@ -74,12 +75,7 @@ def _openmoji(fetch: Fetch, folder: pathlib.Path, *, side: int = 72) -> Iterator
 
     The line drawing of a flag is an empty frame, and skin tones differ in nothing but the tone.
     """
-    try:
-        import resvg_py
-    except ImportError as error:
-        raise UserError(
-            "The set openmoji needs the package resvg_py: pip install 'imggen[svg]'."
-        ) from error
+    render = _svg_renderer('openmoji')
     root = fetch()[0].root / 'package'
     with open(root / 'data' / 'openmoji.csv', encoding='utf-8', newline='') as table:
         rows = list(csv.DictReader(table))
@@ -90,17 +86,45 @@ def _openmoji(fetch: Fetch, folder: pathlib.Path, *, side: int = 72) -> Iterator
         both = []
         for kind, source in (('line', 'black'), ('color', 'color')):
             svg = (root / source / 'svg' / f'{row["hexcode"]}.svg').read_text(encoding='utf-8')
-            content = resvg_py.svg_to_bytes(
-                svg_string=svg,
-                width=side,
-                height=side,
-                background='#ffffff',
-                skip_system_fonts=True,
-            )
             path = folder / kind / f'{row["hexcode"]}.png'
-            files.write_bytes(path, bytes(content))
+            files.write_bytes(path, render(svg, side, background='#ffffff'))
             both.append(_png(path.with_suffix(''), decode.decode(path)))
         yield np.concatenate(both, axis=1)
+
+
+def _icons(fetch: Fetch, folder: pathlib.Path, *, side: int = 72) -> Iterator[np.ndarray]:
+    """Renders icons that Iconify has collected, with a folder for each artist's set."""
+    render = _svg_renderer('icons')
+    for fetched, package in zip(fetch(), SETS['icons'].packages, strict=True):
+        collection = json.loads((fetched.root / 'package' / 'icons.json').read_text('utf-8'))
+        for name, icon in collection['icons'].items():
+            icon = {'left': 0, 'top': 0, 'width': 16, 'height': 16} | {**collection, **icon}
+            if icon.get('hidden'):  # The artist has taken it back.
+                continue
+            svg = (
+                '<svg xmlns="http://www.w3.org/2000/svg" '
+                'xmlns:xlink="http://www.w3.org/1999/xlink" '
+                'viewBox="{left} {top} {width} {height}">{body}</svg>'.format_map(icon)
+            )
+            path = folder / re.split('[/@]', package.name)[2] / f'{name}.png'
+            files.write_bytes(path, render(svg, side))
+            yield decode.decode_alpha(path)
+
+
+def _svg_renderer(name: str) -> Callable[..., bytes]:
+    """Returns (text, side, background=None) -> the drawing as PNG; the set `name` needs it."""
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise UserError(
+            f"The set {name} needs the package resvg_py: pip install 'imggen[svg]'."
+        ) from error
+
+    def render(svg, side, background=None):
+        options = {'width': side, 'height': side, 'background': background}
+        return bytes(resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True, **options))
+
+    return render
 
 
 def _sprites(fetch: Fetch, folder: pathlib.Path) -> Iterator[np.ndarray]:
@@ -156,6 +180,11 @@ def _debian(name: str, pattern: str, sha256: str, excluded: tuple[str, ...] = ()
     return Package('Debian', name, (pattern,), f'usr/share/doc/{name}/copyright', sha256, excluded)
 
 
+def _iconify(name: str, sha256: str) -> Package:
+    name = f'@iconify-json/{name}'
+    return _npm(name, 'package/icons.json', sha256=sha256, license_file='package/info.json')
+
+
 def _npm(name: str, *patterns: str, sha256: str, license_file: str = '') -> Package:
     return Package('npm', name, patterns, license_file, sha256)
 
@@ -187,6 +216,58 @@ SETS = {
             ),
         ),
         _fluent,
+    ),
+    'icons': DataSet(
+        '14,299 icons in color by eleven hands, 72 x 72, transparent',
+        'by folder: MIT, Apache-2.0 and CC-BY-4.0; LICENSE.txt says which',
+        6,
+        (
+            _iconify(
+                'emojione@1.2.3',
+                '22d0ad9f6b305d80b0d848ab9bd020deaa26e1066bc2a0dee84cdc59d9e181c8',
+            ),
+            _iconify(
+                'flat-color-icons@1.2.3',
+                'c97be53004e7f8220ad3641cb373715cf4f6b898c48d22d6b643d8be86a3f0cc',
+            ),
+            _iconify(
+                'fluent-emoji-flat@1.2.6',
+                '26416d25192fc3b50795db54f4b3a2f0b55339f8d6f3aebacae8cd04a5cd108d',
+            ),
+            _iconify(
+                'fxemoji@1.2.2',
+                '941bebff9623d70e725c782107f1a7563dfe8c081c71890fcb36294458271727',
+            ),
+            _iconify(
+                'marketeq@1.2.2',
+                '3975a7a23b054f064846e686c12826b614f679969d96115aa7d50245977b9859',
+            ),
+            _iconify(
+                'streamline-emojis@1.2.4',
+                '789b28d4395c09e48b4145be3f0dc5a4f1395d02d8c3a90fd3674fda1ca3d576',
+            ),
+            _iconify(
+                'streamline-kameleon-color@1.2.2',
+                'd60ae8a4bfcf0c30c0a21fcca1b74db1433d81183a8b7fb6cb2b9f01fdc60c90',
+            ),
+            _iconify(
+                'streamline-plump-color@1.2.2',
+                '2744941e4d7d83248bbb5269b72915a005cc7359ed5352c61abb99e9661ed3c5',
+            ),
+            _iconify(
+                'streamline-stickies-color@1.2.2',
+                'd40f600b554d6627aa2d7e2137f5ba7e812870674202825ac5fa8a5463f62256',
+            ),
+            _iconify(
+                'streamline-ultimate-color@1.2.2',
+                'fe3ce357e1a4b09c1c018724812c344ab69f14a68ae330329dd1ee9fccd40b0f',
+            ),
+            _iconify(
+                'twemoji@1.2.5',
+                '68e96348ee490fb031f3d746deb9dc1323cdc2c4f8391c0005f7c6d7d076e3af',
+            ),
+        ),
+        _icons,
     ),
     'landscapes': DataSet(
         '273 photographs from the game Endless Sky, most of landscapes, 720 x 360',

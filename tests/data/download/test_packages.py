@@ -23,7 +23,7 @@ def package(name='toy@1.0.0', client='npm', **fields):
 
 
 def test_the_digest_is_that_of_sha256sum(tmp_path, monkeypatch):
-    npm_package.offer(tmp_path, monkeypatch, 'toy@1.0.0', FILES)
+    npm_package.offer(tmp_path, monkeypatch, {'toy@1.0.0': FILES})
     root = tmp_path / 'root'
     root.mkdir()
     printed = ''.join(
@@ -40,7 +40,7 @@ def test_the_digest_is_that_of_sha256sum(tmp_path, monkeypatch):
 
 
 def test_other_files_are_refused_unless_asked_for(tmp_path, monkeypatch):
-    npm_package.offer(tmp_path, monkeypatch, 'toy@1.0.0', FILES)
+    npm_package.offer(tmp_path, monkeypatch, {'toy@1.0.0': FILES})
     for name in ('one', 'two', 'three'):
         (tmp_path / name).mkdir()
     with pytest.raises(
@@ -53,13 +53,13 @@ def test_other_files_are_refused_unless_asked_for(tmp_path, monkeypatch):
 
 
 def test_names_can_be_excluded(tmp_path, monkeypatch):
-    npm_package.offer(tmp_path, monkeypatch, 'toy@1.0.0', FILES)
+    npm_package.offer(tmp_path, monkeypatch, {'toy@1.0.0': FILES})
     fetched = packages.fetch(package(excluded=('1',)), tmp_path, check=False)
     assert [path.name for path in fetched.files] == ['2.txt']
 
 
 def test_a_package_that_cannot_be_fetched_is_named_with_a_cure(tmp_path, monkeypatch):
-    npm_package.offer(tmp_path, monkeypatch, 'toy@1.0.0', FILES)
+    npm_package.offer(tmp_path, monkeypatch, {'toy@1.0.0': FILES})
     with pytest.raises(UserError, match=r'package no@1 cannot be fetched .*404 Not Found.*network'):
         packages.fetch(package('no@1'), tmp_path)
     monkeypatch.setenv('PATH', str(tmp_path / 'nothing'))

@@ -1,6 +1,7 @@
 """Free sets by name, made by the real code from packages of a few files."""
 
 import io
+import json
 import shutil
 import sys
 
@@ -47,7 +48,7 @@ def offer_debian(tmp_path, monkeypatch, name, files):
 
 def offer_npm(tmp_path, monkeypatch, name, files):
     (package,) = sets.SETS[name].packages
-    npm_package.offer(tmp_path, monkeypatch, package.name, files)
+    npm_package.offer(tmp_path, monkeypatch, {package.name: files})
 
 
 def test_mnist_is_read_as_idx_files(tmp_path, monkeypatch):
@@ -93,6 +94,34 @@ def test_pairs_leave_out_flags_and_skin_tones_and_are_read_as_pairs(tmp_path, mo
     assert pairs['input'][0, 4, 4].tolist() == [0, 0, 0]
     assert pairs['target'][0, 4, 4].tolist() == [255, 0, 0]
     assert pairs['input'][0, 17, 17].tolist() == [255, 255, 255]
+
+
+def test_icons_have_a_folder_for_each_artist_and_none_that_was_taken_back(tmp_path, monkeypatch):
+    pytest.importorskip('resvg_py')
+    dot = '<circle cx="12" cy="4" r="2" fill="red"/>'
+    terms = json.dumps({'license': {'title': 'free for all'}}).encode()
+    offered = {}
+    for package in sets.SETS['icons'].packages:
+        collection = {
+            'width': 16,
+            'height': 8,
+            'icons': {
+                'dot': {'body': dot},
+                'moved': {'body': dot, 'left': 8, 'width': 8},
+                'old': {'body': dot, 'hidden': True},
+            },
+        }
+        content = json.dumps(collection).encode()
+        offered[package.name] = {'package/icons.json': content, 'package/info.json': terms}
+    npm_package.offer(tmp_path, monkeypatch, offered)
+    count, pictures = made('icons', tmp_path / 'set', side=32)
+    assert count == len(pictures) == 2 * len(offered)
+    assert 'twemoji/dot.png' in pictures and 'twemoji/moved.png' in pictures
+    assert (tmp_path / 'set' / 'LICENSE.txt').read_text().count('free for all') == len(offered)
+    # A drawing keeps its proportions: the dot lies at 3/4 of the width, or in the middle.
+    for name, x in (('dot', 24), ('moved', 16)):
+        opacity = decode.read(tmp_path / 'set' / 'twemoji' / f'{name}.png').alpha
+        assert opacity[:, x].max() == 255 and opacity[:, :8].max() == 0
 
 
 @needs_dpkg
