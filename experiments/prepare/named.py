@@ -28,7 +28,7 @@ _OPTIONS = [
     flags.DEFINE_integer(
         'side',
         None,
-        'Longer side in pixels; landscapes, photographs and openmoji only.',
+        'Longer side in pixels; icons, landscapes, openmoji and photographs only.',
         lower_bound=1,
     ),
 ]

@@ -218,7 +218,7 @@ SETS = {
         _fluent,
     ),
     'icons': DataSet(
-        '14,299 icons in color by eleven hands, 72 x 72, transparent',
+        '14,299 icons in color, in eleven styles, 72 x 72, transparent',
         'by folder: MIT, Apache-2.0 and CC-BY-4.0; LICENSE.txt says which',
         6,
         (
