@@ -83,10 +83,10 @@ def _openmoji(fetch: Fetch, folder: pathlib.Path, *, side: int = 72) -> Iterator
         is_flag = 'flag' in row['group'] + row['subgroups'] or 'pride flag' in row['openmoji_tags']
         if row['skintone'] or is_flag:
             continue
-        both = []
+        both, code = [], _file_name(row['hexcode'])
         for kind, source in (('line', 'black'), ('color', 'color')):
-            svg = (root / source / 'svg' / f'{row["hexcode"]}.svg').read_text(encoding='utf-8')
-            path = folder / kind / f'{row["hexcode"]}.png'
+            svg = (root / source / 'svg' / f'{code}.svg').read_text(encoding='utf-8')
+            path = folder / kind / f'{code}.png'
             files.write_bytes(path, render(svg, side, background='#ffffff'))
             both.append(_png(path.with_suffix(''), decode.decode(path)))
         yield np.concatenate(both, axis=1)
@@ -106,9 +106,16 @@ def _icons(fetch: Fetch, folder: pathlib.Path, *, side: int = 72) -> Iterator[np
                 'xmlns:xlink="http://www.w3.org/1999/xlink" '
                 'viewBox="{left} {top} {width} {height}">{body}</svg>'.format_map(icon)
             )
-            path = folder / re.split('[/@]', package.name)[2] / f'{name}.png'
+            path = folder / re.split('[/@]', package.name)[2] / f'{_file_name(name)}.png'
             files.write_bytes(path, render(svg, side))
             yield decode.decode_alpha(path)
+
+
+def _file_name(name: str) -> str:
+    """Returns a name that a package gives a picture; raises UserError if it leads elsewhere."""
+    if not re.fullmatch(r'[\w-]+', name, re.ASCII):
+        raise UserError(f'A package names a picture {name!r:.100}: fetch another version of it.')
+    return name
 
 
 def _svg_renderer(name: str) -> Callable[..., bytes]:

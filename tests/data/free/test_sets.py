@@ -124,6 +124,18 @@ def test_icons_have_a_folder_for_each_artist_and_none_that_was_taken_back(tmp_pa
         assert opacity[:, x].max() == 255 and opacity[:, :8].max() == 0
 
 
+@pytest.mark.parametrize('name', ['../outside', '/outside', ''])
+def test_a_name_in_a_package_does_not_lead_out_of_the_folder(name, tmp_path, monkeypatch):
+    pytest.importorskip('resvg_py')
+    content = json.dumps({'icons': {name: {'body': '<circle r="2"/>'}}}).encode()
+    files = {'package/icons.json': content, 'package/info.json': b'{}'}
+    packages = sets.SETS['icons'].packages
+    npm_package.offer(tmp_path, monkeypatch, {package.name: files for package in packages})
+    with pytest.raises(UserError, match='names a picture'):
+        made('icons', tmp_path / 'set')
+    assert not list(tmp_path.rglob('*outside*')) and not (tmp_path / 'set').exists()
+
+
 @needs_dpkg
 def test_sprites_lie_in_a_folder_for_each_unit(tmp_path, monkeypatch):
     root = 'usr/share/games/wesnoth/1.16/data/core/images/'
