@@ -4,6 +4,7 @@ python -m experiments.prepare mnist --output=data/mnist
 python -m experiments.prepare emoji --output=data/emoji [--font=NotoColorEmoji.ttf]
 python -m experiments.prepare photographs --output=data/photographs [--side=1280]
 python -m experiments.prepare openmoji --output=data/openmoji [--side=72]
+python -m experiments.prepare icons --output=data/icons [--side=72]
 
 `python -m experiments.prepare` lists the sets, with their sizes and licenses. The packages come
 from Debian or npm, through apt-get or npm, without root. They are unpacked, not installed, and no

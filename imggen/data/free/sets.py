@@ -11,7 +11,7 @@ import pathlib
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -96,19 +96,34 @@ def _icons(fetch: Fetch, folder: pathlib.Path, *, side: int = 72) -> Iterator[np
     """Renders icons that Iconify has collected, with a folder for each artist's set."""
     render = _svg_renderer('icons')
     for fetched, package in zip(fetch(), SETS['icons'].packages, strict=True):
-        collection = json.loads((fetched.root / 'package' / 'icons.json').read_text('utf-8'))
-        for name, icon in collection['icons'].items():
-            icon = {'left': 0, 'top': 0, 'width': 16, 'height': 16} | {**collection, **icon}
-            if icon.get('hidden'):  # The artist has taken it back.
-                continue
-            svg = (
-                '<svg xmlns="http://www.w3.org/2000/svg" '
-                'xmlns:xlink="http://www.w3.org/1999/xlink" '
-                'viewBox="{left} {top} {width} {height}">{body}</svg>'.format_map(icon)
-            )
+        try:
+            drawings = _drawings(json.loads(fetched.files[0].read_text(encoding='utf-8')))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f'{package} does not hold icons as Iconify writes them ({error!r:.100}): fetch '
+                'another version of it.'
+            ) from error
+        for name, svg in drawings.items():
             path = folder / re.split('[/@]', package.name)[2] / f'{_file_name(name)}.png'
             files.write_bytes(path, render(svg, side))
             yield decode.decode_alpha(path)
+
+
+def _drawings(collection: dict[str, Any]) -> dict[str, str]:
+    """Returns the icons of Iconify's JSON by name, as square SVG.
+
+    Left out are hidden ones, which their artist has taken back.
+    """
+    defaults = {'left': 0, 'top': 0, 'width': 16, 'height': 16, **collection}
+    icons = {name: {**defaults, **icon} for name, icon in collection['icons'].items()}
+    return {
+        name: (
+            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+            'width="1" height="1" viewBox="{left:g} {top:g} {width:g} {height:g}">{body}</svg>'
+        ).format_map(icon)
+        for name, icon in icons.items()
+        if not icon.get('hidden')
+    }
 
 
 def _file_name(name: str) -> str:
@@ -119,7 +134,11 @@ def _file_name(name: str) -> str:
 
 
 def _svg_renderer(name: str) -> Callable[..., bytes]:
-    """Returns (text, side, background=None) -> the drawing as PNG; the set `name` needs it."""
+    """Returns (text, side, background=None) -> the drawing as PNG; the set `name` needs it.
+
+    It raises UserError if the text is no SVG, or refers to anything outside of itself: the library
+    would read any picture of this machine.
+    """
     try:
         import resvg_py
     except ImportError as error:
@@ -129,7 +148,15 @@ def _svg_renderer(name: str) -> Callable[..., bytes]:
 
     def render(svg, side, background=None):
         options = {'width': side, 'height': side, 'background': background}
-        return bytes(resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True, **options))
+        try:
+            if re.search(r'href\s*=\s*["\'](?!#)', svg):
+                raise ValueError('it refers to another file')
+            return bytes(resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True, **options))
+        except ValueError as error:
+            raise UserError(
+                f'A drawing of the set {name} cannot be used ({error}): fetch another version of '
+                'its package.'
+            ) from error
 
     return render
 

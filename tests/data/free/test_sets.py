@@ -116,24 +116,87 @@ def test_icons_have_a_folder_for_each_artist_and_none_that_was_taken_back(tmp_pa
     npm_package.offer(tmp_path, monkeypatch, offered)
     count, pictures = made('icons', tmp_path / 'set', side=32)
     assert count == len(pictures) == 2 * len(offered)
+    assert not [name for name in pictures if 'old' in name]
     assert 'twemoji/dot.png' in pictures and 'twemoji/moved.png' in pictures
     assert (tmp_path / 'set' / 'LICENSE.txt').read_text().count('free for all') == len(offered)
     # A drawing keeps its proportions: the dot lies at 3/4 of the width, or in the middle.
     for name, x in (('dot', 24), ('moved', 16)):
         opacity = decode.read(tmp_path / 'set' / 'twemoji' / f'{name}.png').alpha
+        assert opacity.shape == (32, 32)
         assert opacity[:, x].max() == 255 and opacity[:, :8].max() == 0
 
 
-@pytest.mark.parametrize('name', ['../outside', '/outside', ''])
-def test_a_name_in_a_package_does_not_lead_out_of_the_folder(name, tmp_path, monkeypatch):
-    pytest.importorskip('resvg_py')
-    content = json.dumps({'icons': {name: {'body': '<circle r="2"/>'}}}).encode()
+def offer_icons(tmp_path, monkeypatch, content):
     files = {'package/icons.json': content, 'package/info.json': b'{}'}
     packages = sets.SETS['icons'].packages
     npm_package.offer(tmp_path, monkeypatch, {package.name: files for package in packages})
+
+
+def test_an_icon_without_a_size_has_that_of_iconify(tmp_path, monkeypatch):
+    pytest.importorskip('resvg_py')
+    icons = {'corner': {'body': '<rect x="12" y="12" width="4" height="4"/>'}}
+    offer_icons(tmp_path, monkeypatch, json.dumps({'icons': icons}).encode())
+    made('icons', tmp_path / 'set', side=16)
+    opacity = decode.read(tmp_path / 'set' / 'twemoji' / 'corner.png').alpha
+    assert opacity[12:, 12:].min() == 255 and opacity[:12].max() == 0
+
+
+@pytest.mark.parametrize('name', ['../outside', 'sub/outside', ''])
+def test_a_name_in_a_package_does_not_lead_out_of_the_folder(name, tmp_path, monkeypatch):
+    pytest.importorskip('resvg_py')
+    icons = {name: {'body': '<circle r="2"/>'}}
+    offer_icons(tmp_path, monkeypatch, json.dumps({'icons': icons}).encode())
     with pytest.raises(UserError, match='names a picture'):
         made('icons', tmp_path / 'set')
     assert not list(tmp_path.rglob('*outside*')) and not (tmp_path / 'set').exists()
+
+
+def test_a_code_of_openmoji_does_not_lead_out_of_the_folder(tmp_path, monkeypatch):
+    pytest.importorskip('resvg_py')
+    table = b'hexcode,group,subgroups,skintone,openmoji_tags\n../../AA,smileys,face,,\n'
+    svg = b'<svg viewBox="0 0 9 9" xmlns="http://www.w3.org/2000/svg"/>'
+    files = {'package/data/openmoji.csv': table, 'package/LICENSE.txt': b'the terms'}
+    files |= {f'package/{kind}/svg/AA.svg': svg for kind in ('black', 'color')}
+    offer_npm(tmp_path, monkeypatch, 'openmoji', files)
+    with pytest.raises(UserError, match='names a picture'):
+        made('openmoji', tmp_path / 'set')
+    assert not (tmp_path / 'set').exists()
+
+
+@pytest.mark.parametrize('attribute', ['href', 'xlink:href'])
+def test_a_drawing_does_not_read_files_of_this_machine(attribute, tmp_path, monkeypatch):
+    pytest.importorskip('resvg_py')
+    (tmp_path / 'secret.png').write_bytes(encoded(8, 8, 'PNG'))
+    body = f'<image {attribute}="{tmp_path}/secret.png" width="16" height="16"/>'
+    offer_icons(tmp_path, monkeypatch, json.dumps({'icons': {'spy': {'body': body}}}).encode())
+    with pytest.raises(UserError, match='refers to another file'):
+        made('icons', tmp_path / 'set')
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'no json',
+        b'[]',
+        b'{}',
+        b'{"icons": {"a": {}}}',
+        b'{"icons": {"a": {"body": "", "width": "1 1"}}}',
+        b'{"icons": {"a": {"body": "<circle"}}}',
+    ],
+)
+def test_icons_that_cannot_be_drawn_are_refused(content, tmp_path, monkeypatch):
+    pytest.importorskip('resvg_py')
+    offer_icons(tmp_path, monkeypatch, content)
+    with pytest.raises(UserError, match='fetch another version'):
+        made('icons', tmp_path / 'set')
+    assert not (tmp_path / 'set').exists()
+
+
+@pytest.mark.parametrize('name', ['icons', 'openmoji'])
+def test_drawings_need_a_package_and_say_which(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'resvg_py', None)
+    with pytest.raises(UserError, match=rf'set {name} needs .*imggen\[svg\]'):
+        made(name, tmp_path / 'set')
 
 
 @needs_dpkg
