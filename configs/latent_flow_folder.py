@@ -8,8 +8,8 @@ python -m experiments.sample --workdir=W --num=64 --output=grid.png [--guidance=
 DIR is as for configs/gan_folder.py. The config is made for a GPU and a few thousand pictures of any
 kind. `:pretrained` is made for drawings, with or without a GPU: it starts from the shipped flow and
 its autoencoder, takes an hour of a core or a minute of a GPU, and draws better emoji than the
-config without it (docs/gan.md). Both learn a few hundred pictures by heart; a tenth of the pictures is held
-out, so that `copying_thumbnails` of experiments.evaluate tells.
+config without it (docs/gan.md). Both learn a few hundred pictures by heart; a tenth of the pictures
+is held out, so that `copying_thumbnails` of experiments.evaluate tells.
 
 First, nearly half of the images train the autoencoder; with `:pretrained`, a tenth trains its
 decoder alone. Every sheet shows samples next to reconstructions, which are as good as samples can
