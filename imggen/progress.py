@@ -1,9 +1,11 @@
 """A progress line: how many steps are done, at what speed, and how much time is left."""
 
+import bisect
 import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
@@ -64,12 +66,12 @@ class Progress:
         now, before = time.monotonic(), self._done
         self._measure(now, done, label, seconds)
         until = self._total if until is None else until
-        left = f'{clock((self._pace or 0.0) * (until - done))} left'
-        if until < self._total:
-            left += f' of {label}'
+        left = [f'{clock((self._pace or 0.0) * (until - done))} left']
+        if until < self._total:  # At the end of the phase nothing is known of the next one.
+            left = [f'{left[0]} of {label}'] if done < until else []
         if self._bar is not None:
             self._bar.set_description_str(label, refresh=False)
-            values = [left, *(f'{name}={value}' for name, value in scalars.items())]
+            values = [*left, *(f'{name}={value}' for name, value in scalars.items())]
             self._bar.set_postfix_str(', '.join(values), refresh=False)
             self._bar.update(done - before)
         if self._active and self._bar is None:
@@ -78,7 +80,7 @@ class Progress:
             self._said = now
             counted = f'{label} {self._unit} {done}/{self._total}'.strip()
             values = [f'{name} {value}' for name, value in scalars.items()]
-            self.say(', '.join([counted, left, *values]))
+            self.say(', '.join([counted, *left, *values]))
 
     def _measure(self, now: float, done: int, label: str, seconds: float | None) -> None:
         """Updates the pace with the units since the last call."""
@@ -103,19 +105,45 @@ class Progress:
             self._bar.close()
 
 
-def pace(steps: Sequence[float], seconds: Sequence[float]) -> float | None:
+def pace(steps: Sequence[float], seconds: Sequence[float], *, begin: int = 0) -> float | None:
     """Returns the seconds that a step of a run takes, from its last records; None without any.
 
     Args:
-      steps: the step of each record.
+      steps: the step of each record, in order.
       seconds: the time of all steps until then, without compiling.
+      begin: the step at which the phase of the last record began. Earlier records do not count.
     """
-    if not len(steps):
+    if not len(steps) or steps[-1] <= begin:
         return None
-    first = max(0, len(steps) - 1 - _RECENT)
-    begin = (steps[first], seconds[first]) if len(steps) > 1 else (0.0, 0.0)
+    first = max(bisect.bisect_left(steps, begin), len(steps) - 1 - _RECENT)
+    is_alone = first == len(steps) - 1
+    if is_alone and begin:
+        return None  # It does not say when the phase began.
+    begin = (0.0, 0.0) if is_alone else (steps[first], seconds[first])
     done, took = steps[-1] - begin[0], seconds[-1] - begin[1]
     return float(took / done) if done > 0 and math.isfinite(took) else None
+
+
+def time_left(
+    info: Mapping[str, Any], steps: Sequence[float], seconds: Sequence[float]
+) -> tuple[float, str] | None:
+    """Estimates how long a run or its phase goes on; None if nothing tells.
+
+    Args:
+      info: what run.json holds.
+      steps, seconds: as in `pace`.
+
+    Returns:
+      The seconds, and the name of the phase if others follow, otherwise ''.
+    """
+    if not (planned := info.get('num_steps')):
+        return None
+    phase = info.get('phase', {'name': '', 'begin': 0, 'end': planned})
+    if (measured := pace(steps, seconds, begin=phase['begin'])) is None:
+        return None
+    is_last = phase['end'] >= planned
+    left = measured * max(0.0, phase['end'] - steps[-1])
+    return None if not (left or is_last) else (left, '' if is_last else phase['name'])
 
 
 def clock(seconds: float) -> str:

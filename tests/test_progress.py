@@ -58,6 +58,26 @@ def test_the_time_left_of_a_phase_is_not_called_that_of_the_run(clock, capsys):
     assert [line.split(', ')[1] for line in lines(capsys)] == ['0:25 left of l1', '0:05 left']
 
 
+def test_the_end_of_a_phase_says_nothing_of_the_next_one(clock, capsys):
+    shown = progress.Progress(120)
+    clock.now += 600.0
+    shown.advance(100, label='l1', scalars={'loss': 2.0}, seconds=0.5, until=100)
+    assert lines(capsys) == ['l1 step 100/120, loss 2']
+
+
+def test_a_file_of_records_tells_the_time_left_of_its_phase():
+    """Ten steps of a second each, then steps of three."""
+    steps, seconds = [5, 10, 15, 20], [5.0, 10.0, 25.0, 40.0]
+    info = {'num_steps': 40, 'phase': {'name': 'flow', 'begin': 10, 'end': 40}}
+    assert progress.time_left(info, steps, seconds) == (60.0, '')
+    first = {'num_steps': 40, 'phase': {'name': 'autoencoder', 'begin': 0, 'end': 10}}
+    assert progress.time_left(first, steps[:1], seconds[:1]) == (5.0, 'autoencoder')
+    assert progress.time_left(first, steps[:2], seconds[:2]) is None
+    assert progress.time_left({'num_steps': 40}, steps[:2], seconds[:2]) == (30.0, '')
+    assert progress.time_left({}, steps, seconds) is None
+    assert progress.time_left(info, (), ()) is None
+
+
 def test_one_slow_record_among_many_counts_in_part(clock, capsys):
     shown = progress.Progress(1000)
     for done in range(10, 100, 10):

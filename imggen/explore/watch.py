@@ -9,7 +9,7 @@ from imggen import progress
 from imggen.errors import UserError
 from imggen.explore.render import render
 from imggen.report import curves, facts, groups, plots, sheets
-from imggen.report.formats import duration
+from imggen.report.formats import time_left
 from imggen.workdir import lock, reader
 from imggen.workdir.reader import Run
 
@@ -83,15 +83,6 @@ class Watch:
         return [*map(_stamp, paths), *(lock.holder(run.path) for run in self._runs)]
 
 
-def seconds_left(run: Run) -> float | None:
-    """Estimates the time to the end of a run from its last records; None if it has none."""
-    steps, seconds = run.records.scalars.get('seconds', ((), ()))
-    planned = run.info.get('num_steps')
-    if planned is None or (pace := progress.pace(steps, seconds)) is None:
-        return None
-    return pace * max(0.0, planned - steps[-1])
-
-
 def _standing(run: Run, failure: str | None) -> dict[str, Any]:
     """Returns what watch.html.j2 shows of one run."""
     kind, sentence = facts.status(run)
@@ -99,8 +90,8 @@ def _standing(run: Run, failure: str | None) -> dict[str, Any]:
         kind = 'failed'
     trains = lock.holder(run.path) is not None
     if trains:
-        left = seconds_left(run)
-        sentence += f', {duration(left)} left' if left is not None else ''
+        left = progress.time_left(run.info, *run.records.scalars.get('seconds', ((), ())))
+        sentence += f', {time_left(left)}' if left else ''
     elif kind == 'running':
         kind, sentence = 'unknown', f'{sentence}; no process of this machine trains it'
     return {

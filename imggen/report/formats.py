@@ -59,6 +59,12 @@ def duration(seconds: Any) -> str:
     return f'{hours:,} h {minutes} min'
 
 
+def time_left(left: tuple[float, str]) -> str:
+    """Writes what `progress.time_left` returns: 3 min 32 s left, or 42 s left of autoencoder."""
+    seconds, phase = left
+    return f'{duration(seconds)} left' + (f' of {phase}' if phase else '')
+
+
 def markdown_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True
 ) -> str:

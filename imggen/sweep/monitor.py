@@ -66,13 +66,13 @@ def seconds_left(running: Sequence[Course], num_left: int) -> float | None:
     """Estimates the time to the end of a sweep from the paces of the runs at work.
 
     A run that has not begun takes as long as these do on average. What happens once, such as
-    compiling and evaluating, does not count.
+    compiling and evaluating, does not count, nor does a run that has another phase before it.
     """
-    timed = [at for at in running if at.pace is not None]
+    timed = [(at.seconds, at.left[0]) for at in running if at.left and not at.left[1]]
     if not timed:
         return None
-    whole = sum(at.pace * at.num_steps for at in timed) / len(timed)
-    begun = sum(at.seconds_left for at in timed)
+    whole = sum(done + left for done, left in timed) / len(timed)
+    begun = sum(left for _, left in timed)
     return (begun + whole * (num_left - len(timed))) / len(running)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from imggen import progress
 from imggen.errors import UserError
-from imggen.report.formats import duration, is_number, number
+from imggen.report.formats import is_number, number, time_left
 from imggen.report.groups import METRICS
 from imggen.sweep import claims, logs, slurm
 from imggen.sweep.plan import Plan, read_info, read_plan
@@ -20,19 +20,16 @@ class Course(NamedTuple):
     Attributes:
       step: the step that it has reached.
       num_steps: its number of steps; 0 if that is not known yet.
-      pace: the seconds that a step takes, as its last records tell; None if there are none.
+      seconds: how long its steps have taken; 0 if no record tells.
+      left: as `progress.time_left` estimates it.
       measure: name and value of what was measured last; None if nothing was.
     """
 
     step: int
     num_steps: int
-    pace: float | None
+    seconds: float
+    left: tuple[float, str] | None
     measure: tuple[str, float] | None
-
-    @property
-    def seconds_left(self) -> float | None:
-        """The time to its end, without what happens once, such as compiling and evaluating."""
-        return None if self.pace is None else self.pace * max(self.num_steps - self.step, 0)
 
 
 class Standing(NamedTuple):
@@ -60,7 +57,8 @@ def course(workdir: pathlib.Path) -> Course:
     return Course(
         max([info.get('step', 0), *(line['step'] for line in lines[-1:])]),
         info.get('num_steps', 0),
-        progress.pace(steps, seconds),
+        seconds[-1] if seconds else 0.0,
+        progress.time_left(info, steps, seconds),
         _measure(_evaluations(workdir)) or _measure(lines),
     )
 
@@ -115,9 +113,7 @@ def _cells(each: Standing) -> tuple[str, ...]:
     measure = ''
     if course.measure:
         measure = f'{course.measure[0]} {number(course.measure[1])}'
-    left = ''
-    if runs and course.seconds_left is not None:
-        left = f'{duration(course.seconds_left)} left'
+    left = time_left(course.left) if runs and course.left else ''
     steps = f'{course.step}/{course.num_steps or "?"}' if course != _NOT_BEGUN else ''
     return each.name, each.state, steps, measure, left, each.note
 
@@ -134,7 +130,7 @@ def _summary(found: list[Standing], plan: Plan) -> str:
     return f'{line}; nobody works on them, and the same command goes on:\n{plan.command}'
 
 
-_NOT_BEGUN = Course(0, 0, None, None)
+_NOT_BEGUN = Course(0, 0, 0.0, None, None)
 
 
 def _records(path: pathlib.Path) -> Iterator[dict[str, Any]]:

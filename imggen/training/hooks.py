@@ -35,7 +35,7 @@ def write_records(
     With `streamed`, `waiting` is the share of the time in which the device waited for images.
     """
     seconds = writer.info.get('seconds', 0.0)
-    ends = list(itertools.accumulate(phase.num_steps for phase in phases))
+    ends = [0, *itertools.accumulate(phase.num_steps for phase in phases)]
 
     def observe(record: Record) -> None:
         nonlocal seconds
@@ -48,13 +48,15 @@ def write_records(
             speed['waiting'] = round(record.waiting, 4)
         elapsed = round(seconds, 3)
         writer.scalars(record.step, record.phase, {'seconds': elapsed, **speed, **record.metrics})
-        writer.status('running', step=record.step, seconds=elapsed)
+        index = bisect.bisect_left(ends, record.step, lo=1)
+        phase = {'name': record.phase, 'begin': ends[index - 1], 'end': ends[index]}
+        writer.status('running', step=record.step, seconds=elapsed, phase=phase)
         progress.advance(
             record.step,
             label=record.phase,
             scalars={**speed, **record.metrics},
             seconds=record.seconds / record.num_steps,
-            until=ends[bisect.bisect_left(ends, record.step)],
+            until=ends[index],
         )
 
     return observe

@@ -241,6 +241,16 @@ def _are_shapes(value: Any) -> bool:
     )
 
 
+def _is_phase(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {'name', 'begin', 'end'}
+        and isinstance(value['name'], str)
+        and records.is_step(value['begin'])
+        and records.is_step(value['end'])
+    )
+
+
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict) and _depth(value) <= _DEEPEST
 
@@ -277,6 +287,7 @@ _INFO = {
     **dict.fromkeys(('versions', 'environment'), _OBJECT),
     **dict.fromkeys(('sets', 'changed', 'class_names'), _NAMES),
     'batch': _Kind('shapes and types by name', _are_shapes),
+    'phase': _Kind('a name, a begin and an end', _is_phase),
 }
 _EVALUATION = {
     **dict.fromkeys(('metrics', 'spread', 'floor'), _MEASURES),

@@ -148,15 +148,16 @@ def test_the_status_tells_runs_that_died_failed_or_wait_apart(tmp_path):
         *('died', 'failed', 'waiting', 'done', 'measuring'),
     ]
     assert found['a=failed'].note == 'exit status 1; no room'
-    assert found['a=dead'].course == standing.Course(5, 20, 2.0, ('frechet', 7))
-    assert found['a=dead'].course.seconds_left == 30.0
+    assert found['a=dead'].course == standing.Course(5, 20, 4, (36.0, ''), ('frechet', 7))
 
 
 def test_the_time_left_of_a_sweep_is_that_of_the_steps_that_are_left():
     """However long its runs compile: that is over, or no run of it tells how long it takes."""
-    compiles = standing.Course(0, 200, None, None)
-    half = standing.Course(100, 200, 2.0, None)
+    compiles = standing.Course(0, 200, 0.0, None, None)
+    first = standing.Course(50, 200, 10.0, (5.0, 'autoencoder'), None)
+    half = standing.Course(100, 200, 200.0, (200.0, ''), None)
     assert monitor.seconds_left([compiles], 3) is None
+    assert monitor.seconds_left([first], 3) is None
     assert monitor.seconds_left([half], 1) == 200.0
     assert monitor.seconds_left([half], 3) == 200.0 + 2 * 400.0
     assert monitor.seconds_left([half, compiles], 3) == (200.0 + 2 * 400.0) / 2
