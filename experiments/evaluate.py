@@ -1,7 +1,7 @@
 r"""Compares the images of a run with real ones, or one folder of images with another.
 
 python -m experiments.evaluate --workdir=runs/gan [--num=10000] [--extractor=fashion_classifier]
-    [--guidance=1.5]
+    [--guidance=1.5] [--best_of=4]
 python -m experiments.evaluate --generated=mine/ --reference=real/ --extractor=lite0 [--size=64,64]
 python -m experiments.evaluate --reference=real/ --extractor=lite0 --save_statistics=real.npz
 python -m experiments.evaluate --generated=mine/ --reference=real.npz --extractor=lite0
@@ -10,7 +10,7 @@ python -m experiments.evaluate --generated=mine/ --reference=truth/ --paired
 
 Every number comes with the sample counts, the hash of the extractor, its standard error if it has
 one, and the floor: the same metric of real against real images. The metrics of a run are appended
-to its evaluations.jsonl, which reports and sweeps read, unless --guidance is given.
+to its evaluations.jsonl, which reports and sweeps read, unless --guidance or --best_of is given.
 """
 
 import pathlib
@@ -21,7 +21,7 @@ from absl import flags
 
 from imggen import cli, devices, features
 from imggen.errors import UserError
-from imggen.evaluation import evaluate, folders, pairs
+from imggen.evaluation import distribution, evaluate, folders, pairs
 from imggen.inference import load
 from imggen.metrics import statistics
 
@@ -46,6 +46,12 @@ _FIT = flags.DEFINE_enum('fit', 'crop', ['crop', 'pad', 'stretch'], 'How they ar
 _GUIDANCE = flags.DEFINE_float(
     'guidance', None, 'Factor of guidance, of a flow that has it; as configured.'
 )
+_BEST_OF = flags.DEFINE_integer(
+    'best_of',
+    1,
+    "Samples of which the most realistic is measured, chosen in the features of the run's config.",
+    lower_bound=1,
+)
 _EXTRACTOR = flags.DEFINE_enum(
     'extractor',
     None,
@@ -63,7 +69,8 @@ _NETWORKS = {'alex': 'alexnet', 'vgg': 'vgg16'}
 _TWO_FOLDERS = {'generated', 'reference', 'size', 'fit'}
 # The flags that each kind of comparison reads.
 _READ = {
-    '--workdir': {'workdir', 'checkpoint', 'num', 'seed', 'guidance', 'extractor', 'measure'},
+    '--workdir': {'workdir', 'checkpoint', 'num', 'seed', 'guidance', 'best_of', 'extractor'}
+    | {'measure'},
     '--paired': _TWO_FOLDERS | {'paired', 'measure', 'network', 'y', 'crop', 'csv'},
     '--save_statistics': {'save_statistics', 'reference', 'size', 'fit', 'extractor'},
     'two folders': _TWO_FOLDERS | {'extractor', 'measure', 'seed'},
@@ -120,9 +127,10 @@ def _evaluate_run() -> None:
         extractor=_EXTRACTOR.value,
         only=_MEASURE.value,
         seed=_SEED.value,
+        best_of=_BEST_OF.value,
     )
     # Sweeps and reports compare runs as they are configured.
-    is_recorded = _GUIDANCE.value is None
+    is_recorded = _GUIDANCE.value is None and _BEST_OF.value == 1
     if is_recorded and (line := evaluate.recorded(_WORKDIR.value, restored, how)) is not None:
         _print(line)
         return
@@ -131,7 +139,13 @@ def _evaluate_run() -> None:
     if is_recorded:
         evaluate.append(_WORKDIR.value, line)
     else:
-        print(f'With a guidance of {_GUIDANCE.value:g}; not recorded in evaluations.jsonl.')
+        changed = []
+        if _GUIDANCE.value is not None:
+            changed.append(f'a guidance of {_GUIDANCE.value:g}')
+        if _BEST_OF.value > 1:
+            by = distribution.extractor_of_critic(restored)
+            changed.append(f'the best of {_BEST_OF.value} by {by}')
+        print(f'With {" and ".join(changed)}; not recorded in evaluations.jsonl.')
 
 
 def _compare_pairs() -> None:

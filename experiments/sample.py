@@ -2,7 +2,7 @@ r"""Generates images with a trained run.
 
 python -m experiments.sample --workdir=runs/gan --num=100 --output=samples/
 python -m experiments.sample --workdir=runs/gan --num=64 --output=grid.png
-    [--label=dogs] [--truncation=1.0]
+    [--label=dogs] [--truncation=1.0] [--best_of=4]
 python -m experiments.sample --workdir=runs/gan --num=8 --label=all --output=classes.png
 python -m experiments.sample --workdir=runs/gan --num=8 --interpolate --output=walk.mp4
 python -m experiments.sample --workdir=runs/gan --project=photo.png --output=found.png
@@ -14,6 +14,10 @@ of all images. --interpolate walks through latent space from one image to the ne
 .webp, or a folder of frames). --project searches for the latent of a given image and puts the
 result beside it. --label=all makes --num images of each class, one row a class. --again makes
 pictures that experiments.explore saved once more, by the recipe in their files.
+
+--best_of=4 makes four samples for each image and keeps the one that fits best among the pictures
+that the run was trained on, which must still be there. It takes four times as long; broken images
+become rare, and odd ones, too.
 
 If the run has latents, they are saved, too: as latents.npz in the folder, or beside the file, as
 grid.png.npz. `imggen.load(WORKDIR).sample(n, latent=...)` makes the images again. Images of runs
@@ -35,6 +39,7 @@ from absl import flags
 from imggen import cli, devices, features, files, images, keys
 from imggen.data.loaders import fixed
 from imggen.errors import UserError
+from imggen.evaluation import distribution, selection
 from imggen.inference import animation, load, projection, recipe, sampling
 from imggen.progress import Progress
 
@@ -55,6 +60,9 @@ _TRUNCATION = flags.DEFINE_float('truncation', None, 'Largest absolute value in 
 _GUIDANCE = flags.DEFINE_float(
     'guidance', None, 'Factor of guidance, of a flow that has it; as configured.'
 )
+_BEST_OF = flags.DEFINE_integer(
+    'best_of', 1, 'Samples of which the most realistic becomes an image.', lower_bound=1
+)
 _INTERPOLATE = flags.DEFINE_bool('interpolate', False, 'Walk through latent space.')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace what is at --output.')
 _FRAMES = flags.DEFINE_integer('frames', 16, 'Images between two stops.', lower_bound=1)
@@ -66,7 +74,8 @@ _EXTRACTOR = flags.DEFINE_enum(
     'extractor',
     None,
     list(features.EXTRACTORS),
-    'Features that --project compares in addition to pixels; by default only pixels.',
+    'Features that --project compares in addition to pixels; by default only pixels. Also those '
+    "by which --best_of chooses; by default those of the run's config.",
 )
 
 
@@ -103,18 +112,12 @@ def _generate(key, restored, output: pathlib.Path) -> None:
         raise UserError(
             f'--num={_NUM.value} makes a sheet of {count:,} images: lower it, or give a folder.'
         )
-    chunks = sampling.generate(
-        key,
-        restored,
-        count,
-        batch_size=min(_BATCH_SIZE.value, count),
-        label=label,
-        truncation=_TRUNCATION.value,
-    )
+    chunks = _chunks(key, restored, count, label)
     progress = Progress(count, unit='image')
-    done, kept = 0, []
-    for chunk in chunks:
-        made = images.to_uint8(chunk[restored.method.output])
+    done, kept, numbers = 0, [], []
+    for chunk, of_chunk in chunks:
+        made = images.to_uint8(chunk)
+        numbers.append(of_chunk)
         if not _is_folder(output):
             kept.append(made)
         else:
@@ -124,8 +127,30 @@ def _generate(key, restored, output: pathlib.Path) -> None:
     progress.close()
     if kept:
         images.write_png(output, images.grid(np.concatenate(kept), columns=columns))
-    inputs = sampling.drawn(key, restored, count, label=label, truncation=_TRUNCATION.value)
-    _save_latents(output, restored, inputs)
+    label = selection.labels(key, restored, count, _BEST_OF.value, label)
+    inputs = sampling.drawn(
+        key, restored, count * _BEST_OF.value, label=label, truncation=_TRUNCATION.value
+    )
+    numbers = np.concatenate(numbers)
+    _save_latents(output, restored, {name: leaf[numbers] for name, leaf in inputs.items()})
+
+
+def _chunks(key, restored, count: int, label):
+    """Yields chunks of images, and the number of the sample that each of them is."""
+    how = {
+        'batch_size': min(_BATCH_SIZE.value, count * _BEST_OF.value),
+        'label': label,
+        'truncation': _TRUNCATION.value,
+    }
+    if _BEST_OF.value > 1:
+        critic = distribution.critic(restored, extractor=_EXTRACTOR.value)
+        yield from selection.best_of(key, restored, count, _BEST_OF.value, critic, **how)
+        return
+    first = 0
+    for chunk in sampling.generate(key, restored, count, **how):
+        made = chunk[restored.method.output]
+        yield made, np.arange(first, first + len(made))
+        first += len(made)
 
 
 def _walk(key, restored, output: pathlib.Path) -> None:
@@ -189,6 +214,10 @@ def _latents_path(output: pathlib.Path) -> pathlib.Path:
 def _checked(output: pathlib.Path) -> pathlib.Path:
     """Refuses an output that cannot be written or replaced, before the work."""
     walks = _INTERPOLATE.value and not _PROJECT.value
+    others = {'interpolate': walks, 'project': _PROJECT.value, 'again': _AGAIN.value}
+    if _BEST_OF.value > 1 and any(others.values()):
+        name = next(name for name, given in others.items() if given)
+        raise UserError(f'--best_of does nothing with --{name}: leave it out.')
     if walks and _NUM.value < 2:
         raise UserError('--num=1 is no walk: give 2 stops or more.')
     suffixes = animation.SUFFIXES if walks else ('.png',)

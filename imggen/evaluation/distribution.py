@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 
 from imggen import data, features, keys
 from imggen.errors import UserError
+from imggen.evaluation import selection
 from imggen.features.extractor import Extractor
 from imggen.inference import sampling
 from imggen.method import Batch, Method
@@ -50,18 +51,26 @@ def reference(
     Raises:
       UserError: the data set has no images to compare with.
     """
+    train = training_features(section, extractor, mesh=mesh)
+    if not data.has_held_out(section):
+        return Reference(f'{section.get("path", section["name"])} train', train, None)
+    test = _real_features(section, 'test', extractor, mesh=mesh, shown='reference')
+    return Reference(f'{section["name"]} test', test, train)
 
-    def read(split):
+
+def training_features(
+    section: Mapping[str, Any], extractor: Extractor, *, mesh: Mesh | None = None
+) -> Features:
+    """Returns the features of the images that a run was trained on; see `reference`."""
+    return _real_features(section, 'train', extractor, mesh=mesh, shown='training')
+
+
+def _real_features(section, split, extractor, *, mesh, shown):
+    def read():
         pictures, _ = data.examples(section, split=split)
         return [pictures] if isinstance(pictures, np.ndarray) else pictures
 
-    def of(split):
-        shown = 'reference' if split == 'test' else 'training'
-        return cached_features(extractor, partial(read, split), mesh=mesh, shown=shown)
-
-    if data.has_held_out(section):
-        return Reference(f'{section["name"]} test', of('test'), of('train'))
-    return Reference(f'{section.get("path", section["name"])} train', of('train'), None)
+    return cached_features(extractor, read, mesh=mesh, shown=shown)
 
 
 def distribution(
@@ -71,8 +80,17 @@ def distribution(
     num_images: int,
     only: Iterable[str] = (),
     seed: int = 0,
+    best_of: int = 1,
 ) -> dict[str, Any]:
     """Compares a run's samples with real images of its data set, as `compare` does.
+
+    Args:
+      restored: the run.
+      extractor: computes the features.
+      num_images: number of samples.
+      only: names of the metrics to keep; () for all.
+      seed: of the samples, of the floor and of the spread.
+      best_of: how many candidates there are for each sample; see `selection.best_of`.
 
     Raises:
       UserError: the method translates images or makes none, or the data set has none.
@@ -85,7 +103,7 @@ def distribution(
             '--config.data.test_fraction=0.1, or leave it out.'
         )
     real = reference(restored.config['data'], extractor, mesh=restored.mesh)
-    generated = samples(restored, num_images=num_images, seed=seed)
+    generated = samples(restored, num_images=num_images, seed=seed, best_of=best_of)
     progress = Progress(num_images, unit='image', active=jax.process_index() == 0)
     shown = {'mesh': restored.mesh, 'advance': partial(progress.advance, label='generated')}
     if set(only) == {'frechet'}:
@@ -100,16 +118,43 @@ def distribution(
     return compare(real, generated, extractor, only=only, seed=seed)
 
 
-def samples(restored: Restored, *, num_images: int, seed: int) -> Iterable[np.ndarray]:
+def samples(
+    restored: Restored, *, num_images: int, seed: int, best_of: int = 1
+) -> Iterable[np.ndarray]:
     """Returns the images that the metrics measure, as an iterator over chunks.
 
-    A chunk is float32 [k, height, width, channels] in [-1, 1]. Image i depends on the seed and i.
+    A chunk is float32 [k, height, width, channels] in [-1, 1]. Image i depends on the seed and i;
+    it is the best of `best_of` candidates, chosen by the extractor of the run's config.
 
     Raises:
       UserError: the method translates images or makes none, or holds fewer than `num_images`.
     """
-    chunks = sampling.generate(keys.stream(seed, 'measure'), restored, num_images)
+    key = keys.stream(seed, 'measure')
+    if best_of > 1:
+        chosen = selection.best_of(key, restored, num_images, best_of, critic(restored))
+        return (images for images, _ in chosen)
+    chunks = sampling.generate(key, restored, num_images)
     return (chunk[restored.method.output] for chunk in chunks)
+
+
+def critic(restored: Restored, *, extractor: str | None = None) -> selection.Critic:
+    """Returns what chooses samples of a run by the images that it was trained on.
+
+    Args:
+      restored: the run.
+      extractor: the name of an extractor; by default that of the run's config, or 'lite0'.
+
+    Raises:
+      UserError: the images or the weights of the extractor are not there.
+    """
+    network = features.make(extractor or extractor_of_critic(restored))
+    real = training_features(restored.config['data'], network, mesh=restored.mesh)
+    return selection.critic(network, real)
+
+
+def extractor_of_critic(restored: Restored) -> str:
+    """Returns the name of the extractor by which samples of a run are chosen."""
+    return restored.config['run'].get('extractor') or 'lite0'
 
 
 def compare(

@@ -81,6 +81,7 @@ class EvaluationOptions(NamedTuple):
       num_images: how many images are generated, or looked at, at most.
       only: names of the metrics to keep; () for all.
       seed: the seed of the samples.
+      best_of: how many candidates there are for each sample; see `selection.best_of`.
     """
 
     extractor: Extractor | None
@@ -88,6 +89,7 @@ class EvaluationOptions(NamedTuple):
     num_images: int
     only: Sequence[str] = ()
     seed: int = 0
+    best_of: int = 1
 
 
 def protocol(
@@ -97,6 +99,7 @@ def protocol(
     extractor: str | None = None,
     only: Iterable[str] = (),
     seed: int = 0,
+    best_of: int = 1,
 ) -> EvaluationOptions:
     """Returns how the run's config wants it to be evaluated.
 
@@ -107,6 +110,8 @@ def protocol(
       extractor: replaces the config's choice; '' for no comparison.
       only: names of the metrics to keep; all by default.
       seed: the seed of the samples.
+      best_of: candidates for each sample. With more than one, there are no scores, which draw
+        samples of their own.
 
     Raises:
       UserError: a name is unknown, a score or an extractor does not apply to the run, or there is
@@ -114,7 +119,7 @@ def protocol(
     """
     section = restored.config['run']
     name = section.get('extractor', '') if extractor is None else extractor
-    scores = tuple(section.get('scores', ()))
+    scores = tuple(section.get('scores', ())) if best_of == 1 else ()
     chosen = [options.choose(SCORES, score, where='config.run.scores') for score in scores]
     if not name and not scores:
         raise UserError('the run is measured by nothing: give --extractor.')
@@ -129,7 +134,7 @@ def protocol(
     if num_images is None:
         num_images = max([score.num_images for score in chosen], default=NUM_IMAGES)
     return EvaluationOptions(
-        features.make(name) if name else None, scores, num_images, tuple(only), seed
+        features.make(name) if name else None, scores, num_images, tuple(only), seed, best_of
     )
 
 
@@ -150,6 +155,7 @@ def evaluate(restored: Restored, how: EvaluationOptions) -> dict[str, Any]:
             num_images=how.num_images,
             only=of_distribution,
             seed=how.seed,
+            best_of=how.best_of,
         )
     if of_scores or not how.only:
         found = _score(restored, how)

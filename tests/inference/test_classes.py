@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from absl import flags
 
-from imggen import images
+from imggen import images, keys
 from imggen.data import decode
 from imggen.errors import UserError
 from imggen.evaluation import evaluate
@@ -57,7 +57,15 @@ def call(sample, workdir, tmp_path):
             )
             sample.main([])
         finally:
-            for flag in ('num', 'label', 'interpolate', 'project', 'frames'):
+            for flag in (
+                'num',
+                'label',
+                'interpolate',
+                'project',
+                'frames',
+                'best_of',
+                'extractor',
+            ):
                 flags.FLAGS[flag].unparse()
         return output
 
@@ -114,6 +122,17 @@ def test_drawn_labels_are_those_of_the_images(workdir, call):
     ]
     difference = np.stack(images_of).astype(int) - loaded.sample(5)
     assert np.abs(difference).max() <= 1 and len(set(saved['label'].tolist())) > 1
+
+
+def test_classes_that_are_easy_do_not_win(workdir, call):
+    """The candidates of an image share the class that was drawn for it."""
+    restored = load.load(workdir)
+    drawn = sampling.draw_labels(keys.stream(0, 'sample'), restored, 20)
+    output = call('--num=20', '--best_of=4', '--extractor=pixels')
+    np.testing.assert_array_equal(np.load(output / 'latents.npz')['label'], drawn)
+    rows = call('--num=2', '--label=all', '--best_of=3', '--extractor=pixels', name='rows.png')
+    labels = np.load(f'{rows}.npz')['label']
+    np.testing.assert_array_equal(labels, [0, 0, 1, 1, 2, 2])
 
 
 def test_all_classes_are_one_row_each(call):

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import imggen
 from imggen import devices, features, images, keys
 from imggen.errors import UserError
-from imggen.evaluation import evaluate
+from imggen.evaluation import distribution, evaluate, selection
 from imggen.inference import load, sampling
+from imggen.metrics import extraction, realism
 from imggen.training import train
 from tests.configs import test_configs
 
@@ -63,6 +65,69 @@ def test_files_are_numbered_whatever_the_devices_make_of_a_batch(workdir, tmp_pa
     expected = images.to_uint8(expected['generated'])
     for file, picture in zip(files, expected, strict=True):
         np.testing.assert_allclose(np.asarray(Image.open(file)), picture[..., 0], atol=1)
+
+
+@pytest.mark.parametrize('batch_size', [8, 256])
+def test_the_most_realistic_of_three_samples_is_kept(workdir, batch_size):
+    restored, key = load.load(workdir), keys.stream(0, 'sample')
+    critic = distribution.critic(restored)
+    chunks = selection.best_of(key, restored, 7, 3, critic, batch_size=batch_size)
+    kept, numbers = (np.concatenate(part) for part in zip(*chunks, strict=True))
+    candidates = next(sampling.generate(key, restored, 21))['generated']
+    scores = realism.realism(
+        critic.balls, extraction.extract(critic.extractor, candidates).features
+    )
+    np.testing.assert_array_equal(numbers // 3, np.arange(7))
+    np.testing.assert_allclose(scores[numbers], scores.reshape(7, 3).max(axis=1), rtol=1e-4)
+    assert len(set(numbers % 3)) > 1 and scores.std() > 1e-4
+    np.testing.assert_allclose(kept, candidates[numbers], atol=1e-5)
+
+
+def test_chosen_samples_have_latents_that_make_them_again(workdir, tmp_path):
+    command = [sys.executable, '-m', 'experiments.sample', f'--workdir={workdir}', '--best_of=3']
+    done = subprocess.run(
+        [*command, '--num=5', f'--output={tmp_path}/best'],
+        capture_output=True,
+        text=True,
+        cwd=test_configs.ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    files = [np.asarray(Image.open(tmp_path / f'best/{index:06d}.png')) for index in range(5)]
+    latents = np.load(tmp_path / 'best/latents.npz')['latent']
+    assert latents.shape == (5, load.load(workdir).method.latent_size)
+    again = imggen.load(workdir).sample(5, latent=latents)[..., 0]
+    np.testing.assert_allclose(np.stack(files).astype(int), again, atol=1)
+    refused = subprocess.run(
+        [*command, '--interpolate', f'--output={tmp_path}/walk.gif'],
+        capture_output=True,
+        text=True,
+        cwd=test_configs.ROOT,
+    )
+    assert refused.returncode == 1
+    assert '--best_of does nothing with --interpolate: leave it out.' in refused.stderr
+
+
+def test_a_measurement_of_chosen_samples_is_not_recorded(workdir):
+    restored = load.load(workdir)
+    (plain,) = distribution.samples(restored, num_images=24, seed=0)
+    (best,) = distribution.samples(restored, num_images=8, seed=0, best_of=3)
+    nearest = [np.abs(plain - image).max(axis=(1, 2, 3)).argmin() for image in best]
+    np.testing.assert_array_equal(np.array(nearest) // 3, np.arange(8))
+    np.testing.assert_allclose(best, plain[nearest], atol=1e-5)
+    command = [sys.executable, '-m', 'experiments.evaluate', f'--workdir={workdir}', '--num=16']
+    before = (workdir / 'evaluations.jsonl').exists()
+    done = subprocess.run(
+        [*command, '--best_of=2', '--measure=kid'],
+        capture_output=True,
+        text=True,
+        cwd=test_configs.ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        'With the best of 2 by fashion_classifier; not recorded in evaluations.jsonl.'
+        in done.stdout
+    )
+    assert (workdir / 'evaluations.jsonl').exists() == before
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path):
