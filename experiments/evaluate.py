@@ -21,7 +21,7 @@ from absl import flags
 
 from imggen import cli, devices, features
 from imggen.errors import UserError
-from imggen.evaluation import distribution, evaluate, folders, pairs
+from imggen.evaluation import evaluate, folders, pairs, selection
 from imggen.inference import load
 from imggen.metrics import statistics
 
@@ -49,7 +49,8 @@ _GUIDANCE = flags.DEFINE_float(
 _BEST_OF = flags.DEFINE_integer(
     'best_of',
     1,
-    "Samples of which the most realistic is measured, chosen in the features of the run's config.",
+    "Samples of which the most realistic is measured, chosen in the features of the run's config. "
+    'The scores of the run are left out.',
     lower_bound=1,
 )
 _EXTRACTOR = flags.DEFINE_enum(
@@ -143,7 +144,7 @@ def _evaluate_run() -> None:
         if _GUIDANCE.value is not None:
             changed.append(f'a guidance of {_GUIDANCE.value:g}')
         if _BEST_OF.value > 1:
-            by = distribution.extractor_of_critic(restored)
+            by = selection.extractor_of(restored)
             changed.append(f'the best of {_BEST_OF.value} by {by}')
         print(f'With {" and ".join(changed)}; not recorded in evaluations.jsonl.')
 

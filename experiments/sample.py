@@ -26,8 +26,8 @@ that keep transparency are RGBA.
 What is at --output already is replaced only with --overwrite: a file, or the numbered images of a
 folder.
 
-Image i depends only on the seed and on i. It is the same however many images are made, and it is
-the same up to rounding on any number of devices.
+Image i depends only on the seed, on i and on --best_of. It is the same however many images are
+made, and it is the same up to rounding on any number of devices.
 """
 
 import itertools
@@ -39,7 +39,7 @@ from absl import flags
 from imggen import cli, devices, features, files, images, keys
 from imggen.data.loaders import fixed
 from imggen.errors import UserError
-from imggen.evaluation import distribution, selection
+from imggen.evaluation import selection
 from imggen.inference import animation, load, projection, recipe, sampling
 from imggen.progress import Progress
 
@@ -107,8 +107,9 @@ def _generate(key, restored, output: pathlib.Path) -> None:
     if label == _ALL:
         classes, columns = sampling.num_classes(restored), count
         count, label = classes * columns, np.arange(classes, dtype=np.int32).repeat(columns)
-    height, width = restored.batch['image'].shape[1:3]
-    if not _is_folder(output) and count * height * width > _MOST_PIXELS:
+    image = restored.batch.get('image')  # A run that holds its images has none to copy.
+    pixels = count * (0 if image is None else image[0, ..., 0].size)
+    if not _is_folder(output) and pixels > _MOST_PIXELS:
         raise UserError(
             f'--num={_NUM.value} makes a sheet of {count:,} images: lower it, or give a folder.'
         )
@@ -127,12 +128,12 @@ def _generate(key, restored, output: pathlib.Path) -> None:
     progress.close()
     if kept:
         images.write_png(output, images.grid(np.concatenate(kept), columns=columns))
-    label = selection.labels(key, restored, count, _BEST_OF.value, label)
-    inputs = sampling.drawn(
-        key, restored, count * _BEST_OF.value, label=label, truncation=_TRUNCATION.value
-    )
     numbers = np.concatenate(numbers)
-    _save_latents(output, restored, {name: leaf[numbers] for name, leaf in inputs.items()})
+    label = selection.labels(key, restored, count, _BEST_OF.value, label)
+    if isinstance(label, np.ndarray):
+        label = label[numbers]
+    inputs = sampling.drawn(key, restored, numbers, label=label, truncation=_TRUNCATION.value)
+    _save_latents(output, restored, inputs)
 
 
 def _chunks(key, restored, count: int, label):
@@ -143,8 +144,8 @@ def _chunks(key, restored, count: int, label):
         'truncation': _TRUNCATION.value,
     }
     if _BEST_OF.value > 1:
-        critic = distribution.critic(restored, extractor=_EXTRACTOR.value)
-        yield from selection.best_of(key, restored, count, _BEST_OF.value, critic, **how)
+        how['extractor'] = _EXTRACTOR.value
+        yield from selection.best_of(key, restored, count, _BEST_OF.value, **how)
         return
     first = 0
     for chunk in sampling.generate(key, restored, count, **how):
@@ -218,6 +219,8 @@ def _checked(output: pathlib.Path) -> pathlib.Path:
     if _BEST_OF.value > 1 and any(others.values()):
         name = next(name for name, given in others.items() if given)
         raise UserError(f'--best_of does nothing with --{name}: leave it out.')
+    if _EXTRACTOR.value and not _PROJECT.value and _BEST_OF.value == 1:
+        raise UserError('--extractor does nothing without --project or --best_of: leave it out.')
     if walks and _NUM.value < 2:
         raise UserError('--num=1 is no walk: give 2 stops or more.')
     suffixes = animation.SUFFIXES if walks else ('.png',)

@@ -11,11 +11,12 @@ from jax.sharding import Mesh
 from imggen import data, features, keys
 from imggen.errors import UserError
 from imggen.evaluation import selection
+from imggen.evaluation.real import features_of
 from imggen.features.extractor import Extractor
 from imggen.inference import sampling
 from imggen.method import Batch, Method
 from imggen.metrics.distribution import METRICS, distribution_metrics, moments_metrics
-from imggen.metrics.extraction import Features, cached_features, extract, extract_moments
+from imggen.metrics.extraction import Features, extract, extract_moments
 from imggen.metrics.frechet import Moments, frechet_distance
 from imggen.progress import Progress
 from imggen.workdir.restore import Restored
@@ -51,26 +52,11 @@ def reference(
     Raises:
       UserError: the data set has no images to compare with.
     """
-    train = training_features(section, extractor, mesh=mesh)
+    train = features_of(section, 'train', extractor, mesh=mesh)
     if not data.has_held_out(section):
         return Reference(f'{section.get("path", section["name"])} train', train, None)
-    test = _real_features(section, 'test', extractor, mesh=mesh, shown='reference')
+    test = features_of(section, 'test', extractor, mesh=mesh)
     return Reference(f'{section["name"]} test', test, train)
-
-
-def training_features(
-    section: Mapping[str, Any], extractor: Extractor, *, mesh: Mesh | None = None
-) -> Features:
-    """Returns the features of the images that a run was trained on; see `reference`."""
-    return _real_features(section, 'train', extractor, mesh=mesh, shown='training')
-
-
-def _real_features(section, split, extractor, *, mesh, shown):
-    def read():
-        pictures, _ = data.examples(section, split=split)
-        return [pictures] if isinstance(pictures, np.ndarray) else pictures
-
-    return cached_features(extractor, read, mesh=mesh, shown=shown)
 
 
 def distribution(
@@ -131,30 +117,10 @@ def samples(
     """
     key = keys.stream(seed, 'measure')
     if best_of > 1:
-        chosen = selection.best_of(key, restored, num_images, best_of, critic(restored))
+        chosen = selection.best_of(key, restored, num_images, best_of)
         return (images for images, _ in chosen)
     chunks = sampling.generate(key, restored, num_images)
     return (chunk[restored.method.output] for chunk in chunks)
-
-
-def critic(restored: Restored, *, extractor: str | None = None) -> selection.Critic:
-    """Returns what chooses samples of a run by the images that it was trained on.
-
-    Args:
-      restored: the run.
-      extractor: the name of an extractor; by default that of the run's config, or 'lite0'.
-
-    Raises:
-      UserError: the images or the weights of the extractor are not there.
-    """
-    network = features.make(extractor or extractor_of_critic(restored))
-    real = training_features(restored.config['data'], network, mesh=restored.mesh)
-    return selection.critic(network, real)
-
-
-def extractor_of_critic(restored: Restored) -> str:
-    """Returns the name of the extractor by which samples of a run are chosen."""
-    return restored.config['run'].get('extractor') or 'lite0'
 
 
 def compare(

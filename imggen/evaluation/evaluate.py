@@ -121,6 +121,8 @@ def protocol(
     name = section.get('extractor', '') if extractor is None else extractor
     scores = tuple(section.get('scores', ())) if best_of == 1 else ()
     chosen = [options.choose(SCORES, score, where='config.run.scores') for score in scores]
+    if not name and best_of > 1:
+        raise UserError('--best_of measures samples as a set, by features: give --extractor.')
     if not name and not scores:
         raise UserError('the run is measured by nothing: give --extractor.')
     if not scores:  # The names of the metrics of scores are known only afterwards.

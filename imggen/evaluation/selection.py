@@ -1,38 +1,19 @@
 """The most realistic of several samples, in place of every single one."""
 
+import pathlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from imggen import features
 from imggen.errors import UserError
+from imggen.evaluation.real import features_of
 from imggen.features.extractor import Extractor
 from imggen.inference import sampling
-from imggen.metrics.extraction import Features, extract
+from imggen.metrics.extraction import extract
 from imggen.metrics.realism import Balls, balls, realism
 from imggen.workdir.restore import Restored
-
-
-class Critic(NamedTuple):
-    """What chooses.
-
-    Attributes:
-      extractor: computes the features of samples.
-      balls: those of the real images, by the same extractor.
-    """
-
-    extractor: Extractor
-    balls: Balls
-
-
-def critic(extractor: Extractor, real: Features) -> Critic:
-    """Returns a critic that knows real images by their features.
-
-    Raises:
-      UserError: there are too few real images.
-    """
-    return Critic(extractor, balls(real.features))
 
 
 def best_of(
@@ -40,8 +21,8 @@ def best_of(
     restored: Restored,
     count: int,
     num_candidates: int,
-    chosen_by: Critic,
     *,
+    extractor: str | None = None,
     batch_size: int = 256,
     label: int | str | np.ndarray | None = None,
     truncation: float | None = None,
@@ -55,14 +36,15 @@ def best_of(
     Args:
       key, restored, count, batch_size, label, truncation: as for `sampling.generate`.
       num_candidates: n.
-      chosen_by: the critic.
+      extractor: the name of the extractor that chooses; by default `extractor_of` the run.
 
     Yields:
       Images float32 [chunk, height, width, channels] in [-1, 1], and int [chunk], the number of
       the sample that each is.
 
     Raises:
-      UserError: as `sampling.generate`, or the state of the run holds its images.
+      UserError: as `sampling.generate`; the state of the run holds its images; or those that it
+        was trained on are not there.
     """
     sampling.check(restored)
     if sampling.num_held(restored) is not None:
@@ -72,18 +54,20 @@ def best_of(
         key,
         restored,
         count * num_candidates,
-        batch_size=max(batch_size, num_candidates),
+        batch_size=batch_size,
         label=label,
         truncation=truncation,
     )
+    network = features.make(extractor or extractor_of(restored))
 
     def chosen():
+        real = _balls(restored, network)
         done, scores, images = 0, np.zeros(0), None
         for chunk in chunks:
             new = chunk[restored.method.output]
             images = new if images is None else np.concatenate([images, new])
-            found = extract(chosen_by.extractor, new, mesh=restored.mesh)
-            scores = np.append(scores, realism(chosen_by.balls, found.features))
+            found = extract(network, new, mesh=restored.mesh)
+            scores = np.append(scores, realism(real, found.features))
             whole = len(scores) // num_candidates
             if whole:
                 cut = whole * num_candidates
@@ -93,6 +77,11 @@ def best_of(
                 done, scores, images = done + cut, scores[cut:], images[cut:]
 
     return chosen()
+
+
+def extractor_of(restored: Restored) -> str:
+    """Returns the name of the extractor that chooses by default: that of the config, or lite0."""
+    return restored.config['run'].get('extractor') or 'lite0'
 
 
 def labels(
@@ -108,3 +97,16 @@ def labels(
     if label is None and restored.method.num_classes is not None:
         label = np.asarray(sampling.draw_labels(key, restored, count))
     return label.repeat(num_candidates) if isinstance(label, np.ndarray) else label
+
+
+def _balls(restored: Restored, extractor: Extractor) -> Balls:
+    """Returns the balls of the images that a run was trained on."""
+    section = restored.config['data']
+    path = section.get('path')
+    if path and not pathlib.Path(path).expanduser().exists():
+        raise UserError(
+            f'--best_of needs the pictures that the run was trained on, and {path} is not there: '
+            'put them there, or leave --best_of out.'
+        )
+    real = features_of(section, 'train', extractor, mesh=restored.mesh)
+    return balls(real.features)

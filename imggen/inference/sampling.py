@@ -107,6 +107,8 @@ def generate(
     if held is not None and count > held:
         raise UserError(f'the run holds {held} images, not {count}: ask for at most {held}.')
     sample = _Sampler(restored, min(batch_size, count))
+    asked = None if isinstance(label, np.ndarray) else label
+    _inputs(restored, keys.per_image(key, 1), asked, truncation, guidance)  # Refuses at once.
 
     def chunks():
         for first in range(0, count, sample.batch_size):
@@ -152,18 +154,24 @@ def walk(
 def drawn(
     key: jax.Array,
     restored: Restored,
-    count: int,
+    numbers: np.ndarray,
     *,
     label: int | str | np.ndarray | None = None,
     truncation: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns what `generate` makes images of, with the same arguments.
 
+    Args:
+      key, restored, truncation: as for `generate`.
+      numbers: int [n], which of its samples.
+      label: the class of all of them, or int32 [n].
+
     Returns:
-      'latent' float32 [count, latent_size] if the method has latents, and 'label' int32 [count]
-      if it has classes.
+      'latent' float32 [n, latent_size] if the method has latents, and 'label' int32 [n] if it has
+      classes.
     """
-    image_keys, found = keys.per_image(key, count), {}
+    fold_in = jax.vmap(functools.partial(jax.random.fold_in, key))
+    image_keys, found = fold_in(jnp.asarray(numbers, jnp.uint32)), {}
     if restored.method.latent_size is not None:
         found['latent'] = draw_latents(restored, image_keys, truncation=truncation)
     if restored.method.num_classes is not None:

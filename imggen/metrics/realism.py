@@ -44,13 +44,17 @@ class Balls(NamedTuple):
 def balls(real: np.ndarray, *, num_neighbors: int = 3) -> Balls:
     """Returns the smaller half of the balls of real images, by their features [n, d].
 
+    Equal images count once: they are no company for each other.
+
     Raises:
       UserError: there are not more images than neighbors.
     """
     (real,) = check_features(real=real)
+    real = np.unique(real, axis=0)
     if len(real) <= num_neighbors:
         raise UserError(
-            f'{len(real)} real images are too few for {num_neighbors} nearest neighbors.'
+            f'the data set has {len(real)} different images, which is too few for --best_of: '
+            'leave it out.'
         )
     mean = real.mean(axis=0, dtype=np.float64).astype(np.float32)
     centers = jnp.asarray(real - mean)

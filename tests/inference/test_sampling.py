@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import imggen
-from imggen import devices, features, images, keys
+from imggen import data, devices, features, images, keys
 from imggen.errors import UserError
 from imggen.evaluation import distribution, evaluate, selection
 from imggen.inference import load, sampling
@@ -70,13 +70,13 @@ def test_files_are_numbered_whatever_the_devices_make_of_a_batch(workdir, tmp_pa
 @pytest.mark.parametrize('batch_size', [8, 256])
 def test_the_most_realistic_of_three_samples_is_kept(workdir, batch_size):
     restored, key = load.load(workdir), keys.stream(0, 'sample')
-    critic = distribution.critic(restored)
-    chunks = selection.best_of(key, restored, 7, 3, critic, batch_size=batch_size)
+    chunks = selection.best_of(key, restored, 7, 3, batch_size=batch_size)
     kept, numbers = (np.concatenate(part) for part in zip(*chunks, strict=True))
     candidates = next(sampling.generate(key, restored, 21))['generated']
-    scores = realism.realism(
-        critic.balls, extraction.extract(critic.extractor, candidates).features
-    )
+    extractor = features.make('fashion_classifier')
+    pictures, _ = data.examples(restored.config['data'], split='train')
+    real, made = (extraction.extract(extractor, some).features for some in (pictures, candidates))
+    scores = realism.realism(realism.balls(real), made)
     np.testing.assert_array_equal(numbers // 3, np.arange(7))
     np.testing.assert_allclose(scores[numbers], scores.reshape(7, 3).max(axis=1), rtol=1e-4)
     assert len(set(numbers % 3)) > 1 and scores.std() > 1e-4
@@ -105,6 +105,43 @@ def test_chosen_samples_have_latents_that_make_them_again(workdir, tmp_path):
     )
     assert refused.returncode == 1
     assert '--best_of does nothing with --interpolate: leave it out.' in refused.stderr
+
+
+def test_what_cannot_be_chosen_is_refused_before_the_work(workdir, tmp_path):
+    restored, key = load.load(workdir), keys.stream(0, 'sample')
+    with pytest.raises(UserError, match='has no classes'):
+        selection.best_of(key, restored, 2, 2, label=3)
+    with pytest.raises(UserError, match='truncation of -1'):
+        selection.best_of(key, restored, 2, 2, truncation=-1.0)
+    section = {'name': 'folder', 'path': str(tmp_path / 'gone')}
+    moved = restored._replace(config={**restored.config, 'data': section})
+    with pytest.raises(UserError, match='gone is not there: put them there, or leave --best_of'):
+        next(selection.best_of(key, moved, 2, 2))
+    command = [sys.executable, '-m', 'experiments.sample', f'--workdir={tmp_path}/none']
+    refused = subprocess.run(
+        [*command, '--extractor=pixels', f'--output={tmp_path}/x.png'],
+        capture_output=True,
+        text=True,
+        cwd=test_configs.ROOT,
+    )
+    assert '--extractor does nothing without --project or --best_of' in refused.stderr
+
+
+def test_images_that_a_search_holds_are_written_and_not_chosen_among(tmp_path):
+    config = test_configs.load(test_configs.ROOT / 'configs' / 'evolve_strategy.py')
+    train.train(config.to_dict(), tmp_path / 'evolved')
+    command = [sys.executable, '-m', 'experiments.sample', f'--workdir={tmp_path}/evolved']
+    for arguments, code in (['--num=2'], 0), (['--num=2', '--best_of=2'], 1):
+        done = subprocess.run(
+            [*command, *arguments, f'--output={tmp_path}/{code}.png'],
+            capture_output=True,
+            text=True,
+            cwd=test_configs.ROOT,
+        )
+        assert done.returncode == code, done.stderr
+        assert (tmp_path / f'{code}.png').exists() == (code == 0)
+    assert 'the run holds its images and draws none: leave --best_of out.' in done.stderr
+    assert 'Traceback' not in done.stderr
 
 
 def test_a_measurement_of_chosen_samples_is_not_recorded(workdir):

@@ -41,6 +41,14 @@ def test_a_copy_has_a_finite_realism():
     assert np.isfinite(realism(balls(real), real)).all()
 
 
-def test_real_images_must_outnumber_neighbors():
-    with pytest.raises(UserError, match='3 real images are too few for 3 nearest neighbors'):
-        balls(np.zeros((3, 2), np.float32))
+def test_equal_images_are_no_company_for_each_other():
+    real = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    generated = real[:5] + np.float32(0.1)
+    expected = realism(balls(real), generated)
+    np.testing.assert_allclose(realism(balls(real.repeat(4, axis=0)), generated), expected)
+
+
+def test_different_images_must_outnumber_neighbors():
+    real = np.eye(3, dtype=np.float32).repeat(5, axis=0)
+    with pytest.raises(UserError, match='the data set has 3 different images, which is too few'):
+        balls(real)
