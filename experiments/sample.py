@@ -138,11 +138,7 @@ def _generate(key, restored, output: pathlib.Path) -> None:
 
 def _chunks(key, restored, count: int, label):
     """Yields chunks of images, and the number of the sample that each of them is."""
-    how = {
-        'batch_size': min(_BATCH_SIZE.value, count * _BEST_OF.value),
-        'label': label,
-        'truncation': _TRUNCATION.value,
-    }
+    how = {'batch_size': _BATCH_SIZE.value, 'label': label, 'truncation': _TRUNCATION.value}
     if _BEST_OF.value > 1:
         how['extractor'] = _EXTRACTOR.value
         yield from selection.best_of(key, restored, count, _BEST_OF.value, **how)

@@ -119,8 +119,8 @@ def pace(steps: Sequence[float], seconds: Sequence[float], *, begin: int = 0) ->
     is_alone = first == len(steps) - 1
     if is_alone and begin:
         return None  # It does not say when the phase began.
-    begin = (0.0, 0.0) if is_alone else (steps[first], seconds[first])
-    done, took = steps[-1] - begin[0], seconds[-1] - begin[1]
+    step, second = (0.0, 0.0) if is_alone else (steps[first], seconds[first])
+    done, took = steps[-1] - step, seconds[-1] - second
     return float(took / done) if done > 0 and math.isfinite(took) else None
 
 

@@ -170,8 +170,7 @@ def drawn(
       'latent' float32 [n, latent_size] if the method has latents, and 'label' int32 [n] if it has
       classes.
     """
-    fold_in = jax.vmap(functools.partial(jax.random.fold_in, key))
-    image_keys, found = fold_in(jnp.asarray(numbers, jnp.uint32)), {}
+    image_keys, found = keys.per_image(key, int(numbers.max()) + 1)[numbers], {}
     if restored.method.latent_size is not None:
         found['latent'] = draw_latents(restored, image_keys, truncation=truncation)
     if restored.method.num_classes is not None:

@@ -53,8 +53,8 @@ def balls(real: np.ndarray, *, num_neighbors: int = 3) -> Balls:
     real = np.unique(real, axis=0)
     if len(real) <= num_neighbors:
         raise UserError(
-            f'the data set has {len(real)} different images, which is too few for --best_of: '
-            'leave it out.'
+            f'{len(real)} different real images are too few for {num_neighbors} nearest neighbors: '
+            'add pictures, or do not choose samples by them.'
         )
     mean = real.mean(axis=0, dtype=np.float64).astype(np.float32)
     centers = jnp.asarray(real - mean)

@@ -50,5 +50,5 @@ def test_equal_images_are_no_company_for_each_other():
 
 def test_different_images_must_outnumber_neighbors():
     real = np.eye(3, dtype=np.float32).repeat(5, axis=0)
-    with pytest.raises(UserError, match='the data set has 3 different images, which is too few'):
+    with pytest.raises(UserError, match='3 different real images are too few for 3'):
         balls(real)
