@@ -20,8 +20,9 @@ def adopt(
     """Returns the method with an `init` that takes networks from a parent.
 
     A network is taken whole, with its batch statistics, if the parent has one of the same name
-    with the same arrays. The averaged weights `ema` and the `moments` of latents count as networks.
-    Optimizers and counters start anew.
+    with the same arrays. Tables of one vector per class make no difference: those that do not fit
+    are drawn, so that a parent without classes can have a child with classes. The averaged weights
+    `ema` and the `moments` of latents count as networks. Optimizers and counters start anew.
 
     Args:
       method: the method of the new run.
@@ -30,7 +31,8 @@ def adopt(
 
     Returns:
       The method, and a record for run.json: the `workdir` and the `step` of the parent, and the
-      names of the networks that were `taken` and that were `drawn`, with the reason `why`.
+      names of the networks that were `taken` and of the networks and tables that were `drawn`, with
+      the reason `why`.
 
     Raises:
       UserError: there is no run or no checkpoint, no network fits, or one that the method does not
@@ -42,7 +44,8 @@ def adopt(
         raise UserError(f'config.init_from: {error}') from None
     given = _networks(restored.state)
     wanted = _networks(jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch))
-    taken = [name for name in wanted if _shapes(given.get(name, {})) == _shapes(wanted[name])]
+    fitting = {name: _fitting(given.get(name, {}), wanted[name]) for name in wanted}
+    taken = [name for name in wanted if fitting[name]]
     if not taken:
         raise UserError(
             f'config.init_from={workdir} has no network that fits: '
@@ -54,7 +57,7 @@ def adopt(
             f'config.init_from={workdir} has no {next(iter(missing))} that fits, and this config '
             f'needs one: {"".join(_difference(given, missing))}.'
         )
-    arrays = jax.device_get({key: leaf for name in taken for key, leaf in given[name].items()})
+    arrays = jax.device_get({key: leaf for name in taken for key, leaf in fitting[name].items()})
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise UserError(
@@ -67,9 +70,13 @@ def adopt(
         return jax.tree.unflatten(jax.tree.structure(state), leaves)
 
     drawn = [name for name in wanted if name not in taken]
-    record = {'workdir': str(workdir), 'step': restored.step, 'taken': taken, 'drawn': drawn}
+    tables = [key for name in taken for key in wanted[name] if key not in arrays]
+    record = {'workdir': str(workdir), 'step': restored.step, 'taken': taken}
+    record['drawn'] = drawn + tables
     if drawn:
         record['why'], _ = _difference(given, {name: wanted[name] for name in drawn})
+    elif tables:
+        record['why'] = 'the parent has other classes or none'
     return method._replace(init=init), record
 
 
@@ -94,6 +101,22 @@ def _networks(state: Any) -> dict[str, dict[str, Any]]:
     return networks
 
 
+def _fitting(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arrays of a parent's network that are to be taken, none if it does not fit."""
+    if _shapes(given) != _shapes(wanted):
+        return {}
+    return {
+        name: leaf
+        for name, leaf in given.items()
+        if not _is_table(name) or (name in wanted and leaf.shape == wanted[name].shape)
+    }
+
+
+def _is_table(name: str) -> bool:
+    """Whether an array is a table of one vector per class."""
+    return '.Embed_' in name
+
+
 def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, str]:
     """Says the first difference of networks that do not fit, and what would make them fit."""
     name = next((name for name in wanted if name in given), None)
@@ -113,4 +136,5 @@ def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple]:
-    return {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}
+    """Returns shape and type of the arrays by their names, without the tables of classes."""
+    return {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items() if not _is_table(name)}

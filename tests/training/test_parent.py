@@ -57,7 +57,7 @@ def variables(state):
 def first_state(config, workdir):
     """Returns the state at step 0 of a run that starts from another one, and the record."""
     made = methods.make(config['method'])
-    batch = {'image': np.zeros((8, 8, 8, 1), np.float32)}
+    batch = {'image': np.zeros((8, 8, 8, 1), np.float32), 'label': np.zeros(8, np.int32)}
     made, record = parents.adopt(made, workdir, batch)
     return jax.jit(made.init)(jax.random.key(1), (), batch), record
 
@@ -111,6 +111,30 @@ def test_a_network_that_the_parent_does_not_have_is_drawn(config, parent):
         'generator, ema; drawn anew: discriminator, because discriminator.params.Conv_0.bias is'
         in said
     )
+
+
+@pytest.mark.parametrize('theirs, ours', [(0, 10), (10, 0), (10, 12), (10, 10)])
+def test_a_network_is_taken_whatever_its_classes(config, tmp_path, theirs, ours):
+    method = {**cases.CONFIGS['flow_matching'], 'num_steps': 2, 'num_classes': theirs}
+    flow = {**config, 'method': method}
+    wanted = dict(train.train(flow, tmp_path / 'parent').state.ema['params'])
+    section = child(flow, tmp_path / 'parent', num_classes=ours)
+    state, record = first_state(section, tmp_path / 'parent')
+    given = dict(state.ema['params'])
+    tables = given.pop('Embed_0', None), wanted.pop('Embed_0', None)
+    cases.assert_equal_bits(given, wanted)
+    assert record['taken'] == ['network', 'ema']
+    if ours == theirs:
+        cases.assert_equal_bits(*tables)
+    if ours in (0, theirs):
+        assert record['drawn'] == [] and 'why' not in record
+        return
+    assert tables[0]['embedding'].shape == (ours + 1, 32)
+    assert parents.sentence(record).endswith(
+        'drawn anew: network.params.Embed_0.embedding, ema.params.Embed_0.embedding, because the '
+        'parent has other classes or none'
+    )
+    assert train.train(section, tmp_path / 'child').finished
 
 
 def test_a_parent_with_nan_is_refused_by_the_name_of_the_array(config, parent, tmp_path):
