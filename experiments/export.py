@@ -33,6 +33,7 @@ _PROGRAM = 'model.jax'
 _INFO = (
     'batch',
     'class_names',
+    'class_counts',
     'num_steps',
     'source',
     'init_from',

@@ -7,6 +7,7 @@ batch['label'] int32 [n]. What the batch lacks is drawn.
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 
 from imggen.errors import UserError
 
@@ -18,13 +19,25 @@ def draw(image_keys: jax.Array, size: int) -> jax.Array:
     return jax.vmap(lambda key: jax.random.normal(key, (size,)))(image_keys)
 
 
-def draw_labels(image_keys: jax.Array, num_classes: int) -> jax.Array:
-    """Draws labels int32 [n], uniform in [0, num_classes), one from each key [n]."""
+def draw_labels(image_keys: jax.Array, num_classes: int, counts: tuple[int, ...] = ()) -> jax.Array:
+    """Draws labels int32 [n] in [0, num_classes), one from each key [n].
+
+    They are uniform, or as frequent as unequal counts of the classes say.
+    """
+    ends = jnp.cumsum(jnp.asarray(counts, jnp.float32)) / sum(counts) if differ(counts) else None
 
     def one(key):
-        return jax.random.randint(jax.random.fold_in(key, _LABEL), (), 0, num_classes)
+        key = jax.random.fold_in(key, _LABEL)
+        if ends is None:
+            return jax.random.randint(key, (), 0, num_classes)
+        return jnp.searchsorted(ends, jax.random.uniform(key), side='right').astype(jnp.int32)
 
     return jax.vmap(one)(image_keys)
+
+
+def differ(counts: tuple[int, ...]) -> bool:
+    """Whether classes are not equally frequent."""
+    return len(set(counts)) > 1
 
 
 def given_or_drawn(image_keys: jax.Array, batch: Mapping[str, jax.Array], size: int) -> jax.Array:

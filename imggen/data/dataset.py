@@ -37,6 +37,7 @@ class Dataset(NamedTuple):
       shape: (number of examples, height, width, channels).
       description: one line for the log: what was found and where.
       class_names: names of the classes in the order of their labels; () without names.
+      class_counts: number of examples of each class; () without labels, or if they are unknown.
       fixed: whether the whole set, in this order, is the batch of every step.
       files: the file of each example, relative to the folder; () without files.
       pairing: how images become pairs; None for a set of single images.
@@ -48,6 +49,7 @@ class Dataset(NamedTuple):
     shape: tuple[int, int, int, int]
     description: str
     class_names: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
     fixed: bool = False
     files: tuple[str, ...] = ()
     pairing: Pairing | None = None
@@ -74,11 +76,17 @@ def from_arrays(
       images: uint8 [n, height, width, channels]. A memory map is read only where it is needed.
       labels: integers [n], or None.
     """
-    arrays = {'image': images}
+    arrays, counts = {'image': images}, ()
     if labels is not None:
         arrays['label'] = np.asarray(labels, np.int32)
+        counts = count_classes(labels, names)
 
     def read(rows: Rows) -> dict[str, np.ndarray]:
         return {name: np.asarray(array[rows]) for name, array in arrays.items()}
 
-    return Dataset(read, images.shape, description, names, fixed)
+    return Dataset(read, images.shape, description, names, counts, fixed)
+
+
+def count_classes(labels: np.ndarray, names: tuple[str, ...]) -> tuple[int, ...]:
+    """Returns the number of labels, integers [n], of each class."""
+    return tuple(np.bincount(labels, minlength=len(names)).tolist())

@@ -47,6 +47,7 @@ def fixed(dataset: Dataset) -> Source:
         num_examples=dataset.shape[0] or None,
         description=dataset.description,
         class_names=dataset.class_names,
+        class_counts=dataset.class_counts,
         skipped=dataset.skipped,
         postprocess=dataset.postprocess,
     )
@@ -135,6 +136,7 @@ def _resident(
         num_examples=num_examples,
         description=dataset.description,
         class_names=dataset.class_names,
+        class_counts=dataset.class_counts,
         skipped=dataset.skipped,
     )
 
@@ -181,6 +183,7 @@ def _streamed(
         num_examples=dataset.shape[0],
         description=f'{dataset.description}, streamed',
         class_names=dataset.class_names,
+        class_counts=dataset.class_counts,
         skipped=dataset.skipped,
     )
 

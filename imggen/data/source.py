@@ -28,6 +28,7 @@ class Source(NamedTuple):
       num_examples: size of the set; None without a set (evolution).
       description: one line for the log: what was found and where.
       class_names: names of the classes in the order of their labels; () without names.
+      class_counts: number of examples of each class; () without labels, or if they are unknown.
       postprocess: (float images [n, height, width, channels] in [-1, 1]) -> {file name
         without suffix: uint8 [height, width, 3 or 4]}. Style transfer alone sets it: image i,
         made from the i-th content, gets the size and the alpha of the content's file.
@@ -43,6 +44,7 @@ class Source(NamedTuple):
     num_examples: int | None = None
     description: str = ''
     class_names: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
     postprocess: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
     preview: Callable[[int], Mapping[str, np.ndarray] | None] = lambda count: None
     skipped: tuple[str, ...] = ()

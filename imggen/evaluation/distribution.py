@@ -205,16 +205,18 @@ def during_training(
     extractor: str,
     mesh: Mesh,
     num_images: int,
+    class_counts: tuple[int, ...] = (),
 ) -> Callable[[int, Any], dict[str, float]]:
     """Returns (step, state) -> {'frechet': ...}, to measure while a run trains.
 
-    `config` is the whole config of the run. Only the shapes of `batch` are used.
+    `config` is the whole config of the run. Only the shapes of `batch` are used. Labels are drawn
+    as often as `class_counts` says.
 
     Raises:
       UserError: the method translates images or makes none, or the data set has none.
     """
     batch = {name: leaf for name, leaf in batch.items() if name != 'label'}
-    run = Restored(config, method, None, 0, batch, mesh)
+    run = Restored(config, method, None, 0, batch, mesh, class_counts=class_counts)
     sampling.check(run)
     extractor = features.make(extractor)
     moments = Moments.of(reference(config['data'], extractor, mesh=mesh).features.features)

@@ -1,7 +1,6 @@
 """Images from a trained method, any number of them, in chunks of one compiled size."""
 
 import difflib
-import functools
 from collections.abc import Callable, Iterator
 
 import jax
@@ -89,8 +88,8 @@ def generate(
       restored: a trained method that generates.
       count: number of samples.
       batch_size: samples in a chunk, rounded up to a multiple of the number of devices.
-      label: the class of all samples, by number or name, or int32 [count], the number of each; each
-        draws its own by default.
+      label: the class of all samples, by number or name, or int32 [count], the number of each; by
+        default each draws its own, as often as the training images have it.
       truncation: the largest absolute value in a latent, whose values are drawn from a
         truncated normal distribution: fewer odd images, less variety. None for no bound.
       guidance: the factor of guidance, of a flow; by default that of the run's config.
@@ -174,7 +173,7 @@ def drawn(
     if restored.method.latent_size is not None:
         found['latent'] = draw_latents(restored, image_keys, truncation=truncation)
     if restored.method.num_classes is not None:
-        found['label'] = latents.draw_labels(image_keys, restored.method.num_classes)
+        found['label'] = _own_labels(restored, image_keys)
         found |= _inputs(restored, image_keys, label, None)
     return {name: np.asarray(array) for name, array in found.items()}
 
@@ -242,10 +241,7 @@ def draw_labels(key: jax.Array, restored: Restored, count: int) -> jax.Array:
     The draws are independent of all others from `key`.
     """
     label_keys = keys.per_image(jax.random.fold_in(key, _LABELS), count)
-    draw = functools.partial(
-        jax.random.randint, shape=(), minval=0, maxval=restored.method.num_classes
-    )
-    return jax.vmap(draw)(label_keys)
+    return _own_labels(restored, label_keys)
 
 
 def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
@@ -261,9 +257,16 @@ def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
     return weights / jnp.sin(angle) @ jnp.stack([start, end])
 
 
+def _own_labels(restored: Restored, image_keys: jax.Array) -> jax.Array:
+    """Draws the class of each image, as often as the training images have it, int32 [n]."""
+    return latents.draw_labels(image_keys, restored.method.num_classes, restored.class_counts)
+
+
 def _inputs(restored: Restored, image_keys, label, truncation=None, guidance=None):
     """Builds the inputs of `sample` that are asked for: labels, truncated latents, guidance."""
     inputs = {}
+    if restored.method.num_classes and latents.differ(restored.class_counts):
+        inputs['label'] = _own_labels(restored, image_keys)
     if isinstance(label, np.ndarray):
         inputs['label'] = jnp.asarray(label, jnp.int32)
     elif label is not None:

@@ -270,7 +270,8 @@ class _Training:
         how = {'mesh': self.mesh, 'num_images': self.run_config.num_measured}
         if self.method.translation:
             return translation.during_training(*run, **how)
-        return distribution.during_training(*run, extractor=self.run_config.extractor, **how)
+        how |= {'extractor': self.run_config.extractor, 'class_counts': self.source.class_counts}
+        return distribution.during_training(*run, **how)
 
     def _announce(self, progress: Progress, done: int, total: int) -> None:
         """Records what the run starts from, and says it."""
@@ -282,6 +283,7 @@ class _Training:
             step=done,
             source=self.source.description,
             class_names=list(self.source.class_names),
+            class_counts=list(self.source.class_counts),
             batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in self.batch.items()},
         )
         if self.start:

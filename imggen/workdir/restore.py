@@ -32,6 +32,7 @@ class Restored(NamedTuple):
       batch: zeros in the shapes of a training batch, for `sample`. It has no 'label', so that
         `sample` draws labels unless the caller adds them.
       class_names: names of the classes of the data set, in the order of their labels; () without.
+      class_counts: number of training images of each class; () if they are unknown.
     """
 
     config: Mapping[str, Any]
@@ -41,6 +42,7 @@ class Restored(NamedTuple):
     batch: Batch
     mesh: Mesh
     class_names: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
 
 
 def restore(
@@ -77,8 +79,8 @@ def restore(
     devices.check_population(mesh, method.state_spec, shapes)
     like = devices.with_shardings(mesh, method.state_spec, shapes)
     batch.pop('label', None)
-    names = tuple(run.info.get('class_names', ()))
-    return Restored(run.config, method, read(like), step, batch, mesh, names)
+    names, counts = (tuple(run.info.get(name, ())) for name in ('class_names', 'class_counts'))
+    return Restored(run.config, method, read(like), step, batch, mesh, names, counts)
 
 
 def _made(run: reader.Run, make: Callable) -> tuple[Method, Batch, Any]:

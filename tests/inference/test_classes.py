@@ -74,7 +74,7 @@ def call(sample, workdir, tmp_path):
 
 def test_names_are_recorded_and_each_class_has_a_row(workdir):
     info = json.loads((workdir / 'run.json').read_text())
-    assert info['class_names'] == list(NAMES)
+    assert info['class_names'] == list(NAMES) and info['class_counts'] == [4, 4, 4]
     assert '3 classes: cats (4), cows (4), dogs (4)' in info['source']
     # Seven samples make three rows of two, enlarged four times, over a checkerboard.
     sheet = decode.decode(workdir / 'samples' / '000002.png')
@@ -97,6 +97,25 @@ def test_a_class_is_chosen_by_name_or_number(workdir):
     loaded = run.load(workdir)
     np.testing.assert_array_equal(loaded.sample(2, label='dogs'), loaded.sample(2, label=2))
     assert (loaded.sample(2, label='dogs') != loaded.sample(2, label='cats')).any()
+
+
+def test_classes_are_drawn_as_often_as_they_were_trained_on(workdir):
+    balanced = load.load(workdir)
+    assert balanced.class_counts == (4, 4, 4)
+    restored, key = balanced._replace(class_counts=(1, 0, 3)), keys.stream(0, 'sample')
+    labels = sampling.drawn(key, restored, np.arange(2000))['label']
+    found = np.bincount(labels, minlength=3)
+    assert found[1] == 0 and abs(found[0] - 500) < 80  # Four standard deviations.
+    own = next(sampling.generate(key, restored, 8))['generated']
+    same = next(sampling.generate(key, balanced, 8, label=labels[:8]))['generated']
+    np.testing.assert_array_equal(own, same)
+    one = sampling.from_keys(restored, keys.per_image(key, 8)[3:4])[0]
+    np.testing.assert_allclose(one, own[3], atol=1e-5)
+    chosen = sampling.draw_labels(key, restored, 2000)
+    assert abs(np.count_nonzero(chosen == 0) - 500) < 80
+    # Equal counts, and counts that a run does not know, leave the method its own draws.
+    unknown = next(sampling.generate(key, balanced._replace(class_counts=()), 8))['generated']
+    np.testing.assert_array_equal(next(sampling.generate(key, balanced, 8))['generated'], unknown)
 
 
 def test_files_have_opacity_and_their_latents_make_them_again(workdir, call):

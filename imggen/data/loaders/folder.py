@@ -17,7 +17,7 @@ from absl import logging
 
 from imggen import skipped as skipped_files
 from imggen.data import decode
-from imggen.data.dataset import Dataset
+from imggen.data.dataset import Dataset, count_classes
 from imggen.data.loaders import folder_cache, label_file
 from imggen.errors import UserError
 
@@ -117,11 +117,12 @@ def load(
         f'{root} ({split}): {len(rows):,} images of {shape[1]} x {shape[2]} x {shape[3]} from '
         f'{len(found.files):,} files, {len(index.unreadable):,} unreadable, {others}'
     )
-    if numbers is not None:
-        description += f'; {_count(names, numbers[rows])}'
+    counts = () if numbers is None else count_classes(numbers[rows], names)
+    if counts:
+        description += f'; {_in_words(names, counts)}'
     files = tuple(index.files[row] for row in rows)
     reasons = tuple(reason for _, reason in skipped)
-    return Dataset(read, shape, description, names, files=files, skipped=reasons)
+    return Dataset(read, shape, description, names, counts, files=files, skipped=reasons)
 
 
 def _check_options(*, labels: str, split_by: str, alpha: bool, channels: int | None) -> None:
@@ -252,12 +253,11 @@ def _classes(root: pathlib.Path, files: tuple[str, ...], labels: str) -> list[st
     return [file.split('/', 1)[0] for file in files]
 
 
-def _count(names: tuple[str, ...], numbers: np.ndarray) -> str:
-    """Returns the classes with their numbers of images, in words."""
-    counts = np.bincount(numbers, minlength=len(names))
+def _in_words(names: tuple[str, ...], counts: tuple[int, ...]) -> str:
+    """Returns the classes with their numbers of images."""
     shown = ', '.join(f'{name} ({count:,})' for name, count in zip(names, counts, strict=True))
     if len(names) > _MOST_NAMES:
-        shown = f'{names[0]} to {names[-1]}, with {counts.min():,} to {counts.max():,} images each'
+        shown = f'{names[0]} to {names[-1]}, with {min(counts):,} to {max(counts):,} images each'
     return f'{len(names)} classes: {skipped_files.printable(shown)}'
 
 

@@ -52,6 +52,7 @@ def test_reads_the_tree_in_the_order_of_its_names(root):
 def test_sub_folders_are_classes_when_asked(root):
     dataset = folder.load(path=str(root), size=(4, 4), labels='folders')
     assert dataset.class_names == ('cats', 'dogs')
+    assert dataset.class_counts == (3, 3)
     assert dataset.read(slice(None))['label'].tolist() == [0, 0, 0, 1, 1, 1]
     Image.new('L', (9, 9)).save(root / 'stray.png')
     with pytest.raises(UserError, match=r'stray\.png is in no sub-folder'):
