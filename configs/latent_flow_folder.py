@@ -67,6 +67,7 @@ def get_config(arg=None):
     config.method.latent_channels = 4
     config.method.autoencoder_fraction = 0.477
     if arg.pretrained:
+        config.data.channels = 3  # Those of the parent, also if all pictures are gray.
         config.init_from = 'drawings_flow'
         config.method.autoencoder_fraction = 0.1
         config.method.train_encoder = False
@@ -75,12 +76,12 @@ def get_config(arg=None):
     config.method.kl_weight = 1e-3
     config.method.network = ConfigDict(
         {
-            'features': (8, 8) if arg.smoke else (64, 160) if arg.pretrained else (128, 192),
-            'blocks': 1 if arg.smoke else 2,
+            'features': (64, 160) if arg.pretrained else (8, 8) if arg.smoke else (128, 192),
+            'blocks': 1 if arg.smoke and not arg.pretrained else 2,
         }
     )
     config.method.solver = 'adams'  # By Heun's, latents vary too little, and pictures are pale.
-    config.method.evaluations = 4 if arg.smoke else 20
+    config.method.evaluations = 4 if arg.smoke and not arg.pretrained else 20
     config.method.learning_rate = 7e-4 if arg.pretrained else 1e-3
     config.method.ema_half_life_images = 10_000.0 if arg.pretrained else 30_000.0
     config.method.early = 0.125

@@ -291,7 +291,10 @@ def draw_latents(
     size = restored.method.latent_size
     if size is None:
         name = restored.config['method']['name']
-        raise UserError(f'the method {name!r} has no latent space to walk through or to truncate.')
+        raise UserError(
+            f'the method {name!r} has no latent space to walk through or to truncate: name the run '
+            'of a GAN.'
+        )
     if truncation is None:
         return latents.draw(image_keys, size)
     if not truncation > 0:

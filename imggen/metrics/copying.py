@@ -63,7 +63,8 @@ def copying(
     if len(held_out_distances) < 100.0 / percentile:
         raise UserError(
             f'Copying needs {100.0 / percentile:.0f} held-out images that are no training images, '
-            f'not {len(held_out_distances)}: hold out more.'
+            f'not {len(held_out_distances)}: train with more held out '
+            '(config.data.test_fraction), or with more pictures.'
         )
     median = float(np.median(held_out_distances))
     threshold = float(np.percentile(held_out_distances, percentile))

@@ -115,6 +115,8 @@ def write_samples(
         moves them.
     """
     count, columns = min(num_samples, method.num_images or num_samples), None
+    if method.reconstruct is not None:  # A reconstruction of the batch lies beside each sample.
+        count = min(count, len(batch['image']))
     inputs = {name: leaf for name, leaf in batch.items() if name != 'label'}
     if method.num_classes is not None:
         each = max(1, count // method.num_classes)

@@ -250,9 +250,10 @@ class _Training:
                 self._announce(progress, done, total)
                 result = self._run(progress, done, caught, measure)
                 self.checkpoints.wait()
-            made = self.writer.workdir / 'results'
-            if result.finished and made.is_dir():
-                progress.say(f'the result is in {made}')
+            for name, what in (('results', 'the result is'), ('samples', 'samples are')):
+                made = self.writer.workdir / name
+                if result.finished and made.is_dir():
+                    progress.say(f'{what} in {made}')
         finally:
             self.checkpoints.close()
             progress.close()

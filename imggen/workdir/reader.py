@@ -226,8 +226,12 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float)
 
 
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(records.is_step, value))
+
+
 def _is_shape(value: Any) -> bool:
-    return isinstance(value, list) and all(map(records.is_step, value)) and len(value) <= 8
+    return _are_counts(value) and len(value) <= 8
 
 
 def _are_shapes(value: Any) -> bool:
@@ -286,7 +290,7 @@ _INFO = {
     'seconds': _Kind('a time', lambda value: _is_number(value) and 0 <= value < _LONGEST),
     **dict.fromkeys(('versions', 'environment'), _OBJECT),
     **dict.fromkeys(('sets', 'changed', 'class_names'), _NAMES),
-    'class_counts': _Kind('a list of counts', _is_shape),
+    'class_counts': _Kind('a list of counts', _are_counts),
     'batch': _Kind('shapes and types by name', _are_shapes),
     'phase': _Kind('a name, a begin and an end', _is_phase),
 }

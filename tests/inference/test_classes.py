@@ -102,6 +102,11 @@ def test_a_class_is_chosen_by_name_or_number(workdir):
 def test_classes_are_drawn_as_often_as_they_were_trained_on(workdir):
     balanced = load.load(workdir)
     assert balanced.class_counts == (4, 4, 4)
+    many = {'class_counts': [1] * 100}  # A list of any length.
+    info = json.loads((workdir / 'run.json').read_text())
+    (workdir / 'run.json').write_text(json.dumps({**info, **many}))
+    assert load.load(workdir).class_counts == (1,) * 100
+    (workdir / 'run.json').write_text(json.dumps(info))
     restored, key = balanced._replace(class_counts=(1, 0, 3)), keys.stream(0, 'sample')
     labels = sampling.drawn(key, restored, np.arange(2000))['label']
     found = np.bincount(labels, minlength=3)

@@ -76,7 +76,8 @@ def test_a_run_starts_from_its_parent_and_resumes_without_it(config, parent, tmp
     start['taken'] = ['discriminator', 'ema', 'generator']
     recorded = info(here)['init_from']
     assert {**recorded, 'taken': sorted(recorded['taken'])} == start
-    assert f'from {there}, step 2: ' in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert f'from {there}, step 2: ' in said and f'samples are in {here}/samples' in said
     # Killed after its first step, it goes on; its parent is gone.
     shutil.rmtree(here / 'checkpoints' / '2')
     shutil.rmtree(there)

@@ -50,8 +50,8 @@ def read(path: pathlib.Path) -> dict[str, str]:
         ) from error
     except (ValueError, TypeError, RecursionError, csv.Error) as error:
         raise UserError(
-            f'{path} is no file of labels ({error}): write lines of FILE,LABEL, or a JSON object '
-            'of labels by file.'
+            f'{path} is no file of labels ({error}): write lines of FILE,LABEL with a comma, or a '
+            'JSON object of labels by file.'
         ) from error
 
 
@@ -73,7 +73,7 @@ def _labels(rows: Iterable[Iterable[Any]]) -> dict[str, str]:
     labels = {}
     for row in rows:
         if len(row := list(row)) != 2:
-            raise ValueError(f'an entry has {len(row)} parts, not 2')
+            raise ValueError(f'the entry {row!r:.80} has {len(row)} parts, not 2')
         file, label = row
         if not isinstance(file, str) or not isinstance(label, (str, int)):
             raise TypeError(f'the label of {file!r:.80} is {label!r:.80}')

@@ -59,6 +59,20 @@ def test_sub_folders_are_classes_when_asked(root):
         folder.load(path=str(root), size=(4, 4), labels='folders')
 
 
+def test_a_class_without_a_training_picture_is_named(tmp_path, caplog):
+    for number in range(20):
+        (tmp_path / f'{number:02}').mkdir()
+        Image.new('L', (4, 4)).save(tmp_path / f'{number:02}' / 'one.png')
+    options = {'path': str(tmp_path), 'size': (4, 4), 'labels': 'folders', 'test_fraction': 0.5}
+    with caplog.at_level('WARNING', logger='absl'):
+        dataset = folder.load(**options)
+    empty = dataset.class_counts.index(0)
+    assert f'class {empty:02} of {tmp_path} has no picture to train on' in caplog.text
+    held_out = folder.load(**options, split='test')
+    assert f'from 20 files, {held_out.shape[0]} held out, 0 unreadable' in dataset.description
+    assert 'held out' not in held_out.description
+
+
 def test_hidden_broken_and_other_files_are_passed_over_and_reported(root, caplog):
     (root / 'cats' / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0 not a picture')
     (root / 'cats' / 'notes.txt').write_text('no picture')
