@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 _PLAIN_EVERY_SECONDS = 15.0
-_SMOOTHING = 0.3  # The weight of the newest pace in the moving average, as in tqdm.
+_SMOOTHING = 0.3  # The weight of the newest pace that is told, as in tqdm.
 _RECENT = 10  # Records from which the pace of a run is taken.
 # Without tqdm's time left, which counts what happens once.
 _BAR_FORMAT = '{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]'
@@ -19,10 +19,11 @@ _BAR_FORMAT = '{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]'
 class Progress:
     """Shows progress: one updating line on a terminal, a plain line every 15 seconds elsewhere.
 
-    The time left is estimated from recent units with the same label, since the phases of a run
-    may take very different times per step. A caller that knows how long a unit takes says so: the
-    clock also counts what happens once, such as compiling. The first time that the clock gives for
-    a label is therefore forgotten as soon as there is a second one.
+    The time left is estimated from the units with the same label, since the phases of a run may
+    take very different times per step. A caller that knows how long a unit takes says so: the clock
+    also counts what happens once, such as compiling. The first time that the clock gives for a
+    label is therefore forgotten as soon as there is a second one. The mean over all others counts,
+    because work may come in chunks: many images are drawn, and a few at a time are looked at.
 
     Args:
       total: number of units.
@@ -34,8 +35,8 @@ class Progress:
     def __init__(self, total: int, *, unit: str = 'step', initial: int = 0, active: bool = True):
         self._total, self._unit = total, unit
         self._done, self._label, self._pace = initial, '', None
-        self._has_extras = False  # Whether the pace may count what happens once.
         self._advanced = self._said = time.monotonic()
+        self._since = None  # (time, units done) after the first of a label, if the clock gave it.
         self._active = active
         self._bar = None
         if active and sys.stderr.isatty():
@@ -85,11 +86,17 @@ class Progress:
     def _measure(self, now: float, done: int, label: str, seconds: float | None) -> None:
         """Updates the pace with the units since the last call."""
         if done > self._done:
-            pace = (now - self._advanced) / (done - self._done) if seconds is None else seconds
             is_first = self._pace is None or label != self._label
-            if not (is_first or self._has_extras):
-                pace = _SMOOTHING * pace + (1.0 - _SMOOTHING) * self._pace
-            self._pace, self._has_extras = pace, is_first and seconds is None
+            if seconds is None and (is_first or self._since is None):
+                self._pace = (now - self._advanced) / (done - self._done)
+                self._since = now, done
+            elif seconds is None:
+                since, before = self._since
+                self._pace = (now - since) / (done - before)
+            elif is_first or self._since is not None:
+                self._pace, self._since = seconds, None
+            else:
+                self._pace += _SMOOTHING * (seconds - self._pace)
         self._done, self._label, self._advanced = done, label, now
 
     def say(self, line: str) -> None:

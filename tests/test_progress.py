@@ -1,5 +1,7 @@
 """The time that is left, where nobody watches a terminal."""
 
+import re
+
 import pytest
 
 from imggen import progress
@@ -85,7 +87,21 @@ def test_one_slow_record_among_many_counts_in_part(clock, capsys):
         shown.advance(done)
     clock.now += 110.0  # Compiling, or a machine that slept.
     shown.advance(100)
-    assert lines(capsys)[-1] == 'step 100/1000, 1:00:00 left'  # Four seconds a step for now.
+    assert lines(capsys)[-1] == 'step 100/1000, 31:40 left'  # 190 seconds for the last 90 steps.
+
+
+def test_chunks_do_not_shake_the_time_left(clock, capsys):
+    """256 images are drawn in 100 s, and measured in eight batches of 5 s."""
+    shown = progress.Progress(2048, unit='image')
+    for done in range(32, 2048, 32):
+        clock.now += 105.0 if done % 256 == 32 else 5.0
+        shown.advance(done)
+    said = [re.match(r'image (\d+)/2048, (\d+):(\d+) left', line) for line in lines(capsys)]
+    late = [tuple(map(int, match.groups())) for match in said if match and int(match[1]) > 512]
+    ratios = [
+        (60 * minutes + seconds) / (2048 - done) * 256 / 140 for done, minutes, seconds in late
+    ]
+    assert len(ratios) == 18 and all(0.8 < ratio < 1.3 for ratio in ratios)
 
 
 def test_a_run_that_goes_on_counts_from_where_it_stood(clock, capsys):
