@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from imggen.errors import UserError
 
@@ -22,22 +23,25 @@ def draw(image_keys: jax.Array, size: int) -> jax.Array:
 def draw_labels(image_keys: jax.Array, num_classes: int, counts: tuple[int, ...] = ()) -> jax.Array:
     """Draws labels int32 [n] in [0, num_classes), one from each key [n].
 
-    They are uniform, or as frequent as unequal counts of the classes say.
+    They are uniform, or as frequent as unequal counts of the first classes say.
     """
-    ends = jnp.cumsum(jnp.asarray(counts, jnp.float32)) / sum(counts) if differ(counts) else None
+    is_uniform = not differ(counts, num_classes)
+    ends = np.cumsum(counts, dtype=float) / max(1, sum(counts))
 
     def one(key):
         key = jax.random.fold_in(key, _LABEL)
-        if ends is None:
+        if is_uniform:
             return jax.random.randint(key, (), 0, num_classes)
-        return jnp.searchsorted(ends, jax.random.uniform(key), side='right').astype(jnp.int32)
+        # The last end is 1, and a uniform number is less.
+        place = jnp.asarray(ends, jnp.float32)
+        return jnp.searchsorted(place, jax.random.uniform(key), side='right').astype(jnp.int32)
 
     return jax.vmap(one)(image_keys)
 
 
-def differ(counts: tuple[int, ...]) -> bool:
-    """Whether classes are not equally frequent."""
-    return len(set(counts)) > 1
+def differ(counts: tuple[int, ...], num_classes: int) -> bool:
+    """Whether counts, of the first of `num_classes` classes, are known and not equal for all."""
+    return len(set(counts)) > 1 or 0 < len(counts) < num_classes
 
 
 def given_or_drawn(image_keys: jax.Array, batch: Mapping[str, jax.Array], size: int) -> jax.Array:

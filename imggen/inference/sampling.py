@@ -265,7 +265,8 @@ def _own_labels(restored: Restored, image_keys: jax.Array) -> jax.Array:
 def _inputs(restored: Restored, image_keys, label, truncation=None, guidance=None):
     """Builds the inputs of `sample` that are asked for: labels, truncated latents, guidance."""
     inputs = {}
-    if restored.method.num_classes and latents.differ(restored.class_counts):
+    classes = restored.method.num_classes
+    if classes and latents.differ(restored.class_counts, classes):
         inputs['label'] = _own_labels(restored, image_keys)
     if isinstance(label, np.ndarray):
         inputs['label'] = jnp.asarray(label, jnp.int32)
@@ -292,8 +293,8 @@ def draw_latents(
     if size is None:
         name = restored.config['method']['name']
         raise UserError(
-            f'the method {name!r} has no latent space to walk through or to truncate: name the run '
-            'of a GAN.'
+            f'the method {name!r} has no latent space to walk through or to truncate: name a run '
+            'that has latents, such as a GAN.'
         )
     if truncation is None:
         return latents.draw(image_keys, size)

@@ -20,9 +20,10 @@ def adopt(
     """Returns the method with an `init` that takes networks from a parent.
 
     A network is taken whole, with its batch statistics, if the parent has one of the same name
-    with the same arrays. Tables of one vector per class make no difference: those that do not fit
-    are drawn, so that a parent without classes can have a child with classes. The averaged weights
-    `ema` and the `moments` of latents count as networks. Optimizers and counters start anew.
+    with the same arrays. If nothing but tables of one vector per class differs between all networks
+    of both, those are drawn and the networks taken: a parent without classes can have a child with
+    classes. The averaged weights `ema` and the `moments` of latents count as networks. Optimizers
+    and counters start anew.
 
     Args:
       method: the method of the new run.
@@ -44,8 +45,16 @@ def adopt(
         raise UserError(f'config.init_from: {error}') from None
     given = _networks(restored.state)
     wanted = _networks(jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch))
-    fitting = {name: _fitting(given.get(name, {}), wanted[name]) for name in wanted}
-    taken = [name for name in wanted if fitting[name]]
+    common = [name for name in wanted if name in given]
+    if all(_shapes(given[name]) == _shapes(wanted[name]) for name in common):
+        fitting = {name: _fitting(given[name], wanted[name]) for name in common}
+    else:  # A trained discriminator without its generator would be no start.
+        fitting = {
+            name: given[name]
+            for name in common
+            if _shapes(given[name], tables=True) == _shapes(wanted[name], tables=True)
+        }
+    taken = list(fitting)
     if not taken:
         raise UserError(
             f'config.init_from={workdir} has no network that fits: '
@@ -73,10 +82,10 @@ def adopt(
     tables = [key for name in taken for key in wanted[name] if key not in arrays]
     record = {'workdir': str(workdir), 'step': restored.step, 'taken': taken}
     record['drawn'] = drawn + tables
-    if drawn:
-        record['why'], _ = _difference(given, {name: wanted[name] for name in drawn})
-    elif tables:
-        record['why'] = 'the parent has other classes or none'
+    why = [_difference(given, {name: wanted[name] for name in drawn})[0]] if drawn else []
+    why += ['the parent has other classes or none'] if tables else []
+    if why:
+        record['why'] = ', and '.join(why)
     return method._replace(init=init), record
 
 
@@ -102,9 +111,7 @@ def _networks(state: Any) -> dict[str, dict[str, Any]]:
 
 
 def _fitting(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the arrays of a parent's network that are to be taken, none if it does not fit."""
-    if _shapes(given) != _shapes(wanted):
-        return {}
+    """Returns the arrays of a parent's network without the tables that do not fit."""
     return {
         name: leaf
         for name, leaf in given.items()
@@ -122,7 +129,7 @@ def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
     name = next((name for name in wanted if name in given), None)
     if name is None:
         return f'the parent has {", ".join(given)}, and this config has {", ".join(wanted)}', ''
-    held, needed = _shapes(given[name]), _shapes(wanted[name])
+    held, needed = (_shapes(arrays[name], tables=True) for arrays in (given, wanted))
     for array, (shape, _) in needed.items():
         if array not in held:
             return f'it has no {array}', ': use its options of config.method'
@@ -135,6 +142,10 @@ def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
     return f'it has more in {name}', ': use its options of config.method'
 
 
-def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple]:
-    """Returns shape and type of the arrays by their names, without the tables of classes."""
-    return {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items() if not _is_table(name)}
+def _shapes(arrays: Mapping[str, Any], *, tables: bool = False) -> dict[str, tuple]:
+    """Returns shape and type of the arrays by their names, with or without tables of classes."""
+    return {
+        name: (leaf.shape, leaf.dtype)
+        for name, leaf in arrays.items()
+        if tables or not _is_table(name)
+    }

@@ -241,7 +241,7 @@ class _Training:
 
     def run(self, done: int, total: int, seconds_to_stop: float | None) -> loop.Result:
         """Runs from step `done` and records how it ended."""
-        measure = self._measure()  # Its options are checked before anything is written.
+        measure = self._measure(done)  # Its options are checked before anything is written.
         progress = Progress(total, initial=done, active=jax.process_index() == 0)
         # One process of several cannot leave: the others would wait for it.
         seconds = seconds_to_stop if jax.process_count() == 1 else None
@@ -263,7 +263,13 @@ class _Training:
             raise KeyboardInterrupt
         return result
 
-    def _measure(self):
+    def _class_counts(self, done: int) -> tuple[int, ...]:
+        """Returns those that the run began with, so that its samples keep their labels."""
+        if done:
+            return tuple(self.writer.info.get('class_counts', ()))
+        return self.source.class_counts
+
+    def _measure(self, done: int):
         """Returns what measures the state, or None."""
         if not self.run_config.measure_every_steps:
             return None
@@ -271,7 +277,7 @@ class _Training:
         how = {'mesh': self.mesh, 'num_images': self.run_config.num_measured}
         if self.method.translation:
             return translation.during_training(*run, **how)
-        how |= {'extractor': self.run_config.extractor, 'class_counts': self.source.class_counts}
+        how |= {'extractor': self.run_config.extractor, 'class_counts': self._class_counts(done)}
         return distribution.during_training(*run, **how)
 
     def _announce(self, progress: Progress, done: int, total: int) -> None:
@@ -284,7 +290,7 @@ class _Training:
             step=done,
             source=self.source.description,
             class_names=list(self.source.class_names),
-            class_counts=list(self.source.class_counts),
+            class_counts=list(self._class_counts(done)),
             batch={name: (leaf.shape, leaf.dtype.name) for name, leaf in self.batch.items()},
         )
         if self.start:

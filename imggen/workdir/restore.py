@@ -80,6 +80,11 @@ def restore(
     like = devices.with_shardings(mesh, method.state_spec, shapes)
     batch.pop('label', None)
     names, counts = (tuple(run.info.get(name, ())) for name in ('class_names', 'class_counts'))
+    if len(counts) > (method.num_classes or len(counts)):
+        raise UserError(
+            f'{run.path}/run.json has class_counts of {len(counts)} classes, and the method has '
+            f'{method.num_classes}: restore the file.'
+        )
     return Restored(run.config, method, read(like), step, batch, mesh, names, counts)
 
 

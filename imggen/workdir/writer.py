@@ -170,8 +170,8 @@ class Writer:
         if differing:
             raise UserError(
                 f'--workdir={self.workdir} holds the run of another config: '
-                f'{", ".join(differing)}; take another folder or the same values. A run in another '
-                f'folder can start from this one: --config.init_from={self.workdir}.'
+                f'{", ".join(differing)}; take another folder or the same values. A new run can '
+                f'start from the networks of this one: --config.init_from={self.workdir}.'
             )
 
     def _write_json(self, name, value):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from imggen.explore.session import Session
 from imggen.inference import load, run, sampling
 from imggen.inference.recipe import Recipe
 from imggen.training import train
+from imggen.workdir import reader
 from tests.helpers import commands
 
 NAMES = ('cats', 'cows', 'dogs')
@@ -34,7 +36,12 @@ def workdir(tmp_path_factory):
         networks = {'generator': {'features': 4}, 'discriminator': {'features': 4}}
         method = {'name': 'gan', 'network': 'dcgan', 'num_steps': 2, 'latent_size': 4, **networks}
         method |= {'num_classes': 3, 'augment': {'kinds': ('color', 'translation', 'cutout')}}
-        config = {'seed': 0, 'data': data, 'method': method, 'run': {'num_samples': 7}}
+        config = {
+            'seed': 0,
+            'data': data,
+            'method': method,
+            'run': {'num_samples': 7, 'checkpoint_every_steps': 1},
+        }
         train.train(config, root / 'run')
         yield root / 'run'
 
@@ -102,11 +109,6 @@ def test_a_class_is_chosen_by_name_or_number(workdir):
 def test_classes_are_drawn_as_often_as_they_were_trained_on(workdir):
     balanced = load.load(workdir)
     assert balanced.class_counts == (4, 4, 4)
-    many = {'class_counts': [1] * 100}  # A list of any length.
-    info = json.loads((workdir / 'run.json').read_text())
-    (workdir / 'run.json').write_text(json.dumps({**info, **many}))
-    assert load.load(workdir).class_counts == (1,) * 100
-    (workdir / 'run.json').write_text(json.dumps(info))
     restored, key = balanced._replace(class_counts=(1, 0, 3)), keys.stream(0, 'sample')
     labels = sampling.drawn(key, restored, np.arange(2000))['label']
     found = np.bincount(labels, minlength=3)
@@ -118,9 +120,35 @@ def test_classes_are_drawn_as_often_as_they_were_trained_on(workdir):
     np.testing.assert_allclose(one, own[3], atol=1e-5)
     chosen = sampling.draw_labels(key, restored, 2000)
     assert abs(np.count_nonzero(chosen == 0) - 500) < 80
+    # Classes without a count were not trained on.
+    two = balanced._replace(class_counts=(5, 5))
+    assert set(sampling.drawn(key, two, np.arange(100))['label']) == {0, 1}
     # Equal counts, and counts that a run does not know, leave the method its own draws.
     unknown = next(sampling.generate(key, balanced._replace(class_counts=()), 8))['generated']
     np.testing.assert_array_equal(next(sampling.generate(key, balanced, 8))['generated'], unknown)
+
+
+def test_counts_of_any_number_of_classes_are_read_and_those_of_others_refused(workdir, tmp_path):
+    shutil.copytree(workdir, tmp_path / 'run')
+    info = json.loads((workdir / 'run.json').read_text())
+    (tmp_path / 'run' / 'run.json').write_text(json.dumps({**info, 'class_counts': [1] * 100}))
+    assert len(reader.read(tmp_path / 'run').info['class_counts']) == 100
+    with pytest.raises(UserError, match='class_counts of 100 classes, and the method has 3'):
+        load.load(tmp_path / 'run')
+
+
+def test_a_run_that_goes_on_keeps_the_counts_that_it_began_with(workdir, tmp_path):
+    shutil.copytree(workdir, tmp_path / 'run')
+    run = reader.read(tmp_path / 'run')
+    shutil.rmtree(tmp_path / 'run' / 'checkpoints' / '2')
+    for counts in ([1, 2, 9], None):
+        info = {**run.info, 'class_counts': counts}
+        if counts is None:
+            del info['class_counts']
+        (tmp_path / 'run' / 'run.json').write_text(json.dumps(info))
+        assert train.train(run.config, tmp_path / 'run').finished
+        assert load.load(tmp_path / 'run').class_counts == tuple(counts or ())
+        shutil.rmtree(tmp_path / 'run' / 'checkpoints' / '2')
 
 
 def test_files_have_opacity_and_their_latents_make_them_again(workdir, call):

@@ -138,6 +138,12 @@ def test_a_network_is_taken_whatever_its_classes(config, tmp_path, theirs, ours)
     assert train.train(section, tmp_path / 'child').finished
 
 
+def test_a_discriminator_is_not_taken_without_its_generator(config, parent):
+    """The latents of a generator with classes are longer; of the discriminator, a table differs."""
+    with pytest.raises(UserError, match='has no network that fits: generator'):
+        first_state(child(config, parent, num_classes=10), parent)
+
+
 def test_a_parent_with_nan_is_refused_by_the_name_of_the_array(config, parent, tmp_path):
     restored = load.load(parent)
     for name in ('config.json', 'run.json'):

@@ -93,10 +93,9 @@ def load(
             f'{index.unreadable[0][1]}. Set config.data.path to another folder.'
         )
     kept = _in_split(index.files, split, test_fraction, split_by)
-    in_other_split = np.count_nonzero(~kept)
     names, numbers, unlabeled = _labels(root, index.files, labels)
-    if numbers is not None:
-        kept &= numbers >= 0
+    labeled = kept | True if numbers is None else numbers >= 0
+    num_others, kept = np.count_nonzero(labeled & ~kept), kept & labeled
     skipped = (*found.skipped, *index.unreadable, *unlabeled)
     list_unreadable(skipped)
     rows = np.flatnonzero(kept)
@@ -113,18 +112,21 @@ def load(
         image = {'image': images[rows[selection]]}
         return image if numbers is None else {**image, 'label': numbers[rows[selection]]}
 
-    held_out = f', {in_other_split:,} held out' if in_other_split and split == 'train' else ''
+    held_out = f', {num_others:,} held out,' if num_others and split == 'train' else ''
     others = f'{found.num_others:,} other file{"" if found.num_others == 1 else "s"}'
     description = (
-        f'{root} ({split}): {len(rows):,} images of {shape[1]} x {shape[2]} x {shape[3]} from '
-        f'{len(found.files):,} files{held_out}, {len(index.unreadable):,} unreadable, {others}'
+        f'{root} ({split}): {len(rows):,} images of {shape[1]} x {shape[2]} x {shape[3]}{held_out} '
+        f'from {len(found.files):,} files, {len(index.unreadable):,} unreadable, {others}'
     )
     counts = () if numbers is None else count_classes(numbers[rows], names)
     if counts:
         description += f'; {_in_words(names, counts)}'
         if split == 'train' and 0 in counts:
-            name = skipped_files.printable(names[counts.index(0)])
-            _warn_once(f'class {name} of {root} has no picture to train on: all are held out.')
+            empty = [name for name, count in zip(names, counts, strict=True) if not count]
+            _warn_once(
+                f'{len(empty)} of {len(names)} classes of {root} have no picture to train on, for '
+                f'all are held out; the first: {skipped_files.printable(empty[0])}'
+            )
     files = tuple(index.files[row] for row in rows)
     reasons = tuple(reason for _, reason in skipped)
     return Dataset(read, shape, description, names, counts, files=files, skipped=reasons)
@@ -138,7 +140,7 @@ def _check_options(*, labels: str, split_by: str, alpha: bool, channels: int | N
     if alpha and channels is not None:
         raise UserError(
             f'config.data.alpha=True gives four channels, and config.data.channels={channels} '
-            'others: set one of them alone.'
+            'others: leave one of them out.'
         )
     if split_by not in ('file', 'folder'):
         raise UserError(f'config.data.split_by is {split_by!r}; choose one of file, folder.')
