@@ -118,6 +118,8 @@ def train(
 ) -> loop.Result:
     """Runs what `config` describes in `workdir`, from where it stands there.
 
+    A run of one phase may get more steps. It goes on with the schedules of the longer run.
+
     Args:
       config: nested dicts with `seed`, `method`, `data` and `run`. `init_from`, if it is not '',
         is a workdir or the folder of an exported model: a new run starts from its networks.
@@ -152,7 +154,9 @@ def train(
     adopted = None
     if not any(pathlib.Path(workdir).glob('checkpoints/[0-9]*')):
         adopted = _adopt(method, config, batch)  # Refused before files appear.
-    writer = Writer(workdir, config, command=command, active=leads, boards=wanted)
+    one_phase = sum(phase.num_steps > 0 for phase in method.phases) == 1
+    how = {'command': command, 'active': leads, 'boards': wanted, 'may_grow': one_phase}
+    writer = Writer(workdir, config, **how)
     with lock.held(writer.workdir, say=_say) if leads else contextlib.nullcontext():
         checkpoints = Checkpoints(
             writer.workdir / 'checkpoints',
@@ -163,7 +167,8 @@ def train(
         total, done = loop.num_steps(method), checkpoints.newest_sound() or 0
         if done >= total:
             if leads:
-                _say(f'{writer.workdir} is finished: step {done} of {total}.')
+                more = ' A larger config.total_images goes on.' if one_phase else ''
+                _say(f'{writer.workdir} is finished: step {done} of {total}.{more}')
             writer.status('finished')
             return loop.Result(done, None, True)
         start = None

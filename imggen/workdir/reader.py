@@ -290,7 +290,7 @@ _INFO = {
     'seconds': _Kind('a time', lambda value: _is_number(value) and 0 <= value < _LONGEST),
     **dict.fromkeys(('versions', 'environment'), _OBJECT),
     **dict.fromkeys(('sets', 'changed', 'class_names'), _NAMES),
-    'class_counts': _Kind('a list of counts', _are_counts),
+    **dict.fromkeys(('class_counts', 'lengthened'), _Kind('a list of counts', _are_counts)),
     'batch': _Kind('shapes and types by name', _are_shapes),
     'phase': _Kind('a name, a begin and an end', _is_phase),
 }

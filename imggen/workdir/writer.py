@@ -23,6 +23,8 @@ from imggen.workdir import provenance, reader, records
 
 # This section says how a run is watched, not what it computes; it may change on resuming.
 _WATCHING = 'run'
+# These say how long a run is. They may grow if nothing but its schedules depends on them.
+_LENGTH = {'total_images', 'method.num_steps'}
 
 
 class Writer:
@@ -34,6 +36,8 @@ class Writer:
       command: the command line that started the run.
       active: whether this process writes.
       boards: names of `boards.BOARDS`, which get the records and the sheets too.
+      may_grow: whether the run may be longer than the one that the folder holds. `lengthened` of
+        run.json then lists the numbers of steps that it had.
 
     Raises:
       UserError: the folder holds results of another config (the message names the options
@@ -48,6 +52,7 @@ class Writer:
         command: str,
         active: bool = True,
         boards: Sequence[str] = (),
+        may_grow: bool = False,
     ):
         self.workdir = pathlib.Path(workdir)
         self._active = active
@@ -57,7 +62,7 @@ class Writer:
         for name in self._wanted:
             second.check(name)
         try:
-            self._refuse_other_config(config)
+            grown_from = self._refuse_other_config(config, may_grow=may_grow)
             self._info = reader.read_info(self.workdir)
         except OSError as error:
             raise UserError(
@@ -65,6 +70,8 @@ class Writer:
             ) from error
         if not active:
             return
+        if grown_from:
+            self._info['lengthened'] = [*self._info.get('lengthened', []), grown_from]
         self._info.update(
             command=command,
             revision=provenance.revision(),
@@ -154,25 +161,30 @@ class Writer:
         for board in self._boards:
             board.close()
 
-    def _refuse_other_config(self, config):
+    def _refuse_other_config(self, config, *, may_grow: bool) -> int:
+        """Returns the number of steps that a run had which is longer now, otherwise 0."""
         before = reader.read_config(self.workdir)
         computed = [*self.workdir.glob('metrics.jsonl'), *self.workdir.glob('checkpoints/*')]
         if before is None or not computed:  # A run that computed nothing may change its config.
-            return
+            return 0
         # A config without init_from, as older runs have, is one whose run starts from no parent.
         old = {'init_from': '', **reader.flatten(before)}
         new = {'init_from': '', **reader.flatten(json.loads(json.dumps(config)))}
         differing = [
-            f'{key} (there {old.get(key)!r}, now {new.get(key)!r})'
+            key
             for key in sorted(old.keys() | new.keys())
             if old.get(key) != new.get(key) and key.split('.')[0] != _WATCHING
         ]
-        if differing:
-            raise UserError(
-                f'--workdir={self.workdir} holds the run of another config: '
-                f'{", ".join(differing)}; take another folder or the same values. A new run can '
-                f'start from the networks of this one: --config.init_from={self.workdir}.'
-            )
+        if not differing:
+            return 0
+        if may_grow and _LENGTH.issuperset(differing) and _is_longer(old, new):
+            return old['method.num_steps']
+        listed = (f'{key} (there {old.get(key)!r}, now {new.get(key)!r})' for key in differing)
+        raise UserError(
+            f'--workdir={self.workdir} holds the run of another config: {", ".join(listed)}; take '
+            'another folder or the same values. A new run can start from the networks of this one: '
+            f'--config.init_from={self.workdir}.'
+        )
 
     def _write_json(self, name, value):
         files.write_text(self.workdir / name, json.dumps(value, indent=2) + '\n')
@@ -191,3 +203,10 @@ class Writer:
 
 def _now():
     return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
+
+
+def _is_longer(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether the number of steps in a flat config is a larger one."""
+    lengths = (config.get('method.num_steps') for config in (old, new))
+    before, now = (length if type(length) is int else 0 for length in lengths)
+    return 0 < before < now

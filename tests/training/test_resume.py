@@ -235,3 +235,35 @@ def test_bad_input_is_refused_before_anything_is_written(
     with pytest.raises(UserError, match=sentence):
         train.train(bad, tmp_path / 'never')
     assert not (tmp_path / 'never').exists()
+
+
+def test_a_longer_run_goes_on_where_the_shorter_one_ended(config, tmp_path):
+    """Without schedules it is the longer run, bit for bit."""
+    section = cli.load_config(str(config)).to_dict()
+    short = {**section, 'method': {**section['method'], 'num_steps': NUM_STEPS // 2}}
+    assert train.train(short, tmp_path / 'run').finished
+    result = train.train(section, tmp_path / 'run')
+    info = reader.read(tmp_path / 'run').info
+    assert result.step == NUM_STEPS and info['lengthened'] == [NUM_STEPS // 2]
+    whole = train.train(section, tmp_path / 'whole')
+    cases.assert_equal_bits(result.state, whole.state)
+    # The same command finds it finished, and a shorter run is another one.
+    assert train.train(section, tmp_path / 'run').state is None
+    assert reader.read(tmp_path / 'run').info['lengthened'] == [NUM_STEPS // 2]
+    with pytest.raises(UserError, match=r'another config: method.num_steps \(there 60, now 30\)'):
+        train.train(short, tmp_path / 'run')
+    with pytest.raises(UserError, match=r'another config: method.num_steps .*, seed '):
+        longer = {**section['method'], 'num_steps': 2 * NUM_STEPS}
+        train.train({**section, 'method': longer, 'seed': 1}, tmp_path / 'run')
+
+
+def test_a_run_of_phases_gets_no_longer(config, tmp_path):
+    """Its first phase would have to end later, and has ended."""
+    section = cli.load_config(str(config)).to_dict()
+    section['method'] = {**cases.CONFIGS['latent_flow'], 'num_steps': 4}
+    train.train(section, tmp_path / 'run')
+    section['method']['num_steps'] = 6
+    with pytest.raises(
+        UserError, match=r'start from the networks of this one: --config\.init_from'
+    ):
+        train.train(section, tmp_path / 'run')
