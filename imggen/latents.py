@@ -25,18 +25,12 @@ def draw_labels(image_keys: jax.Array, num_classes: int, counts: tuple[int, ...]
 
     They are uniform, or as frequent as unequal counts of the first classes say.
     """
-    is_uniform = not differ(counts, num_classes)
-    ends = np.cumsum(counts, dtype=float) / max(1, sum(counts))
-
-    def one(key):
-        key = jax.random.fold_in(key, _LABEL)
-        if is_uniform:
-            return jax.random.randint(key, (), 0, num_classes)
-        # The last end is 1, and a uniform number is less.
-        place = jnp.asarray(ends, jnp.float32)
-        return jnp.searchsorted(place, jax.random.uniform(key), side='right').astype(jnp.int32)
-
-    return jax.vmap(one)(image_keys)
+    label_keys = jax.vmap(lambda key: jax.random.fold_in(key, _LABEL))(image_keys)
+    if not differ(counts, num_classes):
+        return jax.vmap(lambda key: jax.random.randint(key, (), 0, num_classes))(label_keys)
+    ends = np.cumsum(counts, dtype=float) / max(1, sum(counts))  # The last is 1.
+    uniform = jax.vmap(jax.random.uniform)(label_keys)  # Less than 1.
+    return jnp.searchsorted(jnp.asarray(ends, jnp.float32), uniform, side='right').astype(jnp.int32)
 
 
 def differ(counts: tuple[int, ...], num_classes: int) -> bool:

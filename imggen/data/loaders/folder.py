@@ -94,7 +94,7 @@ def load(
         )
     kept = _in_split(index.files, split, test_fraction, split_by)
     names, numbers, unlabeled = _labels(root, index.files, labels)
-    labeled = kept | True if numbers is None else numbers >= 0
+    labeled = np.ones_like(kept) if numbers is None else numbers >= 0
     num_others, kept = np.count_nonzero(labeled & ~kept), kept & labeled
     skipped = (*found.skipped, *index.unreadable, *unlabeled)
     list_unreadable(skipped)
