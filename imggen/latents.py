@@ -20,7 +20,9 @@ def draw(image_keys: jax.Array, size: int) -> jax.Array:
     return jax.vmap(lambda key: jax.random.normal(key, (size,)))(image_keys)
 
 
-def draw_labels(image_keys: jax.Array, num_classes: int, counts: tuple[int, ...] = ()) -> jax.Array:
+def draw_labels(
+    image_keys: jax.Array, num_classes: int, *, counts: tuple[int, ...] = ()
+) -> jax.Array:
     """Draws labels int32 [n] in [0, num_classes), one from each key [n].
 
     They are uniform, or as frequent as unequal counts of the first classes say.

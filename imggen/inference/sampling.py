@@ -259,7 +259,8 @@ def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
 
 def _own_labels(restored: Restored, image_keys: jax.Array) -> jax.Array:
     """Draws the class of each image, as often as the training images have it, int32 [n]."""
-    return latents.draw_labels(image_keys, restored.method.num_classes, restored.class_counts)
+    classes, counts = restored.method.num_classes, restored.class_counts
+    return latents.draw_labels(image_keys, classes, counts=counts)
 
 
 def _inputs(restored: Restored, image_keys, label, truncation=None, guidance=None):
