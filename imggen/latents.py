@@ -25,7 +25,8 @@ def draw_labels(
 ) -> jax.Array:
     """Draws labels int32 [n] in [0, num_classes), one from each key [n].
 
-    They are uniform, or as frequent as unequal counts of the first classes say.
+    They are uniform, or as frequent as `counts` says, if the counts of the classes are known and
+    differ. Classes behind the last count have none.
     """
     label_keys = jax.vmap(lambda key: jax.random.fold_in(key, _LABEL))(image_keys)
     if not differ(counts, num_classes):

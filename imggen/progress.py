@@ -23,7 +23,7 @@ class Progress:
     take very different times per step. A caller that knows how long a unit takes says so: the clock
     also counts what happens once, such as compiling. The first time that the clock gives for a
     label is therefore forgotten as soon as there is a second one. The mean over all others counts,
-    because work may come in chunks: many images are drawn, and a few at a time are looked at.
+    because work may come in chunks: many images are drawn, and a few at a time are measured.
 
     Args:
       total: number of units.

@@ -29,6 +29,7 @@ METRICS = {
     'copying': ('copying', True),
     'copying_distance': ('distance from training images', False),
     'copying_thumbnails': ('copying in thumbnails', True),
+    'frechet_reconstructed': ('Fréchet distance of reconstructions', True),
     'classes_reached': ('classes reached', False),
     'modes_reached': ('modes reached', False),
     'modes_kl': ('KL of modes', True),

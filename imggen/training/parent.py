@@ -13,6 +13,8 @@ from imggen.inference import load
 from imggen.method import Batch, Method
 from imggen.workdir import weights
 
+_Networks = Mapping[str, Mapping[str, Any]]  # Arrays by name, of networks by name.
+
 
 def adopt(
     method: Method, workdir: str | pathlib.Path, batch: Batch
@@ -45,28 +47,19 @@ def adopt(
         raise UserError(f'config.init_from: {error}') from None
     given = _networks(restored.state)
     wanted = _networks(jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch))
-    common = [name for name in wanted if name in given]
-    if all(_shapes(given[name]) == _shapes(wanted[name]) for name in common):
-        fitting = {name: _fitting(given[name], wanted[name]) for name in common}
-    else:  # A trained discriminator without its generator would be no start.
-        fitting = {
-            name: given[name]
-            for name in common
-            if _shapes(given[name], tables=True) == _shapes(wanted[name], tables=True)
-        }
-    taken = list(fitting)
-    if not taken:
+    fitting = _fitting(given, wanted)
+    if not fitting:
         raise UserError(
             f'config.init_from={workdir} has no network that fits: '
             f'{"".join(_difference(given, wanted))}.'
         )
-    missing = {name: wanted[name] for name in method.untrained if name not in taken}
+    missing = {name: wanted[name] for name in method.untrained if name not in fitting}
     if missing:
         raise UserError(
             f'config.init_from={workdir} has no {next(iter(missing))} that fits, and this config '
             f'needs one: {"".join(_difference(given, missing))}.'
         )
-    arrays = jax.device_get({key: leaf for name in taken for key, leaf in fitting[name].items()})
+    arrays = jax.device_get({key: leaf for part in fitting.values() for key, leaf in part.items()})
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise UserError(
@@ -78,15 +71,8 @@ def adopt(
         leaves = [arrays.get(name, leaf) for name, leaf in weights.named(state)]
         return jax.tree.unflatten(jax.tree.structure(state), leaves)
 
-    drawn = [name for name in wanted if name not in taken]
-    tables = [key for name in taken for key in wanted[name] if key not in arrays]
-    record = {'workdir': str(workdir), 'step': restored.step, 'taken': taken}
-    record['drawn'] = drawn + tables
-    why = [_difference(given, {name: wanted[name] for name in drawn})[0]] if drawn else []
-    why += ['the parent has other classes or none'] if tables else []
-    if why:
-        record['why'] = ', and '.join(why)
-    return method._replace(init=init), record
+    origin = {'workdir': str(workdir), 'step': restored.step}
+    return method._replace(init=init), origin | _record(given, wanted, fitting)
 
 
 def sentence(record: Mapping[str, Any]) -> str:
@@ -97,7 +83,7 @@ def sentence(record: Mapping[str, Any]) -> str:
     return f'{text}; drawn anew: {", ".join(record["drawn"])}, because {record["why"]}'
 
 
-def _networks(state: Any) -> dict[str, dict[str, Any]]:
+def _networks(state: Any) -> _Networks:
     """Returns the arrays of each network in a state by their names."""
     networks = {}
     for name, leaf in weights.named(state):
@@ -110,13 +96,36 @@ def _networks(state: Any) -> dict[str, dict[str, Any]]:
     return networks
 
 
-def _fitting(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the arrays of a parent's network without the tables that do not fit."""
+def _fitting(given: _Networks, wanted: _Networks) -> _Networks:
+    """Returns the networks of the parent that are taken, without the tables that do not fit."""
+    common = [name for name in wanted if name in given]
+    if all(_shapes(given[name]) == _shapes(wanted[name]) for name in common):
+        return {name: _matching(given[name], wanted[name]) for name in common}
+    # Tables count, for a trained discriminator without its generator would be no start.
+    return {
+        name: given[name]
+        for name in common
+        if _shapes(given[name], tables=True) == _shapes(wanted[name], tables=True)
+    }
+
+
+def _matching(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arrays of one network of the parent that are wanted in their shape."""
     return {
         name: leaf
         for name, leaf in given.items()
-        if not _is_table(name) or (name in wanted and leaf.shape == wanted[name].shape)
+        if name in wanted and leaf.shape == wanted[name].shape
     }
+
+
+def _record(given: _Networks, wanted: _Networks, fitting: _Networks) -> dict[str, Any]:
+    """Names what was taken, and what was drawn and why."""
+    networks = {name: wanted[name] for name in wanted if name not in fitting}
+    tables = [key for name, part in fitting.items() for key in wanted[name] if key not in part]
+    why = [_difference(given, networks)[0]] if networks else []
+    why += ['the parent has other classes or none'] if tables else []
+    record = {'taken': list(fitting), 'drawn': [*networks, *tables]}
+    return {**record, 'why': ', and '.join(why)} if why else record
 
 
 def _is_table(name: str) -> bool:

@@ -118,7 +118,8 @@ def train(
 ) -> loop.Result:
     """Runs what `config` describes in `workdir`, from where it stands there.
 
-    A run of one phase may get more steps. It goes on with the schedules of the longer run.
+    A run of one phase may be given more steps than it had. It goes on with the schedules of the
+    longer run.
 
     Args:
       config: nested dicts with `seed`, `method`, `data` and `run`. `init_from`, if it is not '',
@@ -138,25 +139,17 @@ def train(
     """
     run_config = _check(config)
     files.refuse_address(workdir)
-    method = methods.make(config['method'])
-    source, mesh = _source(config)
-    labels.check(config, method, source)
-    batch = loop.first_batch(source, mesh)
-    # An option that a network does not have is refused before anything is written.
-    with _too_large():
-        method, shapes = loop.traced(method, batch, mesh)
-    check_fit(config, run_config, method, shapes, num_devices=mesh.size)
-    method = precision.stepping_in(run_config.precision, method)
-    platform = mesh.devices.flat[0].platform
-    method = microbatches.stepping_in(run_config.microbatch_size, method, platform=platform)
+    method, source, batch, mesh = _prepared(config, run_config)
     leads = jax.process_index() == 0
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
     adopted = None
     if not any(pathlib.Path(workdir).glob('checkpoints/[0-9]*')):
         adopted = _adopt(method, config, batch)  # Refused before files appear.
-    one_phase = sum(phase.num_steps > 0 for phase in method.phases) == 1
-    how = {'command': command, 'active': leads, 'boards': wanted, 'may_grow': one_phase}
-    writer = Writer(workdir, config, **how)
+    # A second phase would begin at another step of a longer run.
+    may_grow = sum(phase.num_steps > 0 for phase in method.phases) == 1
+    writer = Writer(
+        workdir, config, command=command, active=leads, boards=wanted, may_grow=may_grow
+    )
     with lock.held(writer.workdir, say=_say) if leads else contextlib.nullcontext():
         checkpoints = Checkpoints(
             writer.workdir / 'checkpoints',
@@ -167,8 +160,8 @@ def train(
         total, done = loop.num_steps(method), checkpoints.newest_sound() or 0
         if done >= total:
             if leads:
-                more = ' A larger config.total_images goes on.' if one_phase else ''
-                _say(f'{writer.workdir} is finished: step {done} of {total}.{more}')
+                cure = ' Raise config.total_images to train it longer.' if may_grow else ''
+                _say(f'{writer.workdir} is finished: step {done} of {total}.{cure}')
             writer.status('finished')
             return loop.Result(done, None, True)
         start = None
@@ -178,6 +171,27 @@ def train(
             config, run_config, method, source, batch, mesh, writer, checkpoints, start
         )
         return training.run(done, total, seconds_to_stop)
+
+
+def _prepared(
+    config: Mapping[str, Any], run_config: RunConfig
+) -> tuple[Method, Source, Batch, jax.sharding.Mesh]:
+    """Returns the method as it will run, its source, a whole batch and the devices.
+
+    An option that the method, its networks or the data do not have is refused here, before
+    anything is written.
+    """
+    method = methods.make(config['method'])
+    source, mesh = _source(config)
+    labels.check(config, method, source)
+    batch = loop.first_batch(source, mesh)
+    with _too_large():
+        method, shapes = loop.traced(method, batch, mesh)
+    check_fit(config, run_config, method, shapes, num_devices=mesh.size)
+    method = precision.stepping_in(run_config.precision, method)
+    platform = mesh.devices.flat[0].platform
+    method = microbatches.stepping_in(run_config.microbatch_size, method, platform=platform)
+    return method, source, batch, mesh
 
 
 def _adopt(
@@ -269,7 +283,7 @@ class _Training:
         return result
 
     def _class_counts(self, done: int) -> tuple[int, ...]:
-        """Returns those that the run began with, so that its samples keep their labels."""
+        """Returns the counts that the run began with, so that its samples keep their labels."""
         if done:
             return tuple(self.writer.info.get('class_counts', ()))
         return self.source.class_counts

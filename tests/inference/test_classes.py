@@ -11,7 +11,7 @@ from absl import flags
 from imggen import images, keys
 from imggen.data import decode
 from imggen.errors import UserError
-from imggen.evaluation import evaluate
+from imggen.evaluation import distribution, evaluate
 from imggen.explore.session import Session
 from imggen.inference import load, run, sampling
 from imggen.inference.recipe import Recipe
@@ -149,6 +149,35 @@ def test_a_run_that_goes_on_keeps_the_counts_that_it_began_with(workdir, tmp_pat
         assert train.train(run.config, tmp_path / 'run').finished
         assert load.load(tmp_path / 'run').class_counts == tuple(counts or ())
         shutil.rmtree(tmp_path / 'run' / 'checkpoints' / '2')
+
+
+def test_a_measurement_during_training_draws_classes_as_often_as_they_are_trained_on(
+    workdir, tmp_path
+):
+    config = reader.read(workdir).config
+    shutil.copytree(config['data']['path'], tmp_path / 'pictures')
+    shutil.rmtree(tmp_path / 'pictures' / 'cows')
+    for index in range(3):
+        (tmp_path / 'pictures' / 'cats' / f'{index}.png').unlink()
+    watched = {'measure_every_steps': 2, 'num_measured': 32, 'extractor': 'pixels'}
+    config = {
+        **config,
+        'data': {**config['data'], 'path': str(tmp_path / 'pictures')},
+        'method': {**config['method'], 'num_classes': 2},
+        'run': watched,
+    }
+    train.train(config, tmp_path / 'run')
+    restored = load.load(tmp_path / 'run')
+    assert restored.class_counts == (1, 4)
+    parts = restored.method, restored.config, restored.batch
+    how = {'extractor': 'pixels', 'mesh': restored.mesh, 'num_images': 32}
+    anew, equal = (
+        distribution.during_training(*parts, **how, class_counts=counts)(2, restored.state)
+        for counts in ((1, 4), ())
+    )
+    recorded, _ = reader.read(tmp_path / 'run').records.last['frechet']
+    assert recorded == pytest.approx(anew['frechet'], rel=1e-4)
+    assert abs(recorded / equal['frechet'] - 1) > 1e-3
 
 
 def test_files_have_opacity_and_their_latents_make_them_again(workdir, call):

@@ -50,6 +50,9 @@ def test_an_exported_model_is_loaded_as_a_run(folders):
     run, model = folders
     loaded = imggen.load(model)
     assert loaded.step == run.step and loaded.config == run.config
+    # Labels are drawn by unequal counts, so the model must know them.
+    counts = run._restored.class_counts
+    assert len(set(counts)) > 1 and loaded._restored.class_counts == counts
     np.testing.assert_array_equal(loaded.sample(6, seed=3), run.sample(6, seed=3))
     with pytest.raises(UserError, match='exported model of step'):
         imggen.load(model, which=run.step + 1)

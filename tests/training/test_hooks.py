@@ -1,14 +1,14 @@
 """Sheets of samples: their layout."""
 
-import types
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from imggen import devices
+from imggen.data import decode
 from imggen.method import Method
 from imggen.training import hooks
+from imggen.workdir.writer import Writer
 
 
 @pytest.mark.parametrize(
@@ -19,9 +19,9 @@ def test_a_row_holds_whole_classes_or_a_class_whole_rows(num_classes, each, colu
     assert hooks.class_columns(num_classes * each, each) == columns
 
 
-def test_all_classes_are_beside_reconstructions_of_a_small_batch():
+def test_all_classes_are_beside_reconstructions_of_a_small_batch(tmp_path):
     """64 samples are asked for, but the batch has 12 images to reconstruct: four of each class."""
-    sheets, batch = [], {'image': jnp.full((12, 2, 2, 1), 0.5)}
+    batch = {'image': jnp.full((12, 2, 2, 1), 0.5)}
 
     def sample(image_keys, state, frozen, batch):
         classes = batch['label'][:, None, None, None] / 2.0 - jnp.ones((1, 2, 2, 1))
@@ -30,13 +30,8 @@ def test_all_classes_are_beside_reconstructions_of_a_small_batch():
     method = Method(
         lambda *_: 0, (), sample, num_classes=3, reconstruct=lambda state, images: images
     )
-    writer = types.SimpleNamespace(
-        sample=lambda name, sheet, step=None: sheets.append(sheet),
-        status=lambda *args, **kwargs: None,
-        info={},
-    )
     hook = hooks.write_samples(
-        writer,
+        Writer(tmp_path, {}, command=''),
         method,
         batch,
         seed=0,
@@ -47,6 +42,7 @@ def test_all_classes_are_beside_reconstructions_of_a_small_batch():
         inspect=lambda *args: None,
     )
     hook.run(1, 'train', 0, {})
-    values, counts = np.unique(sheets[-1], return_counts=True)
+    sheet = decode.decode(tmp_path / 'samples' / '000001.png')
+    values, counts = np.unique(sheet[..., 0], return_counts=True)
     assert values.tolist() == [0, 64, 128, 191, 255]  # Three classes, real ones, and the gaps.
     np.testing.assert_array_equal(counts[:4] / counts[0], [1, 1, 1, 3])

@@ -138,6 +138,20 @@ def test_a_network_is_taken_whatever_its_classes(config, tmp_path, theirs, ours)
     assert train.train(section, tmp_path / 'child').finished
 
 
+def test_a_flow_in_latents_says_why_its_early_network_and_its_tables_are_drawn(config, tmp_path):
+    method = {**cases.CONFIGS['latent_flow'], 'num_steps': 4, 'early': 0.0}
+    flow = {**config, 'method': method}
+    train.train(flow, tmp_path / 'parent')
+    section = child(flow, tmp_path / 'parent', num_classes=10, early=0.4)
+    _, record = first_state(section, tmp_path / 'parent')
+    assert sorted(record['drawn']) == [
+        'flow.early',
+        'flow.ema.params.Embed_0.embedding',
+        'flow.network.params.Embed_0.embedding',
+    ]
+    assert record['why'].endswith('has flow.early, and the parent has other classes or none')
+
+
 def test_a_discriminator_is_not_taken_without_its_generator(config, parent):
     """The latents of a generator with classes are longer; of the discriminator, a table differs."""
     with pytest.raises(UserError, match='has no network that fits: generator'):

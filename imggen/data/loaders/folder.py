@@ -95,7 +95,7 @@ def load(
     kept = _in_split(index.files, split, test_fraction, split_by)
     names, numbers, unlabeled = _labels(root, index.files, labels)
     labeled = np.ones_like(kept) if numbers is None else numbers >= 0
-    num_others, kept = np.count_nonzero(labeled & ~kept), kept & labeled
+    num_held_out, kept = np.count_nonzero(labeled & ~kept), kept & labeled
     skipped = (*found.skipped, *index.unreadable, *unlabeled)
     list_unreadable(skipped)
     rows = np.flatnonzero(kept)
@@ -107,29 +107,30 @@ def load(
     if len(rows) == 1 and split == 'train':
         _warn_once(f'{root} holds one picture to train on: a generator can only repeat it.')
     shape = (len(rows), *images.shape[1:])
+    counts = () if numbers is None else count_classes(numbers[rows], names)
+    if split == 'train' and 0 in counts:
+        _warn_of_empty(root, names, counts)
 
     def read(selection):
         image = {'image': images[rows[selection]]}
         return image if numbers is None else {**image, 'label': numbers[rows[selection]]}
 
-    held_out = f', {num_others:,} held out,' if num_others and split == 'train' else ''
-    others = f'{found.num_others:,} other file{"" if found.num_others == 1 else "s"}'
-    description = (
-        f'{root} ({split}): {len(rows):,} images of {shape[1]} x {shape[2]} x {shape[3]}{held_out} '
-        f'from {len(found.files):,} files, {len(index.unreadable):,} unreadable, {others}'
-    )
-    counts = () if numbers is None else count_classes(numbers[rows], names)
+    held_out = f', {num_held_out:,} held out,' if num_held_out and split == 'train' else ''
+    description = f'{root} ({split}): {_sizes(shape)}{held_out} from {_files(found, index)}'
     if counts:
         description += f'; {_in_words(names, counts)}'
-        if split == 'train' and 0 in counts:
-            empty = [name for name, count in zip(names, counts, strict=True) if not count]
-            _warn_once(
-                f'{len(empty)} of {len(names)} classes of {root} have no picture to train on, for '
-                f'all are held out; the first: {skipped_files.printable(empty[0])}'
-            )
     files = tuple(index.files[row] for row in rows)
     reasons = tuple(reason for _, reason in skipped)
     return Dataset(read, shape, description, names, counts, files=files, skipped=reasons)
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return f'{shape[0]:,} images of {shape[1]} x {shape[2]} x {shape[3]}'
+
+
+def _files(found: Scan, index: folder_cache.Index) -> str:
+    others = f'{found.num_others:,} other file{"" if found.num_others == 1 else "s"}'
+    return f'{len(found.files):,} files, {len(index.unreadable):,} unreadable, {others}'
 
 
 def _check_options(*, labels: str, split_by: str, alpha: bool, channels: int | None) -> None:
@@ -139,8 +140,8 @@ def _check_options(*, labels: str, split_by: str, alpha: bool, channels: int | N
         )
     if alpha and channels is not None:
         raise UserError(
-            f'config.data.alpha=True gives four channels, and config.data.channels={channels} '
-            'others: leave one of them out.'
+            'config.data.alpha=True means four channels, and config.data.channels='
+            f'{channels} means {channels}: leave one of the two out.'
         )
     if split_by not in ('file', 'folder'):
         raise UserError(f'config.data.split_by is {split_by!r}; choose one of file, folder.')
@@ -259,6 +260,15 @@ def _classes(root: pathlib.Path, files: tuple[str, ...], labels: str) -> list[st
                 "config.data.labels to 'none'."
             )
     return [file.split('/', 1)[0] for file in files]
+
+
+def _warn_of_empty(root: pathlib.Path, names: tuple[str, ...], counts: tuple[int, ...]) -> None:
+    empty = [name for name, count in zip(names, counts, strict=True) if not count]
+    shown = skipped_files.printable(empty[0])
+    _warn_once(
+        f'{root}: all pictures of {len(empty)} of the {len(names)} classes are held out, so '
+        f'nothing is learned of them; the first of these classes is {shown}'
+    )
 
 
 def _in_words(names: tuple[str, ...], counts: tuple[int, ...]) -> str:

@@ -69,9 +69,9 @@ def test_a_class_without_a_training_picture_is_named(tmp_path, caplog):
     empty = dataset.class_counts.index(0)
     held_out = folder.load(**options, split='test')
     number = held_out.shape[0]
-    assert f'{number} of 20 classes of {tmp_path} have no picture to train on' in caplog.text
-    assert f'the first: {empty:02}' in caplog.text
-    assert f'x 3, {number} held out, from 20 files' in dataset.description.replace('x 1,', 'x 3,')
+    assert f'{tmp_path}: all pictures of {number} of the 20 classes are held out' in caplog.text
+    assert f'the first of these classes is {empty:02}' in caplog.text
+    assert f'4 x 4 x 1, {number} held out, from 20 files' in dataset.description
     assert 'held out' not in held_out.description
 
 
