@@ -122,7 +122,10 @@ def _record(given: _Networks, wanted: _Networks, fitting: _Networks) -> dict[str
     """Names what was taken, and what was drawn and why."""
     networks = {name: wanted[name] for name in wanted if name not in fitting}
     tables = [key for name, part in fitting.items() for key in wanted[name] if key not in part]
-    why = [_difference(given, networks)[0]] if networks else []
+    misfits = {name: networks[name] for name in networks if name in given}
+    why = [_difference(given, misfits)[0]] if misfits else []
+    if absent := networks.keys() - misfits.keys():
+        why.append(f'the parent has no {" and no ".join(sorted(absent))}')
     why += ['the parent has other classes or none'] if tables else []
     record = {'taken': list(fitting), 'drawn': [*networks, *tables]}
     return {**record, 'why': ', and '.join(why)} if why else record
