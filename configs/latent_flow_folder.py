@@ -78,13 +78,15 @@ def get_config(arg=None):
         {'features': (8, 8) if arg.smoke and not arg.pretrained else (64, 128), 'blocks': 1}
     )
     config.method.latent_channels = 4
+    config.method.enlarge = 4 if arg.size >= 256 else 2 if arg.size >= 128 else 1
     config.method.autoencoder_fraction = 0.477
     if arg.pretrained:
         config.data.channels = 3  # Those of the parent, also if all pictures are gray.
         config.init_from = 'drawings_flow'
         config.method.autoencoder_fraction = 0.1
         config.method.train_encoder = False
-        config.method.autoencoder_learning_rate = 5e-4
+        # What enlarges has everything to learn, and the decoder little.
+        config.method.autoencoder_learning_rate = 1e-3 if config.method.enlarge > 1 else 5e-4
     config.method.perceptual_weight = 0.0 if arg.smoke else 1.0
     config.method.kl_weight = 1e-3
     config.method.network = ConfigDict(

@@ -12,9 +12,14 @@ The phase 'flow' leaves the autoencoder as it is and trains the flow of methods/
 mean(x), shifted and scaled to mean 0 and deviation 1. A sample integrates that flow and is decoded
 once. What the autoencoder loses is lost for every sample: `reconstructed` shows it.
 
+With `enlarge`, the autoencoder sees pictures reduced by that factor, so that there are no more
+latents to generate than for small pictures. A network of networks/super_resolution.py enlarges what
+the decoder makes of them. The first phase trains it together with the decoder, and D is both.
+
 With `autoencoder_fraction=0` there is no first phase: the run takes the autoencoder and its moments
 from another one. With `train_encoder=False` it takes them, too, and the first phase trains the
-decoder alone: what a parent's flow knows of the latents stays true.
+decoder alone: what a parent's flow knows of the latents stays true. With `autoencoder_fraction=1`
+as well, the run takes the flow of its parent as it is.
 """
 
 import dataclasses
@@ -27,13 +32,14 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from imggen import keys, options, train_state
+from imggen import images, keys, options, train_state
 from imggen.errors import UserError
 from imggen.features import alexnet
 from imggen.losses import perceptual, reconstruction
 from imggen.method import Method, Phase
 from imggen.methods import flow_matching
 from imggen.networks.latent_autoencoder import Decoder, Encoder
+from imggen.networks.super_resolution import SuperResolution
 from imggen.train_state import TrainState
 
 # Unbounded, those of dense black lines exploded on a GPU. The prior has 0, so no code needs more.
@@ -48,11 +54,14 @@ class Config(flow_matching.Config):
 
     Attributes:
       autoencoder_fraction: the fraction of the steps that train the autoencoder; at 0, it comes
-        from another run.
+        from another run, and at 1 the flow does.
       train_encoder: whether the first phase trains the encoder, too; if not, the autoencoder comes
         from another run.
       autoencoder: options `features` and `blocks` of networks.latent_autoencoder.
       latent_channels: number of channels of the latents.
+      enlarge: 1, 2 or 4; by how much pictures are reduced before they are encoded, and enlarged
+        after they are decoded.
+      enlarger: options of networks.super_resolution.SuperResolution.
       perceptual_weight: weight of LPIPS; at 0, AlexNet's weights are not needed.
       kl_weight: weight of the divergence.
       autoencoder_learning_rate: learning rate of Adam in the first phase, with the same rise and
@@ -64,6 +73,10 @@ class Config(flow_matching.Config):
     train_encoder: bool = True
     autoencoder: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     latent_channels: int = 8
+    enlarge: int = 1
+    enlarger: Mapping[str, Any] = dataclasses.field(
+        default_factory=lambda: {'features': 32, 'blocks': 2, 'upsampling': 'direct'}
+    )
     perceptual_weight: float = 1.0
     kl_weight: float = 1e-3
     autoencoder_learning_rate: float = 1e-3
@@ -86,6 +99,13 @@ class State:
     flow: flow_matching.State
 
 
+@struct.dataclass
+class EnlargingState(State):
+    """What a checkpoint holds if `enlarge` is not 1: also what enlarges decoded pictures."""
+
+    enlarger: TrainState
+
+
 def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     """Builds the method from the options of `Config`.
 
@@ -104,21 +124,23 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def init(key, frozen, batch):
         image = batch['image'][:1]
-        if learning:
-            _check_size(config, image)
+        _check_size(config, image)
         encoder_key, decoder_key, flow_key = jax.random.split(key, 3)
-        encoder, decoder = _networks(config, image.shape)
-        (latents, _), encoder = encoder.init_with_output(encoder_key, image)
-        params = {
-            'encoder': encoder['params'],
-            'decoder': decoder.init(decoder_key, latents)['params'],
-        }
-        return State(
+        encoder, decoder, enlarger = _networks(config, image.shape)
+        (latents, _), encoder = encoder.init_with_output(encoder_key, _reduced(config, image))
+        small, decoder = decoder.init_with_output(decoder_key, latents)
+        params = {'encoder': encoder['params'], 'decoder': decoder['params']}
+        state = State(
             step=jnp.int32(0),
             autoencoder=train_state.create({'params': params}, optimizer),
             moments={name: jnp.zeros(config.latent_channels) for name in ('mean', 'square')},
             flow=flow.init(flow_key, frozen, {**batch, 'image': latents}),
         )
+        if enlarger is None:
+            return state
+        variables = enlarger.init(jax.random.fold_in(decoder_key, 1), small)
+        enlarger = train_state.create(variables, optimizer)
+        return EnlargingState(**vars(state), enlarger=enlarger)
 
     def flow_step(key, state, frozen, batch):
         batch = {**batch, 'image': _standard_latents(config, state, batch['image'])}
@@ -134,7 +156,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         ),
         sample=_sample(config, flow),
         frozen=_frozen(config) if learning else (),
-        untrained=() if learning and config.train_encoder else ('autoencoder', 'moments'),
+        untrained=_untrained(config, learning),
         reconstruct=partial(_reconstruct, config),
     )
 
@@ -154,9 +176,9 @@ def _sample(config: Config, flow: Method):
     return sample
 
 
-def _reconstruct(config: Config, state: State, images: jax.Array) -> jax.Array:
-    latents = _standard_latents(config, state, images)
-    return _decode_standard(config, state, latents, images.shape)
+def _reconstruct(config: Config, state: State, image: jax.Array) -> jax.Array:
+    latents = _standard_latents(config, state, image)
+    return _decode_standard(config, state, latents, image.shape)
 
 
 def _num_autoencoder_steps(config: Config) -> int:
@@ -165,13 +187,18 @@ def _num_autoencoder_steps(config: Config) -> int:
         raise UserError(
             f'config.method.latent_channels={config.latent_channels}: set it to 1 or more.'
         )
-    if not 0 <= config.autoencoder_fraction < 1:
+    if not 0 <= config.autoencoder_fraction <= 1:
         raise UserError(
             f'config.method.autoencoder_fraction={config.autoencoder_fraction}: set it to 0 or '
-            'more and less than 1.'
+            'more and at most 1.'
         )
-    if not config.autoencoder_fraction:
-        return 0
+    if config.autoencoder_fraction == 1 and config.train_encoder:
+        raise UserError(
+            'config.method.autoencoder_fraction=1 leaves the flow what it is, which would not know '
+            'the latents of another encoder: set config.method.train_encoder=False.'
+        )
+    if config.autoencoder_fraction in (0, 1):
+        return round(config.autoencoder_fraction * config.num_steps)
     learning = round(config.autoencoder_fraction * config.num_steps)
     if not 0 < learning < config.num_steps:
         raise UserError(
@@ -181,9 +208,30 @@ def _num_autoencoder_steps(config: Config) -> int:
     return learning
 
 
-def _check_size(config: Config, images: jax.Array) -> None:
-    """Raises UserError if AlexNet is needed and cannot see images so small."""
-    if config.perceptual_weight and min(images.shape[1:3]) < alexnet.MIN_SIDE:
+def _untrained(config: Config, learning: int) -> tuple[str, ...]:
+    """Returns the names of the networks that come from another run."""
+    if learning and config.train_encoder:
+        return ()
+    names = ['autoencoder', 'moments']
+    if not learning and config.enlarge > 1:
+        names.append('enlarger')
+    if learning and learning == config.num_steps:
+        names += ['flow.ema', *(['flow.early'] if config.early else [])]
+    return tuple(names)
+
+
+def _check_size(config: Config, image: jax.Array) -> None:
+    """Raises UserError if images cannot be reduced, or AlexNet is needed and they are too small."""
+    height, width = image.shape[1:3]
+    if config.enlarge not in (1, 2, 4):
+        raise UserError(f'config.method.enlarge={config.enlarge}: set it to 1, 2 or 4.')
+    if height % config.enlarge or width % config.enlarge:
+        raise UserError(
+            f'config.data.size={(height, width)} must be a multiple of '
+            f'config.method.enlarge={config.enlarge}: change one of them.'
+        )
+    needs_alexnet = config.autoencoder_fraction and config.perceptual_weight
+    if needs_alexnet and min(height, width) < alexnet.MIN_SIDE:
         raise UserError(
             f'config.method.perceptual_weight needs pictures of {alexnet.MIN_SIDE} pixels a side '
             'or more: enlarge config.data.size, or set it to 0.'
@@ -198,9 +246,9 @@ def _autoencoder_step(config: Config, optimizer: optax.GradientTransformation, a
         image_keys = keys.per_image(key, len(image), axis_name=axis_name)
 
         def loss_fn(params):
-            if not config.train_encoder:
-                params = {**params, 'encoder': jax.lax.stop_gradient(params['encoder'])}
             means, log_variances = _encode(config, params, image)
+            if not config.train_encoder:
+                means, log_variances = jax.lax.stop_gradient((means, log_variances))
             noise, _ = flow_matching.draw_noise(image_keys, means.shape[1:])
             latents = means + jnp.exp(log_variances / 2.0) * noise
             output = _decode(config, params, latents, image.shape)
@@ -215,11 +263,14 @@ def _autoencoder_step(config: Config, optimizer: optax.GradientTransformation, a
                 total += config.perceptual_weight * metrics['perceptual']
             return total, (metrics, means)
 
-        gradients, (metrics, means) = jax.grad(loss_fn, has_aux=True)(state.autoencoder.params)
+        gradients, (metrics, means) = jax.grad(loss_fn, has_aux=True)(_params(state))
         gradients = train_state.mean_over(axis_name, gradients)
         metrics['gradient'] = optax.tree.norm(gradients)
-        updated = train_state.update(state.autoencoder, gradients, optimizer)
-        advanced = state.replace(step=state.step + 1, autoencoder=updated)
+        updated = {
+            name: train_state.update(getattr(state, name), gradient, optimizer)
+            for name, gradient in gradients.items()
+        }
+        advanced = state.replace(step=state.step + 1, **updated)
         if config.train_encoder:
             moments = {'mean': means.mean((0, 1, 2)), 'square': jnp.square(means).mean((0, 1, 2))}
             moments = train_state.ema_update(
@@ -247,14 +298,14 @@ def _perceptual(frozen: Mapping[str, Any], output: jax.Array, target: jax.Array)
     """Returns the mean LPIPS of images [n, height, width, channels] to their targets."""
     heads = frozen['heads']
     of_output, of_target = (
-        alexnet.activations(frozen['network'], images, tuple(heads)) for images in (output, target)
+        alexnet.activations(frozen['network'], image, tuple(heads)) for image in (output, target)
     )
     return perceptual.lpips(of_output, of_target, heads=heads).mean()
 
 
-def _standard_latents(config: Config, state: State, images: jax.Array) -> jax.Array:
+def _standard_latents(config: Config, state: State, image: jax.Array) -> jax.Array:
     """Encodes images to latents whose channels have mean 0 and deviation 1."""
-    means, _ = _encode(config, state.autoencoder.params, images)
+    means, _ = _encode(config, _params(state), image)
     mean, deviation = _scale(state)
     return (means - mean) / deviation
 
@@ -262,8 +313,8 @@ def _standard_latents(config: Config, state: State, images: jax.Array) -> jax.Ar
 def _decode_standard(config: Config, state: State, latents: jax.Array, shape) -> jax.Array:
     """Decodes such latents to images in [-1, 1] of `shape` [..., height, width, channels]."""
     mean, deviation = _scale(state)
-    images = _decode(config, state.autoencoder.params, latents * deviation + mean, shape)
-    return jnp.clip(images, -1.0, 1.0)
+    decoded = _decode(config, _params(state), latents * deviation + mean, shape)
+    return jnp.clip(decoded, -1.0, 1.0)
 
 
 def _scale(state: State) -> tuple[jax.Array, jax.Array]:
@@ -272,22 +323,44 @@ def _scale(state: State) -> tuple[jax.Array, jax.Array]:
     return mean, jnp.sqrt(jnp.maximum(square - jnp.square(mean), 1e-8))
 
 
-def _encode(config: Config, params, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _params(state: State) -> dict[str, Any]:
+    """Returns the parameters of the networks between images and latents, by their names."""
+    names = ['autoencoder', *(['enlarger'] if isinstance(state, EnlargingState) else [])]
+    return {name: getattr(state, name).params for name in names}
+
+
+def _encode(config: Config, params, image: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns means and bounded log variances, [n, height / s, width / s, latent_channels]."""
-    encoder, _ = _networks(config, images.shape)
-    means, log_variances = encoder.apply({'params': params['encoder']}, images)
+    encoder, *_ = _networks(config, image.shape)
+    params = {'params': params['autoencoder']['encoder']}
+    means, log_variances = encoder.apply(params, _reduced(config, image))
     return means, jnp.clip(log_variances, *_LOG_VARIANCES)
 
 
 def _decode(config: Config, params, latents: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    _, decoder = _networks(config, shape)
-    return decoder.apply({'params': params['decoder']}, latents)
+    """Returns images of `shape` [..., height, width, channels], not bounded."""
+    _, decoder, enlarger = _networks(config, shape)
+    decoded = decoder.apply({'params': params['autoencoder']['decoder']}, latents)
+    return decoded if enlarger is None else enlarger.apply({'params': params['enlarger']}, decoded)
 
 
-def _networks(config: Config, shape: tuple[int, ...]) -> tuple[Encoder, Decoder]:
+def _reduced(config: Config, image: jax.Array) -> jax.Array:
+    return image if config.enlarge == 1 else images.downscale(image, config.enlarge)
+
+
+def _networks(
+    config: Config, shape: tuple[int, ...]
+) -> tuple[Encoder, Decoder, SuperResolution | None]:
+    """Returns the networks for images of `shape` [..., height, width, channels]."""
+    height, width, channels = shape[-3:]
+    small = height // config.enlarge, width // config.enlarge, channels
     encoder = {**config.autoencoder, 'channels': config.latent_channels}
-    decoder = {**config.autoencoder, 'shape': shape[1:]}
+    decoder = {**config.autoencoder, 'shape': small}
+    enlarger = {**config.enlarger, 'scale': config.enlarge}
     return (
         options.build(Encoder, encoder, where='config.method.autoencoder'),
         options.build(Decoder, decoder, where='config.method.autoencoder'),
+        options.build(SuperResolution, enlarger, where='config.method.enlarger')
+        if config.enlarge > 1
+        else None,
     )

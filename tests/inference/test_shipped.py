@@ -41,6 +41,11 @@ def test_the_autoencoder_keeps_more_than_a_picture_of_a_quarter_of_the_size():
 @pytest.mark.parametrize(
     ('config', 'model', 'networks'),
     [
+        (
+            'latent_flow_folder:pretrained,size=128',
+            'drawings_flow',
+            ['autoencoder', 'flow.ema', 'flow.network', 'moments'],
+        ),
         ('gan_folder', 'drawings', ['discriminator', 'ema', 'generator']),
         ('gan_little_data:size=64', 'drawings', ['discriminator', 'ema', 'generator']),
         ('latent_flow_folder', 'drawings_flow', ['autoencoder', 'moments']),
@@ -53,10 +58,11 @@ def test_the_autoencoder_keeps_more_than_a_picture_of_a_quarter_of_the_size():
 )
 def test_trainings_on_folders_start_from_all_of_its_networks(config, model, networks):
     section = imggen.load_config(config).method.to_dict()
-    batch = {'image': np.zeros((2, 64, 64, 3), np.float32)}
+    size = 128 if 'size=128' in config else 64
+    batch = {'image': np.zeros((2, size, size, 3), np.float32)}
     _, record = parent.adopt(methods.make({**section, 'num_steps': 10}), model, batch)
     assert sorted(record['taken']) == networks
-    assert all(name.startswith('flow.') for name in record['drawn'])
+    assert all(name.startswith(('flow.', 'enlarger')) for name in record['drawn'])
 
 
 def test_a_run_of_the_same_name_is_meant_and_a_folder_of_pictures_is_not(tmp_path, monkeypatch):

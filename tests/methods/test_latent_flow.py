@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imggen import devices, features, keys
+from imggen import devices, features, images, keys
 from imggen.errors import UserError
 from imggen.evaluation import reconstruction
 from imggen.methods import flow_matching
 from imggen.metrics import lpips
+from imggen.networks import super_resolution
 from imggen.networks.latent_autoencoder import Decoder, Encoder
 from imggen.workdir.restore import Restored
 from tests.helpers import cases
@@ -128,6 +129,56 @@ def test_a_sample_is_decoded_once_and_stands_next_to_a_reconstruction():
     np.testing.assert_allclose(sets['generated'], expected, atol=1e-4)
 
 
+@functools.cache
+def enlarging():
+    """Returns a method for pictures of twice the size, its state, and a batch of them."""
+    method = cases.method('latent_flow', enlarge=2, enlarger={'features': 6, 'blocks': 1})
+    batch = {'image': super_resolution.enlarge(SOURCE.batch(0)['image'], 2, method='nearest')}
+    return method, jax.jit(method.init)(jax.random.key(0), (), batch), batch
+
+
+def test_pictures_are_reduced_before_the_encoder_and_enlarged_after_the_decoder():
+    method, state, batch = enlarging()
+    small = {'image': images.downscale(batch['image'], 2)}
+    plain = cases.method('latent_flow')
+    assert jax.tree.map(jnp.shape, state.flow) == jax.tree.map(jnp.shape, start()[1].flow)
+    image_keys = keys.per_image(jax.random.key(1), 3)
+    ours = jax.jit(method.sample)(image_keys, state, (), batch)
+    theirs = jax.jit(plain.sample)(image_keys, state, (), small)
+    for name in ('generated', 'reconstructed'):  # The untrained network enlarges bicubically.
+        assert ours[name].shape == batch['image'][:3].shape
+        decoded = decode(state, encode(state, small['image'][:3]))
+        assert name == 'generated' or np.allclose(theirs[name], decoded, atol=1e-4)
+        wanted = jnp.clip(super_resolution.enlarge(theirs[name], 2), -1.0, 1.0)
+        np.testing.assert_allclose(ours[name], wanted, atol=2e-2)  # Clipped twice there.
+
+
+def test_the_first_phase_trains_what_enlarges_with_the_decoder_and_the_second_does_not():
+    _, state, batch = enlarging()
+    method = cases.method(
+        'latent_flow',
+        num_steps=60,
+        enlarge=2,
+        enlarger={'features': 6, 'blocks': 1},
+        train_encoder=False,
+        autoencoder_learning_rate=1e-2,
+    )
+    assert method.untrained == ('autoencoder', 'moments')
+    step, after, losses = jax.jit(method.phases[0].step), state, []
+    for index in range(30):
+        after, metrics = step(jax.random.key(index), after, (), batch)
+        losses.append(metrics['l1'])
+    assert losses[-1] < losses[0]
+    cases.assert_equal_bits(
+        after.autoencoder.params['encoder'], state.autoencoder.params['encoder']
+    )
+    for name in ('autoencoder', 'enlarger'):
+        pair = (jax.tree.leaves(getattr(each, name).params) for each in (after, state))
+        assert not all(map(jnp.array_equal, *pair))
+    last, _ = jax.jit(method.phases[1].step)(jax.random.key(0), after, (), batch)
+    cases.assert_equal_bits(last.enlarger, after.enlarger)
+
+
 def test_reconstructions_have_the_distance_of_what_is_lost():
     method, state = after_the_autoencoder()
     extractor = features.make('pixels')
@@ -166,11 +217,20 @@ def test_the_perceptual_term_is_the_lpips_of_decoded_noisy_latents():
     np.testing.assert_allclose(metrics['l1'], jnp.abs(output - image).mean(), rtol=1e-3)
 
 
+def test_pictures_that_cannot_be_reduced_are_refused():
+    method = cases.method('latent_flow', enlarge=4)
+    with pytest.raises(UserError, match=r'size=\(8, 10\) must be a multiple of .*enlarge=4'):
+        method.init(KEY, (), {'image': jnp.zeros((1, 8, 10, 1))})
+
+
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
         ({'autoencoder_fraction': 0.99}, 'fraction=0.99 of num_steps=6 leaves a phase without'),
-        ({'autoencoder_fraction': 1.0}, 'fraction=1.0: set it to 0 or more and less than 1'),
+        ({'autoencoder_fraction': 1.1}, 'fraction=1.1: set it to 0 or more and at most 1'),
+        ({'autoencoder_fraction': 1.0}, 'another encoder: set config.method.train_encoder=False'),
+        ({'enlarge': 3}, 'enlarge=3: set it to 1, 2 or 4'),
+        ({'enlarge': 4, 'enlarger': {'width': 3}}, 'enlarger.width is not an option'),
         ({'autoencoder_fraction': 0.01}, 'fraction=0.01 of num_steps=6 leaves a phase without'),
         ({'autoencoder_fraction': float('nan')}, 'fraction=nan is not a finite number'),
         ({'latent_channels': 0}, 'latent_channels=0: set it to 1'),
