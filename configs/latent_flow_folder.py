@@ -2,7 +2,7 @@ r"""A flow in the latents of an autoencoder, on a folder of your own pictures.
 
 python -m experiments.train --config=configs/latent_flow_folder.py --config.data.path=DIR
     --workdir=W  [--config=configs/latent_flow_folder.py:size=72]  [--config.data.fit=pad]
-    [--config=configs/latent_flow_folder.py:pretrained]
+    [--config=configs/latent_flow_folder.py:pretrained,size=128]
 python -m experiments.sample --workdir=W --num=64 --output=grid.png [--guidance=1.5]
 
 DIR is as for configs/gan_folder.py. The config is made for a GPU and a few thousand pictures of any
@@ -10,6 +10,14 @@ kind. `:pretrained` starts from the shipped flow of drawings and its autoencoder
 core or a minute of a GPU, and draws better emoji than the config without it (docs/gan.md). Long
 trainings learn a few hundred pictures by heart: --config.total_images=30000 is enough for them. A
 tenth of the pictures is held out, so that `copying_thumbnails` of experiments.evaluate tells.
+
+From 128 pixels on, `:size=128`, the flow draws pictures of half the size, and from 256 on of a
+quarter; a network of super-resolution, which is trained with the decoder, enlarges them. So larger
+pictures take hardly more time. A run of 64 pixels is enlarged afterwards by
+
+python -m experiments.train --config=configs/latent_flow_folder.py:pretrained,size=128
+    --config.data.path=DIR --config.init_from=W --config.method.autoencoder_fraction=1.0
+    --config.total_images=9800 --workdir=LARGE
 
 First, nearly half of the images train the autoencoder; with `:pretrained`, a tenth trains its
 decoder alone. Every sheet shows samples next to reconstructions, which are as good as samples can

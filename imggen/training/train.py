@@ -315,13 +315,19 @@ class _Training:
         if self.start:
             self.writer.status('running', init_from=self.start)
             progress.say(parent.sentence(self.start))
-        hardware = devices.hardware()
-        progress.say(f'{self.source.description}; {hardware}; step {done} of {total}; compiling')
+        hardware, steps = devices.hardware(), f'step {done} of {total}{self._passes(total)}'
+        progress.say(f'{self.source.description}; {hardware}; {steps}; compiling')
         if self.source.skipped:
             listed = self.writer.workdir / skipped.NAME
             number = len(self.source.skipped)
             are = 'file was' if number == 1 else 'files were'
             progress.say(f'{number:,} {are} skipped: {listed}')
+
+    def _passes(self, total: int) -> str:
+        """Says how often a run sees each image, which tells whether it may learn them by heart."""
+        size, count = self.config['data'].get('batch_size', 0), self.source.num_examples or 0
+        passes = round(total * size / count) if size < count else 0
+        return f' ({passes:,} passes over the images)' if passes > 1 else ''
 
     def _run(self, progress: Progress, done: int, caught: signals.Signals, measure) -> loop.Result:
         """Runs the loop; after NaN again, from the last checkpoint, if it may."""

@@ -154,6 +154,18 @@ CONFIGS = {
         'evaluations': 4,
         'warmup_steps': 1,
     },
+    'latent_flow_enlarged': {
+        'name': 'latent_flow',
+        'num_steps': 6,
+        'autoencoder_fraction': 0.5,
+        'autoencoder': {'features': (4,)},
+        'latent_channels': 2,
+        'enlarge': 2,
+        'enlarger': {'features': 4, 'blocks': 1},
+        'perceptual_weight': 0.0,
+        'network': {'features': (8,), 'heads': 2},
+        'warmup_steps': 1,
+    },
     'hill_climb': {
         'name': 'hill_climb',
         'num_steps': 6,

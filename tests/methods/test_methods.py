@@ -44,14 +44,14 @@ EACH = pytest.mark.parametrize(
 
 
 # How a method is spread over devices does not depend on its networks and losses: the first case
-# of each method, and the case whose augmentation depends on the discriminator, are enough.
+# of each method, and the cases whose state or augmentation depends on another network, are enough.
 FIRST = {cases.CONFIGS[name]['name']: name for name in reversed(NAMES)}.values()
 SPREAD = pytest.mark.parametrize(
     'name',
     [
         pytest.param(name, marks=pytest.mark.xdist_group(name))
         for name in NAMES
-        if name in (*FIRST, 'gan_adaptive')
+        if name in (*FIRST, 'gan_adaptive', 'latent_flow_enlarged')
     ],
 )
 
@@ -224,6 +224,7 @@ GOLDEN = {
     },
     'flow_matching': {'gradient': 1.28667, 'loss': 1.27777},
     'latent_flow': {'divergence': 0.0148568, 'gradient': 0.120419, 'l1': 0.511891},
+    'latent_flow_enlarged': {'divergence': 0.00358219, 'gradient': 0.0951638, 'l1': 0.524603},
     'gan_residual': {
         'discriminator_gradient': 3.79953,
         'discriminator_loss': 0.828837,

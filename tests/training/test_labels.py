@@ -35,11 +35,15 @@ def test_folders_as_labels_need_as_many_classes(config, tmp_path, num_classes, s
 
 
 def test_an_average_is_a_picture_among_the_results(config, tmp_path, capsys):
+    for name in ('b', 'c'):
+        images.write_png(tmp_path / 'set' / f'{name}.png', np.zeros((8, 8, 1), np.uint8))
     config['data']['labels'] = 'none'
-    config['method'] = {'name': 'pixel_average', 'num_steps': 2, 'num_images': 3}
+    config['method'] = {'name': 'pixel_average', 'num_steps': 4, 'num_images': 3}
     train.train(config, tmp_path / 'run')
     assert (tmp_path / 'run' / 'results' / 'generated.png').is_file()
-    assert f'the result is in {tmp_path / "run" / "results"}' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f'the result is in {tmp_path / "run" / "results"}' in said
+    assert 'step 0 of 4 (3 passes over the images)' in said
 
 
 def test_labels_are_checked_before_anything_is_compiled(config, tmp_path, monkeypatch):

@@ -22,6 +22,7 @@ DIVIDED = {
         'gan_residual',
         'growing_gan',
         'latent_flow',
+        'latent_flow_enlarged',
         'vae',
     ),
 }
