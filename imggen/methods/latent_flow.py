@@ -74,9 +74,7 @@ class Config(flow_matching.Config):
     autoencoder: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     latent_channels: int = 8
     enlarge: int = 1
-    enlarger: Mapping[str, Any] = dataclasses.field(
-        default_factory=lambda: {'features': 32, 'blocks': 2, 'upsampling': 'direct'}
-    )
+    enlarger: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     perceptual_weight: float = 1.0
     kl_weight: float = 1e-3
     autoencoder_learning_rate: float = 1e-3

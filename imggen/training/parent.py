@@ -53,7 +53,13 @@ def adopt(
             f'config.init_from={workdir} has no network that fits: '
             f'{"".join(_difference(given, wanted))}.'
         )
-    missing = {name: wanted[name] for name in method.untrained if name not in fitting}
+    # What no step trains must have its tables, too.
+    missing = {
+        name: wanted[name]
+        for name in method.untrained
+        if name not in fitting
+        or _shapes(given[name], tables=True) != _shapes(wanted[name], tables=True)
+    }
     if missing:
         raise UserError(
             f'config.init_from={workdir} has no {next(iter(missing))} that fits, and this config '
@@ -140,7 +146,10 @@ def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
     """Says the first difference of networks that do not fit, and what would make them fit."""
     name = next((name for name in wanted if name in given), None)
     if name is None:
-        return f'the parent has {", ".join(given)}, and this config has {", ".join(wanted)}', ''
+        return (
+            f'the parent has {", ".join(given)}, and this config has {", ".join(wanted)}',
+            ': name another parent, or leave out the option that needs it',
+        )
     held, needed = (_shapes(arrays[name], tables=True) for arrays in (given, wanted))
     for array, (shape, _) in needed.items():
         if array not in held:

@@ -198,19 +198,26 @@ def test_a_flow_learns_the_latents_of_the_autoencoder_of_its_parent(config, fold
     assert record['drawn'] == []
 
 
-def test_a_run_is_enlarged_and_its_flow_stays_what_it_is(config, folder, tmp_path):
+def test_a_run_is_enlarged_and_its_flow_stays_what_it_is(config, tmp_path):
     flow = {**config, 'method': cases.CONFIGS['latent_flow']}
-    theirs = train.train(flow, folder / 'flow').state
+    theirs = train.train(flow, tmp_path / 'flow').state
     options = {'autoencoder_fraction': 1.0, 'train_encoder': False, 'enlarge': 2}
-    section = child(flow, folder / 'flow', **options, num_steps=3)
+    section = child(flow, tmp_path / 'flow', **options, num_steps=3)
     ours = train.train(section, tmp_path / 'ours').state
     assert info(tmp_path / 'ours')['init_from']['drawn'] == ['enlarger']
     cases.assert_equal_bits(ours.flow.ema, theirs.flow.ema)
     cases.assert_equal_bits(ours.flow.early, theirs.flow.early)
     cases.assert_equal_bits(ours.moments, theirs.moments)
-    other = child(section, folder / 'flow', network={'features': (10,), 'heads': 2})
-    with pytest.raises(UserError, match=r'no flow\.ema that fits, .* there and .* here'):
-        train.train(other, tmp_path / 'other')
+    for changes, sentence in [
+        ({'network': {'features': (10,), 'heads': 2}}, r'no flow\.ema that fits, .* there and'),
+        ({'num_classes': 9}, r'no flow\.ema that fits, .* it has no flow\.ema\.params\.Embed_0'),
+    ]:
+        with pytest.raises(UserError, match=sentence):
+            train.train(child(section, tmp_path / 'flow', **changes), tmp_path / 'other')
+    flow['method'] = {**flow['method'], 'early': 0.0}
+    train.train(flow, tmp_path / 'unguided')
+    with pytest.raises(UserError, match=r'no flow\.early that fits, .*: name another parent, or l'):
+        train.train(child(section, tmp_path / 'unguided'), tmp_path / 'other')
 
 
 def test_an_autoencoder_that_is_not_trained_must_have_a_parent(config, parent, folder, tmp_path):
