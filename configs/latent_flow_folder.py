@@ -21,10 +21,10 @@ python -m experiments.train --config=configs/latent_flow_folder.py:pretrained,si
     --config.total_images=9800 --workdir=LARGE
 
 First, nearly half of the images train the autoencoder; with `:pretrained`, a tenth trains its
-decoder alone, and what enlarges. Every sheet shows samples next to reconstructions, which are as
-good as samples can become. The flow as it was after an eighth of its training is kept, too: a
-guidance above 1, the default of `:pretrained`, leads away from it, to pictures that are cleaner and
-closer to training pictures.
+decoder alone, with the network that enlarges. Every sheet shows samples next to reconstructions,
+which are as good as samples can become. The flow as it was after an eighth of its training is kept,
+too: a guidance above 1, the default of `:pretrained`, leads away from it, to pictures that are
+cleaner and closer to training pictures.
 
 Set --config.data.augment.flip=False if mirrored pictures would be wrong, such as letters. The
 perceptual loss takes AlexNet's weights (the extra `pretrained`) and pictures of at least 31 x 31
@@ -95,9 +95,9 @@ def get_config(arg=None):
         config.init_from = 'drawings_flow'
         config.method.autoencoder_fraction = 0.1
         config.method.train_encoder = False
-        # What enlarges has everything to learn, and the decoder little.
+        # The network that enlarges is not shipped: it has everything to learn.
         config.method.autoencoder_learning_rate = 1e-3 if config.method.enlarge > 1 else 5e-4
-    # With a weight of 1, as at 64 pixels, enlarged pictures have a pattern of dots.
+    # With a weight of 1, as at 64 pixels, enlarged drawings have a pattern of dots.
     config.method.perceptual_weight = (
         0.0 if arg.smoke else 0.25 if config.method.enlarge > 1 else 1.0
     )

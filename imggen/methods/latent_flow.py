@@ -12,9 +12,9 @@ The phase 'flow' leaves the autoencoder as it is and trains the flow of methods/
 mean(x), shifted and scaled to mean 0 and deviation 1. A sample integrates that flow and is decoded
 once. What the autoencoder loses is lost for every sample: `reconstructed` shows it.
 
-With `enlarge`, the autoencoder sees pictures reduced by that factor, so that there are no more
-latents to generate than for small pictures. A network of networks/super_resolution.py enlarges what
-the decoder makes of them. The first phase trains it together with the decoder, and D is both.
+With `enlarge`, the autoencoder sees pictures reduced by that factor, so large pictures have no more
+latents than small ones. A network of networks/super_resolution.py enlarges the decoded pictures.
+The first phase trains it together with the decoder; in the loss above, D is then both.
 
 With `autoencoder_fraction=0` there is no first phase: the run takes the autoencoder and its moments
 from another one. With `train_encoder=False` it takes them, too, and the first phase trains the
@@ -99,7 +99,7 @@ class State:
 
 @struct.dataclass
 class EnlargingState(State):
-    """What a checkpoint holds if `enlarge` is not 1: also what enlarges decoded pictures."""
+    """What a checkpoint holds if `enlarge` is not 1: also the network that enlarges pictures."""
 
     enlarger: TrainState
 
