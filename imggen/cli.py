@@ -249,9 +249,18 @@ def _section(config: ConfigDict, option: str) -> tuple[ConfigDict, str]:
             )
         section, done = section[part], f'{done}.{part}'
     if not parents and name not in section:
-        hint = options.suggestion(name, list(section))
-        raise UserError(f'--config.{option} is not an option of this config: {hint}')
+        raise UserError(
+            f'--config.{option} is not an option of this config: {_suggestion(config, name)}'
+        )
     return section, name.split('[')[0]
+
+
+def _suggestion(config: ConfigDict, name: str) -> str:
+    """Names the section that has an option, or else what is like it outside of sections."""
+    for part in config:
+        if _is_section(config, part) and name in config[part]:
+            return f'did you mean --config.{part}.{name}?'
+    return options.suggestion(name, list(config))
 
 
 def _is_section(section: ConfigDict, name: str) -> bool:

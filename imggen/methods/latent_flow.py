@@ -223,6 +223,10 @@ def _check_size(config: Config, image: jax.Array) -> None:
     height, width = image.shape[1:3]
     if config.enlarge not in (1, 2, 4):
         raise UserError(f'config.method.enlarge={config.enlarge}: set it to 1, 2 or 4.')
+    if 'scale' in config.enlarger:
+        raise UserError(
+            'config.method.enlarger.scale follows from config.method.enlarge: set that.'
+        )
     if height % config.enlarge or width % config.enlarge:
         raise UserError(
             f'config.data.size={(height, width)} must be a multiple of '

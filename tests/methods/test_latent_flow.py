@@ -228,6 +228,7 @@ def test_pictures_that_cannot_be_reduced_are_refused():
         ({'autoencoder_fraction': 1.0}, 'another encoder: set config.method.train_encoder=False'),
         ({'enlarge': 3}, 'enlarge=3: set it to 1, 2 or 4'),
         ({'enlarge': 4, 'enlarger': {'width': 3}}, 'enlarger.width is not an option'),
+        ({'enlarger': {'scale': 2}}, 'scale follows from config.method.enlarge: set that'),
         ({'autoencoder_fraction': 0.01}, 'fraction=0.01 of num_steps=6 leaves a phase without'),
         ({'autoencoder_fraction': float('nan')}, 'fraction=nan is not a finite number'),
         ({'latent_channels': 0}, 'latent_channels=0: set it to 1'),

@@ -140,8 +140,9 @@ def _check_options(*, labels: str, split_by: str, alpha: bool, channels: int | N
         )
     if alpha and channels is not None:
         raise UserError(
-            'config.data.alpha=True means four channels, and config.data.channels='
-            f'{channels} means {channels}: leave one of the two out.'
+            f'config.data.alpha=True means four channels, and config.data.channels={channels} '
+            f'means {channels}, as in the run that the config starts from, if it does: leave one '
+            'of the two out.'
         )
     if split_by not in ('file', 'folder'):
         raise UserError(f'config.data.split_by is {split_by!r}; choose one of file, folder.')
