@@ -12,8 +12,9 @@ python -m experiments.sample --workdir=runs/gan --again=kept.png --output=same.p
 If --output is a folder, it gets one PNG for each image; if it is a .png file, it becomes a sheet
 of all images. --interpolate walks through latent space from one image to the next (a .mp4, .gif or
 .webp, or a folder of frames). --project searches for the latent of a given image and puts the
-result beside it. --label=all makes --num images of each class, one row a class. --again makes
-pictures that experiments.explore saved once more, by the recipe in their files.
+result beside it. --label=all makes --num images of each class, one row a class, and prints the
+names in that order. --again makes pictures that experiments.explore saved once more, by the recipe
+in their files.
 
 --best_of=4 makes four samples for each image and keeps the one that fits best among the pictures
 that the run was trained on, which must still be there. It takes four times as long; broken images
@@ -36,7 +37,7 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from imggen import cli, devices, features, files, images, keys
+from imggen import cli, devices, features, files, images, keys, skipped
 from imggen.data.loaders import fixed
 from imggen.errors import UserError
 from imggen.evaluation import selection
@@ -100,6 +101,8 @@ def main(argv):
     else:
         _generate(key, restored, output)
     print(f'{output}: step {restored.step} of {_WORKDIR.value}, seed {_SEED.value}')
+    if _LABEL.value == _ALL and restored.class_names:
+        print(f'classes, in this order: {skipped.printable(", ".join(restored.class_names))}')
 
 
 def _generate(key, restored, output: pathlib.Path) -> None:
