@@ -1,6 +1,6 @@
 r"""BEGAN: a controller keeps the autoencoder and the generator in balance.
 
-python -m experiments.train --config=configs/evaluator_began.py --workdir=runs/equilibrium
+python -m experiments.train --config=configs/evaluator_began.py --workdir=runs/began
 
 The batch is small, because finding the balance takes many steps.
 """

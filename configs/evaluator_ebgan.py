@@ -1,6 +1,6 @@
 r"""EBGAN: the autoencoder is the discriminator, with a margin and a pulling-away term.
 
-python -m experiments.train --config=configs/evaluator_ebgan.py --workdir=runs/energy
+python -m experiments.train --config=configs/evaluator_ebgan.py --workdir=runs/ebgan
 """
 
 from ml_collections import ConfigDict

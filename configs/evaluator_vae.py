@@ -1,6 +1,6 @@
 r"""A variational autoencoder: a baseline without an evaluator.
 
-python -m experiments.train --config=configs/evaluator_vae.py --workdir=runs/variational
+python -m experiments.train --config=configs/evaluator_vae.py --workdir=runs/vae
 """
 
 from ml_collections import ConfigDict

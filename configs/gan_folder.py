@@ -3,7 +3,7 @@ r"""A GAN on a folder of your own pictures.
 python -m experiments.train --config=configs/gan_folder.py --config.data.path=DIR --workdir=W
     [--config=configs/gan_folder.py:size=96]  [--config.data.size=96,160]  [--config.data.fit=pad]
 
-DIR and its sub-folders may hold png, jpeg, webp, bmp, tiff and gif files; broken files are listed
+DIR and its sub-folders may hold pictures of any format in docs/data.md; broken files are listed
 and skipped. Pictures are cropped to `size` x `size`, or to another height and width by
 --config.data.size=height,width. `:network=residual` trains residual networks with the relativistic
 loss and both gradient penalties, which is slower; configs/gan_gamma_folder.py finds the weight of

@@ -3,7 +3,7 @@ r"""Finds the weight of the gradient penalties for a folder of your own pictures
 python -m experiments.sweep --config=configs/gan_gamma_folder.py --config.data.path=DIR
     --workdir=runs/gamma [--jobs=2]
 python -m experiments.train --config=configs/gan_gamma_folder.py --config.data.path=DIR
-    --workdir=runs/one
+    --workdir=runs/gamma_one
 
 The sweep trains configs/gan_folder.py briefly with five weights, a factor of four apart. Use the
 weight with the smallest distance in the table as --config.method.r1_gamma=... of the long run.

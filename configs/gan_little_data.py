@@ -4,7 +4,7 @@ python -m experiments.prepare emoji --output=data/emoji
 python -m experiments.sweep --config=configs/gan_little_data.py --config.data.path=data/emoji
     --workdir=runs/little --jobs=2
 python -m experiments.train --config=configs/gan_little_data.py --config.data.path=data/emoji
-    --workdir=runs/one
+    --workdir=runs/little_one
 
 A part of the folder, `test_fraction`, is held out. The metric `copying` shows whether samples are
 closer to the training pictures than held-out pictures are. On 196 pictures of people, after 60,000

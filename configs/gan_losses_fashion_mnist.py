@@ -2,7 +2,7 @@ r"""Compares the adversarial losses with one network and one budget, on Fashion-
 
 python -m experiments.sweep --config=configs/gan_losses_fashion_mnist.py --workdir=runs/losses
     --jobs=2
-python -m experiments.train --config=configs/gan_losses_fashion_mnist.py --workdir=runs/one
+python -m experiments.train --config=configs/gan_losses_fashion_mnist.py --workdir=runs/losses_one
 
 The network is DCGAN without batch normalization in the discriminator, because the penalties are
 defined by the gradient for a single image. All losses share the settings of Adam. The other options

@@ -2,7 +2,7 @@ r"""Measures mode collapse: stacks of three Fashion-MNIST images have 1,000 mode
 
 python -m experiments.sweep --config=configs/gan_stacked_fashion_mnist.py --workdir=runs/stacked
     --jobs=2
-python -m experiments.train --config=configs/gan_stacked_fashion_mnist.py --workdir=runs/one
+python -m experiments.train --config=configs/gan_stacked_fashion_mnist.py --workdir=runs/stacked_one
     [--config=configs/gan_stacked_fashion_mnist.py:full]
 
 imggen/evaluation/modes.py counts the modes that 26,000 samples reach, and computes the KL

@@ -4,8 +4,8 @@ python -m experiments.preview --config=configs/gan_folder.py:moved --config.data
     --output=preview.png [--num=8] [--versions=7]
 
 Each row holds an image and then versions of it, augmented by config.data.augment. If the
-discriminator's images are augmented too (config.method.augment), a second row shows that. Of
-pairs, each row holds four times input and target, augmented.
+discriminator's images are augmented too (config.method.augment), a second row shows that. If the
+config has pairs, each row holds four augmented pairs of input and target.
 """
 
 from absl import flags

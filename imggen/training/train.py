@@ -44,7 +44,7 @@ class RunConfig:
     """Options of `config.run`. None changes what is computed, but for rounding.
 
     Attributes:
-      log_every_steps: steps in one dispatch to the device, and in one record.
+      log_every_steps: steps in one record of the metrics.
       sample_every_steps: steps between two sheets of samples; 0 for one at the end.
       checkpoint_every_steps: steps between two checkpoints; 0 for one at the end.
       measure_every_steps: steps between two measurements; 0 for none.
