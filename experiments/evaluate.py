@@ -94,8 +94,7 @@ def main(argv):
 
 def _check_flags() -> None:
     """Raises UserError for flags that are missing, or that would do nothing."""
-    names = set().union(*_READ.values())
-    given = {name for name in names if _is_given(flags.FLAGS[name])}
+    given = cli.given(set().union(*_READ.values()))
     kind = next((kind for kind in _READ if kind[2:] in given), 'two folders')
     if idle := sorted(given - _READ[kind]):
         raise UserError(f'--{idle[0]} does nothing with {kind}: leave it out.')
@@ -105,12 +104,6 @@ def _check_flags() -> None:
             'give either --workdir, or both --generated and --reference, or --reference and '
             '--save_statistics.'
         )
-
-
-def _is_given(flag: flags.Flag) -> bool:
-    """Returns whether a flag asks for something; 0 is a value as any other."""
-    is_off = flag.value is False or flag.value in (None, '', [])
-    return bool(flag.present) and not is_off
 
 
 def _evaluate_run() -> None:

@@ -21,8 +21,8 @@ that the run was trained on, which must still be there. It takes four times as l
 become rare, and odd ones, too.
 
 If the run has latents, they are saved, too: as latents.npz in the folder, or beside the file, as
-grid.png.npz. `imggen.load(WORKDIR).sample(n, latent=...)` makes the images again. Images of runs
-that keep transparency are RGBA.
+grid.png.npz. `imggen.load(WORKDIR).sample(n, latent=..., label=...)` makes the images again.
+Images of runs that keep transparency are RGBA.
 
 What is at --output already is replaced only with --overwrite: a file, or the numbered images of a
 folder.
@@ -70,6 +70,13 @@ _FRAMES = flags.DEFINE_integer('frames', 16, 'Images between two stops.', lower_
 _PROJECT = flags.DEFINE_list('project', [], 'Image files whose latents to search for.')
 _AGAIN = flags.DEFINE_list('again', [], 'Saved pictures (PNG) to make once more.')
 _ALL = 'all'
+# The optional flags that each kind of call reads; all others but --frames make new images.
+_READ = {
+    'again': {'again'},
+    'project': {'project', 'seed', 'label', 'extractor'},
+    'interpolate': {'interpolate', 'num', 'seed', 'label', 'truncation', 'frames', 'guidance'},
+}
+_OPTIONAL = set().union(*_READ.values(), {'best_of', 'batch_size'})
 _MOST_PIXELS = 2**28  # Of a sheet, which is made in memory.
 _EXTRACTOR = flags.DEFINE_enum(
     'extractor',
@@ -213,13 +220,15 @@ def _latents_path(output: pathlib.Path) -> pathlib.Path:
 
 def _checked(output: pathlib.Path) -> pathlib.Path:
     """Refuses an output that cannot be written or replaced, before the work."""
-    walks = _INTERPOLATE.value and not _PROJECT.value
-    others = {'interpolate': walks, 'project': _PROJECT.value, 'again': _AGAIN.value}
-    if _BEST_OF.value > 1 and any(others.values()):
-        name = next(name for name, given in others.items() if given)
-        raise UserError(f'--best_of does nothing with --{name}: leave it out.')
+    given = cli.given(_OPTIONAL)
+    kind = next((kind for kind in _READ if kind in given), None)
+    if kind and (idle := sorted(given - _READ[kind])):
+        raise UserError(f'--{idle[0]} does nothing with --{kind}: leave it out.')
+    if 'frames' in given and not kind:
+        raise UserError('--frames does nothing without --interpolate: leave it out.')
     if _EXTRACTOR.value and not _PROJECT.value and _BEST_OF.value == 1:
         raise UserError('--extractor does nothing without --project or --best_of: leave it out.')
+    walks = kind == 'interpolate'
     if walks and _NUM.value < 2:
         raise UserError('--num=1 is no walk: give 2 stops or more.')
     suffixes = animation.SUFFIXES if walks else ('.png',)

@@ -26,7 +26,7 @@ import signal
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from absl import app, flags, logging
@@ -207,6 +207,16 @@ def height_and_width(flag: flags.FlagHolder) -> tuple[int, int]:
             f'--{flag.name}=64,48.'
         ) from error
     return height, width
+
+
+def given(names: Iterable[str]) -> set[str]:
+    """Returns the names of those flags that ask for something; 0 is a value as any other."""
+
+    def is_given(flag):
+        is_off = flag.value is False or flag.value in (None, '', [])
+        return bool(flag.present) and not is_off
+
+    return {name for name in names if is_given(flags.FLAGS[name])}
 
 
 class _ConfigParser(flags.ArgumentParser):

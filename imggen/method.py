@@ -150,6 +150,7 @@ class Method(NamedTuple):
       num_images: number of images in the state, for methods that search images; None if
         `sample` draws images.
       num_classes: number of classes that `sample` distinguishes; None without labels.
+      num_targets: number of classes that a step learns to tell; None if it learns none.
       guidance: the factor of guidance that `sample` takes by default; None without.
       translation: set if `sample` maps batch['input'] to the output; None if it generates.
       energy: (state, images [n, height, width, channels]) -> float32 [n], small for images
@@ -172,6 +173,7 @@ class Method(NamedTuple):
     latent_size: int | None = None
     num_images: int | None = None
     num_classes: int | None = None
+    num_targets: int | None = None
     guidance: float | None = None
     translation: Translation | None = None
     energy: Callable[[State, jax.Array], jax.Array] | None = None

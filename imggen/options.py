@@ -24,19 +24,25 @@ _FITTING = {
 _LARGEST = 2**31 - 1  # Of an integer on a device.
 
 
-def build(kind, section: Mapping, *, where: str):
-    """Returns `kind(**section)`.
+def build(kind, section: Mapping, *, where: str, **given: Any):
+    """Returns `kind(**section, **given)`.
 
     Args:
       kind: a dataclass; linen modules are dataclasses.
       where: the name of the section in messages, for example 'config.method'.
+      given: values that follow from other options.
 
     Raises:
-      UserError: `section` is no mapping; or names an option that `kind` does not have, a value
-        whose type differs from that of the default, or a required option that is missing.
+      UserError: `section` is no mapping; or names an option that `kind` does not have, another
+        value than the one given, a value whose type differs from that of the default, or a
+        required option that is missing.
     """
     if not hasattr(section, 'keys'):
         raise UserError(f'{where}={section!r} holds no options: give a dictionary.')
+    for name, value in given.items():
+        if name in section and section[name] != value:
+            raise UserError(f'{where}.{name} follows from other options: leave it out.')
+    section = {**section, **given}
     fields = [field for field in dataclasses.fields(kind) if field.init]
     names = [field.name for field in fields if field.name not in ('parent', 'name')]
     for key in section:

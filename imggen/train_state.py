@@ -73,13 +73,18 @@ def whole(tree):
     return jax.lax.with_sharding_constraint(tree, P()) if _is_sharded.get() else tree
 
 
+def is_network(node: Any) -> bool:
+    """Whether a node of a state is a network with its optimizer."""
+    return isinstance(node, TrainState)
+
+
 def gathered(state):
     """Returns a state whose `TrainState`s have `whole` parameters; all else stays split."""
 
     def gather(node):
-        return node.replace(params=whole(node.params)) if isinstance(node, TrainState) else node
+        return node.replace(params=whole(node.params)) if is_network(node) else node
 
-    return jax.tree.map(gather, state, is_leaf=lambda node: isinstance(node, TrainState))
+    return jax.tree.map(gather, state, is_leaf=is_network)
 
 
 def sees_whole(sample: Callable) -> Callable:

@@ -1,6 +1,7 @@
 """Options: what is unknown or missing is named, with the cure."""
 
 import dataclasses
+import functools
 
 import pytest
 from flax import linen as nn
@@ -24,6 +25,13 @@ class Module(nn.Module):
 def test_builds_dataclasses_and_modules():
     assert options.build(Thing, {'width': 1}, where='config.thing') == Thing(1, 3)
     assert options.build(Module, {'features': 2}, where='config.module').features == 2
+
+
+def test_a_section_holds_no_other_value_than_the_one_that_is_given():
+    build = functools.partial(options.build, Thing, where='config.thing', width=2)
+    assert build({}) == build({'width': 2}) == Thing(2, 3)
+    with pytest.raises(UserError, match=r'config\.thing\.width follows from other options: leave'):
+        build({'width': 1})
 
 
 @pytest.mark.parametrize(

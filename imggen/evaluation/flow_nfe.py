@@ -5,12 +5,13 @@ from imggen.errors import UserError
 from imggen.evaluation import distribution
 from imggen.features.extractor import Extractor
 from imggen.inference import sampling
+from imggen.methods import flow_matching
 from imggen.metrics.extraction import extract
 from imggen.metrics.frechet import Moments, frechet_distance
 from imggen.workdir.restore import Restored
 
 _EVALUATIONS = (1, 2, 5, 10, 50)
-_SOLVERS = ('euler', 'heun')
+_SOLVERS = tuple(flow_matching.SOLVERS)  # Euler's first.
 
 
 def check(restored: Restored) -> None:
@@ -76,5 +77,5 @@ def _with_solver(restored: Restored, solver: str, evaluations: int) -> Restored:
 
 
 def _evaluations_per_call(restored: Restored) -> int:
-    """Returns the network evaluations of one velocity: 2 with guidance, with and without label."""
+    """Returns the network evaluations of one velocity: 2 with guidance, by the worse one, too."""
     return 1 if restored.method.guidance in (None, 1.0) else 2

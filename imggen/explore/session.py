@@ -156,7 +156,10 @@ class Session:
         """Searches for the latent that makes a given picture; returns the given and the found."""
         height, width, channels = self._shape()
         with _stored(file, name) as path:
-            given = decode.to_channels(decode.decode(path), channels)
+            if channels == 4:
+                given = decode.decode_alpha(path)
+            else:
+                given = decode.to_channels(decode.decode(path), channels)
         given = decode.resize(given, (height, width))
         with self._lock:
             labels = None
@@ -177,7 +180,7 @@ class Session:
             latent=found.latents[0],
         )
         error = f'found for {name}, mean squared error {found.errors[0]:.4f}'
-        options = {'project': name, 'seed': wanted.seed, 'label': how.label}
+        options = {'project': name, 'seed': wanted.seed, 'label': self._name(how.label)}
         command = self._command('sample', **options, output='found.png')
         made = Picture(images.to_uint8(found.images[0]), error, command, how)
         return [Picture(given, f'given: {name}'), made]
@@ -244,7 +247,7 @@ class Session:
         command = self._nth(
             how.index,
             seed=how.seed,
-            label=how.label,
+            label=self._name(how.label),
             truncation=how.truncation,
             guidance=how.guidance,
         )
@@ -252,8 +255,12 @@ class Session:
             about = 'between others'
             command = self._command('sample', again='picture.png', output='again.png')
         if how.label is not None:
-            about += f', class {self._class_names[how.label]}'
+            about += f', class {self._name(how.label)}'
         return Picture(pixels, f'{about}, step {self.step}', command, how)
+
+    def _name(self, label: int | None) -> str | None:
+        """Returns the name of a class, which --label takes for a name also if it is a number."""
+        return None if label is None else self._class_names[label]
 
     def _nth(self, index: int, **options: Any) -> str:
         """Returns the command whose last file is image `index`."""

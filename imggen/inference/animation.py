@@ -38,7 +38,7 @@ def write(
       path: the file.
       frames: uint8 [n, height, width, 1, 3 or 4].
       milliseconds: how long each image stays, or one number for all.
-      min_height: smaller frames are enlarged by an integer factor.
+      min_height: smaller frames are enlarged by an integer factor, as far as the format allows.
 
     Raises:
       UserError: this OpenCV cannot write MP4, or the format holds no frames of this size.
@@ -47,7 +47,7 @@ def write(
     side, limit = max(frames.shape[1:3]), _LARGEST_SIDES.get(path.suffix, math.inf)
     if side > limit:
         raise UserError(f'{path} cannot have {side} pixels a side, but {limit}: name a .mp4 file.')
-    scale = max(1, min_height // frames.shape[1])
+    scale = int(max(1, min(min_height // frames.shape[1], limit / side)))
     frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
     if frames.shape[-1] == 4 and path.suffix != '.webp':
         frames = images.over(frames, 255)

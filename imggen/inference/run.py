@@ -1,8 +1,9 @@
 """A trained run as an object: `imggen.load(workdir)`."""
 
+import dataclasses
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -54,25 +55,18 @@ class Run:
     def params(self) -> dict[str, Any]:
         """The parameters of each network by its name, {'generator': ..., 'discriminator': ...}.
 
-        'ema' are the averaged parameters, if the method averages. Methods without networks, such
-        as evolution, have none.
+        'ema' are the averaged parameters, if the method averages. Those of a part of the state have
+        its name before theirs, such as 'flow.ema'. Methods without networks, such as evolution,
+        have none.
         """
-        state = self._restored.state
-        params = {
-            name: value.params
-            for name, value in vars(state).items()
-            if isinstance(value, TrainState)
-        }
-        if 'params' in (getattr(state, 'ema', None) or {}):
-            params['ema'] = state.ema['params']
-        return params
+        return dict(_params(self._restored.state))
 
     def sample(
         self,
         n: int,
         *,
         seed: int = 0,
-        label: int | str | None = None,
+        label: int | str | np.ndarray | None = None,
         latent: np.ndarray | None = None,
     ) -> np.ndarray:
         """Generates images, the same as the command `sample` makes.
@@ -80,7 +74,8 @@ class Run:
         Args:
           n: number of images.
           seed: image i depends on the seed and on i alone.
-          label: the class of all images, by number or name; each draws its own by default.
+          label: the class of all images, by number or name, or int32 [n], the number of each; by
+            default each draws its own.
           latent: float32 [n, latent_size], one latent for each image; drawn by default.
 
         Returns:
@@ -121,6 +116,17 @@ class Run:
     @functools.cached_property
     def _translator(self) -> translation.Translator:
         return translation.make(self._restored)
+
+
+def _params(state: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Yields the name and the parameters of each network of a state."""
+    for name, value in vars(state).items():
+        if isinstance(value, TrainState):
+            yield f'{prefix}{name}', value.params
+        elif name in ('ema', 'early') and 'params' in (value or {}):
+            yield f'{prefix}{name}', value['params']
+        elif dataclasses.is_dataclass(value):
+            yield from _params(value, f'{prefix}{name}.')
 
 
 def load(workdir: str | os.PathLike, *, which: str | int = 'newest') -> Run:

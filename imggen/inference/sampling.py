@@ -102,6 +102,7 @@ def generate(
       UserError: the method does not generate, holds fewer images, or lacks what is asked for.
     """
     check(restored)
+    restored, guidance = _unguided(restored, guidance)
     held = num_held(restored)
     if held is not None and count > held:
         raise UserError(f'the run holds {held} images, not {count}: ask for at most {held}.')
@@ -115,9 +116,7 @@ def generate(
             image_keys = keys.per_image(key, sample.batch_size, first=first)
             index = jnp.minimum(first + jnp.arange(sample.batch_size), (held or 1) - 1)
             inputs = {} if held is None else {'index': index}
-            own = label
-            if isinstance(label, np.ndarray):
-                own = np.resize(label[first : first + chunk], sample.batch_size)
+            own = _labels_of(label, first, chunk, sample.batch_size)
             inputs |= _inputs(restored, image_keys, own, truncation, guidance)
             yield {name: images[:chunk] for name, images in sample(image_keys, inputs).items()}
 
@@ -183,7 +182,7 @@ def from_latents(
     restored: Restored,
     given: jax.Array,
     *,
-    label: int | str | None = None,
+    label: int | str | np.ndarray | None = None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:
     """Returns the images of latents float32 [n, latent_size]: [n, height, width, channels].
@@ -192,17 +191,18 @@ def from_latents(
       key: of whatever else the method draws.
       restored: a trained method that has latents.
       given: the latents.
-      label: the class of all images, by number or name; each draws its own by default.
+      label: the class of all images, by number or name, or int32 [n], the number of each; by
+        default each draws its own.
       advance: is told how many images are done.
     """
     sample = _Sampler(restored, min(256, len(given)))
-    image_keys = keys.per_image(key, sample.batch_size)
-    wanted = _inputs(restored, image_keys, label)
     images = []
     for first in range(0, len(given), sample.batch_size):
         part = given[first : first + sample.batch_size]
         padded = jnp.pad(part, ((0, sample.batch_size - len(part)), (0, 0)))
-        sets = sample(image_keys, {'latent': padded, **wanted})
+        image_keys = keys.per_image(key, sample.batch_size, first=first)
+        own = _labels_of(label, first, len(part), sample.batch_size)
+        sets = sample(image_keys, {**_inputs(restored, image_keys, own), 'latent': padded})
         images.append(sets[restored.method.output][: len(part)])
         advance(first + len(part))
     return np.concatenate(images)
@@ -225,6 +225,7 @@ def from_keys(
       latent: float32 [n, latent_size], in place of those that the keys draw.
       label, truncation, guidance: as in `generate`.
     """
+    restored, guidance = _unguided(restored, guidance)
     sample = _Sampler(restored, len(image_keys))
     rest = sample.batch_size - len(image_keys)
     image_keys = jnp.concatenate([image_keys, jnp.repeat(image_keys[-1:], rest)])
@@ -280,6 +281,20 @@ def _inputs(restored: Restored, image_keys, label, truncation=None, guidance=Non
         load.check_guidance(restored)
         inputs['guidance'] = jnp.full(len(image_keys), guidance, jnp.float32)
     return inputs
+
+
+def _labels_of(label, first: int, count: int, size: int):
+    """Returns `label`; of an array, the part of images first to first + count, repeated to size."""
+    if not isinstance(label, np.ndarray):
+        return label
+    return np.resize(label[first : first + count], size)
+
+
+def _unguided(restored: Restored, guidance: float | None) -> tuple[Restored, float | None]:
+    """Turns a guidance of 1 into a run without: it has all evaluations for one network."""
+    if guidance != 1.0:
+        return restored, guidance
+    return load.with_guidance(restored, 1.0), None
 
 
 def draw_latents(

@@ -4,6 +4,7 @@ Features are {layer: [n, height, width, c]}, for example from `features.vgg16.ac
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,23 @@ def lpips(features: Features, target: Features, *, heads: Mapping[str, jax.Array
     """Returns the distance of each image to its target, [n]: the summed means of `lpips_maps`."""
     maps = lpips_maps(features, target, heads=heads)
     return sum(distance.mean((1, 2, 3)) for distance in maps.values())
+
+
+def mean_lpips(
+    network: Any, frozen: Mapping[str, Any], images: jax.Array, targets: jax.Array
+) -> jax.Array:
+    """Returns the mean LPIPS of images [n, height, width, channels] to their targets.
+
+    Args:
+      network: a module such as `features.alexnet`, with `activations`.
+      frozen: its parameters, 'network', and 'heads' {layer: w_l}.
+    """
+    heads = frozen['heads']
+    of_images, of_targets = (
+        network.activations(frozen['network'], pictures, tuple(heads))
+        for pictures in (images, targets)
+    )
+    return lpips(of_images, of_targets, heads=heads).mean()
 
 
 def lpips_maps(

@@ -14,6 +14,7 @@ from flax import linen as nn
 from flax import struct
 
 from imggen import options, train_state
+from imggen.errors import UserError
 from imggen.method import Method, Phase
 from imggen.networks.classifier import Classifier, DenseClassifier
 from imggen.train_state import TrainState
@@ -61,6 +62,11 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
 
     def init(key, frozen, batch):
         del frozen
+        if 'label' not in batch:
+            raise UserError(
+                'a classifier learns from labels, but the data set has none: set '
+                "config.data.labels='folders', or to a file of labels."
+            )
         variables = network.init(key, batch['image'][:1], train=False)
         return State(jnp.int32(0), train_state.create(variables, optimizer), ema=variables)
 
@@ -105,7 +111,13 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         order = jnp.argsort(jnp.argmax(logits, -1), stable=True)
         return {'by_class': batch['image'][order]}
 
-    return Method(init, (Phase('train', config.num_steps, step),), sample, output=None)
+    return Method(
+        init,
+        (Phase('train', config.num_steps, step),),
+        sample,
+        output=None,
+        num_targets=network.num_classes,
+    )
 
 
 def make_network(config: Mapping[str, Any]) -> nn.Module:
@@ -115,17 +127,17 @@ def make_network(config: Mapping[str, Any]) -> nn.Module:
 
 def _network(config: Config, axis_name: str | None) -> nn.Module:
     kind = options.choose(ARCHITECTURES, config.architecture, where='config.method.architecture')
-    section = dict(config.network)
-    if kind is Classifier:  # The dense network has no batch statistics.
-        section['axis_name'] = axis_name
-    return options.build(kind, section, where='config.method.network')
+    # The dense network has no batch statistics.
+    given = {'axis_name': axis_name} if kind is Classifier else {}
+    return options.build(kind, config.network, where='config.method.network', **given)
 
 
 def _optimizer(config: Config) -> optax.GradientTransformation:
+    num_steps = max(1, config.num_steps)
     learning_rate = optax.warmup_cosine_decay_schedule(
         0.0,
         config.learning_rate,
-        warmup_steps=config.num_steps / 10,  # Need not be a whole number.
-        decay_steps=config.num_steps,
+        warmup_steps=num_steps / 10,  # Need not be a whole number.
+        decay_steps=num_steps,
     )
     return optax.adamw(learning_rate, weight_decay=config.weight_decay)

@@ -172,8 +172,9 @@ def unbounded(config: Config, *, axis_name: str | None = None) -> Method:
     solver = options.choose(SOLVERS, config.solver, where='config.method.solver')
     network = options.build(
         FlowUNet,
-        {**config.network, 'num_classes': config.num_classes},
+        config.network,
         where='config.method.network',
+        num_classes=config.num_classes,
     )
     optimizer = make_optimizer(
         config, learning_rate=config.learning_rate, num_steps=config.num_steps

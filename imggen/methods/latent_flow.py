@@ -223,14 +223,10 @@ def _check_size(config: Config, image: jax.Array) -> None:
     height, width = image.shape[1:3]
     if config.enlarge not in (1, 2, 4):
         raise UserError(f'config.method.enlarge={config.enlarge}: set it to 1, 2 or 4.')
-    if 'scale' in config.enlarger:
-        raise UserError(
-            'config.method.enlarger.scale follows from config.method.enlarge: set that.'
-        )
     if height % config.enlarge or width % config.enlarge:
         raise UserError(
-            f'config.data.size={(height, width)} must be a multiple of '
-            f'config.method.enlarge={config.enlarge}: change one of them.'
+            f'pictures of {height} x {width} cannot be reduced by config.method.enlarge='
+            f'{config.enlarge}: change it, or config.data.size.'
         )
     needs_alexnet = config.autoencoder_fraction and config.perceptual_weight
     if needs_alexnet and min(height, width) < alexnet.MIN_SIDE:
@@ -261,7 +257,7 @@ def _autoencoder_step(config: Config, optimizer: optax.GradientTransformation, a
             }
             total = metrics['l1'] + config.kl_weight * metrics['divergence']
             if config.perceptual_weight:
-                metrics['perceptual'] = _perceptual(frozen, output, image)
+                metrics['perceptual'] = perceptual.mean_lpips(alexnet, frozen, output, image)
                 total += config.perceptual_weight * metrics['perceptual']
             return total, (metrics, means)
 
@@ -294,15 +290,6 @@ def _frozen(config: Config) -> Mapping[str, Any] | tuple[()]:
     if not config.perceptual_weight:
         return ()
     return {'network': alexnet.pretrained(), 'heads': alexnet.lpips_heads()}
-
-
-def _perceptual(frozen: Mapping[str, Any], output: jax.Array, target: jax.Array) -> jax.Array:
-    """Returns the mean LPIPS of images [n, height, width, channels] to their targets."""
-    heads = frozen['heads']
-    of_output, of_target = (
-        alexnet.activations(frozen['network'], image, tuple(heads)) for image in (output, target)
-    )
-    return perceptual.lpips(of_output, of_target, heads=heads).mean()
 
 
 def _standard_latents(config: Config, state: State, image: jax.Array) -> jax.Array:
@@ -356,13 +343,13 @@ def _networks(
     """Returns the networks for images of `shape` [..., height, width, channels]."""
     height, width, channels = shape[-3:]
     small = height // config.enlarge, width // config.enlarge, channels
-    encoder = {**config.autoencoder, 'channels': config.latent_channels}
-    decoder = {**config.autoencoder, 'shape': small}
-    enlarger = {**config.enlarger, 'scale': config.enlarge}
+    where, enlarger = 'config.method.autoencoder', None
+    if config.enlarge > 1:
+        enlarger = options.build(
+            SuperResolution, config.enlarger, where='config.method.enlarger', scale=config.enlarge
+        )
     return (
-        options.build(Encoder, encoder, where='config.method.autoencoder'),
-        options.build(Decoder, decoder, where='config.method.autoencoder'),
-        options.build(SuperResolution, enlarger, where='config.method.enlarger')
-        if config.enlarge > 1
-        else None,
+        options.build(Encoder, config.autoencoder, where=where, channels=config.latent_channels),
+        options.build(Decoder, config.autoencoder, where=where, shape=small),
+        enlarger,
     )

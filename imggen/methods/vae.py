@@ -209,9 +209,8 @@ def _decode(config: Config, params, codes: jax.Array, shape: tuple[int, ...]) ->
 
 
 def _networks(config: Config, shape: tuple[int, ...]) -> tuple[Encoder, Decoder]:
-    encoder = {**config.network, 'code_size': 2 * config.latent_size}
-    decoder = {**config.network, 'shape': shape[1:]}
+    where = 'config.method.network'
     return (
-        options.build(Encoder, encoder, where='config.method.network'),
-        options.build(Decoder, decoder, where='config.method.network'),
+        options.build(Encoder, config.network, where=where, code_size=2 * config.latent_size),
+        options.build(Decoder, config.network, where=where, shape=shape[1:]),
     )

@@ -57,6 +57,7 @@ METRICS = (
     'copying_thumbnails',
 )
 _OF_NEIGHBORS = ('precision', 'recall', 'density', 'coverage')
+_OF_CLASSES = ('class_score', 'class_kl', 'classes_reached')
 _SHARES = ('copying', 'copying_thumbnails')
 _NUM_GROUPS = 10
 _MIN_TO_EXTRAPOLATE = 100  # With fewer images in a set, a line in 1/n is noise.
@@ -246,7 +247,7 @@ def _compare(
     if 'frechet_infinite' in only and min(moments.count, count) >= _MIN_TO_EXTRAPOLATE:
         line = frechet_infinite(infinite_key, reference.features, other.features)
         metrics['frechet_infinite'] = line.value
-    if other.logits is not None:
+    if other.logits is not None and only & set(_OF_CLASSES):
         score = class_score(other.logits)
         metrics['class_score'], spread['class_score'] = score
         num_classes = other.logits.shape[1]

@@ -44,8 +44,8 @@ class FlowUNet(nn.Module):
     """Images [n, height, width, channels] and times [n] in [0, 1] -> velocities, same shape.
 
     Attributes:
-      features: number of features of each resolution, the largest resolution first; each halves
-        height and width.
+      features: number of features of each resolution, the largest resolution first; each after it
+        halves height and width.
       blocks: number of residual blocks per resolution, both on the way down and on the way up.
       heads: number of heads of the attention at the smallest resolution; 0 for no attention.
       num_classes: number of classes, where the label `num_classes` stands for no class; 0 for an

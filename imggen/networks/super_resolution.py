@@ -1,8 +1,9 @@
 """A residual network that enlarges images, without batch normalization.
 
-It is MSRResNet, which is SRResNet (Ledig et al. 2017) without normalization. With 64 features, 16
-blocks and upsampling 'steps' it is the published network of 1,517,571 parameters at scale 4. It
-learns the difference to the bicubic enlargement, which is the output of the untrained network.
+It follows MSRResNet, which is SRResNet (Ledig et al. 2017) without normalization. With 64 features,
+16 blocks and upsampling 'steps' it has the published 1,517,571 parameters at scale 4. It learns the
+difference to the bicubic enlargement, its output before training; the published network has the
+bilinear one there.
 """
 
 import math
@@ -43,7 +44,7 @@ class SuperResolution(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
-        options.choose(UPSAMPLING, self.upsampling, where='config.method.network.upsampling')
+        options.choose(UPSAMPLING, self.upsampling, where='upsampling')
         channels = images.shape[-1]
         first = nn.relu(Conv(self.features, 3, kernel_init=_he)(images))
         x = first

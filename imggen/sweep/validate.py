@@ -55,7 +55,7 @@ def check_config(
     import jax
 
     from imggen import features, methods
-    from imggen.evaluation import distribution, evaluate
+    from imggen.evaluation import distribution
     from imggen.metrics.distribution import METRICS
     from imggen.training import labels, train
 
@@ -63,11 +63,6 @@ def check_config(
         if not isinstance(config.get(name), Mapping):
             raise UserError(f'the config has no section {name!r}: add it to the config file.')
     run = options.build(train.RunConfig, config['run'], where='config.run')
-    for score in run.scores:
-        options.choose(evaluate.SCORES, score, where='config.run.scores')
-    if run.extractor:
-        known = dict.fromkeys(features.EXTRACTORS)
-        options.choose(known, run.extractor, where='config.run.extractor')
     if extractor := measured.get('extractor'):
         options.choose(dict.fromkeys(features.EXTRACTORS), extractor, where='--extractor')
     if 'measure' in measured and not run.scores:  # What scores measure is known only afterwards.
@@ -75,6 +70,7 @@ def check_config(
     method = methods.make(config['method'])
     source, batch = _source(json.dumps(config['data']))
     labels.check(config, method, source)
+    method, _ = train.adopt(method, config, batch)
     shapes = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
     # How many devices a run will have is not known here.
     train.check_fit(config, run, method, shapes, num_devices=1)

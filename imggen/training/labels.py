@@ -13,9 +13,15 @@ def check(config: Mapping[str, Any], method: Method, source: Source) -> None:
 
     Raises:
       UserError: config.data.labels gives labels that a method which makes images does
-        not take, or there are more labels than classes, whose embeddings would not exist.
+        not take, or there are more labels than classes, whose embeddings or targets would not
+        exist.
     """
     count, num_classes = len(source.class_names), method.num_classes
+    if method.num_targets is not None and count > method.num_targets:
+        raise UserError(
+            f'config.method.network.num_classes is {method.num_targets}, but the data set has '
+            f'{count} classes: set it to {count}.'
+        )
     labels = config['data'].get('labels', 'none')
     asked_for = labels != 'none' and method.output is not None
     if asked_for and num_classes is None:

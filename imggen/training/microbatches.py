@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec as P
 from imggen.errors import UserError
 from imggen.method import Method, StepFn
 from imggen.networks.conv import layers
-from imggen.train_state import TrainState
+from imggen.train_state import is_network
 
 _OPTION = 'config.run.microbatch_size'
 
@@ -33,7 +33,7 @@ def check(size: int, state, *, batch_size: int, num_devices: int) -> None:
             f'{_OPTION}={size} must divide config.data.batch_size={batch_size}, and be a multiple '
             f'of the number of devices, {num_devices}.'
         )
-    networks = [part for part in jax.tree.leaves(state, is_leaf=_is_network) if _is_network(part)]
+    networks = [part for part in jax.tree.leaves(state, is_leaf=is_network) if is_network(part)]
     if not networks:
         raise UserError(f'{_OPTION} is for methods that train a network: set it to 0.')
     if any(jax.tree.leaves(network.batch_stats) for network in networks):
@@ -129,7 +129,3 @@ def _is_array(leaf) -> bool:
 
 def _is_divided(leaf, count: int) -> bool:
     return _is_array(leaf) and len(leaf) == count
-
-
-def _is_network(part) -> bool:
-    return isinstance(part, TrainState)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from imggen.errors import UserError
 from imggen.method import Method, StepFn
 from imggen.networks import layers
-from imggen.train_state import TrainState
+from imggen.train_state import is_network
 
 # The type that layers compute in, None for that of their operands, and the precision of the
 # products of float32 matrices.
@@ -31,7 +31,7 @@ PRECISIONS = {
 def check(precision: str, state) -> None:
     """Raises UserError for bfloat16 if a method with this state, or shapes, trains no network."""
     dtype, _ = PRECISIONS[precision]
-    if dtype is not None and not any(map(_is_network, jax.tree.leaves(state, is_leaf=_is_network))):
+    if dtype is not None and not any(map(is_network, jax.tree.leaves(state, is_leaf=is_network))):
         raise UserError(
             f'config.run.precision={precision!r} is for methods that train a network, and this '
             "one trains none: set config.run.precision='float32'."
@@ -52,7 +52,3 @@ def _stepping_in(precision: str, step: StepFn) -> StepFn:
             return step(key, state, frozen, batch)
 
     return step_in_precision
-
-
-def _is_network(part) -> bool:
-    return isinstance(part, TrainState)

@@ -65,7 +65,7 @@ class Profile:
     def cut(self, step: int, until: int) -> int:
         """Returns where a dispatch of the steps [step, until) ends: the trace holds whole ones."""
         edges = (self._steps.start, self._steps.stop) if self._steps else ()
-        return min(until, until, *(edge for edge in edges if edge > step))
+        return min([until, *(edge for edge in edges if edge > step)])
 
     def before(self, step: int, *, flush: Callable[[], None]) -> None:
         """Starts the trace if its first step is next; `flush` waits for the device."""

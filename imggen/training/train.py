@@ -15,7 +15,7 @@ import jax
 from imggen import data, devices, features, files, keys, methods, options, skipped
 from imggen.data.source import Source
 from imggen.errors import UserError
-from imggen.evaluation import distribution, translation
+from imggen.evaluation import distribution, evaluate, translation
 from imggen.method import Batch, Method
 from imggen.progress import Progress
 from imggen.training import (
@@ -98,6 +98,8 @@ class RunConfig:
         if self.on_nan not in ('stop', 'restart'):
             raise UserError(f"config.run.on_nan={self.on_nan!r} is not 'stop' or 'restart'.")
         options.choose(precision.PRECISIONS, self.precision, where='config.run.precision')
+        for score in self.scores:
+            options.choose(evaluate.SCORES, score, where='config.run.scores')
         if self.extractor and self.extractor not in features.EXTRACTORS:
             hint = options.suggestion(self.extractor, features.EXTRACTORS)
             raise UserError(f'config.run.extractor={self.extractor!r} is no extractor: {hint}')
@@ -144,7 +146,7 @@ def train(
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
     adopted = None
     if not any(pathlib.Path(workdir).glob('checkpoints/[0-9]*')):
-        adopted = _adopt(method, config, batch)  # Refused before files appear.
+        adopted = adopt(method, config, batch)  # Refused before files appear.
     # A second phase would begin at another step of a longer run.
     may_grow = sum(phase.num_steps > 0 for phase in method.phases) == 1
     writer = Writer(
@@ -160,13 +162,14 @@ def train(
         total, done = loop.num_steps(method), checkpoints.newest_sound() or 0
         if done >= total:
             if leads:
-                cure = ' Raise config.total_images to train it longer.' if may_grow else ''
+                length = 'total_images' if 'total_images' in config else 'method.num_steps'
+                cure = f' Raise config.{length} to train it longer.' if may_grow else ''
                 _say(f'{writer.workdir} is finished: step {done} of {total}.{cure}')
             writer.status('finished')
             return loop.Result(done, None, True)
         start = None
         if not done:
-            method, start = adopted or _adopt(method, config, batch)
+            method, start = adopted or adopt(method, config, batch)
         training = _Training(
             config, run_config, method, source, batch, mesh, writer, checkpoints, start
         )
@@ -194,7 +197,7 @@ def _prepared(
     return method, source, batch, mesh
 
 
-def _adopt(
+def adopt(
     method: Method, config: Mapping[str, Any], batch: Batch
 ) -> tuple[Method, dict[str, Any] | None]:
     """Returns `parent.adopt` of the parent; without one, the method as it is and None."""

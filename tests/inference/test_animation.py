@@ -77,6 +77,12 @@ def test_a_side_that_the_format_cannot_have_is_told(tmp_path):
         animation.write(tmp_path / 'a.webp', np.zeros((2, 1, 16_384, 1), np.uint8))
 
 
+def test_wide_frames_are_enlarged_as_far_as_the_format_allows(tmp_path):
+    animation.write(tmp_path / 'a.webp', np.zeros((2, 4, 6000, 1), np.uint8))
+    with Image.open(tmp_path / 'a.webp') as film:
+        assert film.size == (12_000, 8)
+
+
 def test_without_an_encoder_another_format_is_advised(tmp_path, monkeypatch):
     monkeypatch.setattr(animation, '_CODECS', ('none',))
     with pytest.raises(UserError, match=r'cannot write MP4: name a \.gif or a \.webp'):

@@ -17,7 +17,7 @@ from imggen.inference import load, run, sampling
 from imggen.inference.recipe import Recipe
 from imggen.training import train
 from imggen.workdir import reader
-from tests.helpers import commands
+from tests.helpers import commands, hostile
 
 NAMES = ('cats', 'cows', 'dogs')
 
@@ -225,6 +225,16 @@ def test_all_classes_are_one_row_each(call, capsys):
     assert saved['label'].tolist() == [0] * 4 + [1] * 4 + [2] * 4
 
 
+def test_latents_and_labels_make_images_again_whatever_their_number(workdir):
+    restored, key, count = load.load(workdir), keys.stream(0, 'sample'), 300
+    drawn = sampling.drawn(key, restored, np.arange(count))
+    made = run.load(workdir).sample(count, latent=drawn['latent'], label=drawn['label'])
+    own = run.load(workdir).sample(count)
+    assert np.abs(made.astype(int) - own).max() <= 1
+    alone = run.load(workdir).sample(count, latent=drawn['latent'])  # Draws the same classes.
+    assert np.abs(alone.astype(int) - own).max() <= 1
+
+
 def test_a_picture_that_cannot_be_projected_is_named_with_the_flag(call, tmp_path):
     os.mkfifo(tmp_path / 'pipe.png')
     with pytest.raises(UserError, match=r'pipe\.png cannot be read .*file in --project'):
@@ -268,3 +278,13 @@ def test_the_page_of_the_run_names_its_classes(workdir):
     assert tuple(session.about()['classes']) == NAMES
     (made,) = session.samples(1, Recipe(0, label=2))
     assert made.about == 'seed 0, image 0, class dogs, step 2'
+    assert '--label=dogs' in made.command
+
+
+def test_the_page_searches_for_a_picture_with_or_without_transparency(workdir):
+    session = Session(workdir)
+    for shape in ((20, 20), (20, 20, 3), (20, 20, 4)):
+        picture = np.full(shape, 99, np.uint8)
+        given, found = session.find(hostile.encoded(picture), 'x.png', Recipe(0, label=2))
+        assert given.pixels.shape[-1] == 4 and found.about.startswith('found for x.png')
+        assert '--label=dogs' in found.command

@@ -18,6 +18,7 @@ from imggen.inference import load, sampling
 from imggen.metrics import extraction, realism
 from imggen.training import train
 from tests.configs import test_configs
+from tests.helpers import commands
 
 
 @pytest.fixture(scope='module')
@@ -183,6 +184,25 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path):
         )
         assert done.returncode == 1 and sentence in done.stderr
     assert (tmp_path / 'full/000034.png').read_bytes() == b'mine'
+
+
+@pytest.mark.parametrize(
+    ('given', 'sentence'),
+    [
+        (['--again=a.png', '--num=3'], '--num does nothing with --again: leave it out'),
+        (['--project=a.png', '--interpolate'], '--interpolate does nothing with --project'),
+        (['--project=a.png', '--truncation=1'], '--truncation does nothing with --project'),
+        (['--frames=3'], '--frames does nothing without --interpolate'),
+    ],
+)
+def test_flags_that_nothing_reads_are_refused(tmp_path, given, sentence):
+    places = f'--workdir={tmp_path}/none', f'--output={tmp_path}/x.png'
+    with (
+        commands.imported('experiments.sample') as sample,
+        commands.flags_given(*places, *given),
+        pytest.raises(UserError, match=sentence),
+    ):
+        sample.main([])
 
 
 def test_classes_are_drawn_by_the_seed_and_the_image_alone(workdir):

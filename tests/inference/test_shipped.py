@@ -26,6 +26,13 @@ def test_drawings_are_drawn_before_anything_is_trained(model):
     assert np.ptp(pictures, axis=-1).mean() > 20
 
 
+def test_the_parameters_of_all_networks_have_names():
+    assert set(imggen.load('drawings').params) == {'generator', 'discriminator', 'ema'}
+    flow = imggen.load('drawings_flow').params
+    assert set(flow) == {'autoencoder', 'flow.network', 'flow.ema'}
+    assert set(flow['autoencoder']) == {'encoder', 'decoder'}
+
+
 def test_the_autoencoder_keeps_more_than_a_picture_of_a_quarter_of_the_size():
     with Image.open(Path(__file__).parents[2] / 'docs' / 'colorize.jpg') as sheet:
         sheet = sheet.convert('RGB')

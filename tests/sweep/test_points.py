@@ -252,6 +252,7 @@ def test_configs_are_checked_before_a_run_starts():
         ('run', {'num_steps': 5}, 'config.run.num_steps'),
         ('run', {'extractor': 'fid'}, "config.run.extractor='fid'"),
         ('run', {'scores': ('mode',)}, "config.run.scores='mode'"),
+        ('method', {'generator': {'num_classes': 3}}, 'generator.num_classes follows from other'),
         ('run', {'microbatch_size': 3}, 'config.run.microbatch_size=3'),
         ('run', {'profile_steps': '0..9999999'}, "config.run.profile_steps='0..9999999' ends"),
         ('run', {'num_samples': 0}, 'config.run.num_samples is 0'),
@@ -268,6 +269,14 @@ def test_a_wrong_option_is_named(section, options, message):
     config[section] |= options
     with pytest.raises(UserError, match=re.escape(message)):
         validate.check_config(config)
+
+
+def test_a_run_that_needs_a_parent_must_have_one_that_fits(tmp_path):
+    config = _config('gan_fashion_mnist', init_from='drawings')
+    with pytest.raises(UserError, match='init_from=drawings has no network that fits'):
+        validate.check_config(config)
+    with pytest.raises(UserError, match=r'config\.init_from: .*none'):
+        validate.check_config({**config, 'init_from': str(tmp_path / 'none')})
 
 
 def test_a_precision_that_a_method_cannot_have_is_named():

@@ -53,6 +53,18 @@ def test_labels_are_checked_before_anything_is_compiled(config, tmp_path, monkey
         train.train(config, tmp_path / 'run')
 
 
+def test_a_classifier_needs_labels_and_a_target_for_each_class(config, tmp_path):
+    config['method'] = {'name': 'classifier', 'num_steps': 1, 'network': {'num_classes': 2}}
+    with pytest.raises(
+        UserError, match=r'network\.num_classes is 2, but the data set has 3 classes'
+    ):
+        train.train(config, tmp_path / 'run')
+    config['data']['labels'] = 'none'
+    with pytest.raises(UserError, match='a classifier learns from labels, but the data set has'):
+        train.train(config, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
 def test_a_file_of_labels_needs_as_many_classes(config, tmp_path):
     (tmp_path / 'set' / 'own.csv').write_text('cats/a.png,1\ndogs/a.png,2\ncows/a.png,1\n')
     config['data']['labels'] = 'own.csv'

@@ -115,12 +115,10 @@ def _networks(config: Config, modules, axis_name: str | None, shape: tuple[int, 
     """Builds the generator and the discriminator for images of one shape."""
     shared = {'num_classes': config.num_classes, 'axis_name': axis_name}
     generator = options.build(
-        modules[0],
-        {**config.generator, **shared, 'shape': shape},
-        where='config.method.generator',
+        modules[0], config.generator, where='config.method.generator', **shared, shape=shape
     )
     discriminator = options.build(
-        modules[1], {**config.discriminator, **shared}, where='config.method.discriminator'
+        modules[1], config.discriminator, where='config.method.discriminator', **shared
     )
     _check(config, discriminator)
     return generator, discriminator

@@ -6,7 +6,8 @@ that a run that is interrupted in the middle of a fade resumes exactly. Each pha
 optimizers: the moments of layers that had no gradient would make their first updates too large.
 
 The weights of the penalties are those of the full size. At half the size a gradient with respect to
-a pixel counts four times, so the penalties are weighted by a quarter.
+a pixel counts four times in R1 and R2, so these are weighted by a quarter. `gradient_penalty` is
+not.
 """
 
 import dataclasses
@@ -155,13 +156,16 @@ def _networks(config: Config, axis_name: str | None, shape: tuple[int, int, int]
     return (
         options.build(
             growing.Generator,
-            {**config.generator, **shared, 'shape': shape},
+            config.generator,
             where='config.method.generator',
+            **shared,
+            shape=shape,
         ),
         options.build(
             growing.Discriminator,
-            {**config.discriminator, **shared},
+            config.discriminator,
             where='config.method.discriminator',
+            **shared,
         ),
     )
 

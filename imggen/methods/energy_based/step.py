@@ -200,10 +200,16 @@ def _energies(config: Config, rules: Rules, params, images) -> tuple[jax.Array, 
 
 
 def _evaluator(config: Config, shape: tuple[int, ...]) -> Autoencoder:
-    section = {**config.evaluator, 'shape': shape[1:]}
-    return options.build(Autoencoder, section, where='config.method.evaluator')
+    return options.build(
+        Autoencoder, config.evaluator, where='config.method.evaluator', shape=shape[1:]
+    )
 
 
 def _generator(config: Config, shape: tuple[int, ...], axis_name: str | None) -> Generator:
-    section = {**config.generator, 'shape': shape[1:], 'axis_name': axis_name}
-    return options.build(Generator, section, where='config.method.generator')
+    return options.build(
+        Generator,
+        config.generator,
+        where='config.method.generator',
+        shape=shape[1:],
+        axis_name=axis_name,
+    )

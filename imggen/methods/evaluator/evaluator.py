@@ -322,8 +322,13 @@ def _evaluator(config: Config, shape: tuple[int, ...]) -> networks.Evaluator:
 
 
 def _generator(config: Config, shape: tuple[int, ...], axis_name: str | None) -> Generator:
-    section = {**config.generator, 'shape': shape[1:], 'axis_name': axis_name}
-    return options.build(Generator, section, where='config.method.generator')
+    return options.build(
+        Generator,
+        config.generator,
+        where='config.method.generator',
+        shape=shape[1:],
+        axis_name=axis_name,
+    )
 
 
 def _num_references(config: Config) -> int:

@@ -42,9 +42,7 @@ def autoencoder(config: Mapping[str, Any], shape: tuple[int, int, int]) -> Evalu
       config: options of `Autoencoder`.
       shape: (height, width, channels) of the images.
     """
-    network = options.build(
-        Autoencoder, {**config, 'shape': shape}, where='config.method.evaluator'
-    )
+    network = options.build(Autoencoder, config, where='config.method.evaluator', shape=shape)
 
     def output(params, images):
         return network.apply({'params': params}, images)[0]
@@ -75,8 +73,7 @@ def cnn(config: Mapping[str, Any], shape: tuple[int, int, int]) -> Evaluator:
       shape: unused, because the network takes images of any size.
     """
     del shape
-    section = {**config, 'normalize': False}
-    network = options.build(Discriminator, section, where='config.method.evaluator')
+    network = options.build(Discriminator, config, where='config.method.evaluator', normalize=False)
 
     def logits(params, images):
         return network.apply({'params': params}, images, train=False)

@@ -76,8 +76,13 @@ def create(key: jax.Array, config: Config, shape: tuple[int, ...]) -> State:
 
 def network(config: Config, shape: tuple[int, ...], *, axis_name: str | None = None) -> Generator:
     """Returns the generator of images of `shape` [n, height, width, channels]."""
-    section = {**config.generator, 'shape': shape[1:], 'axis_name': axis_name}
-    return options.build(Generator, section, where='config.method.generator')
+    return options.build(
+        Generator,
+        config.generator,
+        where='config.method.generator',
+        shape=shape[1:],
+        axis_name=axis_name,
+    )
 
 
 def generate(

@@ -74,7 +74,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
             f'config.method.evaluations={config.evaluations} and noise={config.noise}: set them to '
             '1 or more and to 0 or more.'
         )
-    network = options.build(FlowUNet, config.network, where='config.method.network')
+    network = options.build(FlowUNet, config.network, where='config.method.network', num_classes=0)
     optimizer = flow_matching.make_optimizer(
         config, learning_rate=config.learning_rate, num_steps=config.num_steps
     )

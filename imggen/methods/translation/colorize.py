@@ -80,7 +80,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     config = options.build(Config, config, where='config.method')
     _check(config)
     readout = Readout(2 * config.bins, config.features)
-    schedule = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
+    schedule = optax.cosine_decay_schedule(config.learning_rate, max(1, config.num_steps))
     optimizer = train_state.adam(schedule)
 
     def init(key, frozen, batch):

@@ -109,8 +109,9 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
     discriminator_optimizer = make_optimizer(config, start=num_before)
     discriminator = options.build(
         patchgan.PatchGAN,
-        {**config.discriminator, 'axis_name': axis_name},
+        config.discriminator,
         where='config.method.discriminator',
+        axis_name=axis_name,
     )
 
     def init(key, frozen, batch):
@@ -219,7 +220,12 @@ def _advance(
         metrics = {'l1': jnp.mean(jnp.abs(y - fake))}
         total = config.l1_weight * metrics['l1']
         if config.perceptual_weight:
-            metrics['perceptual'] = _perceptual(config, frozen, _image(config, x, fake), batch)
+            metrics['perceptual'] = perceptual.mean_lpips(
+                PERCEPTUAL_NETWORKS[config.perceptual_network],
+                frozen,
+                _image(config, x, fake),
+                _pictures(batch),
+            )
             total += config.perceptual_weight * metrics['perceptual']
         if config.gan_weight:
             value, of_discriminator = update.generator_loss(
@@ -256,8 +262,13 @@ def translate(
 
 def _generator(config: Config, channels: int, depth: int, axis_name: str | None) -> unet.UNet:
     depth = config.generator.get('depth') or depth
-    section = {**config.generator, 'channels': channels, 'depth': depth, 'axis_name': axis_name}
-    return options.build(unet.UNet, section, where='config.method.generator')
+    return options.build(
+        unet.UNet,
+        {**config.generator, 'depth': depth},
+        where='config.method.generator',
+        channels=channels,
+        axis_name=axis_name,
+    )
 
 
 def _check(config: Config) -> adversarial.Loss:
@@ -269,6 +280,11 @@ def _check(config: Config) -> adversarial.Loss:
     if not (config.gan_weight or config.l1_weight or config.perceptual_weight):
         raise UserError(
             'config.method.gan_weight, l1_weight and perceptual_weight are all 0: set one of them.'
+        )
+    if config.gan_start_fraction and not (config.l1_weight or config.perceptual_weight):
+        raise UserError(
+            'config.method.gan_start_fraction leaves the steps before it without a loss: set '
+            'l1_weight or perceptual_weight, or it to 0.'
         )
     if not 0 <= config.gan_start_fraction < 1:
         raise UserError(
@@ -294,16 +310,6 @@ def _frozen(config: Config) -> Mapping[str, Any] | tuple[()]:
         return ()
     network = PERCEPTUAL_NETWORKS[config.perceptual_network]
     return {'network': network.pretrained(), 'heads': network.lpips_heads()}
-
-
-def _perceptual(config: Config, frozen: Mapping[str, Any], fake: jax.Array, batch) -> jax.Array:
-    """Returns the mean LPIPS of images [n, height, width, channels] to the targets of a batch."""
-    network, heads = PERCEPTUAL_NETWORKS[config.perceptual_network], frozen['heads']
-    of_fake, of_target = (
-        network.activations(frozen['network'], pictures, tuple(heads))
-        for pictures in (fake, _pictures(batch))
-    )
-    return perceptual.lpips(of_fake, of_target, heads=heads).mean()
 
 
 def _input(batch):

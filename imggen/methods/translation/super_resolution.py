@@ -171,13 +171,15 @@ def _setup(config: Config, axis_name: str | None) -> Setup:
         loss=options.choose(adversarial.LOSSES, config.loss, where='config.method.loss'),
         network=options.build(
             super_resolution.SuperResolution,
-            {**config.network, 'scale': config.scale},
+            config.network,
             where='config.method.network',
+            scale=config.scale,
         ),
         discriminator=options.build(
             PatchGAN,
-            {**config.discriminator, 'axis_name': axis_name},
+            config.discriminator,
             where='config.method.discriminator',
+            axis_name=axis_name,
         ),
         generator_optimizer=train_state.adam(both_phases, b2=config.b2),
         discriminator_optimizer=train_state.adam(second_phase, b2=config.b2),

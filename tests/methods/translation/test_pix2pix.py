@@ -174,6 +174,10 @@ def test_images_of_many_channels_are_shown_in_colors():
     [
         ({'gan_weight': 0.0, 'l1_weight': 0.0}, 'perceptual_weight are all 0'),
         ({'gan_start_fraction': 1.0}, 'gan_start_fraction=1.0'),
+        (
+            {'gan_start_fraction': 0.5, 'l1_weight': 0.0},
+            'leaves the steps before it without a loss',
+        ),
         ({'label_smoothing': 1.0}, 'label_smoothing=1.0'),
         ({'label_smoothing': 0.1, 'loss': 'least_squares'}, 'needs'),
         ({'perceptual_network': 'vgg19'}, "did you mean 'vgg16'"),
