@@ -233,10 +233,8 @@ def _checked(output: pathlib.Path) -> pathlib.Path:
         raise UserError('--num=1 is no walk: give 2 stops or more.')
     suffixes = animation.SUFFIXES if walks else ('.png',)
     if not _is_folder(output) and output.suffix not in suffixes:
-        raise UserError(
-            f'--output={output} cannot be written: give a folder, a .png for a sheet or, '
-            'with --interpolate, a .mp4, .gif or .webp.'
-        )
+        file = 'a .mp4, .gif or .webp for the walk' if walks else 'a .png for a sheet'
+        raise UserError(f'--output={output} cannot be written: give a folder, or {file}.')
     for path in (output, _latents_path(output)):  # The one that was typed first.
         files.refuse_foreign(path, overwrite=_OVERWRITE.value)
     return output

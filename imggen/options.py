@@ -40,7 +40,7 @@ def build(kind, section: Mapping, *, where: str, **given: Any):
     if not hasattr(section, 'keys'):
         raise UserError(f'{where}={section!r} holds no options: give a dictionary.')
     for name, value in given.items():
-        if name in section and section[name] != value:
+        if name in section and _of_json(section[name]) != _of_json(value):
             raise UserError(f'{where}.{name} follows from other options: leave it out.')
     section = {**section, **given}
     fields = [field for field in dataclasses.fields(kind) if field.init]
@@ -149,6 +149,11 @@ def suggestion(name: str, known: list[str]) -> str:
     """Returns 'did you mean ...?' if a known name is close, else 'there are ...' with all names."""
     close = difflib.get_close_matches(name, known, n=1)
     return f'did you mean {close[0]!r}?' if close else f'there are {", ".join(sorted(known))}.'
+
+
+def _of_json(value: Any) -> Any:
+    """Returns a value as config.json holds it, which turns tuples into lists."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _article(kind: type) -> str:

@@ -18,6 +18,11 @@ class Thing:
     height: int = 3
 
 
+@dataclasses.dataclass(frozen=True)
+class Shaped:
+    shape: tuple[int, int]
+
+
 class Module(nn.Module):
     features: int = 1
 
@@ -30,6 +35,8 @@ def test_builds_dataclasses_and_modules():
 def test_a_section_holds_no_other_value_than_the_one_that_is_given():
     build = functools.partial(options.build, Thing, where='config.thing', width=2)
     assert build({}) == build({'width': 2}) == Thing(2, 3)
+    shaped = functools.partial(options.build, Shaped, where='config.shaped', shape=(4, 4))
+    assert shaped({'shape': [4, 4]}) == shaped({'shape': (4, 4)}) == Shaped((4, 4))
     with pytest.raises(UserError, match=r'config\.thing\.width follows from other options: leave'):
         build({'width': 1})
 

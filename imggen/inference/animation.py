@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import itertools
-import math
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from imggen.errors import UserError
 from imggen.workdir import reader
 
 SUFFIXES = ('.gif', '.webp', '.mp4')
-_LARGEST_SIDES = {'.gif': 65_535, '.webp': 16_383}
+_LARGEST_SIDES = {'.gif': 65_535, '.webp': 16_383, '.mp4': 65_534}
 _CODECS = ('vp09', 'mp4v')  # VP9, which browsers play; MPEG-4, if this OpenCV lacks it.
 _FRAMES_PER_SECOND = 50
 
@@ -44,10 +43,11 @@ def write(
       UserError: this OpenCV cannot write MP4, or the format holds no frames of this size.
     """
     path = pathlib.Path(path)
-    side, limit = max(frames.shape[1:3]), _LARGEST_SIDES.get(path.suffix, math.inf)
+    side, limit = max(frames.shape[1:3]), _LARGEST_SIDES[path.suffix]
     if side > limit:
-        raise UserError(f'{path} cannot have {side} pixels a side, but {limit}: name a .mp4 file.')
-    scale = int(max(1, min(min_height // frames.shape[1], limit / side)))
+        cure = 'name a .mp4 file' if side <= _LARGEST_SIDES['.mp4'] else 'make smaller images'
+        raise UserError(f'{path} cannot have {side} pixels a side, but {limit}: {cure}.')
+    scale = max(1, min(min_height // frames.shape[1], limit // side))
     frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
     if frames.shape[-1] == 4 and path.suffix != '.webp':
         frames = images.over(frames, 255)

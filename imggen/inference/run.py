@@ -82,10 +82,19 @@ class Run:
           uint8 [n, height, width, channels].
 
         Raises:
-          UserError: the method does not generate, or has no such class or no such latents.
+          UserError: the method does not generate, or has no such classes or no such latents.
         """
         key, method = keys.stream(seed, 'sample'), self._restored.method
         sampling.check(self._restored)
+        if n < 1:
+            raise UserError(f'n={n} asks for no image: ask for 1 or more.')
+        if np.ndim(label) or isinstance(label, np.ndarray):
+            label = np.asarray(label)
+            if label.shape != (n,) or label.dtype.kind not in 'iu':
+                raise UserError(
+                    f'labels of shape {label.shape} and type {label.dtype} for {n} images: give '
+                    'the number of a class for each.'
+                )
         if latent is None:
             chunks = sampling.generate(key, self._restored, n, label=label)
             return np.concatenate([images.to_uint8(chunk[method.output]) for chunk in chunks])

@@ -271,6 +271,11 @@ def _inputs(restored: Restored, image_keys, label, truncation=None, guidance=Non
     if classes and latents.differ(restored.class_counts, classes):
         inputs['label'] = _own_labels(restored, image_keys)
     if isinstance(label, np.ndarray):
+        if label.min() < 0 or label.max() >= num_classes(restored):
+            raise UserError(
+                f'labels from {label.min()} to {label.max()}: the classes of the run are 0 to '
+                f'{num_classes(restored) - 1}.'
+            )
         inputs['label'] = jnp.asarray(label, jnp.int32)
     elif label is not None:
         number = class_number(restored, label)

@@ -70,7 +70,6 @@ def check_config(
     method = methods.make(config['method'])
     source, batch = _source(json.dumps(config['data']))
     labels.check(config, method, source)
-    method, _ = train.adopt(method, config, batch)
     shapes = jax.eval_shape(method.init, jax.random.key(0), method.frozen, batch)
     # How many devices a run will have is not known here.
     train.check_fit(config, run, method, shapes, num_devices=1)

@@ -146,7 +146,7 @@ def train(
     wanted = [name for name in boards.BOARDS if getattr(run_config, name)]
     adopted = None
     if not any(pathlib.Path(workdir).glob('checkpoints/[0-9]*')):
-        adopted = adopt(method, config, batch)  # Refused before files appear.
+        adopted = _adopt(method, config, batch)  # Refused before files appear.
     # A second phase would begin at another step of a longer run.
     may_grow = sum(phase.num_steps > 0 for phase in method.phases) == 1
     writer = Writer(
@@ -169,7 +169,7 @@ def train(
             return loop.Result(done, None, True)
         start = None
         if not done:
-            method, start = adopted or adopt(method, config, batch)
+            method, start = adopted or _adopt(method, config, batch)
         training = _Training(
             config, run_config, method, source, batch, mesh, writer, checkpoints, start
         )
@@ -197,7 +197,7 @@ def _prepared(
     return method, source, batch, mesh
 
 
-def adopt(
+def _adopt(
     method: Method, config: Mapping[str, Any], batch: Batch
 ) -> tuple[Method, dict[str, Any] | None]:
     """Returns `parent.adopt` of the parent; without one, the method as it is and None."""

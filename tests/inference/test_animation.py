@@ -75,6 +75,8 @@ def test_a_film_that_does_not_fit_is_no_film(tmp_path):
 def test_a_side_that_the_format_cannot_have_is_told(tmp_path):
     with pytest.raises(UserError, match='cannot have 16384 pixels a side, but 16383'):
         animation.write(tmp_path / 'a.webp', np.zeros((2, 1, 16_384, 1), np.uint8))
+    with pytest.raises(UserError, match='but 65534: make smaller images'):
+        animation.write(tmp_path / 'a.mp4', np.zeros((2, 1, 65_536, 1), np.uint8))
 
 
 def test_wide_frames_are_enlarged_as_far_as_the_format_allows(tmp_path):

@@ -231,6 +231,21 @@ def test_latents_and_labels_make_images_again_whatever_their_number(workdir):
     made = run.load(workdir).sample(count, latent=drawn['latent'], label=drawn['label'])
     own = run.load(workdir).sample(count)
     assert np.abs(made.astype(int) - own).max() <= 1
+    for labels, said in (
+        (np.zeros(2, int), 'for 3 images'),
+        (np.zeros(3), 'type float64 for 3 images'),
+        (np.array(2), 'for 3 images'),
+        (np.arange(3) + 1, 'labels from 1 to 3: the classes of the run are 0 to 2'),
+    ):
+        with pytest.raises(UserError, match=said):
+            run.load(workdir).sample(3, label=labels)
+    np.testing.assert_array_equal(
+        run.load(workdir).sample(3, label=[2, 2, 2]), run.load(workdir).sample(3, label='dogs')
+    )
+    with pytest.raises(UserError, match='n=0 asks for no image'):
+        run.load(workdir).sample(0)
+    with pytest.raises(UserError, match='has no classes'):
+        run.load('drawings').sample(2, label=[0, 1])
     alone = run.load(workdir).sample(count, latent=drawn['latent'])  # Draws the same classes.
     assert np.abs(alone.astype(int) - own).max() <= 1
 

@@ -1,5 +1,6 @@
 """What every method promises: the same result however it is cut, compiled or spread."""
 
+import contextlib
 import functools
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from imggen import devices, keys
+from imggen.errors import UserError
 from imggen.training import loop
 from imggen.workdir.checkpoint import Checkpoints
 from tests.helpers import cases
@@ -278,3 +280,9 @@ def test_sample_makes_the_set_that_is_named_as_the_result(name):
         assert energies.shape == (len(result),) and np.isfinite(energies).all()
     if method.threshold is not None:
         assert np.isfinite(method.threshold(whole.state))
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_method_without_steps_is_built_or_refused_in_a_sentence(name):
+    with contextlib.suppress(UserError):
+        cases.method(name, num_steps=0)

@@ -271,14 +271,6 @@ def test_a_wrong_option_is_named(section, options, message):
         validate.check_config(config)
 
 
-def test_a_run_that_needs_a_parent_must_have_one_that_fits(tmp_path):
-    config = _config('gan_fashion_mnist', init_from='drawings')
-    with pytest.raises(UserError, match='init_from=drawings has no network that fits'):
-        validate.check_config(config)
-    with pytest.raises(UserError, match=r'config\.init_from: .*none'):
-        validate.check_config({**config, 'init_from': str(tmp_path / 'none')})
-
-
 def test_a_precision_that_a_method_cannot_have_is_named():
     with pytest.raises(UserError, match=r"config\.run\.precision='bfloat16' is for methods that"):
         validate.check_config(_config('evolve_original', **{'run.precision': 'bfloat16'}))
