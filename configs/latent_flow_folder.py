@@ -47,6 +47,11 @@ EXPECTED = {
         'frechet_reconstructed': (52.31, 0.045, 3),
         'recall': (0.349, 0.014, 3),
     },
+    ':pretrained,size=128 data.fit=pad data.augment.flip=False --num=2000': {
+        'frechet': (110.7, 0.0, 1),
+        'frechet_reconstructed': (68.1, 0.0, 1),
+        'recall': (0.159, 0.0, 1),
+    },
     # On squares of landscapes.
     ':pretrained data.split_by=folder --num=1000': {
         'frechet': (69.9, 0.0, 1),
@@ -59,6 +64,12 @@ EXPECTED = {
         'frechet': (59.3, 0.0, 1),
         'frechet_reconstructed': (52.7, 0.0, 1),
         'recall': (0.090, 0.0, 1),
+    },
+    ':pretrained,size=72 data.fit=pad data.split_by=folder data.labels=folders '
+    'method.num_classes=21 total_images=32000 --num=2000': {
+        'frechet': (84.5, 0.0, 1),
+        'frechet_reconstructed': (71.8, 0.0, 1),
+        'recall': (0.016, 0.0, 1),
     },
     # On portraits.
     ':pretrained data.test_fraction=0.2 total_images=30000 --num=1000': {
