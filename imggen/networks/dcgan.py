@@ -4,10 +4,14 @@ Images may have any size and number of channels. The number of features doubles 
 is halved, up to `max_features`.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from imggen import options
 from imggen.networks import blocks, conditional, spectral
 from imggen.networks.conv.layers import Conv, ConvTranspose
 from imggen.networks.layers import BatchNorm, Dense
@@ -102,3 +106,15 @@ class Discriminator(nn.Module):
         return conditional.projected(
             logits, x, label, self.num_classes, normalize=self.spectral, train=train
         )
+
+
+def generator(
+    section: Mapping[str, Any], shape: tuple[int, ...], *, axis_name: str | None = None
+) -> Generator:
+    """Returns the generator of images of `shape` [n, height, width, channels].
+
+    `section` holds the options `config.method.generator`.
+    """
+    return options.build(
+        Generator, section, where='config.method.generator', shape=shape[1:], axis_name=axis_name
+    )

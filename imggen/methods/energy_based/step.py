@@ -16,8 +16,8 @@ from flax import struct
 
 from imggen import keys, latents, options, train_state
 from imggen.method import Method, Phase
+from imggen.networks import dcgan
 from imggen.networks.autoencoder import Autoencoder
-from imggen.networks.dcgan import Generator
 from imggen.train_state import TrainState
 
 
@@ -99,7 +99,7 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
         del frozen
         evaluator_key, generator_key = jax.random.split(key)
         evaluator = _evaluator(config, batch['image'].shape)
-        generator = _generator(config, batch['image'].shape, axis_name)
+        generator = dcgan.generator(config.generator, batch['image'].shape, axis_name=axis_name)
         latent = jnp.zeros((1, config.latent_size))
         variables = generator.init(generator_key, latent, train=False)
         evaluator_variables = evaluator.init(evaluator_key, batch['image'][:1])
@@ -118,7 +118,7 @@ def make(config: Config, rules: Rules, *, axis_name: str | None = None) -> Metho
     def sample(image_keys, state, frozen, batch):
         del frozen
         latent = latents.given_or_drawn(image_keys, batch, config.latent_size)
-        generator = _generator(config, batch['image'].shape, axis_name)
+        generator = dcgan.generator(config.generator, batch['image'].shape, axis_name=axis_name)
         return {'generated': generator.apply(state.ema, latent, train=False)}
 
     def energy(state, images):
@@ -139,7 +139,7 @@ def _advance(
     axis_name: str | None,
 ) -> tuple[State, Mapping[str, jax.Array]]:
     """Makes one step on real images; returns the new state and metrics."""
-    generator = _generator(config, real.shape, axis_name)
+    generator = dcgan.generator(config.generator, real.shape, axis_name=axis_name)
     image_keys = keys.per_image(key, len(real), axis_name=axis_name)
     latent = latents.draw(image_keys, config.latent_size)
 
@@ -202,14 +202,4 @@ def _energies(config: Config, rules: Rules, params, images) -> tuple[jax.Array, 
 def _evaluator(config: Config, shape: tuple[int, ...]) -> Autoencoder:
     return options.build(
         Autoencoder, config.evaluator, where='config.method.evaluator', shape=shape[1:]
-    )
-
-
-def _generator(config: Config, shape: tuple[int, ...], axis_name: str | None) -> Generator:
-    return options.build(
-        Generator,
-        config.generator,
-        where='config.method.generator',
-        shape=shape[1:],
-        axis_name=axis_name,
     )

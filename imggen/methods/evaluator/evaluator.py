@@ -30,7 +30,7 @@ from imggen import keys, latents, options, train_state
 from imggen.errors import UserError
 from imggen.method import Method, Phase
 from imggen.methods.evaluator import calibration, guidance, networks, pretrained, references
-from imggen.networks.dcgan import Generator
+from imggen.networks import dcgan
 from imggen.train_state import TrainState
 
 
@@ -119,7 +119,7 @@ def make(config: Mapping[str, Any], *, axis_name: str | None = None) -> Method:
         """Returns generated images and, if the evaluator reconstructs, their reconstructions."""
         del frozen
         latent = latents.given_or_drawn(image_keys, batch, config.latent_size)
-        generator = _generator(config, batch['image'].shape, axis_name)
+        generator = dcgan.generator(config.generator, batch['image'].shape, axis_name=axis_name)
         generated = generator.apply(state.ema, latent, train=False)
         evaluator = _evaluator(config, generated.shape)
         if evaluator.output is None:
@@ -162,7 +162,7 @@ def _init(config: Config, evaluator_optimizer, generator_optimizer, axis_name):
         del frozen
         images = batch['image']
         evaluator_key, generator_key, reference_key = jax.random.split(key, 3)
-        variables = _generator(config, images.shape, axis_name).init(
+        variables = dcgan.generator(config.generator, images.shape, axis_name=axis_name).init(
             generator_key, jnp.zeros((1, config.latent_size)), train=False
         )
         params = _evaluator(config, images.shape).init(evaluator_key, images[:1])
@@ -233,7 +233,7 @@ def _generator_step(config: Config, optimizer, axis_name):
 
     def step(key, state, frozen, batch):
         real = batch['image']
-        generator = _generator(config, real.shape, axis_name)
+        generator = dcgan.generator(config.generator, real.shape, axis_name=axis_name)
         image_keys = keys.per_image(key, len(real), axis_name=axis_name)
         latent = latents.draw(image_keys, config.latent_size)
         phase_step = state.step - learning - calibrating
@@ -319,16 +319,6 @@ def _threshold(config: Config, state: State) -> jax.Array:
 def _evaluator(config: Config, shape: tuple[int, ...]) -> networks.Evaluator:
     build = networks.EVALUATORS[config.evaluator_network]
     return build(config.evaluator, shape[1:])
-
-
-def _generator(config: Config, shape: tuple[int, ...], axis_name: str | None) -> Generator:
-    return options.build(
-        Generator,
-        config.generator,
-        where='config.method.generator',
-        shape=shape[1:],
-        axis_name=axis_name,
-    )
 
 
 def _num_references(config: Config) -> int:

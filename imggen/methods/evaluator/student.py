@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from imggen import latents, options, train_state
+from imggen import latents, train_state
 from imggen.errors import UserError
 from imggen.methods.adversarial import update
-from imggen.networks.dcgan import Generator
+from imggen.networks import dcgan
 from imggen.train_state import TrainState
 
 
@@ -70,19 +70,8 @@ class State:
 def create(key: jax.Array, config: Config, shape: tuple[int, ...]) -> State:
     """Returns the initial state for images of `shape` [n, height, width, channels]."""
     latent = jnp.zeros((1, config.latent_size))
-    variables = network(config, shape).init(key, latent, train=False)
+    variables = dcgan.generator(config.generator, shape).init(key, latent, train=False)
     return State(jnp.int32(0), train_state.create(variables, _optimizer(config)), variables)
-
-
-def network(config: Config, shape: tuple[int, ...], *, axis_name: str | None = None) -> Generator:
-    """Returns the generator of images of `shape` [n, height, width, channels]."""
-    return options.build(
-        Generator,
-        config.generator,
-        where='config.method.generator',
-        shape=shape[1:],
-        axis_name=axis_name,
-    )
 
 
 def generate(
@@ -95,7 +84,7 @@ def generate(
     axis_name: str | None,
 ) -> update.Generated:
     """Returns one image per latent [n, latent_size], with the statistics of their batch."""
-    generator = network(config, shape, axis_name=axis_name)
+    generator = dcgan.generator(config.generator, shape, axis_name=axis_name)
     return update.generate(
         key,
         lambda variables, **how: generator.apply(variables, latent, train=True, **how),
@@ -140,7 +129,7 @@ def learn(
 def sample(config: Config, image_keys: jax.Array, state: State, batch) -> Mapping[str, jax.Array]:
     """Returns images of the averaged generator, one per key."""
     latent = latents.given_or_drawn(image_keys, batch, config.latent_size)
-    generator = network(config, batch['image'].shape)
+    generator = dcgan.generator(config.generator, batch['image'].shape)
     return {'generated': generator.apply(state.ema, latent, train=False)}
 
 

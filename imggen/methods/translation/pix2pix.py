@@ -220,12 +220,7 @@ def _advance(
         metrics = {'l1': jnp.mean(jnp.abs(y - fake))}
         total = config.l1_weight * metrics['l1']
         if config.perceptual_weight:
-            metrics['perceptual'] = perceptual.mean_lpips(
-                PERCEPTUAL_NETWORKS[config.perceptual_network],
-                frozen,
-                _image(config, x, fake),
-                _pictures(batch),
-            )
+            metrics['perceptual'] = _perceptual(config, frozen, _image(config, x, fake), batch)
             total += config.perceptual_weight * metrics['perceptual']
         if config.gan_weight:
             value, of_discriminator = update.generator_loss(
@@ -310,6 +305,12 @@ def _frozen(config: Config) -> Mapping[str, Any] | tuple[()]:
         return ()
     network = PERCEPTUAL_NETWORKS[config.perceptual_network]
     return {'network': network.pretrained(), 'heads': network.lpips_heads()}
+
+
+def _perceptual(config: Config, frozen: Mapping[str, Any], fake: jax.Array, batch) -> jax.Array:
+    """Returns the mean LPIPS of images [n, height, width, channels] to the targets of a batch."""
+    network = PERCEPTUAL_NETWORKS[config.perceptual_network]
+    return perceptual.mean_lpips(network, frozen, fake, _pictures(batch))
 
 
 def _input(batch):
