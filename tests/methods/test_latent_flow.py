@@ -130,23 +130,25 @@ def test_a_sample_is_decoded_once_and_stands_next_to_a_reconstruction():
 
 
 @functools.cache
-def enlarging():
-    """Returns a method for pictures of twice the size, its state, and a batch of them."""
-    method = cases.method('latent_flow', enlarge=2, enlarger={'features': 6, 'blocks': 1})
-    batch = {'image': super_resolution.enlarge(SOURCE.batch(0)['image'], 2, method='nearest')}
+def enlarging(factor=2):
+    """Returns a method for pictures of a larger size, its state, and a batch of them."""
+    method = cases.method('latent_flow', enlarge=factor, enlarger={'features': 6, 'blocks': 1})
+    image = super_resolution.enlarge(SOURCE.batch(0)['image'], factor, method='nearest')
+    batch = {'image': image}
     return method, jax.jit(method.init)(jax.random.key(0), (), batch), batch
 
 
-def test_pictures_are_reduced_before_the_encoder_and_enlarged_after_the_decoder():
-    method, state, batch = enlarging()
-    small = {'image': images.downscale(batch['image'], 2)}
+@pytest.mark.parametrize('factor', [2, 4])
+def test_pictures_are_reduced_before_the_encoder_and_enlarged_after_the_decoder(factor):
+    method, state, batch = enlarging(factor)
+    small = {'image': images.downscale(batch['image'], factor)}
     plain = cases.method('latent_flow')
     assert jax.tree.map(jnp.shape, state.flow) == jax.tree.map(jnp.shape, start()[1].flow)
     image_keys = keys.per_image(jax.random.key(1), 3)
     ours = jax.jit(method.sample)(image_keys, state, (), batch)
     theirs = jax.jit(plain.sample)(image_keys, state, (), small)
     for name in ('generated', 'reconstructed'):  # The untrained network enlarges bicubically.
-        wanted = super_resolution.enlarge(theirs[name], 2)
+        wanted = super_resolution.enlarge(theirs[name], factor)
         np.testing.assert_allclose(ours[name], wanted, atol=1e-4)
 
 
