@@ -230,15 +230,15 @@ def _labels(
     names = label_file.names(filter(None, classes))
     by_name = {name: number for number, name in enumerate(names)} | {'': -1}
     numbers = np.asarray([by_name[name] for name in classes], np.int32)
+    why = 'is in no sub-folder' if labels == 'folders' else f'has no label in {labels}'
     unlabeled = tuple(
-        (files[row], f'{root / files[row]} has no label in {labels}')
-        for row in np.flatnonzero(numbers < 0)
+        (files[row], f'{root / files[row]} {why}') for row in np.flatnonzero(numbers < 0)
     )
     return names, numbers, unlabeled
 
 
 def _classes(root: pathlib.Path, files: tuple[str, ...], labels: str) -> list[str]:
-    """Returns the name of each file's class; '' for a file that a file of labels does not name."""
+    """Returns the name of each file's class; '' for a file without one."""
     if labels != 'folders':
         own = pathlib.Path(labels).expanduser()
         by_file = label_file.read(own if own.is_file() else root / own)
@@ -254,13 +254,13 @@ def _classes(root: pathlib.Path, files: tuple[str, ...], labels: str) -> list[st
                 'the folder.'
             )
         return classes
-    for file in files:
-        if '/' not in file:
-            raise UserError(
-                f'{root / file} is in no sub-folder; move it into one, or set '
-                "config.data.labels to 'none'."
-            )
-    return [file.split('/', 1)[0] for file in files]
+    classes = [file.split('/', 1)[0] if '/' in file else '' for file in files]
+    if not any(classes):
+        raise UserError(
+            f'{root / files[0]} is in no sub-folder, nor is another picture: make a sub-folder for '
+            "each class, or set config.data.labels to 'none'."
+        )
+    return classes
 
 
 def _warn_of_empty(root: pathlib.Path, names: tuple[str, ...], counts: tuple[int, ...]) -> None:

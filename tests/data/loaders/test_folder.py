@@ -54,9 +54,16 @@ def test_sub_folders_are_classes_when_asked(root):
     assert dataset.class_names == ('cats', 'dogs')
     assert dataset.class_counts == (3, 3)
     assert dataset.read(slice(None))['label'].tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_pictures_beside_the_sub_folders_are_skipped_and_listed(root, caplog):
     Image.new('L', (9, 9)).save(root / 'stray.png')
-    with pytest.raises(UserError, match=r'stray\.png is in no sub-folder'):
-        folder.load(path=str(root), size=(4, 4), labels='folders')
+    with caplog.at_level('WARNING', logger='absl'):
+        dataset = folder.load(path=str(root), size=(4, 4), labels='folders')
+    assert dataset.class_names == ('cats', 'dogs') and dataset.shape[0] == 6
+    assert 'stray.png is in no sub-folder' in caplog.text
+    with pytest.raises(UserError, match=r'2\.PNG is in no sub-folder, nor is another picture'):
+        folder.load(path=str(root / 'cats' / 'more'), size=(4, 4), labels='folders')
 
 
 def test_a_class_without_a_training_picture_is_named(tmp_path, caplog):
