@@ -52,6 +52,12 @@ EXPECTED = {
         'frechet_reconstructed': (68.1, 0.0, 1),
         'recall': (0.159, 0.0, 1),
     },
+    # On Fluent Emoji.
+    ':pretrained,size=128 data.fit=pad data.augment.flip=False total_images=30000 --num=2000': {
+        'frechet': (101.8, 0.0, 1),
+        'frechet_reconstructed': (63.71, 0.0, 1),
+        'recall': (0.133, 0.0, 1),
+    },
     # On squares of landscapes.
     ':pretrained data.split_by=folder --num=1000': {
         'frechet': (69.9, 0.0, 1),
