@@ -83,8 +83,8 @@ def main(argv):
     result = train.train(config.to_dict(), workdir, command=cli.command_line())
     if not result.finished:
         return 143
-    for path in _write(workdir / 'results', output):
-        print(path)
+    for path, height, width in _write(workdir / 'results', output):
+        print(f'{path}: {height} x {width}')
     return 0
 
 
@@ -120,14 +120,14 @@ def _check(photo: pathlib.Path, output: pathlib.Path) -> None:
         raise UserError(f'{output} cannot hold the transparency of {photo}: name a .png as OUTPUT.')
 
 
-def _write(results: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
-    """Copies the finished pictures to the output, in its format."""
+def _write(results: pathlib.Path, output: pathlib.Path) -> list[tuple[pathlib.Path, int, int]]:
+    """Copies the finished pictures to the output, in its format; returns (path, height, width)."""
     written = []
     for path in sorted(results.glob('*.png')):
         target = output if output.suffix else output / path.name
         pixels, alpha, _ = decode.read(path)
         encode.write(target, pixels if alpha is None else np.dstack([pixels, alpha]))
-        written.append(target)
+        written.append((target, *pixels.shape[:2]))
     return written
 
 

@@ -248,6 +248,8 @@ def _section(config: ConfigDict, option: str) -> tuple[ConfigDict, str]:
         if part not in section:
             known = [key for key in section if _is_section(section, key)]
             hint = f', {options.suggestion(part, known)}' if known else '.'
+            if section is config and not difflib.get_close_matches(part, known):
+                hint = f': {_suggestion(config, name)}'
             raise UserError(
                 f'--config.{option} is not an option of this config: {done} has no section '
                 f'{part!r}{hint}'
@@ -266,10 +268,12 @@ def _section(config: ConfigDict, option: str) -> tuple[ConfigDict, str]:
 
 
 def _suggestion(config: ConfigDict, name: str) -> str:
-    """Names the section that has an option, or else what is like it outside of sections."""
-    for part in config:
-        if _is_section(config, part) and name in config[part]:
-            return f'did you mean --config.{part}.{name}?'
+    """Names the option that is like `name`, inside or outside of sections."""
+    sections = [part for part in config if _is_section(config, part)]
+    inside = {key: f'{part}.{key}' for part in reversed(sections) for key in config[part]}
+    close = difflib.get_close_matches(name, [*config, *inside], n=1)
+    if close and close[0] in inside and close[0] not in config:
+        return f'did you mean --config.{inside[close[0]]}?'
     return options.suggestion(name, list(config))
 
 

@@ -66,6 +66,8 @@ def test_text_in_braces_stays_text(parse):
         (['--config=gan_foldr'], "gan_foldr is neither a file nor .* did you mean 'gan_folder'"),
         (['--config.sed=1'], "config.sed is not an option of this config: did you mean 'seed'"),
         (['--config.batch_size=8'], 'did you mean --config.data.batch_size?'),
+        (['--config.batchsize=8'], 'did you mean --config.data.batch_size?'),
+        (['--config.optimizer.learning_rat=1'], 'did you mean --config.method.learning_rate?'),
         (['--config.metod.loss=x'], "--config has no section 'metod', did you mean 'method'"),
         (['--config.method.x.y=1'], "no section 'x', there are augment, discriminator, generator"),
         (['--config.seed.x=1'], 'config.seed is a value, not a section'),

@@ -86,7 +86,12 @@ def sentence(record: Mapping[str, Any]) -> str:
     text = f'from {record["workdir"]}, step {record["step"]}: {", ".join(record["taken"])}'
     if not record['drawn']:
         return text
-    return f'{text}; drawn anew: {", ".join(record["drawn"])}, because {record["why"]}'
+    # A table is told by its network: its own name is that of an array.
+    drawn = dict.fromkeys(
+        f'the classes of {name.split(".params.")[0]}' if _is_table(name) else name
+        for name in record['drawn']
+    )
+    return f'{text}; drawn anew: {", ".join(drawn)}, because {record["why"]}'
 
 
 def _networks(state: Any) -> _Networks:

@@ -64,9 +64,9 @@ def test_outputs_that_cannot_hold_the_results_are_refused(stylize, photo, tmp_pa
 
 
 def test_results_are_written_in_the_format_of_the_output(stylize, photo, tmp_path):
-    [written] = stylize._write(photo.parent, tmp_path / 'out' / 'new.jpg')
+    [(written, *size)] = stylize._write(photo.parent, tmp_path / 'out' / 'new.jpg')
     with Image.open(written) as image:
         assert image.format == 'JPEG' and image.size == (12, 8)
-    [written] = stylize._write(photo.parent, tmp_path / 'folder')
-    assert written == tmp_path / 'folder' / 'photo.png'
+    [(written, *size)] = stylize._write(photo.parent, tmp_path / 'folder')
+    assert written == tmp_path / 'folder' / 'photo.png' and size == [8, 12]
     np.testing.assert_array_equal(np.asarray(Image.open(written)), 90)

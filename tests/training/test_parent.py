@@ -132,8 +132,8 @@ def test_a_network_is_taken_whatever_its_classes(config, tmp_path, theirs, ours)
         return
     assert tables[0]['embedding'].shape == (ours + 1, 32)
     assert parents.sentence(record).endswith(
-        'drawn anew: network.params.Embed_0.embedding, ema.params.Embed_0.embedding, because the '
-        'parent has other classes or none'
+        'drawn anew: the classes of network, the classes of ema, because the parent has other '
+        'classes or none'
     )
     assert train.train(section, tmp_path / 'child').finished
 
