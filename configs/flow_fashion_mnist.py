@@ -6,7 +6,7 @@ python -m experiments.train --config=configs/flow_fashion_mnist.py:classes --wor
 Samples are guided by the network itself as it was after an eighth of the training
 (autoguidance). `:classes` conditions it on the label and takes classifier-free guidance.
 Fréchet distance in the features of the Fashion-MNIST classifier (2,000 samples): 0.69 +- 0.02
-(two seeds), and without guidance 1.31 with as many evaluations of the network (docs/gan.md).
+(two seeds), and without guidance 1.31 with as many evaluations of the network (docs/flow.md).
 """
 
 from ml_collections import ConfigDict

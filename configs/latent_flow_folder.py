@@ -7,7 +7,7 @@ python -m experiments.sample --workdir=W --num=64 --output=grid.png [--guidance=
 
 DIR is as for configs/gan_folder.py. The config is made for a GPU and a few thousand pictures of any
 kind. `:pretrained` starts from the shipped flow of drawings and its autoencoder, takes an hour of a
-core or a minute of a GPU, and draws better emoji than the config without it (docs/gan.md). Long
+core or a minute of a GPU, and draws better emoji than the config without it (docs/flow.md). Long
 trainings learn a few hundred pictures by heart: --config.total_images=30000 is enough for them. A
 tenth of the pictures is held out, so that `copying_thumbnails` of experiments.evaluate tells.
 
