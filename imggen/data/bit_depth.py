@@ -10,7 +10,8 @@ import numpy as np
 from absl import logging
 from PIL import Image
 
-_BITS_PER_SAMPLE, _LARGEST_SAMPLE = 258, 281  # Tags of TIFF.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _LARGEST_SAMPLE = 258, 262, 281  # Tags of TIFF.
+_WHITE_IS_ZERO = 0
 
 
 def to_8_bits(levels: np.ndarray) -> np.ndarray:
@@ -39,7 +40,9 @@ def levels(path: pathlib.Path, image: Image.Image) -> np.ndarray | None:
         if image.format == 'PPM':  # Pillow has scaled them.
             return values.astype(np.uint16)
         if values.min() < 0 or values.max() > 65535:
-            raise ValueError('32-bit integers above 65,535 or below 0 have no agreed range')
+            raise ValueError('integers above 65,535 or below 0 have no agreed range')
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and bits <= 16:  # Pillow inverts 8 bits alone.
+            values = (1 << int(bits)) - 1 - values
     elif image.mode in ('RGB', 'RGBA', 'LA') and 16 in (bits, _png_depth(path, image)):
         import cv2
 

@@ -105,7 +105,8 @@ def opened(path: pathlib.Path) -> Iterator[Image.Image]:
         raise DecodeError(_too_large(path)) from error
     except Image.UnidentifiedImageError as error:
         known = ', '.join(FORMATS)
-        raise DecodeError(f'{path} cannot be read (its content is none of {known})') from error
+        reason = f'its content is none of {known}, or a rare kind of one'
+        raise DecodeError(f'{path} cannot be read ({reason})') from error
     except Exception as error:  # Pillow's readers raise nearly anything for damaged files.
         reason = getattr(error, 'strerror', None) or error or type(error).__name__
         raise DecodeError(f'{path} cannot be read ({reason})') from error

@@ -20,17 +20,21 @@ def check(config: Mapping[str, Any], method: Method, source: Source) -> None:
     if method.num_targets is not None and count > method.num_targets:
         raise UserError(
             f'config.method.network.num_classes is {method.num_targets}, but the data set has '
-            f'{count} classes: set it to {count}.'
+            f'{_classes(count)}: set it to {count}.'
         )
     labels = config['data'].get('labels', 'none')
     asked_for = labels != 'none' and method.output is not None
     if asked_for and num_classes is None:
         raise UserError(
-            f'config.data.labels={labels!r} gives {count} classes, but the method takes none: set '
-            f"config.method.num_classes={count} if it has this option, or labels to 'none'."
+            f'config.data.labels={labels!r} gives {_classes(count)}, but the method takes none: '
+            f"set config.method.num_classes={count} if it has this option, or labels to 'none'."
         )
     if num_classes is not None and (count > num_classes or (asked_for and count < num_classes)):
         raise UserError(
-            f'config.method.num_classes is {num_classes}, but the data set has {count} classes: '
+            f'config.method.num_classes is {num_classes}, but the data set has {_classes(count)}: '
             f'set it to {count}.'
         )
+
+
+def _classes(count: int) -> str:
+    return f'{count} class' if count == 1 else f'{count} classes'

@@ -50,7 +50,8 @@ def adopt(
     fitting = _fitting(given, wanted)
     if not fitting:
         raise UserError(
-            f'config.init_from={workdir} has no network that fits: '
+            f'config.init_from={workdir}, a run of the method {restored.config["method"]["name"]}, '
+            'has no network that fits: '
             f'{"".join(_difference(given, wanted))}.'
         )
     # What no step trains must have its tables, too.

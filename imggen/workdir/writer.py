@@ -25,6 +25,7 @@ from imggen.workdir import provenance, reader, records
 _WATCHING = 'run'
 # These say how long a run is. They may grow if nothing but its schedules depends on them.
 _LENGTH = {'total_images', 'method.num_steps'}
+_PHASES = 'A run of several phases cannot get longer, because the first one has ended. '
 
 
 class Writer:
@@ -177,13 +178,14 @@ class Writer:
         ]
         if not differing:
             return 0
-        if may_grow and _LENGTH.issuperset(differing) and _is_longer(old, new):
+        is_longer = _LENGTH.issuperset(differing) and _is_longer(old, new)
+        if may_grow and is_longer:
             return old['method.num_steps']
         listed = (f'{key} (there {old.get(key)!r}, now {new.get(key)!r})' for key in differing)
         raise UserError(
             f'--workdir={self.workdir} holds the run of another config: {", ".join(listed)}; take '
-            'another folder or the same values. A new run can start from the networks of this one: '
-            f'--config.init_from={self.workdir}.'
+            f'another folder or the same values. {_PHASES if is_longer else ""}A new run can start '
+            f'from the networks of this one: --config.init_from={self.workdir}.'
         )
 
     def _write_json(self, name, value):

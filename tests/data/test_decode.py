@@ -3,6 +3,7 @@
 import io
 import pathlib
 import re
+import struct
 
 import numpy as np
 import pytest
@@ -154,10 +155,31 @@ def test_integers_are_read_by_the_range_that_holds_them_and_this_is_said(
     assert 'labels.tif has more than 8 bits and no value above 255' in sentence
 
 
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_white_may_be_zero_in_a_tiff(tmp_path, dtype):
+    top = np.iinfo(dtype).max
+    values = np.array([[0, top // 5, top]], dtype)
+    path = saved(tmp_path, Image.fromarray(values), 'a.tif')
+    black, white = (struct.pack('<HHIHH', 262, 3, 1, kind, 0) for kind in (1, 0))
+    assert path.read_bytes().count(black) == 1
+    path.write_bytes(path.read_bytes().replace(black, white))
+    picture = decode.read(path, deep=True)
+    assert picture.pixels.dtype == dtype
+    np.testing.assert_array_equal(picture.pixels[..., 0], top - values)
+
+
+def test_a_rare_kind_of_tiff_is_not_called_another_format(tmp_path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / 'a.tif'), np.zeros((4, 4, 3), np.float32))
+    with pytest.raises(decode.DecodeError, match='TIFF, PPM, or a rare kind of one'):
+        decode.decode(tmp_path / 'a.tif')
+
+
 @pytest.mark.parametrize('values', [[[-1, 5]], [[0, 70000]]])
 def test_integers_without_an_agreed_range_are_refused(tmp_path, values):
     image = Image.fromarray(np.array(values, np.int32))
-    with pytest.raises(decode.DecodeError, match=r'a\.tif cannot be read \(32-bit integers above'):
+    with pytest.raises(decode.DecodeError, match=r'a\.tif cannot be read \(integers above'):
         decode.decode(saved(tmp_path, image, 'a.tif'))
 
 

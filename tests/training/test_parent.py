@@ -172,7 +172,8 @@ def test_a_parent_with_nan_is_refused_by_the_name_of_the_array(config, parent, t
 
 def test_what_is_no_parent_is_refused_before_anything_is_written(config, parent, tmp_path):
     other = {name: {'features': 5} for name in ('generator', 'discriminator')}
-    with pytest.raises(UserError, match=r'parent has no network that fits: .* there and .* here'):
+    wanted = r'a run of the method gan, has no network that fits: .* there and .* here'
+    with pytest.raises(UserError, match=wanted):
         train.train(child(config, parent, **other), tmp_path / 'other')
     with pytest.raises(UserError, match='nowhere'):
         train.train(child(config, tmp_path / 'nowhere'), tmp_path / 'other')

@@ -264,6 +264,7 @@ def test_a_run_of_phases_gets_no_longer(config, tmp_path):
     train.train(section, tmp_path / 'run')
     section['method']['num_steps'] = 6
     with pytest.raises(
-        UserError, match=r'start from the networks of this one: --config\.init_from'
+        UserError,
+        match=r'several phases cannot get longer.* the networks of this one: --config\.init_from',
     ):
         train.train(section, tmp_path / 'run')

@@ -102,7 +102,8 @@ def load(
     if not len(rows):
         raise UserError(
             f'{root} has no pictures for the split {split!r} with config.data.test_fraction='
-            f'{test_fraction}; change the fraction.'
+            f'{test_fraction}: which pictures are held out depends on their names; change the '
+            'fraction, or add pictures.'
         )
     if len(rows) == 1 and split == 'train':
         _warn_once(f'{root} holds one picture to train on: a generator can only repeat it.')
@@ -140,9 +141,9 @@ def _check_options(*, labels: str, split_by: str, alpha: bool, channels: int | N
         )
     if alpha and channels is not None:
         raise UserError(
-            f'config.data.alpha=True means four channels, and config.data.channels={channels} '
-            f'means {channels}, as in the run that the config starts from, if it does: leave one '
-            'of the two out.'
+            f'config.data.alpha=True means four channels, and config.data.channels is {channels}. '
+            'Leave alpha out where the config starts from a run without it, as :pretrained does; '
+            'configs/gan_folder.py keeps it. Otherwise leave channels out.'
         )
     if split_by not in ('file', 'folder'):
         raise UserError(f'config.data.split_by is {split_by!r}; choose one of file, folder.')
