@@ -109,7 +109,8 @@ def main(argv):
         _generate(key, restored, output)
     print(f'{output}: step {restored.step} of {_WORKDIR.value}, seed {_SEED.value}')
     if _LABEL.value == _ALL and restored.class_names:
-        print(f'classes, in this order: {skipped.printable(", ".join(restored.class_names))}')
+        listed = skipped.printable(', '.join(restored.class_names))
+        print(f'classes, {_NUM.value} of each in this order: {listed}')
 
 
 def _generate(key, restored, output: pathlib.Path) -> None:

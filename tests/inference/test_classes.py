@@ -219,7 +219,7 @@ def test_classes_that_are_easy_do_not_win(workdir, call):
 def test_all_classes_are_one_row_each(call, capsys):
     capsys.readouterr()
     sheet = call('--num=4', '--label=all', name='all.png')
-    assert 'classes, in this order: cats, cows, dogs\n' in capsys.readouterr().out
+    assert 'classes, 4 of each in this order: cats, cows, dogs\n' in capsys.readouterr().out
     assert decode.decode(sheet).shape == (3 * 34 - 2, 4 * 34 - 2, 3)
     saved = np.load(f'{sheet}.npz')
     assert saved['label'].tolist() == [0] * 4 + [1] * 4 + [2] * 4
