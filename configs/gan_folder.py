@@ -3,6 +3,9 @@ r"""A GAN on a folder of your own pictures.
 python -m experiments.train --config=configs/gan_folder.py --config.data.path=DIR --workdir=W
     [--config=configs/gan_folder.py:size=96]  [--config.data.size=96,160]  [--config.data.fit=pad]
 
+configs/latent_flow_folder.py:pretrained draws better pictures in as much time (docs/flow.md). This
+GAN keeps transparency, --config.data.alpha=True, and has latents to walk in.
+
 DIR and its sub-folders may hold pictures of any format in docs/data.md; broken files are listed
 and skipped. Pictures are cropped to `size` x `size`, or to another height and width by
 --config.data.size=height,width. `:network=residual` trains residual networks with the relativistic
