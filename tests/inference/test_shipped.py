@@ -111,5 +111,5 @@ def test_a_parent_that_does_not_fit_says_why(changes, shape, sentence):
     batch = {'image': np.zeros((2, *shape), np.float32)}
     if changes:
         section |= {'generator': {}, 'discriminator': {}}
-    with pytest.raises(imggen.UserError, match=f'init_from=drawings .*{sentence}'):
+    with pytest.raises(imggen.UserError, match=f'init_from=drawings, .*{sentence}'):
         parent.adopt(methods.make({**section, 'num_steps': 1}), 'drawings', batch)
