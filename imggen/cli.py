@@ -247,9 +247,10 @@ def _section(config: ConfigDict, option: str) -> tuple[ConfigDict, str]:
     for part in parents:
         if part not in section:
             known = [key for key in section if _is_section(section, key)]
-            hint = f', {options.suggestion(part, known)}' if known else '.'
             if section is config and not difflib.get_close_matches(part, known):
                 hint = f': {_suggestion(config, name)}'
+            else:
+                hint = f', {options.suggestion(part, known)}' if known else '.'
             raise UserError(
                 f'--config.{option} is not an option of this config: {done} has no section '
                 f'{part!r}{hint}'
