@@ -51,8 +51,11 @@ demo: install
 	$(BIN)/python -m experiments.evaluate --workdir=runs/demo
 	$(BIN)/python -m experiments.report runs/demo
 
+# pytest-xdist 3.8 replaces a process that crashed and then waits forever (its issue 1378), so the
+# first crash ends the run.
 test: install lint
-	$(BIN)/python -m pytest -q -rs -n $$(nproc) --maxprocesses=4 --dist=loadgroup --durations=30
+	$(BIN)/python -m pytest -q -rs -n $$(nproc) --maxprocesses=4 --dist=loadgroup \
+	  --max-worker-restart=0 --durations=30
 
 lint: install
 	$(BIN)/ruff check .

@@ -59,7 +59,7 @@ def test_later_phases_under_pmap_give_what_jit_gives():
     for phase, other in zip(method.phases[1:], mapped.phases[1:], strict=True):
         expected, metrics = jax.jit(phase.step)(KEY, state, (), batch)
         step = jax.pmap(other.step, axis_name='devices', in_axes=(None, None, None, 0))
-        states, mapped_metrics = step(KEY, state, (), pieces)
+        states, mapped_metrics = jax.device_get(step(KEY, state, (), pieces))
         for device in (0, 3):
             actual = jax.tree.map(lambda leaf, device=device: leaf[device], states)
             cases.assert_close(actual, expected, rtol=2e-3, atol=5e-4)

@@ -40,7 +40,7 @@ def test_the_second_phase_under_pmap_gives_what_jit_gives():
     key = jax.random.key(5)
     expected, metrics = jax.jit(method.phases[1].step)(key, state, method.frozen, batch)
     step = jax.pmap(mapped.phases[1].step, axis_name='devices', in_axes=(None, None, None, 0))
-    states, mapped_metrics = step(key, state, method.frozen, pieces)
+    states, mapped_metrics = jax.device_get(step(key, state, method.frozen, pieces))
     for device in (0, 3):
         actual = jax.tree.map(lambda leaf, device=device: leaf[device], states)
         cases.assert_close(actual, expected, rtol=2e-3, atol=5e-4)

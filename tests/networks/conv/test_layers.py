@@ -176,9 +176,8 @@ def test_four_devices_equal_one(batch):
     def averaged(parameters, x):
         return lax.pmean(_penalized_gradient(parameters, x), 'data')
 
-    devices = jax.pmap(averaged, 'data', in_axes=(None, 0))(
-        parameters, x.reshape(4, -1, *x.shape[1:])
-    )
+    mapped = jax.pmap(averaged, 'data', in_axes=(None, 0))
+    devices = jax.device_get(mapped(parameters, x.reshape(4, -1, *x.shape[1:])))
     _assert_close(jax.tree.map(lambda leaf: leaf[0], devices), expected)
 
 
