@@ -23,6 +23,8 @@ from imggen.errors import UserError
 
 FITS = (*decode.FITS, 'tiles')
 _MOST_NAMES = 50  # Classes that a description names.
+_BLURRED = 2.0  # A picture that is enlarged more than this is told of.
+_CUT = 0.5  # So is one of which less than this share is left.
 
 
 class Scan(NamedTuple):
@@ -98,6 +100,7 @@ def load(
     num_held_out, kept = np.count_nonzero(labeled & ~kept), kept & labeled
     skipped = (*found.skipped, *index.unreadable, *unlabeled)
     list_unreadable(skipped)
+    _warn_of_sizes(root, index, size, fit)
     rows = np.flatnonzero(kept)
     if not len(rows):
         raise UserError(
@@ -271,6 +274,35 @@ def _warn_of_empty(root: pathlib.Path, names: tuple[str, ...], counts: tuple[int
         f'{root}: all pictures of {len(empty)} of the {len(names)} classes are held out, so '
         f'nothing is learned of them; the first of these classes is {shown}'
     )
+
+
+def _warn_of_sizes(root: pathlib.Path, index: folder_cache.Index, size, fit: str) -> None:
+    """Logs how many pictures are blurred because they are small, or lose most to the crop."""
+    ratios = np.asarray(size) / np.asarray(index.sizes)
+    enlargements = ratios.min(1) if fit == 'pad' else ratios.max(1)
+    shares = ratios.min(1) / ratios.max(1)
+    height, width = size
+
+    def warn(broken, worst, what):
+        if broken.any():
+            (own_height, own_width), file = index.sizes[worst], index.files[worst]
+            _warn_once(
+                f'{root}: {broken.sum():,} of {len(broken):,} pictures {what}; the worst is '
+                f'{skipped_files.printable(file)}, {own_height} x {own_width}'
+            )
+
+    warn(
+        enlargements > _BLURRED,
+        enlargements.argmax(),
+        f'are smaller than half of {height} x {width} and are blurred by being enlarged',
+    )
+    if fit == 'crop':
+        warn(
+            shares < _CUT,
+            shares.argmin(),
+            f'lose more than half where they are cut to {height} x {width} '
+            '(config.data.fit=pad keeps the whole of each)',
+        )
 
 
 def _in_words(names: tuple[str, ...], counts: tuple[int, ...]) -> str:

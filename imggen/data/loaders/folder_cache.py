@@ -5,7 +5,7 @@ and of the names, sizes, times and inodes of the files, so that another or a cha
 another entry:
 
     images.npy   uint8 [n, height, width, channels], read as a memory map
-    index.json   the file of each image, and the unreadable files with the reasons
+    index.json   the file of each image, its size there, and the unreadable files with the reasons
 
 An entry is written to a temporary folder and renamed at the end, so that it is never incomplete.
 Several processes may build the same entry at once: the first one to finish wins, and none waits.
@@ -33,7 +33,7 @@ from imggen.data import decode
 from imggen.errors import UserError
 from imggen.progress import Progress
 
-_FORMAT = 2  # To increase when the contents of an entry change.
+_FORMAT = 3  # To increase when the contents of an entry change.
 _CHUNK = 256  # Files decoded between two writes.
 _MANY = 1000  # Files whose decoding shows progress.
 _LEFT_SECONDS = 24 * 3600.0
@@ -54,10 +54,12 @@ class Index(NamedTuple):
 
     Attributes:
       files: the file of each image [n], relative to the folder; repeated for tiles.
+      sizes: (height, width) of each image before it was resized.
       unreadable: (file, reason) of each file that was skipped.
     """
 
     files: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
     unreadable: tuple[tuple[str, str], ...]
 
 
@@ -67,7 +69,8 @@ def load_or_build(
     stamps: tuple[tuple[int, ...], ...],
     options: Any,
     *,
-    decode_file: Callable[[pathlib.Path, str, Any], np.ndarray] | None = None,
+    decode_file: Callable[[pathlib.Path, str, Any], tuple[np.ndarray, tuple[int, int]]]
+    | None = None,
 ) -> tuple[np.ndarray, Index]:
     """Returns the images [n, height, width, channels], a memory map, and their index.
 
@@ -76,8 +79,9 @@ def load_or_build(
       files: names of the files, relative to it.
       stamps: of each file, numbers that change with its contents; see `folder.Scan`.
       options: a dataclass with `size`, `channels` and all else that changes the decoded array.
-      decode_file: (root, file, options) -> uint8 [k, *size, channels], the images of one file;
-        raises `decode.DecodeError`. By default it decodes pictures for `Options`.
+      decode_file: (root, file, options) -> the images of one file, uint8 [k, *size, channels], and
+        their (height, width) before they were resized; raises `decode.DecodeError`. By default it
+        decodes pictures for `Options`.
 
     Raises:
       UserError: the cache cannot be written, or has no room for the images.
@@ -110,7 +114,9 @@ def load_or_build(
 def _read(entry: pathlib.Path) -> tuple[np.ndarray, Index]:
     content = json.loads((entry / 'index.json').read_text())
     index = Index(
-        tuple(content['files']), tuple((file, reason) for file, reason in content['unreadable'])
+        tuple(content['files']),
+        tuple((height, width) for height, width in content['sizes']),
+        tuple((file, reason) for file, reason in content['unreadable']),
     )
     path = entry / 'images.npy'
     # NumPy cannot map an empty array.
@@ -175,12 +181,12 @@ def _build(
 ) -> None:
     def attempt(file):
         try:
-            images = decode_file(root, file, options)
+            images, size = decode_file(root, file, options)
         except decode.DecodeError as error:
             return error
-        return images, decode.is_gray(images)
+        return images, size, decode.is_gray(images)
 
-    origins, unreadable, all_gray = [], [], True
+    origins, sizes, unreadable, all_gray = [], [], [], True
     shape = (*options.size, options.channels or 3)
     progress = Progress(len(files), unit='file', active=len(files) >= _MANY)
     with (
@@ -195,9 +201,10 @@ def _build(
                 if isinstance(result, decode.DecodeError):
                     unreadable.append((file, str(result)))
                     continue
-                images, gray = result
+                images, size, gray = result
                 all_gray &= gray
                 origins += [file] * len(images)
+                sizes += [size] * len(images)
                 target.write(images.tobytes())
             progress.advance(first + len(chunk))
         target.seek(0)
@@ -207,20 +214,22 @@ def _build(
     progress.close()
     if options.channels is None and all_gray and origins:
         _drop_color(folder / 'images.npy')
-    index = {'files': origins, 'unreadable': unreadable}
+    index = {'files': origins, 'sizes': sizes, 'unreadable': unreadable}
     (folder / 'index.json').write_text(json.dumps(index))
 
 
-def _decode(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
-    """Returns the images of one file, uint8 [n, height, width, channels]."""
+def _decode(root: pathlib.Path, file: str, options: Options) -> tuple[np.ndarray, tuple[int, int]]:
+    """Returns the images of one file, uint8 [n, height, width, channels], and their size there."""
     if options.channels == 4:
         picture = decode.decode_alpha(root / file)
     else:
         picture = decode.decode(root / file, matte=options.matte)
         picture = decode.to_channels(picture, options.channels or 3)
     if options.fit == 'tiles':
-        return decode.tiles(picture, options.size)
-    return decode.resize(picture, options.size, fit=options.fit, matte=options.matte)[None]
+        images = decode.tiles(picture, options.size)
+    else:
+        images = decode.resize(picture, options.size, fit=options.fit, matte=options.matte)[None]
+    return images, picture.shape[:2]
 
 
 def _write_header(target, shape: tuple[int, ...]) -> None:

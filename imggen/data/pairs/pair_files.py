@@ -50,9 +50,15 @@ class Options:
     targets: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def decode_pairs(root: pathlib.Path, file: str, options: Options) -> np.ndarray:
-    """Returns the pairs of one file, uint8 [k, *size, options.channels]; k > 1 for tiles."""
-    return LAYOUTS[options.layout](root, file, options)
+def decode_pairs(
+    root: pathlib.Path, file: str, options: Options
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Returns the pairs of one file, uint8 [k, *size, options.channels], and their size.
+
+    There are several for tiles. The size is that after resizing, because a picture that is much
+    smaller is refused.
+    """
+    return LAYOUTS[options.layout](root, file, options), options.size
 
 
 def match(

@@ -365,3 +365,39 @@ def test_files_of_one_folder_stay_together_when_asked(tmp_path):
     train, test = (units(split, split_by='folder') for split in ('train', 'test'))
     assert train and test and not train & test and train | test == set(range(12))
     assert units('train') & units('test')  # By file, frames of one unit are on both sides.
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_pictures_that_are_small_or_long_are_told(root, caplog, cached):
+    Image.new('RGB', (9, 30)).save(root / 'small.png')
+    Image.new('RGB', (90, 40)).save(root / 'long.png')
+    Image.new('RGB', (50, 20)).save(root / 'longer.png')
+    folder._warn_once.cache_clear()
+    if cached:
+        folder.load(path=str(root), size=(20, 20))
+        folder._warn_once.cache_clear()
+        caplog.clear()
+    folder.load(path=str(root), size=(20, 20))
+    small = 'smaller than half of 20 x 20 and are blurred by being enlarged'
+    assert f'1 of 9 pictures are {small}; the worst is small.png, 30 x 9' in caplog.text
+    long = r'3 of 9 pictures lose more than half .*fit=pad.*; the worst is small\.png, 30 x 9'
+    assert re.search(long, caplog.text)
+
+
+@pytest.mark.parametrize(
+    ('size', 'fit', 'told'),
+    [
+        ((20, 40), 'crop', []),
+        ((21, 42), 'crop', ['blurred']),
+        ((21, 42), 'tiles', ['blurred']),
+        ((21, 42), 'stretch', ['blurred']),
+        ((21, 40), 'pad', []),
+        ((9, 10), 'crop', []),
+        ((20, 9), 'crop', ['lose']),
+        ((20, 9), 'pad', []),
+    ],
+)
+def test_what_is_told_depends_on_the_fit(root, caplog, size, fit, told):
+    folder._warn_once.cache_clear()
+    folder.load(path=str(root), size=size, fit=fit)  # Pictures of 10 x 20.
+    assert [word for word in ('blurred', 'lose') if word in caplog.text] == told
