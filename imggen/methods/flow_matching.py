@@ -12,7 +12,9 @@ adversarial generator needs one. With guidance the velocity is
 
 which takes two evaluations unless guidance is 1. The worse velocity is that of the network without
 the class (classifier-free guidance, Ho and Salimans 2022), or that of the network early in its
-training (autoguidance, Karras et al. 2024), which needs no classes.
+training (autoguidance, Karras et al. 2024), which needs no classes. With `guidance_falls` the
+factor at time t is 1 + (guidance - 1) (1 - t): large near the noise, where it is decided what a
+picture shows, and 1 at the image, whose details it would distort.
 """
 
 import dataclasses
@@ -44,6 +46,7 @@ class Config:
       num_classes: number of classes that the velocity depends on; 0 for none.
       class_dropout: fraction of the images whose label is hidden in training.
       guidance: the factor above; at 1 only the better velocity is used.
+      guidance_falls: whether the factor falls to 1 along a line, from the noise to the image.
       early: fraction of the steps after which the averaged network is kept as the worse one; at 0
         the worse one is the network without the class.
       solver: one of SOLVERS, to sample with.
@@ -60,6 +63,7 @@ class Config:
     num_classes: int = 0
     class_dropout: float = 0.1
     guidance: float = 1.0
+    guidance_falls: bool = False
     early: float = 0.0
     solver: str = 'heun'
     evaluations: int = 20
@@ -230,7 +234,10 @@ def _sample(config: Config, network: FlowUNet, solver: Callable, is_guided: bool
             else:
                 none = jnp.full_like(label, config.num_classes)
                 worse = network.apply(state.ema, x, times, none)
-            return worse + guidance * (better - worse)
+            factor = guidance
+            if config.guidance_falls:
+                factor = 1.0 + (guidance - 1.0) * (1.0 - time)
+            return worse + factor * (better - worse)
 
         return {'generated': solver(velocity, noise, num_evaluations)}
 

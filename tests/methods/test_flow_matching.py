@@ -201,6 +201,28 @@ def test_autoguidance_goes_from_the_early_network_beyond_the_last():
     np.testing.assert_allclose(beyond[inside], (2 * last - early)[inside], atol=1e-4)
 
 
+@pytest.mark.parametrize('asked', [False, True])
+def test_guidance_that_falls_is_less_by_the_share_of_the_way(monkeypatch, asked):
+    """Also if the factor is asked for, whatever the config says."""
+    # At a quarter of the way the factor 5 has become 1 + 4 * 3 / 4.
+    monkeypatch.setitem(flow_matching.SOLVERS, 'euler', lambda velocity, x, _: velocity(x, 0.25))
+    batch = cases.source().batch(0)
+    state = jax.jit(cases.method('flow_matching').init)(jax.random.key(0), (), batch)
+    state = with_noise(state)
+
+    def velocity(guidance, **options):
+        given = {**batch, 'guidance': jnp.full(8, guidance)} if asked else batch
+        guidance = 1.5 if asked else guidance
+        options = {'guidance': guidance, 'solver': 'euler', **options}
+        method = cases.method('flow_matching', **options)
+        image_keys = keys.per_image(jax.random.key(1), 8)
+        return np.asarray(jax.jit(method.sample)(image_keys, state, (), given)['generated'])
+
+    fallen = velocity(5.0, guidance_falls=True)
+    np.testing.assert_allclose(fallen, velocity(4.0), atol=1e-5)
+    assert np.abs(fallen - velocity(5.0)).max() > 1e-3
+
+
 @pytest.mark.parametrize('early', [-0.1, 1.0, float('nan')])
 def test_an_early_step_outside_of_the_run_is_an_error(early):
     with pytest.raises(UserError, match=r'config\.method\.early='):
