@@ -13,8 +13,7 @@ adversarial generator needs one. With guidance the velocity is
 which takes two evaluations unless guidance is 1. The worse velocity is that of the network without
 the class (classifier-free guidance, Ho and Salimans 2022), or that of the network early in its
 training (autoguidance, Karras et al. 2024), which needs no classes. With `guidance_falls` the
-factor at time t is 1 + (guidance - 1) (1 - t): large near the noise, where it is decided what a
-picture shows, and 1 at the image, whose details it would distort.
+factor at time t is 1 + (guidance - 1) (1 - t): `guidance` at the noise and 1 at the image.
 """
 
 import dataclasses

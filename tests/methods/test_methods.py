@@ -110,9 +110,9 @@ def test_pmap_gives_what_jit_gives(name):
     in_axes = (None, 0 if is_cut else None, None, 0)
     step = jax.pmap(method.phases[0].step, axis_name='devices', in_axes=in_axes)
     batch = cut(cases.source_for(name).batch(1))
-    # On the host: there a leaf of one device is a view. Of arrays on four devices it is a program
-    # of four, and XLA's CPU client waits forever if it has started one with a collective and more
-    # than 32 others follow (the last of them holds the thread that a device needs).
+    # On the host, a slice is a view. On four devices it is a program of all four, and XLA's CPU
+    # client waits forever if more than 32 such programs follow one with a collective: the last of
+    # them holds the thread that the collective needs.
     states, metrics = jax.device_get(
         step(key, cut(state) if is_cut else state, method.frozen, batch)
     )

@@ -5,7 +5,7 @@ and of the names, sizes, times and inodes of the files, so that another or a cha
 another entry:
 
     images.npy   uint8 [n, height, width, channels], read as a memory map
-    index.json   the file of each image, its size there, and the unreadable files with the reasons
+    index.json   the file of each image and its own size; the unreadable files with the reasons
 
 An entry is written to a temporary folder and renamed at the end, so that it is never incomplete.
 Several processes may build the same entry at once: the first one to finish wins, and none waits.
@@ -219,7 +219,7 @@ def _build(
 
 
 def _decode(root: pathlib.Path, file: str, options: Options) -> tuple[np.ndarray, tuple[int, int]]:
-    """Returns the images of one file, uint8 [n, height, width, channels], and their size there."""
+    """Returns the images of one file, uint8 [n, height, width, channels], and its own size."""
     if options.channels == 4:
         picture = decode.decode_alpha(root / file)
     else:

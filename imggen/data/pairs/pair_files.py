@@ -55,8 +55,8 @@ def decode_pairs(
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """Returns the pairs of one file, uint8 [k, *size, options.channels], and their size.
 
-    There are several for tiles. The size is that after resizing, because a picture that is much
-    smaller is refused.
+    A file has several pairs if it is cut into tiles. The size is `options.size`: pictures that are
+    much smaller are refused, so nobody needs their own.
     """
     return LAYOUTS[options.layout](root, file, options), options.size
 
